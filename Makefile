@@ -1,0 +1,46 @@
+# Roost. One build configuration, release, for the daemon and for the tests: they share every product.
+# ROOST_SCRATCH names the build folder, so that a second clone can use an earlier build.
+
+ROOST_SCRATCH ?= .build
+ROUNDS ?= 1000
+
+SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
+# Without @testable the tests need no other flags than the daemon, so nothing is built twice.
+SWIFT_TEST = swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
+SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks) Package.swift
+
+.PHONY: run build build-tests test lint format crash bench clean bootstrap
+
+run: bootstrap
+	$(SWIFT_BUILD) --product roost
+	exec $(ROOST_SCRATCH)/release/roost serve
+
+build:
+	$(SWIFT_BUILD)
+
+build-tests:
+	$(SWIFT_BUILD) --build-tests
+
+test: bootstrap lint build-tests
+	@$(SWIFT_TEST) --skip-build
+
+lint:
+	swift format lint --strict --recursive --configuration .swift-format $(SWIFT_SOURCES)
+	for script in scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+
+format:
+	swift format --in-place --recursive --configuration .swift-format $(SWIFT_SOURCES)
+
+# Kills the daemon this many times under load and checks the whole history; `make test` does 50 rounds.
+crash: build-tests
+	ROOST_CRASH_ROUNDS=$(ROUNDS) $(SWIFT_TEST) --skip-build --filter KillAndRestart
+
+bench:
+	$(SWIFT_BUILD)
+	scripts/bench.sh $(ROOST_SCRATCH)/release
+
+clean:
+	rm -rf $(ROOST_SCRATCH)
+
+bootstrap:
+	@scripts/bootstrap.sh

@@ -1,0 +1,82 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+
+let package = Package(
+  name: "roost",
+  products: [
+    .executable(name: "roost", targets: ["RoostCommand"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
+    .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+  ],
+  targets: [
+    .target(name: "CCRC32C"),
+    .target(name: "RoostCore", swiftSettings: strict),
+    .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
+    .target(name: "RoostEngine", dependencies: ["RoostCore", "RoostLog", "CCRC32C"], swiftSettings: strict),
+    .target(
+      name: "RoostKeys", dependencies: [.product(name: "Crypto", package: "swift-crypto"), logging],
+      swiftSettings: strict),
+    .target(name: "RoostAPI", swiftSettings: strict),
+    .target(
+      name: "RoostServer",
+      dependencies: [
+        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix, nioHTTP1,
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+      ], swiftSettings: strict),
+    .target(
+      name: "RoostClient",
+      dependencies: ["RoostAPI", nioCore, nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client")],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "RoostCommand",
+      dependencies: [
+        "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", logging,
+        lifecycle, nioCore, nioHTTP1,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: strict),
+    .target(
+      name: "RoostSimulation", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "CCRC32C"], swiftSettings: strict),
+    .executableTarget(
+      name: "roost-rows", dependencies: ["RoostCore"], path: "Benchmarks/roost-rows", swiftSettings: strict),
+    .testTarget(name: "RoostCoreTests", dependencies: ["RoostCore"], swiftSettings: strict),
+    .testTarget(
+      name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
+    .testTarget(
+      name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "RoostKeysTests", dependencies: ["RoostKeys", logging, .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict),
+    .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),
+    .testTarget(
+      name: "RoostServerTests",
+      dependencies: [
+        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, nioPosix,
+      ], swiftSettings: strict),
+  ]
+)

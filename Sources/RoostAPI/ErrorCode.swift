@@ -1,0 +1,74 @@
+/// The stable names of what can go wrong, as they stand on the wire. A code never changes its meaning or status.
+package enum ErrorCode: String, Sendable, CaseIterable {
+  // 400: the request is not what the contract describes.
+  case badRequest = "bad_request"
+  case invalidJSON = "invalid_json"
+  case tooDeep = "too_deep"
+  case duplicateField = "duplicate_field"
+  case unknownField = "unknown_field"
+  case missingField = "missing_field"
+  case wrongType = "wrong_type"
+  case unknownParameter = "unknown_parameter"
+  // 401 and 403: who asks, and what they may do.
+  case missingKey = "missing_key"
+  case invalidKey = "invalid_key"
+  case revokedKey = "revoked_key"
+  case forbidden = "forbidden"
+  case forbiddenScope = "forbidden_scope"
+  case queueForbidden = "queue_forbidden"
+  // 404 and 405.
+  case routeNotFound = "route_not_found"
+  case jobNotFound = "job_not_found"
+  case queueNotFound = "queue_not_found"
+  case keyNotFound = "key_not_found"
+  case noJobsAvailable = "no_jobs_available"
+  case methodNotAllowed = "method_not_allowed"
+  // 408, 413, 414, 431: limits of the transport.
+  case requestTimeout = "request_timeout"
+  case payloadTooLarge = "payload_too_large"
+  case uriTooLong = "uri_too_long"
+  case headersTooLarge = "headers_too_large"
+  // 409: the job's state says no.
+  case leaseLost = "lease_lost"
+  case jobNotRunning = "job_not_running"
+  case jobFinished = "job_finished"
+  case wrongState = "wrong_state"
+  case idempotencyConflict = "idempotency_conflict"
+  // 422: well formed, but not acceptable.
+  case outOfRange = "out_of_range"
+  case contradiction = "contradiction"
+  case leaseIDRequired = "lease_id_required"
+  case tooManyQueues = "too_many_queues"
+  case invalidField = "invalid_field"
+  // 5xx: the daemon's side.
+  case internalError = "internal_error"
+  case payloadCorrupt = "payload_corrupt"
+  case overloaded = "overloaded"
+  case memoryLow = "memory_low"
+  case outcomeUnknown = "outcome_unknown"
+  case authUnavailable = "auth_unavailable"
+  case stopping = "stopping"
+  case diskLow = "disk_low"
+
+  /// The HTTP status that goes with it.
+  package var status: Int {
+    switch self {
+    case .badRequest, .invalidJSON, .tooDeep, .duplicateField, .unknownField, .missingField, .wrongType,
+      .unknownParameter:
+      400
+    case .missingKey, .invalidKey, .revokedKey: 401
+    case .forbidden, .forbiddenScope, .queueForbidden: 403
+    case .routeNotFound, .jobNotFound, .queueNotFound, .keyNotFound, .noJobsAvailable: 404
+    case .methodNotAllowed: 405
+    case .requestTimeout: 408
+    case .leaseLost, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict: 409
+    case .payloadTooLarge: 413
+    case .uriTooLong: 414
+    case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .invalidField: 422
+    case .headersTooLarge: 431
+    case .internalError, .payloadCorrupt: 500
+    case .overloaded, .memoryLow, .outcomeUnknown, .authUnavailable, .stopping: 503
+    case .diskLow: 507
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/// A refused request, as a value: `{"code", "message", "details"?, "request_id"}` on the wire.
+/// The message says what to do about it and repeats nothing secret.
+package struct Rejection: Error, Sendable, Equatable {
+  package var code: ErrorCode
+  package var message: String
+  /// Named facts for programs: `field`, `hint`, `scope`, `offset`.
+  package var details: [Detail]
+  /// Headers that belong to the answer: `Retry-After`, `Allow`, `WWW-Authenticate`.
+  package var headers: [Header]
+
+  /// One named fact.
+  package struct Detail: Sendable, Equatable {
+    package var name: String
+    package var value: String
+  }
+
+  /// One header of the answer.
+  package struct Header: Sendable, Equatable {
+    package var name: String
+    package var value: String
+  }
+
+  package init(_ code: ErrorCode, _ message: String) {
+    self.code = code
+    self.message = message
+    details = []
+    headers = []
+  }
+
+  /// A rejection that names the field it is about.
+  package init(_ code: ErrorCode, field: String, _ message: String) {
+    self.init(code, message)
+    details = [Detail(name: "field", value: field)]
+  }
+
+  package var status: Int { code.status }
+
+  /// The same with one more fact.
+  package func with(_ name: String, _ value: String) -> Rejection {
+    var copy = self
+    copy.details.append(Detail(name: name, value: value))
+    return copy
+  }
+
+  /// The same with one more header.
+  package func header(_ name: String, _ value: String) -> Rejection {
+    var copy = self
+    copy.headers.append(Header(name: name, value: value))
+    return copy
+  }
+
+  /// The body of the answer.
+  package func json(requestID: String) -> [UInt8] {
+    var json = JSONWriter(capacity: 160)
+    json.beginObject()
+    json.field("code", code.rawValue)
+    json.field("message", message)
+    if !details.isEmpty {
+      json.key("details")
+      json.beginObject()
+      for detail in details {
+        json.anyKey(detail.name)
+        json.string(detail.value)
+      }
+      json.endObject()
+    }
+    json.field("request_id", requestID)
+    json.endObject()
+    return json.bytes
+  }
+}

@@ -1,0 +1,63 @@
+import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+
+/// A daemon's address and a key: sends requests and takes apart what comes back.
+/// The command line uses it as it is; it retries nothing by itself.
+package struct RoostConnection: Sendable {
+  private let base: String
+  private let key: String?
+
+  /// - Parameters:
+  ///   - url: Such as `http://127.0.0.1:8080`; with or without a slash at the end.
+  ///   - key: The API key; nil sends none.
+  package init(url: String, key: String?) {
+    base = url.hasSuffix("/") ? String(url.dropLast()) : url
+    self.key = key
+  }
+
+  /// Sends one request and reads the whole answer, at most 16 MiB.
+  ///
+  /// - Parameter timeoutMilliseconds: For everything together.
+  /// - Throws: `unreachable` where no answer came; whether the request was carried out is then unknown.
+  package func send(
+    _ method: Method, _ path: String, headers: [(String, String)] = [], body: [UInt8]? = nil,
+    timeoutMilliseconds: Int64 = 30_000
+  ) async throws(Unreachable) -> Reply {
+    var request = HTTPClientRequest(url: base + path)
+    request.method = HTTPMethod(rawValue: method.rawValue)
+    for (name, value) in headers { request.headers.add(name: name, value: value) }
+    if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
+    if let body {
+      request.headers.add(name: "Content-Type", value: "application/json")
+      request.body = .bytes(ByteBuffer(bytes: body))
+    }
+    do {
+      let response = try await HTTPClient.shared.execute(request, timeout: .milliseconds(timeoutMilliseconds))
+      let content = try await response.body.collect(upTo: 16 << 20)
+      return Reply(status: Int(response.status.code), body: Array(content.readableBytesView))
+    } catch {
+      throw Unreachable(url: base, reason: "\(error)")
+    }
+  }
+
+  /// What the command line asks with.
+  package enum Method: String, Sendable {
+    case get = "GET"
+    case post = "POST"
+  }
+
+  /// What the daemon answered.
+  package struct Reply: Sendable {
+    package var status: Int
+    package var body: [UInt8]
+    package var isSuccess: Bool { (200..<300).contains(status) }
+  }
+
+  /// No answer came.
+  package struct Unreachable: Error, CustomStringConvertible {
+    package let url: String
+    package let reason: String
+    package var description: String { "no answer from \(url): \(reason)" }
+  }
+}

@@ -1,0 +1,36 @@
+import Glibc
+
+/// A JSON answer on its way to standard output.
+///
+/// A pipe gets the bytes as the daemon sent them. A terminal gets the same JSON with every character escaped that
+/// could move its cursor or turn text around: a payload is whatever a client wanted it to be.
+package struct AnswerText {
+  private let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  func write() {
+    let text = String(decoding: bytes, as: UTF8.self)
+    StandardStream.output.write(line: isatty(STDOUT_FILENO) == 1 ? Self.inertJSON(text) : text)
+  }
+
+  /// The same JSON value: hidden characters stand only inside strings, where JSON has an escape for each.
+  package static func inertJSON(_ text: String) -> String {
+    var safe = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      let isSpace = scalar == "\n" || scalar == "\t" || scalar == "\r"
+      switch scalar.properties.generalCategory {
+      case .control where isSpace: safe.append(" ")
+      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
+        for unit in String(scalar).utf16 {
+          let digits = String(unit, radix: 16)
+          safe.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).unicodeScalars)
+        }
+      default: safe.append(scalar)
+      }
+    }
+    return String(safe)
+  }
+}

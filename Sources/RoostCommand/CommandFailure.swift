@@ -1,0 +1,59 @@
+import RoostLog
+
+/// Why a command ends in failure: a message for a person and a status for a program.
+struct CommandFailure: Error, CustomStringConvertible {
+  let status: ExitStatus
+  /// What happened and what to do about it.
+  let message: String
+
+  init(_ status: ExitStatus, _ message: String) {
+    self.status = status
+    self.message = message
+  }
+
+  var description: String { message }
+}
+
+/// How the process ends; the numbers from 64 on are those of `sysexits.h`.
+enum ExitStatus: Int32 {
+  /// The daemon answered no: the job is unknown, the key may not, there is nothing to lease.
+  case refused = 1
+  /// A wrong flag, argument or setting.
+  case usage = 64
+  /// The log is damaged, or of a format that this release does not read. Nothing was changed.
+  case corruptLog = 65
+  /// Another process holds the data directory; or the daemon could not be reached.
+  case unavailable = 69
+  /// The log failed while the daemon ran: what was under way has an unknown outcome.
+  case logFailed = 70
+  /// The data directory, the key store or the address cannot be used.
+  case unusable = 73
+}
+
+extension CommandFailure {
+  /// A log that could not be opened, with the command that inspects it.
+  init(opening directory: String, _ error: LogError) {
+    let inspect = "roost wal verify \(quoted(directory))"
+    let status: ExitStatus
+    switch error {
+    case .corrupt, .unknownVersion: status = .corruptLog
+    case .locked: status = .unavailable
+    case .fenced, .frameTooLarge, .unusable: status = .logFailed
+    case .io, .outOfSpace, .notADirectory: status = .unusable
+    }
+    self.init(status, "cannot open the log in \(directory): \(error) Inspect with: \(inspect)")
+  }
+}
+
+/// A path as a shell takes it.
+private func quoted(_ path: String) -> String {
+  let isPlain = path.utf8.allSatisfy { byte in
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+    case UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+    default: false
+    }
+  }
+  return isPlain && !path.isEmpty
+    ? path : "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+import RoostClient
+
+/// `roost get`: prints a job as it is now.
+struct GetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "get", abstract: "Show a job.")
+
+  @OptionGroup var daemon: DaemonAddress
+  @Flag(help: "With its payload.") var payload = false
+  @Argument(help: "The job's id.") var job: JobArgument
+
+  func run() async throws {
+    try await daemon.connection().printAnswer(to: .get, "/jobs/\(job.id)\(payload ? "?payload=true" : "")")
+  }
+}

@@ -1,0 +1,155 @@
+import ArgumentParser
+import Foundation
+import RoostKeys
+
+/// `roost keys`: makes, lists and revokes the keys of a data directory, beside a running daemon or without one.
+struct KeysCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keys", abstract: "Make, list and revoke API keys.",
+    subcommands: [Create.self, List.self, Revoke.self])
+
+  struct DataDirectory: ParsableArguments {
+    @Option(help: "The data directory (default: WAL_DIR, else ./data).")
+    var data: String?
+
+    func service() throws -> KeyService {
+      let directory = data ?? ProcessInfo.processInfo.environment["WAL_DIR"] ?? "./data"
+      return KeyService(store: try EmbeddedKeyStore(directory: directory))
+    }
+  }
+
+  struct Create: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a key and print it on stdout: the only time it is shown.")
+
+    @OptionGroup var directory: DataDirectory
+    @Option(help: "What the key is for.") var name: String
+    @Option(help: "Whose key it is.") var owner: String
+    @Option(help: "client, worker or admin.") var type: KeyType
+    @Option(help: "A queue, or a prefix followed by *; may be given more than once (default: all queues).")
+    var queue: [String] = []
+    @Option(help: "Until it expires, such as 12h, 1h30m or 90d.") var expiresIn: KeyLifetime?
+    @Option(help: "When it expires, such as 2027-01-31T00:00:00Z.") var expiresAt: KeyExpiry?
+
+    func validate() throws {
+      if expiresIn != nil, expiresAt != nil {
+        throw ValidationError("Give --expires-in or --expires-at, not both.")
+      }
+    }
+
+    func run() async throws {
+      let expiry = expiresAt?.date ?? expiresIn.map { Date().addingTimeInterval($0.seconds) }
+      let created = try await directory.service().create(
+        name: name, ownerID: owner, type: type, queues: queue.isEmpty ? nil : queue, expiresAt: expiry,
+        by: .commandLine)
+      print(created.key.reveal())
+    }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List all keys, without their secrets.")
+
+    @OptionGroup var directory: DataDirectory
+    @Flag(help: "Print a JSON array.") var json = false
+
+    func run() async throws {
+      let rows = try await directory.service().listAll(by: .commandLine).map(KeyRow.init)
+      if json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(rows), as: UTF8.self))
+      } else {
+        print(KeyRow.table(rows))
+      }
+    }
+  }
+
+  struct Revoke: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Revoke a key, given its id or the whole key.")
+
+    @OptionGroup var directory: DataDirectory
+    @Argument(help: "The key's id.") var id: String
+
+    func run() async throws {
+      let record = try await directory.service().revoke(id, by: .commandLine)
+      print("revoked \(record.maskedKey)")
+    }
+  }
+}
+
+/// A key as the listing shows it.
+private struct KeyRow: Encodable {
+  let id, name, ownerID, type, status, createdAt: String
+  let queues: [String]
+  let expiresAt, revokedAt: String?
+
+  private enum CodingKeys: String, CodingKey {
+    case id, name, type, status, queues
+    case ownerID = "owner_id"
+    case createdAt = "created_at"
+    case expiresAt = "expires_at"
+    case revokedAt = "revoked_at"
+  }
+
+  init(_ record: KeyRecord) {
+    id = record.id
+    name = record.name
+    ownerID = record.ownerID
+    type = record.type.rawValue
+    status = record.revokedAt != nil ? "revoked" : record.isExpired(at: Date()) ? "expired" : "active"
+    queues = record.queues.map(\.description)
+    createdAt = record.createdAt.formatted(.iso8601)
+    expiresAt = record.expiresAt?.formatted(.iso8601)
+    revokedAt = record.revokedAt?.formatted(.iso8601)
+  }
+
+  static func table(_ rows: [KeyRow]) -> String {
+    let heading = ["ID", "TYPE", "STATUS", "OWNER", "NAME", "QUEUES", "CREATED", "EXPIRES"]
+    let lines =
+      [heading]
+      + rows.map {
+        [
+          $0.id, $0.type, $0.status, $0.ownerID, $0.name, $0.queues.joined(separator: ","), $0.createdAt,
+          $0.expiresAt ?? "never",
+        ]
+      }
+    let widths = heading.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+    return lines.map { line in
+      zip(line, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
+    }.joined(separator: "\n")
+  }
+}
+
+/// A duration such as `1h30m`: whole numbers with the units s, m, h, d.
+struct KeyLifetime: ExpressibleByArgument {
+  let seconds: Double
+
+  init?(argument: String) {
+    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
+    var total = 0.0
+    var number = ""
+    for character in argument {
+      if let unit = units[character] {
+        guard let count = UInt32(number) else { return nil }
+        total += Double(count) * unit
+        number = ""
+      } else {
+        number.append(character)
+      }
+    }
+    guard number.isEmpty, total > 0 else { return nil }
+    seconds = total
+  }
+}
+
+/// A time such as `2027-01-31T00:00:00Z`.
+struct KeyExpiry: ExpressibleByArgument {
+  let date: Date
+
+  init?(argument: String) {
+    guard let date = try? Date(argument, strategy: .iso8601) else { return nil }
+    self.date = date
+  }
+}
+
+extension KeyType: ExpressibleByArgument {}

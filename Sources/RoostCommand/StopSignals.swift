@@ -1,0 +1,40 @@
+import Glibc
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// Turns the first SIGTERM or SIGINT into a graceful shutdown and the second into an exit at once.
+struct StopSignals {
+  let logger: Logger
+
+  /// Runs a service until it ends or a signal asks it to.
+  ///
+  /// - Parameter limit: How long requests in flight get after the signal; then they are cancelled.
+  func run(_ service: some Service, within limit: Duration) async throws {
+    var configuration = ServiceGroupConfiguration(
+      services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
+      logger: Logger(label: "roost.services") { _ in SwiftLogNoOpLogHandler() })
+    configuration.maximumGracefulShutdownDuration = limit
+    let group = ServiceGroup(configuration: configuration)
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { try await group.run() }
+      tasks.addTask {
+        var isStopping = false
+        for await signal in signals {
+          // Nothing answered is lost by this: the log is as durable as after a kill.
+          if isStopping { _exit(128 + signal.rawValue) }
+          isStopping = true
+          logger.info("stopping: answering what is in flight", metadata: ["signal": "\(signal)"])
+          await group.triggerGracefulShutdown()
+        }
+      }
+      defer { tasks.cancelAll() }
+      do {
+        try await tasks.next()
+      } catch is CancellationError {
+        logger.warning("the time to stop ran out with requests in flight")
+      }
+    }
+  }
+}

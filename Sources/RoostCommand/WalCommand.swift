@@ -1,0 +1,87 @@
+import ArgumentParser
+import RoostCore
+import RoostLog
+
+/// `roost wal`: looks into a log directory without its lock and without changing a byte.
+struct WalCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "wal", abstract: "Check or show the log of a data directory, also beside a running daemon.",
+    subcommands: [Verify.self, Dump.self])
+
+  struct Verify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Read the whole log and report every damage; exit 65 if there is any.")
+
+    @Argument(help: "The data directory.") var directory: String
+
+    func run() async throws {
+      var unreadable: [String] = []
+      var describer = RecordDescriber()
+      let inspection = try WalCommand.inspect(directory) { position, record in
+        let description = describer.describe(record)
+        if description.isUnreadable { unreadable.append("\(position): \(inert(description.line))") }
+      }
+      StandardStream.output.write(WalReport(inspection, unreadable: unreadable).text)
+      let damages = inspection.problems.count + unreadable.count
+      if damages > 0 {
+        throw CommandFailure(
+          .corruptLog,
+          "the log in \(inert(directory)) has \(damages == 1 ? "one damage" : "\(damages) damages"); nothing was changed. "
+            + "Keep a copy of the directory before anything else")
+      }
+    }
+  }
+
+  struct Dump: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print every record, one a line; payloads only by their first bytes.")
+
+    @Argument(help: "The data directory.") var directory: String
+    @Flag(help: "One JSON object a line.") var json = false
+
+    func run() async throws {
+      let output = ChunkedOutput()
+      var describer = RecordDescriber()
+      let inspection = try WalCommand.inspect(directory) { position, record in
+        let description = describer.describe(record)
+        output.write(
+          line: json
+            ? description.json(leading: "\"segment\":\(position.segment),\"offset\":\(position.offset)")
+            : "\(position) \(description.line)")
+      }
+      output.flush()
+      if !inspection.problems.isEmpty {
+        throw CommandFailure(
+          .corruptLog,
+          inspection.problems.map { inert("\($0)") }.joined(separator: "\n")
+            + "\nRecords behind a damage were shown as far as they could be read")
+      }
+    }
+  }
+
+  private static func inspect(
+    _ directory: String, record: (RecordPosition, UnsafeRawBufferPointer) -> Void
+  ) throws(CommandFailure) -> LogInspection {
+    do throws(LogError) {
+      return try LogInspector(disk: LinuxDisk(inspecting: directory)).inspect(record: record)
+    } catch {
+      throw CommandFailure(opening: directory, error)
+    }
+  }
+}
+
+/// Collects lines and writes them in pieces of 64 KiB.
+private final class ChunkedOutput {
+  private var pending = ""
+
+  func write(line: String) {
+    pending += line
+    pending += "\n"
+    if pending.utf8.count >= 65_536 { flush() }
+  }
+
+  func flush() {
+    StandardStream.output.write(pending)
+    pending = ""
+  }
+}

@@ -1,0 +1,47 @@
+import RoostLog
+
+/// What `roost wal verify` prints: the segments, what HEAD says, and every damage with its place.
+struct WalReport {
+  private let inspection: LogInspection
+  private let unreadable: [String]
+
+  /// - Parameter unreadable: Records whose frame is whole but whose content is not.
+  init(_ inspection: LogInspection, unreadable: [String]) {
+    self.inspection = inspection
+    self.unreadable = unreadable
+  }
+
+  var text: String {
+    var lines = [headLine]
+    if let holder = inspection.holder {
+      let process = holder.process.map { "process \($0)" } ?? "another process"
+      lines.append("in use by \(process): the last frame may be one that is being written")
+    }
+    lines += inspection.segments.map(line)
+    if !inspection.otherFiles.isEmpty {
+      lines.append("other files: \(inspection.otherFiles.map(inert).joined(separator: " "))")
+    }
+    if let tail = inspection.tornTail {
+      lines.append(
+        "torn tail: \(tail.bytes) bytes at byte \(tail.offset) of segment \(tail.segment), never answered; "
+          + "the next start sets them aside (\(inert(tail.reason.description)))")
+    }
+    lines += inspection.problems.map { "DAMAGE \(inert($0.description))" }
+    lines += unreadable.map { "DAMAGE record at \($0)" }
+    let records = inspection.segments.reduce(0) { $0 + $1.recordCount }
+    if inspection.problems.isEmpty, unreadable.isEmpty { lines.append("the log is whole: \(records) records") }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var headLine: String {
+    guard let head = inspection.head else { return "HEAD cannot be read" }
+    return
+      "HEAD: segments \(head.firstSegment) to \(head.lastSegment), durable up to byte \(head.syncedEnd) of segment "
+      + "\(head.syncedSegment), \(head.cleanlyStopped ? "cleanly stopped" : "running or killed")"
+  }
+
+  private func line(_ segment: InspectedSegment) -> String {
+    "\(segment.file) \(segment.role.rawValue): \(segment.frameCount) frames, \(segment.recordCount) records, "
+      + "\(segment.usedBytes) of \(segment.fileBytes) bytes"
+  }
+}

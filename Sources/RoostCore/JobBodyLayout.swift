@@ -1,0 +1,74 @@
+/// What a job carries, as bytes: written once by the handler, copied unchanged by every carry.
+///
+/// Layout (little endian): lengths of queue, type, owner, traceparent (`u8` each), of metadata, tags, payload (`u32`
+/// each), the sealed checksum (`u32`), then those parts in that order. Absent parts have length 0.
+package struct JobBodyLayout {
+  package static let headerBytes = 20
+  package static let checksumOffset = 16
+
+  package let queue: UnsafeRawBufferPointer
+  package let type: UnsafeRawBufferPointer
+  package let owner: UnsafeRawBufferPointer
+  package let traceparent: UnsafeRawBufferPointer
+  package let metadata: UnsafeRawBufferPointer
+  package let tags: UnsafeRawBufferPointer
+  package let payload: UnsafeRawBufferPointer
+  /// As it stands in the bytes: sealed with the job number once it is in the log.
+  package let checksum: UInt32
+  /// The bytes that the checksum covers: all after the header.
+  package let covered: UnsafeRawBufferPointer
+
+  /// Nil when the lengths do not fit the bytes exactly.
+  package init?(_ bytes: UnsafeRawBufferPointer) {
+    var reader = RecordReader(bytes)
+    let (queueBytes, typeBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
+    let (ownerBytes, traceBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
+    let (metadataBytes, tagsBytes) = (reader.get(UInt32.self), reader.get(UInt32.self))
+    let payloadBytes = reader.get(UInt32.self)
+    checksum = reader.get(UInt32.self)
+    covered = reader.rest
+    queue = reader.get(count: Int(queueBytes))
+    type = reader.get(count: Int(typeBytes))
+    owner = reader.get(count: Int(ownerBytes))
+    traceparent = reader.get(count: Int(traceBytes))
+    metadata = reader.get(count: Int(metadataBytes))
+    tags = reader.get(count: Int(tagsBytes))
+    payload = reader.get(count: Int(payloadBytes))
+    guard reader.isExhausted else { return nil }
+  }
+
+  /// Encodes a body whose checksum is still unsealed.
+  ///
+  /// - Parameters:
+  ///   - names: Queue, type, owner and traceparent; each at most 255 bytes.
+  ///   - checksum: CRC32C of some bytes, from the layer that may compute one.
+  package static func encode(
+    queue: String, type: String, owner: String, traceparent: String, metadata: ArraySlice<UInt8>,
+    tags: ArraySlice<UInt8>, payload: ArraySlice<UInt8>, checksum: (UnsafeRawBufferPointer) -> UInt32
+  ) -> [UInt8] {
+    let names = [queue, type, owner, traceparent]
+    let nameBytes = names.reduce(0) { $0 + $1.utf8.count }
+    let total = headerBytes + nameBytes + metadata.count + tags.count + payload.count
+    var bytes = [UInt8]()
+    bytes.reserveCapacity(total)
+    for name in names { bytes.append(UInt8(name.utf8.count)) }
+    for count in [metadata.count, tags.count, payload.count, 0] {
+      withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    for name in names { bytes.append(contentsOf: name.utf8) }
+    bytes.append(contentsOf: metadata)
+    bytes.append(contentsOf: tags)
+    bytes.append(contentsOf: payload)
+    let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0[headerBytes...])) }
+    bytes.withUnsafeMutableBytes {
+      $0.storeBytes(of: sum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
+    }
+    return bytes
+  }
+}
+
+/// What binds a checksum to one job: bytes of another job do not pass for this one's.
+package func checksumSeal(_ number: UInt64) -> UInt32 {
+  let mixed = (number &+ 1) &* 0x9E37_79B9_7F4A_7C15
+  return UInt32(truncatingIfNeeded: mixed >> 32)
+}

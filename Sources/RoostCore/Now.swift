@@ -1,0 +1,58 @@
+/// The instant at which a batch is decided: everything that is not deterministic comes in here.
+package struct Now: Sendable, BitwiseCopyable {
+  /// Log time, nanoseconds: never runs backwards, at most 2 s a step, credited with downtime at boot.
+  package var log: Int64
+  /// Wall time, milliseconds since 1970; may step either way.
+  package var wall: Int64
+  /// Fresh random bits, for jitter.
+  package var entropy: UInt64
+  /// The wall clock jumped: `run_at` is held until it can be believed.
+  package var isWallSuspect: Bool
+
+  package init(log: Int64, wall: Int64, entropy: UInt64, isWallSuspect: Bool = false) {
+    self.log = log
+    self.wall = wall
+    self.entropy = entropy
+    self.isWallSuspect = isWallSuspect
+  }
+}
+
+/// What the machine can bear at the moment; set before a batch.
+package struct Conditions: Sendable, BitwiseCopyable {
+  /// 0: all is well; 1: no submits; 2: no leases either; 3: no results above `Limits.smallResultBytes`.
+  package var diskLevel = 0
+  package var isMemoryLow = false
+  package init() {}
+}
+
+/// The daemon's policies. They may differ at every start: what they decide stands in the events.
+package struct Limits: Sendable {
+  package var maxQueues = 10_000
+  /// The lease of a job that names none, milliseconds.
+  package var leaseMilliseconds: Int64 = 30_000
+  /// How long ACKED and CANCELLED jobs stay, milliseconds of uptime.
+  package var retentionMilliseconds: Int64 = 86_400_000
+  /// How many finished jobs stay at most.
+  package var retentionMaxJobs = 1_000_000
+  /// How long an idempotency key answers after its job ended, milliseconds of uptime.
+  package var idempotencyWindowMilliseconds: Int64 = 3_600_000
+  /// Leases are checked this often, milliseconds.
+  package var leaseCheckMilliseconds: Int64 = 1_000
+  /// Whether a plain acknowledgement without a lease id is refused.
+  package var requiresLeaseID = false
+  /// Due items decided in one step.
+  package var dueItemsPerStep = 1_000
+  /// The largest result at disk level 3, bytes.
+  package var smallResultBytes = 4_096
+  /// Waiting workers at once.
+  package var maxWaiters = 100_000
+  package init() {}
+}
+
+extension Int64 {
+  /// Milliseconds as nanoseconds, without overflow.
+  package var nanoseconds: Int64 {
+    let (value, overflow) = multipliedReportingOverflow(by: 1_000_000)
+    return overflow ? (self < 0 ? .min / 2 : .max / 2) : value
+  }
+}

@@ -1,0 +1,275 @@
+/// How events change memory. Live and in a replay the same; a replay only leaves lists and heaps for its end.
+extension StateMachine {
+  mutating func apply(_ event: SubmittedEvent, body: JobBodyLayout, at position: LogPosition, bytes: UInt32) {
+    let slot = jobs.insert(event.number)
+    nextNumber = event.number + 1
+    nextOrder = max(nextOrder, event.order + 1)
+    let row = jobs.hot(slot)
+    let created = UInt64(clamping: event.created) & 0xFFFF_FFFF_FFFF
+    row.pointee.check = JobID.check(event.number, created, secret)
+    row.pointee.base = position.rawValue
+    row.pointee.order = event.order
+    row.pointee.deadline = event.state == .ready ? now.log : event.deadline
+    row.pointee.queue = queueForJob(body.queue)
+    row.pointee.priority = event.priority
+    row.pointee.flags = event.isWall ? RowFlags.wall : 0
+    row.pointee.maxAttempts = event.maxAttempts
+    let cold = jobs.cold(slot)
+    cold.pointee.created = event.created
+    cold.pointee.recordBytes = bytes
+    liveBytes += Int(bytes)
+    cold.pointee.owner = ownerNames.intern(body.owner)
+    cold.pointee.type = typeNames.intern(body.type)
+    cold.pointee.policy = intern(event.policy)
+    if event.hasKey {
+      cold.pointee.key = keys.insert(
+        KeyEntry(hash: event.keyHash, fingerprint: event.keyFingerprint, target: slot, isStub: false))
+    }
+    queues[Int(row.pointee.queue)].totals.submitted += 1
+    enter(slot, event.state)
+  }
+
+  mutating func apply(_ event: LeasedEvent, to slot: Slot) {
+    leave(slot)
+    let row = jobs.hot(slot)
+    row.pointee.attempts += 1
+    row.pointee.deadline = event.deadline
+    let cell = leaseCell(slot)
+    cell.pointee.id = event.lease
+    cell.pointee.duration = event.duration
+    cell.pointee.leasedAt = event.at
+    cell.pointee.lastOutcome = 0
+    setNames(of: cell, worker: workerNames.intern(event.worker), keyID: keyNames.intern(event.keyID))
+    queues[Int(row.pointee.queue)].totals.leased += 1
+    enter(slot, .running)
+  }
+
+  /// An attempt ended, a waiting job was cancelled or a running one marked.
+  mutating func apply(_ event: EndedEvent, to slot: Slot, at position: LogPosition, bytes: UInt32) {
+    let row = jobs.hot(slot)
+    let cell = leaseCell(slot)
+    cell.pointee.history = position.rawValue
+    cell.pointee.historyBytes = bytes
+    cell.pointee.historyTotal &+= bytes
+    liveBytes += Int(bytes)
+    if event.entry.outcome == .cancelRequested {
+      row.pointee.flags |= RowFlags.cancelRequested
+      return
+    }
+    leave(slot)
+    if event.entry.outcome != .cancelled { cell.pointee.lastOutcome = event.entry.outcome.rawValue }
+    cell.pointee.endedAt = event.entry.endedAt
+    cell.pointee.endedUptime = event.uptime
+    cell.pointee.pause = event.pause
+    if event.entry.outcome == .released || event.entry.outcome == .undelivered { row.pointee.attempts -= 1 }
+    row.pointee.order = event.order
+    nextOrder = max(nextOrder, event.order + 1)
+    row.pointee.deadline = event.next == .ready ? now.log : event.deadline
+    row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
+    count(event.entry.outcome, event.next, in: row.pointee.queue)
+    enter(slot, event.next)
+  }
+
+  mutating func apply(_ event: ExtendedEvent, to slot: Slot) {
+    let row = jobs.hot(slot)
+    row.pointee.deadline = event.deadline
+    leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration = event.duration
+    if isLive { leaseHeap.update(slot, deadline: event.deadline, in: jobs) }
+  }
+
+  mutating func apply(_ event: ReadiedEvent, to slot: Slot) {
+    leave(slot)
+    let row = jobs.hot(slot)
+    row.pointee.order = event.order
+    nextOrder = max(nextOrder, event.order + 1)
+    row.pointee.deadline = now.log
+    row.pointee.flags &= ~RowFlags.wall
+    if event.isReplay { row.pointee.attempts = 0 }
+    enter(slot, .ready)
+  }
+
+  mutating func apply(_ event: PurgedEvent, to slot: Slot) {
+    leave(slot)
+    liveBytes -= bytes(of: slot)
+    let row = jobs.hot(slot)
+    let cold = jobs.cold(slot)
+    if cold.pointee.key != .none {
+      if event.stubUntil > 0 {
+        let stub = stubs.allocate(
+          Stub(
+            number: event.number, created: cold.pointee.created, base: event.base, until: event.stubUntil,
+            state: row.pointee.state))
+        let entry = keys.entry(cold.pointee.key)
+        entry.pointee.target = stub
+        entry.pointee.isStub = true
+        if isLive {
+          stubHeap.insert(cold.pointee.key, deadline: event.stubUntil)
+        } else {
+          replayedStubs.insert(cold.pointee.key)
+        }
+      } else {
+        keys.remove(cold.pointee.key)
+      }
+    }
+    ownerNames.release(cold.pointee.owner)
+    typeNames.release(cold.pointee.type)
+    policies.release(cold.pointee.policy)
+    freeLeaseCell(slot)
+    jobs.remove(slot)
+  }
+
+  /// Forgets a stub; `entry` is its place in `keys`.
+  mutating func apply(_ event: KeyForgottenEvent, to entry: Slot) {
+    if !isLive { replayedStubs.remove(entry) }
+    stubs.free(keys.entry(entry).pointee.target)
+    keys.remove(entry)
+  }
+
+  /// A copy of a live job's record took the place of the old one.
+  mutating func applyCarried(_ slot: Slot, at position: LogPosition, bytes: UInt32) {
+    liveBytes += Int(bytes) - self.bytes(of: slot)
+    jobs.hot(slot).pointee.base = position.rawValue
+    jobs.cold(slot).pointee.recordBytes = bytes
+    let lease = jobs.cold(slot).pointee.lease
+    guard lease != .none else { return }
+    let cell = leases.pointer(lease)
+    cell.pointee.historyTotal = 0
+    guard cell.pointee.history != 0 else { return }
+    cell.pointee.history = position.rawValue
+    cell.pointee.historyBytes = bytes
+  }
+
+  mutating func apply(_ event: CarriedQueueEvent) {
+    let queue = queueForJob(event.name)
+    queues[Int(queue)].totals = event.totals
+  }
+
+  /// Bytes of the log's records that a job needs.
+  func bytes(of slot: Slot) -> Int {
+    Int(jobs.cold(slot).pointee.recordBytes) + Int(existingLeaseCell(slot)?.pointee.historyTotal ?? 0)
+  }
+
+  // MARK: Lists, heaps and counts
+
+  /// Puts a job into the list and heap of its new state.
+  mutating func enter(_ slot: Slot, _ state: JobState) {
+    let row = jobs.hot(slot)
+    row.pointee.state = state.rawValue
+    queues[Int(row.pointee.queue)].counts[state] += 1
+    guard isLive else { return }
+    switch state {
+    case .ready:
+      enlist(slot)
+      wake(row.pointee.queue)
+    case .running:
+      leaseHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
+    case .scheduled where row.pointee.flags & RowFlags.wall != 0:
+      wallHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
+    case .scheduled, .retry:
+      dueHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
+    case .acked, .cancelled:
+      jobs.append(slot, to: &finished)
+      retentionHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
+    case .dead:
+      jobs.append(slot, to: &dead)
+    }
+  }
+
+  /// Takes a job out of the list and heap of its state.
+  mutating func leave(_ slot: Slot) {
+    let row = jobs.hot(slot)
+    let state = JobState(rawValue: row.pointee.state)!
+    queues[Int(row.pointee.queue)].counts[state] -= 1
+    guard isLive else { return }
+    switch state {
+    case .ready:
+      let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
+      jobs.remove(slot, from: &level.pointee.jobs)
+    case .running: leaseHeap.remove(slot, in: jobs)
+    case .scheduled where row.pointee.flags & RowFlags.wall != 0: wallHeap.remove(slot, in: jobs)
+    case .scheduled, .retry: dueHeap.remove(slot, in: jobs)
+    case .acked, .cancelled:
+      jobs.remove(slot, from: &finished)
+      retentionHeap.remove(slot, in: jobs)
+    case .dead: jobs.remove(slot, from: &dead)
+    }
+  }
+
+  private mutating func count(_ outcome: Outcome, _ next: JobState, in queue: UInt32) {
+    switch outcome {
+    case .acked: queues[Int(queue)].totals.acked += 1
+    case .failed, .expired: queues[Int(queue)].totals.failed += 1
+    case .released, .undelivered, .cancelled, .cancelRequested: break
+    }
+    if next == .dead { queues[Int(queue)].totals.dead += 1 }
+  }
+
+  /// The job's lease cell, nil for a job that was neither leased nor cancelled.
+  func existingLeaseCell(_ slot: Slot) -> UnsafeMutablePointer<LeaseCell>? {
+    let cell = jobs.cold(slot).pointee.lease
+    return cell == .none ? nil : leases.pointer(cell)
+  }
+
+  /// The job's lease cell, made if need be.
+  mutating func leaseCell(_ slot: Slot) -> UnsafeMutablePointer<LeaseCell> {
+    let cold = jobs.cold(slot)
+    if cold.pointee.lease == .none {
+      var cell = LeaseCell()
+      cell.worker = workerNames.intern(UnsafeRawBufferPointer(start: nil, count: 0))
+      cell.keyID = keyNames.intern(UnsafeRawBufferPointer(start: nil, count: 0))
+      cold.pointee.lease = leases.allocate(cell)
+    }
+    return leases.pointer(cold.pointee.lease)
+  }
+
+  mutating func setNames(of cell: UnsafeMutablePointer<LeaseCell>, worker: UInt32, keyID: UInt32) {
+    workerNames.release(cell.pointee.worker)
+    keyNames.release(cell.pointee.keyID)
+    cell.pointee.worker = worker
+    cell.pointee.keyID = keyID
+  }
+
+  mutating func freeLeaseCell(_ slot: Slot) {
+    let cold = jobs.cold(slot)
+    guard cold.pointee.lease != .none else { return }
+    let cell = leases.pointer(cold.pointee.lease)
+    workerNames.release(cell.pointee.worker)
+    keyNames.release(cell.pointee.keyID)
+    leases.free(cold.pointee.lease)
+    cold.pointee.lease = .none
+  }
+
+  mutating func intern(_ policy: JobPolicy) -> UInt32 {
+    var bytes = PolicyBytes(policy)
+    return withUnsafeBytes(of: &bytes) { policies.intern($0) }
+  }
+
+  func policy(_ id: UInt32) -> JobPolicy { policies.bytes(id).loadUnaligned(as: PolicyBytes.self).policy }
+}
+
+/// A policy as bytes without gaps, so that equal policies have equal bytes.
+private struct PolicyBytes: BitwiseCopyable {
+  private var retention: Int64
+  private var initial: UInt32
+  private var factor: UInt32
+  private var max: UInt32
+  private var lease: UInt32
+  private var jitter: UInt64
+
+  init(_ policy: JobPolicy) {
+    retention = policy.retentionMilliseconds
+    initial = policy.retry.initialMilliseconds
+    factor = policy.retry.factorThousandths
+    max = policy.retry.maxMilliseconds
+    lease = policy.leaseMilliseconds
+    jitter = UInt64(policy.retry.jitter.rawValue)
+  }
+
+  var policy: JobPolicy {
+    JobPolicy(
+      retry: RetryPolicy(
+        initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max,
+        jitter: Jitter(rawValue: UInt8(jitter)) ?? .none),
+      leaseMilliseconds: lease, retentionMilliseconds: retention)
+  }
+}

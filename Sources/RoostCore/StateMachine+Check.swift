@@ -1,0 +1,198 @@
+/// Looking at the whole: what is inconsistent, and how one state differs from another. For tests, the simulator, and
+/// the daemon's consistency check; never on the path of a request.
+extension StateMachine {
+  /// Everything that can be observed of a job, in a form that can be compared.
+  package struct Row: Equatable, Sendable {
+    package var number: UInt64
+    package var check: UInt64
+    package var base: UInt64
+    package var recordBytes: UInt32
+    package var state: UInt8
+    package var priority: Int8
+    package var flags: UInt16
+    package var attempts: UInt16
+    package var maxAttempts: UInt16
+    package var order: UInt64
+    package var deadline: Int64
+    package var created: Int64
+    package var queue: String
+    package var type: String
+    package var owner: String
+    package var policy: JobPolicy
+    package var key: String
+    package var lease: String
+  }
+
+  /// The whole state: two machines with the same image behave the same.
+  package struct Image: Equatable, Sendable {
+    package var counters: [UInt64]
+    package var rows: [Row]
+    package var ready: [String: [UInt64]]
+    package var finished: [UInt64]
+    package var dead: [UInt64]
+    package var heaps: [String: [UInt64]]
+    package var stubs: [String]
+    package var queues: [String]
+  }
+
+  /// O(jobs × log jobs).
+  package var image: Image {
+    var rows: [Row] = []
+    var heaps: [String: [UInt64]] = [:]
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      rows.append(row(slot))
+      if jobs.hot(slot).pointee.heapPosition != .max {
+        heaps[heapName(slot), default: []].append(jobs.hot(slot).pointee.number)
+      }
+    }
+    rows.sort { $0.number < $1.number }
+    for name in heaps.keys { heaps[name]!.sort() }
+    return Image(
+      counters: [
+        epoch, nextNumber, nextLease, nextOrder, UInt64(bitPattern: credited),
+        UInt64(liveBytes), bootID,
+      ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: numbers(of: dead), heaps: heaps,
+      stubs: stubImages, queues: queueImages)
+  }
+
+  private func row(_ slot: Slot) -> Row {
+    let hot = jobs.hot(slot).pointee
+    let cold = jobs.cold(slot).pointee
+    var key = ""
+    if cold.key != .none {
+      let entry = keys.entry(cold.key).pointee
+      key = "\(entry.hash.high) \(entry.hash.low) \(entry.fingerprint)"
+    }
+    return Row(
+      number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
+      priority: hot.priority, flags: hot.flags, attempts: hot.attempts, maxAttempts: hot.maxAttempts,
+      order: hot.order, deadline: hot.deadline, created: cold.created, queue: text(queueNames.bytes(hot.queue)),
+      type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
+      key: key, lease: leaseText(slot))
+  }
+
+  private func leaseText(_ slot: Slot) -> String {
+    guard let cell = existingLeaseCell(slot)?.pointee else { return "" }
+    return "\(cell.id) \(cell.duration) \(cell.leasedAt) \(cell.endedAt) \(cell.endedUptime) \(cell.history) "
+      + "\(cell.historyBytes) \(cell.historyTotal) \(cell.pause) \(cell.lastOutcome) "
+      + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
+  }
+
+  private func heapName(_ slot: Slot) -> String {
+    let hot = jobs.hot(slot).pointee
+    switch JobState(rawValue: hot.state)! {
+    case .running: return "leases"
+    case .scheduled: return hot.flags & RowFlags.wall != 0 ? "wall" : "due"
+    case .retry: return "due"
+    case .acked, .cancelled: return "retention"
+    case .ready, .dead: return "none"
+    }
+  }
+
+  private var readyLists: [String: [UInt64]] {
+    var lists: [String: [UInt64]] = [:]
+    for id in queues.indices where queues[id].exists {
+      var at = queues[id].levels
+      while at != .none {
+        let level = levels.pointer(at).pointee
+        if level.jobs.head != .none {
+          lists["\(text(queueNames.bytes(UInt32(id)))) \(level.priority)"] = numbers(of: level.jobs)
+        }
+        at = level.next
+      }
+    }
+    return lists
+  }
+
+  private var stubImages: [String] {
+    stubHeap.slots.map { slot in
+      let entry = keys.entry(slot).pointee
+      let stub = stubs.pointer(entry.target).pointee
+      return "\(entry.hash) \(entry.fingerprint) \(stub)"
+    }.sorted()
+  }
+
+  private var queueImages: [String] {
+    var images: [String] = []
+    for id in queues.indices where queues[id].exists {
+      let counts = JobState.allCases.map { "\($0.name)=\(queues[id].counts[$0])" }.joined(separator: " ")
+      images.append("\(text(queueNames.bytes(UInt32(id)))) \(counts) \(queues[id].totals)")
+    }
+    return images.sorted()
+  }
+
+  private func numbers(of list: JobList) -> [UInt64] {
+    var numbers: [UInt64] = []
+    var at = list.head
+    while at != .none {
+      numbers.append(jobs.hot(at).pointee.number)
+      at = jobs.hot(at).pointee.next
+    }
+    return numbers
+  }
+
+  private func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+
+  // MARK: Consistency
+
+  /// What contradicts itself in memory; empty when all is well. O(jobs).
+  package func inconsistencies() -> [String] {
+    var found: [String] = []
+    var counts: [UInt32: StateCounts] = [:]
+    var live = 0
+    var states = StateCounts()
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      let hot = jobs.hot(slot).pointee
+      guard let state = JobState(rawValue: hot.state) else {
+        found.append("job \(hot.number) has no state")
+        continue
+      }
+      counts[hot.queue, default: StateCounts()][state] += 1
+      states[state] += 1
+      live += bytes(of: slot)
+      if hot.attempts > hot.maxAttempts { found.append("job \(hot.number) has \(hot.attempts) attempts") }
+      if jobs.find(hot.number) != slot { found.append("job \(hot.number) is not found by its number") }
+      let belongsInHeap = state != .ready && state != .dead
+      if belongsInHeap != (hot.heapPosition != .max) { found.append("job \(hot.number), \(state), heap") }
+      let key = jobs.cold(slot).pointee.key
+      if key != .none, keys.entry(key).pointee.isStub || keys.entry(key).pointee.target != slot {
+        found.append("the key of job \(hot.number) names another")
+      }
+    }
+    for id in queues.indices where queues[id].exists {
+      if queues[id].counts != counts[UInt32(id)] ?? StateCounts() { found.append("counts of queue \(id)") }
+      found += brokenOrder(UInt32(id))
+    }
+    if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
+    if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
+    if dead.count != Int(states[.dead]) || numbers(of: dead).count != dead.count { found.append("dead letters") }
+    if leaseHeap.count != Int(states[.running]) { found.append("heap of leases") }
+    return found
+  }
+
+  private func brokenOrder(_ queue: UInt32) -> [String] {
+    var found: [String] = []
+    var ready = 0
+    var at = queues[Int(queue)].levels
+    var priority = Int.max
+    while at != .none {
+      let level = levels.pointer(at).pointee
+      if Int(level.priority) >= priority { found.append("priorities of queue \(queue)") }
+      priority = Int(level.priority)
+      var last: UInt64 = 0
+      var slot = level.jobs.head
+      while slot != .none {
+        let hot = jobs.hot(slot).pointee
+        if hot.order <= last || hot.queue != queue || hot.priority != level.priority {
+          found.append("order of queue \(queue) at job \(hot.number)")
+        }
+        last = hot.order
+        ready += 1
+        slot = hot.next
+      }
+      at = level.next
+    }
+    if ready != Int(queues[Int(queue)].counts[.ready]) { found.append("ready list of queue \(queue)") }
+    return found
+  }
+}

@@ -1,0 +1,82 @@
+/// What becomes due by itself: leases, delays, retries, `run_at`, waits, retention, keys.
+extension StateMachine {
+  /// Decides what is due, at most `limits.dueItemsPerStep` items.
+  ///
+  /// - Returns: True when due work is left: another step should follow at once.
+  package mutating func decideDue(into step: inout Step) -> Bool {
+    endDueWaits(&step)
+    var left = limits.dueItemsPerStep
+    checkLeases(&left, &step)
+    while left > 0, let first = dueHeap.minimum, first.deadline <= now.log {
+      ready(first.slot, isReplay: false, &step)
+      left -= 1
+    }
+    while left > 0, !now.isWallSuspect, let first = wallHeap.minimum, first.deadline <= now.wall.nanoseconds {
+      ready(first.slot, isReplay: false, &step)
+      left -= 1
+    }
+    while left > 0, let slot = nextToLeave() {
+      purge(slot, &step)
+      left -= 1
+    }
+    while left > 0, let first = stubHeap.minimum, first.deadline <= uptime {
+      _ = stubHeap.popMinimum()
+      forget(first.slot, &step)
+      left -= 1
+    }
+    if !hungry.isEmpty { feed(&step) }
+    return left == 0
+  }
+
+  /// Log time at which something is due next; nil when nothing is.
+  package var nextDeadline: Int64? {
+    var next = Int64.max
+    if let lease = leaseHeap.minimum { next = min(next, max(lease.deadline, nextLeaseCheck)) }
+    if let due = dueHeap.minimum { next = min(next, due.deadline) }
+    if let wait = waitHeap.minimum { next = min(next, wait.deadline) }
+    if let leaving = retentionHeap.minimum { next = min(next, leaving.deadline + credited) }
+    if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
+    if let wall = wallHeap.minimum { next = min(next, now.log + max(0, wall.deadline - now.wall.nanoseconds)) }
+    return next == .max ? nil : next
+  }
+
+  private var nextLeaseCheck: Int64 {
+    lastLeaseCheck == .min ? now.log : lastLeaseCheck + limits.leaseCheckMilliseconds.nanoseconds
+  }
+
+  /// Leases are checked on a timer, `leaseCheckMilliseconds` apart.
+  private mutating func checkLeases(_ left: inout Int, _ step: inout Step) {
+    guard now.log >= nextLeaseCheck else { return }
+    while let first = leaseHeap.minimum, first.deadline <= now.log {
+      guard left > 0 else { return }
+      expire(first.slot, &step)
+      left -= 1
+    }
+    lastLeaseCheck = now.log
+  }
+
+  /// The finished job that leaves next: its time is over, or there are too many.
+  private func nextToLeave() -> Slot? {
+    if let first = retentionHeap.minimum, first.deadline <= uptime { return first.slot }
+    return finished.count > limits.retentionMaxJobs ? finished.head : nil
+  }
+
+  private mutating func purge(_ slot: Slot, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    var stubUntil: Int64 = 0
+    if jobs.cold(slot).pointee.key != .none, let cell = existingLeaseCell(slot) {
+      let until = cell.pointee.endedUptime + limits.idempotencyWindowMilliseconds.nanoseconds
+      if until > uptime { stubUntil = until }
+    }
+    let event = PurgedEvent(number: row.pointee.number, base: row.pointee.base, stubUntil: stubUntil)
+    event.encode(into: &step.records)
+    apply(event, to: slot)
+  }
+
+  private mutating func forget(_ entry: Slot, _ step: inout Step) {
+    let cell = keys.entry(entry).pointee
+    let event = KeyForgottenEvent(hash: cell.hash, base: stubs.pointer(cell.target).pointee.base)
+    event.encode(into: &step.records)
+    apply(event, to: entry)
+  }
+}

@@ -1,0 +1,216 @@
+/// The end of an attempt: acknowledged, failed, handed back or expired; and cancelling, hastening, replaying.
+extension StateMachine {
+  mutating func handle(_ command: Command.Finish, _ ticket: UInt64, _ step: inout Step) {
+    let slot = find(command.job, command.viewer, step)
+    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
+    if let refusal = whyNotHeld(slot, command, step) {
+      // The same word again, after its answer was lost: the same success.
+      if wasSaidBefore(slot, command, step) { return step.answer(ticket, changed(slot)) }
+      return step.answer(ticket, .refused(refusal))
+    }
+    if command.outcome == .acked, conditions.diskLevel >= 3, Int(command.text.count) > limits.smallResultBytes {
+      return step.answer(ticket, .refused(.diskLow))
+    }
+    switch command.outcome {
+    case .acked: end(slot, .acked, .acked, text: command.text, command.textChecksum, &step)
+    case .failed: fail(slot, command, &step)
+    case .released, .undelivered: release(slot, command, &step)
+    case .expired, .cancelled, .cancelRequested: preconditionFailure("a worker cannot end an attempt this way")
+    }
+    step.answer(ticket, changed(slot))
+  }
+
+  /// Nil when the job is RUNNING in the hands of whoever sent the command.
+  private mutating func whyNotHeld(
+    _ slot: Slot, _ command: Command.Finish, _ step: borrowing Step
+  ) -> Refusal? {
+    let isRunning = jobs.hot(slot).pointee.state == JobState.running.rawValue
+    if command.hasLease {
+      guard isRunning, let cell = existingLeaseCell(slot),
+        cell.pointee.id == command.lease || defects.contains(.noTokenCheck)
+      else { return .leaseLost }
+      return nil
+    }
+    if limits.requiresLeaseID { return .leaseRequired }
+    guard isRunning, let cell = existingLeaseCell(slot) else { return .notRunning }
+    return keyNames.find(step.bytes(command.keyID)) == cell.pointee.keyID ? nil : .leaseLost
+  }
+
+  /// Whether this lease (or, for a plain acknowledgement, this key) already ended the last attempt the same way.
+  private mutating func wasSaidBefore(
+    _ slot: Slot, _ command: Command.Finish, _ step: borrowing Step
+  ) -> Bool {
+    guard let cell = existingLeaseCell(slot), cell.pointee.lastOutcome == command.outcome.rawValue else { return false }
+    if command.hasLease { return cell.pointee.id == command.lease }
+    return !limits.requiresLeaseID && keyNames.find(step.bytes(command.keyID)) == cell.pointee.keyID
+  }
+
+  private mutating func fail(_ slot: Slot, _ command: Command.Finish, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    if row.pointee.flags & RowFlags.cancelRequested != 0 {
+      return end(slot, .failed, .cancelled, text: command.text, command.textChecksum, &step)
+    }
+    guard command.isRetryable, row.pointee.attempts < row.pointee.maxAttempts else {
+      return end(slot, .failed, .dead, text: command.text, command.textChecksum, &step)
+    }
+    let pause = command.delayMilliseconds >= 0 ? command.delayMilliseconds : nextPause(slot)
+    end(slot, .failed, .retry, text: command.text, command.textChecksum, pause: pause, &step)
+  }
+
+  private mutating func release(_ slot: Slot, _ command: Command.Finish, _ step: inout Step) {
+    let isCancelled = jobs.hot(slot).pointee.flags & RowFlags.cancelRequested != 0
+    let next: JobState = isCancelled ? .cancelled : command.delayMilliseconds > 0 ? .scheduled : .ready
+    end(slot, command.outcome, next, text: command.text, command.textChecksum, pause: command.delayMilliseconds, &step)
+  }
+
+  /// The lease is over and its worker has said nothing: a failed attempt.
+  mutating func expire(_ slot: Slot, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    if row.pointee.flags & RowFlags.cancelRequested != 0 {
+      end(slot, .expired, .cancelled, text: .empty, 0, &step)
+    } else if row.pointee.attempts < row.pointee.maxAttempts {
+      end(slot, .expired, .retry, text: .empty, 0, pause: nextPause(slot), &step)
+    } else {
+      end(slot, .expired, .dead, text: .empty, 0, &step)
+    }
+  }
+
+  /// Writes and applies the end of an attempt, or of a waiting job's waiting.
+  ///
+  /// - Parameter pause: Milliseconds until RETRY or SCHEDULED is due.
+  private mutating func end(
+    _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: ByteRange, _ checksum: UInt32, pause: Int64 = 0,
+    _ step: inout Step
+  ) {
+    let row = jobs.hot(slot)
+    let cell = existingLeaseCell(slot)?.pointee
+    let wasHeld = outcome != .cancelled && outcome != .cancelRequested
+    let worker = wasHeld ? workerNames.bytes(cell!.worker) : UnsafeRawBufferPointer(start: nil, count: 0)
+    let entry = HistoryEntry(
+      outcome: outcome, attempt: wasHeld ? row.pointee.attempts : 0, leasedAt: wasHeld ? cell!.leasedAt : 0,
+      endedAt: now.wall, text: step.bytes(text),
+      checksum: text.isEmpty ? 0 : checksum ^ checksumSeal(row.pointee.number), worker: worker)
+    let event = EndedEvent(
+      number: row.pointee.number, base: row.pointee.base, next: next,
+      pause: UInt32(clamping: next == .retry ? pause : 0), order: order(for: outcome, next, row.pointee.order),
+      deadline: deadline(slot, next, pause: pause), uptime: uptime, previous: cell?.history ?? 0,
+      previousBytes: cell?.historyBytes ?? 0, entry: entry)
+    let (position, bytes) = event.encode(into: &step.records)
+    apply(event, to: slot, at: position, bytes: bytes)
+  }
+
+  /// Each entry into a list takes a new order number; what is handed back undelayed keeps its place.
+  private func order(for outcome: Outcome, _ next: JobState, _ current: UInt64) -> UInt64 {
+    switch next {
+    case .acked, .dead, .cancelled: nextOrder
+    case .ready, .retry, .scheduled, .running: current
+    }
+  }
+
+  private func deadline(_ slot: Slot, _ next: JobState, pause: Int64) -> Int64 {
+    switch next {
+    case .retry, .scheduled: return now.log + pause.nanoseconds
+    case .acked, .cancelled:
+      let own = policy(jobs.cold(slot).pointee.policy).retentionMilliseconds
+      return uptime + (own >= 0 ? own : limits.retentionMilliseconds).nanoseconds
+    case .ready, .running, .dead: return 0
+    }
+  }
+
+  /// Milliseconds until the next retry: `initial × factor^(attempts − 1)`, at most `max`, spread by the jitter
+  /// ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+  func nextPause(_ slot: Slot) -> Int64 {
+    let retry = policy(jobs.cold(slot).pointee.policy).retry
+    let most = Int64(retry.maxMilliseconds)
+    var pause = min(Int64(retry.initialMilliseconds), most)
+    for _ in 1..<max(2, Int(jobs.hot(slot).pointee.attempts)) where Int(jobs.hot(slot).pointee.attempts) > 1 {
+      if pause >= most { break }
+      pause = min(most, pause * Int64(retry.factorThousandths) / 1_000)
+    }
+    let random = entropy(for: jobs.hot(slot).pointee.number)
+    switch retry.jitter {
+    case .none: return pause
+    case .full: return below(pause + 1, random)
+    case .equal: return pause - below(pause / 2 + 1, random)
+    case .decorrelated:
+      let last = Int64(existingLeaseCell(slot)?.pointee.pause ?? 0)
+      let low = min(Int64(retry.initialMilliseconds), most)
+      return min(most, low + below(max(1, max(last, low) * 3 - low + 1), random))
+    }
+  }
+
+  private func below(_ bound: Int64, _ random: UInt64) -> Int64 {
+    Int64(UInt64(bound).multipliedFullWidth(by: random).high)
+  }
+
+  /// SplitMix64 over the step's random bits and the job.
+  private func entropy(for number: UInt64) -> UInt64 {
+    var z = now.entropy &+ (number &+ nextOrder) &* 0x9E37_79B9_7F4A_7C15
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  // MARK: Extending
+
+  mutating func extend(
+    _ job: JobRef, _ viewer: ViewerRef, _ lease: LeaseID, _ milliseconds: Int64, _ ticket: UInt64, _ step: inout Step
+  ) {
+    let slot = find(job, viewer, step)
+    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
+    let row = jobs.hot(slot)
+    guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot), cell.pointee.id == lease
+    else { return step.answer(ticket, .refused(.leaseLost)) }
+    if conditions.diskLevel >= 2 { return step.answer(ticket, .refused(.diskLow)) }
+    let duration = milliseconds > 0 ? milliseconds.nanoseconds : cell.pointee.duration
+    let event = ExtendedEvent(
+      number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration)
+    event.encode(into: &step.records)
+    apply(event, to: slot)
+    step.answer(ticket, changed(slot))
+  }
+
+  // MARK: Cancelling, hastening, replaying
+
+  mutating func cancel(
+    _ job: JobRef, _ viewer: ViewerRef, _ reason: ByteRange, _ checksum: UInt32, _ ticket: UInt64, _ step: inout Step
+  ) {
+    let slot = find(job, viewer, step)
+    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
+    let row = jobs.hot(slot)
+    switch JobState(rawValue: row.pointee.state)! {
+    case .acked, .dead: return step.answer(ticket, .refused(.jobFinished))
+    case .cancelled: break
+    case .running:
+      if row.pointee.flags & RowFlags.cancelRequested == 0 {
+        end(slot, .cancelRequested, .running, text: reason, checksum, &step)
+      }
+    case .ready, .scheduled, .retry:
+      end(slot, .cancelled, .cancelled, text: reason, checksum, &step)
+    }
+    step.answer(ticket, changed(slot))
+  }
+
+  mutating func runNow(_ job: JobRef, _ viewer: ViewerRef, _ onlyDead: Bool, _ ticket: UInt64, _ step: inout Step) {
+    let slot = find(job, viewer, step)
+    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
+    if conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
+    switch JobState(rawValue: jobs.hot(slot).pointee.state)! {
+    case .dead: ready(slot, isReplay: true, &step)
+    case .cancelled where !onlyDead: ready(slot, isReplay: true, &step)
+    case .scheduled where !onlyDead, .retry where !onlyDead: ready(slot, isReplay: false, &step)
+    case .scheduled, .retry, .cancelled, .ready, .running, .acked:
+      return step.answer(ticket, .refused(.wrongState))
+    }
+    step.answer(ticket, changed(slot))
+  }
+
+  /// Makes a job READY, behind those that are.
+  mutating func ready(_ slot: Slot, isReplay: Bool, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    let event = ReadiedEvent(
+      number: row.pointee.number, base: row.pointee.base, order: nextOrder, isReplay: isReplay)
+    event.encode(into: &step.records)
+    apply(event, to: slot)
+  }
+}

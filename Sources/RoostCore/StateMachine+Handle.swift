@@ -1,0 +1,153 @@
+/// What a command decides. Each ends in exactly one answer; a refusal leaves everything as it was.
+extension StateMachine {
+  /// Decides one command; waiting workers are met at once.
+  package mutating func handle(_ command: Command, ticket: UInt64, into step: inout Step) {
+    switch command {
+    case .submit(let submit): handle(submit, ticket, &step)
+    case .lease(let lease): handle(lease, ticket, &step)
+    case .endWait(let waiting): endWait(waiting, &step)
+    case .finish(let finish): handle(finish, ticket, &step)
+    case .extend(let job, let viewer, let lease, let milliseconds):
+      extend(job, viewer, lease, milliseconds, ticket, &step)
+    case .cancel(let job, let viewer, let reason, let checksum):
+      cancel(job, viewer, reason, checksum, ticket, &step)
+    case .runNow(let job, let viewer, let onlyDead): runNow(job, viewer, onlyDead, ticket, &step)
+    case .read(let job, let viewer): read(job, viewer, ticket, &step)
+    case .list(let list): handle(list, ticket, &step)
+    case .queues(let viewer): listQueues(viewer, ticket, &step)
+    case .carry(let carry): handle(carry, ticket, &step)
+    case .carryStub(let hash, let base): carryStub(hash, base, ticket, &step)
+    case .carryQueues: carryQueues(ticket, &step)
+    case .drainWaiters: drainWaiters(ticket, &step)
+    }
+    if !hungry.isEmpty { feed(&step) }
+  }
+
+  /// The bytes that a command may add to the batch at most; the batch ends before one that might not fit.
+  package static func mostBytes(_ command: Command) -> Int {
+    switch command {
+    case .submit(let submit): Int(submit.body.count) + 1_024
+    case .finish(let finish): Int(finish.text.count) + 2_048
+    case .carry(let carry): Int(carry.body.count) + Int(carry.history.count) + 1_024
+    case .cancel(_, _, let reason, _): Int(reason.count) + 1_024
+    case .carryQueues: 0
+    default: 1_024
+    }
+  }
+
+  // MARK: Submit
+
+  private mutating func handle(_ command: Command.Submit, _ ticket: UInt64, _ step: inout Step) {
+    if command.hasKey {
+      let known = keys.find(command.keyHash)
+      if known != .none { return answerAgain(known, command.keyFingerprint, ticket, &step) }
+    }
+    if conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
+    if conditions.isMemoryLow { return step.answer(ticket, .refused(.memoryLow)) }
+    let bytes = step.bytes(command.body)
+    guard let body = JobBodyLayout(bytes) else { preconditionFailure("a handler encodes the body it submits") }
+    if existingQueues >= limits.maxQueues, !isExistingQueue(body.queue) {
+      return step.answer(ticket, .refused(.tooManyQueues))
+    }
+    precondition(nextNumber < JobNumber.limit, "job numbers have 40 bits")
+    let (deadline, isWall) = dueTime(of: command)
+    let event = SubmittedEvent(
+      number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
+      command: command, body: bytes)
+    let (position, length) = event.encode(into: &step.records)
+    apply(event, body: body, at: position, bytes: length)
+    step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
+  }
+
+  /// When a new job becomes due: log or wall nanoseconds; 0 when it is READY at once.
+  private func dueTime(of command: Command.Submit) -> (deadline: Int64, isWall: Bool) {
+    if command.delayMilliseconds > 0 { return (now.log + command.delayMilliseconds.nanoseconds, false) }
+    if command.runAtMilliseconds > now.wall { return (command.runAtMilliseconds.nanoseconds, true) }
+    return (0, false)
+  }
+
+  private func accepted(_ slot: Slot) -> Answer.Accepted {
+    let row = jobs.hot(slot)
+    let state = JobState(rawValue: row.pointee.state)!
+    return Answer.Accepted(
+      id: id(slot), state: state, isIdempotent: false,
+      due: state == .scheduled || state == .retry ? wallDeadline(slot) : 0)
+  }
+
+  /// The same key again: the same job, or a conflict.
+  private mutating func answerAgain(_ known: Slot, _ fingerprint: UInt64, _ ticket: UInt64, _ step: inout Step) {
+    let entry = keys.entry(known)
+    guard entry.pointee.fingerprint == fingerprint else {
+      return step.answer(ticket, .refused(.idempotencyConflict))
+    }
+    var answer: Answer.Accepted
+    if entry.pointee.isStub {
+      let stub = stubs.pointer(entry.pointee.target).pointee
+      answer = Answer.Accepted(
+        id: JobID(number: JobNumber(rawValue: stub.number), createdMilliseconds: stub.created, key: secret),
+        state: JobState(rawValue: stub.state)!, isIdempotent: true, due: 0)
+    } else {
+      answer = accepted(entry.pointee.target)
+      answer.isIdempotent = true
+    }
+    step.answer(ticket, .submitted(answer))
+  }
+
+  private mutating func isExistingQueue(_ name: UnsafeRawBufferPointer) -> Bool {
+    let id = queueNames.find(name)
+    return id != .none && queues[Int(id)].exists
+  }
+
+  // MARK: Jobs by id
+
+  func id(_ slot: Slot) -> JobID {
+    JobID(
+      number: JobNumber(rawValue: jobs.hot(slot).pointee.number),
+      createdMilliseconds: jobs.cold(slot).pointee.created, key: secret)
+  }
+
+  /// The job, if the whole id is right and the viewer may see it; otherwise `.none`, by the same path.
+  mutating func find(_ job: JobRef, _ viewer: ViewerRef, _ step: borrowing Step) -> Slot {
+    let slot = jobs.find(job.number)
+    guard slot != .none, jobs.hot(slot).pointee.check == job.check, mayView(slot, viewer, step) else { return .none }
+    return slot
+  }
+
+  mutating func mayView(_ slot: Slot, _ viewer: ViewerRef, _ step: borrowing Step) -> Bool {
+    switch viewer.kind {
+    case .all: true
+    case .owner: ownerNames.find(step.bytes(viewer.text)) == jobs.cold(slot).pointee.owner
+    case .queues: matchesAny(queueNames.bytes(jobs.hot(slot).pointee.queue), step.bytes(viewer.text))
+    }
+  }
+
+  /// Deadline of a waiting or running job as wall milliseconds.
+  func wallDeadline(_ slot: Slot) -> Int64 {
+    let row = jobs.hot(slot)
+    return row.pointee.flags & RowFlags.wall != 0 ? row.pointee.deadline / 1_000_000 : wall(ofLog: row.pointee.deadline)
+  }
+
+  func changed(_ slot: Slot) -> Answer {
+    let row = jobs.hot(slot)
+    let state = JobState(rawValue: row.pointee.state)!
+    return .changed(
+      state: state, deadline: state == .scheduled || state == .retry || state == .running ? wallDeadline(slot) : 0,
+      cancelRequested: row.pointee.flags & RowFlags.cancelRequested != 0)
+  }
+}
+
+/// Whether one of the patterns (each with a length byte before it; `*` at the end matches any rest) fits the name.
+func matchesAny(_ name: UnsafeRawBufferPointer, _ patterns: UnsafeRawBufferPointer) -> Bool {
+  var reader = RecordReader(patterns)
+  while reader.at < patterns.count {
+    let length = Int(reader.get(UInt8.self))
+    let pattern = reader.get(count: length)
+    if reader.isShort { return false }
+    if pattern.last == UInt8(ascii: "*") {
+      if name.count >= length - 1, name.prefix(length - 1).elementsEqual(pattern.dropLast()) { return true }
+    } else if name.elementsEqual(pattern) {
+      return true
+    }
+  }
+  return false
+}

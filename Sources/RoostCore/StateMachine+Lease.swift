@@ -1,0 +1,175 @@
+/// Leasing, and the workers that wait for a job.
+extension StateMachine {
+  mutating func handle(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
+    if conditions.diskLevel >= 2 { return step.answer(ticket, .refused(.diskLow)) }
+    let slot = best(of: step.bytes(command.queues))
+    if slot != .none {
+      grant(
+        slot, ticket, leaseMilliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker),
+        keyID: step.bytes(command.keyID), &step)
+    } else if command.waitMilliseconds > 0, !isDraining {
+      park(command, ticket, &step)
+    } else {
+      step.answer(ticket, .nothing)
+    }
+  }
+
+  /// Of the first jobs of some queues the one with the highest priority, then the smallest order number.
+  private mutating func best(of names: UnsafeRawBufferPointer) -> Slot {
+    var best = Slot.none
+    var reader = RecordReader(names)
+    while reader.at < names.count {
+      let length = Int(reader.get(UInt8.self))
+      let queue = queueNames.find(reader.get(count: length))
+      guard queue != .none else { continue }
+      let slot = firstReady(queue)
+      if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
+    }
+    return best
+  }
+
+  private func goesBefore(_ a: Slot, _ b: Slot) -> Bool {
+    let (a, b) = (jobs.hot(a), jobs.hot(b))
+    if a.pointee.priority != b.pointee.priority { return a.pointee.priority > b.pointee.priority }
+    return a.pointee.order < b.pointee.order
+  }
+
+  /// Leases a READY job and answers with it.
+  mutating func grant(
+    _ slot: Slot, _ ticket: UInt64, leaseMilliseconds: Int64, worker: UnsafeRawBufferPointer,
+    keyID: UnsafeRawBufferPointer, _ step: inout Step
+  ) {
+    let row = jobs.hot(slot)
+    let duration = leaseDuration(slot, asked: leaseMilliseconds).nanoseconds
+    let event = LeasedEvent(
+      number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
+      deadline: now.log + duration, duration: duration, at: now.wall, worker: worker, keyID: keyID)
+    event.encode(into: &step.records)
+    nextLease += 1
+    apply(event, to: slot)
+    step.answer(
+      ticket,
+      .leased(
+        Answer.Grant(
+          id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
+          priority: row.pointee.priority, until: wall(ofLog: event.deadline),
+          base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)))
+  }
+
+  /// Milliseconds: what the worker asked, else what the job says, else the default.
+  func leaseDuration(_ slot: Slot, asked: Int64) -> Int64 {
+    if asked > 0 { return asked }
+    let own = policy(jobs.cold(slot).pointee.policy).leaseMilliseconds
+    return own > 0 ? Int64(own) : limits.leaseMilliseconds
+  }
+
+  // MARK: Waiting
+
+  private mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
+    guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
+    let waiter = waiters.allocate(
+      Waiter(
+        ticket: ticket, deadline: now.log + command.waitMilliseconds.nanoseconds,
+        leaseMilliseconds: command.leaseMilliseconds, worker: workerNames.intern(step.bytes(command.worker)),
+        keyID: keyNames.intern(step.bytes(command.keyID))))
+    let names = step.bytes(command.queues)
+    var reader = RecordReader(names)
+    while reader.at < names.count {
+      let length = Int(reader.get(UInt8.self))
+      link(waiter, openQueue(reader.get(count: length)))
+    }
+    waiterOfTicket[ticket] = waiter
+    waitHeap.insert(waiter, deadline: waiters.pointer(waiter).pointee.deadline)
+  }
+
+  private mutating func link(_ waiter: Slot, _ queue: UInt32) {
+    let last = queues[Int(queue)].lastWait
+    let made = waitLinks.allocate(
+      WaitLink(waiter: waiter, queue: queue, previous: last, sibling: waiters.pointer(waiter).pointee.firstLink))
+    waiters.pointer(waiter).pointee.firstLink = made
+    if last == .none { queues[Int(queue)].firstWait = made } else { waitLinks.pointer(last).pointee.next = made }
+    queues[Int(queue)].lastWait = made
+  }
+
+  /// Takes a waiter out of all its queues.
+  private mutating func unpark(_ waiter: Slot) {
+    let cell = waiters.pointer(waiter).pointee
+    var at = cell.firstLink
+    while at != .none {
+      let link = waitLinks.pointer(at).pointee
+      let queue = Int(link.queue)
+      if link.previous == .none {
+        queues[queue].firstWait = link.next
+      } else {
+        waitLinks.pointer(link.previous).pointee.next = link.next
+      }
+      if link.next == .none {
+        queues[queue].lastWait = link.previous
+      } else {
+        waitLinks.pointer(link.next).pointee.previous = link.previous
+      }
+      waitLinks.free(at)
+      closeQueue(link.queue)
+      at = link.sibling
+    }
+    workerNames.release(cell.worker)
+    keyNames.release(cell.keyID)
+    waiterOfTicket[cell.ticket] = nil
+    waiters.free(waiter)
+  }
+
+  /// A job became READY: workers that wait for the queue are met at the end of the command.
+  mutating func wake(_ queue: UInt32) {
+    guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
+    queues[Int(queue)].isHungry = true
+    hungry.append(queue)
+  }
+
+  /// Gives READY jobs to the workers that wait for them. With leases refused they stay hungry.
+  mutating func feed(_ step: inout Step) {
+    guard conditions.diskLevel < 2 else { return }
+    for queue in hungry {
+      queues[Int(queue)].isHungry = false
+      while queues[Int(queue)].firstWait != .none {
+        let slot = firstReady(queue)
+        guard slot != .none else { break }
+        let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
+        let cell = waiters.pointer(waiter).pointee
+        grant(
+          slot, cell.ticket, leaseMilliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker),
+          keyID: keyNames.bytes(cell.keyID), &step)
+        unpark(waiter)
+      }
+    }
+    hungry.removeAll(keepingCapacity: true)
+  }
+
+  /// The connection of a waiter is gone, or its worker gave up: it is told that there is nothing.
+  mutating func endWait(_ ticket: UInt64, _ step: inout Step) {
+    guard let waiter = waiterOfTicket[ticket] else { return }
+    unpark(waiter)
+    step.answer(ticket, .nothing)
+  }
+
+  /// Ends every wait, and lets none begin.
+  mutating func drainWaiters(_ ticket: UInt64, _ step: inout Step) {
+    isDraining = true
+    while let first = waitHeap.popMinimum() { endWaitInHeap(first.slot, first.deadline, &step) }
+    step.answer(ticket, .nothing)
+  }
+
+  /// Ends the waits whose time is over.
+  mutating func endDueWaits(_ step: inout Step) {
+    while let first = waitHeap.minimum, first.deadline <= now.log {
+      _ = waitHeap.popMinimum()
+      endWaitInHeap(first.slot, first.deadline, &step)
+    }
+  }
+
+  /// An entry of the heap may be of a waiter that left earlier; its cell may even be another's by now.
+  private mutating func endWaitInHeap(_ waiter: Slot, _ deadline: Int64, _ step: inout Step) {
+    let cell = waiters.pointer(waiter).pointee
+    guard waiterOfTicket[cell.ticket] == waiter, cell.deadline == deadline else { return }
+    endWait(cell.ticket, &step)
+  }
+}

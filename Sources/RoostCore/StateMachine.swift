@@ -1,0 +1,167 @@
+/// What a job is and what can happen to it: deterministic, in memory, without I/O, clock, lock or randomness.
+///
+/// A command is decided by `handle`; what it decides is written as events and takes effect only through `apply`,
+/// which a replay of the log calls too. So memory is always what the log says.
+package struct StateMachine: ~Copyable {
+  package var limits: Limits
+  package var conditions = Conditions()
+  /// Only tests put something in.
+  package var defects: Set<Defect> = []
+  /// The secret of the directory: seals ids, keys the hash of idempotency keys.
+  package internal(set) var secret: SipKey
+
+  // Counters; `ground` carries them.
+  package internal(set) var epoch: UInt64 = 0
+  var nextNumber: UInt64 = 1
+  var nextLease: UInt64 = 1
+  var nextOrder: UInt64 = 1
+  /// Downtime that log time was credited with, nanoseconds.
+  var credited: Int64 = 0
+  /// The kernel's boot id at the last start, hashed: tells whether its clock still counts.
+  package internal(set) var bootID: UInt64 = 0
+  /// Bytes of records that jobs still need; the rest of the log is dead.
+  package internal(set) var liveBytes = 0
+
+  // The instant of the step, and whether lists and heaps are kept (not while replaying: they are built at its end).
+  var now = Now(log: 0, wall: 0, entropy: 0)
+  var isLive = true
+  /// Replay: records before this position are gone.
+  var firstPosition = LogPosition.none
+  var lastBoot: BootedEvent?
+  /// Replay: places of stubs in `keys`, for the heap.
+  var replayedStubs: Set<Slot> = []
+
+  // Jobs.
+  var jobs = JobTable()
+  var leases = Slab<LeaseCell>()
+  var keys = KeyTable()
+  var stubs = Slab<Stub>()
+  var levels = Slab<ReadyLevel>()
+  /// ACKED and CANCELLED, in the order of their ends.
+  var finished = JobList()
+  var dead = JobList()
+  /// RUNNING, by the end of the lease (log time).
+  var leaseHeap = DeadlineHeap()
+  /// SCHEDULED by delay, and RETRY (log time).
+  var dueHeap = DeadlineHeap()
+  /// SCHEDULED by `run_at` (wall time, nanoseconds).
+  var wallHeap = DeadlineHeap()
+  /// ACKED and CANCELLED, by when they may leave (uptime).
+  var retentionHeap = DeadlineHeap()
+  /// Stubs, by when they may leave (uptime).
+  var stubHeap = ExpiryHeap()
+
+  // Names.
+  var queueNames: NameTable
+  var typeNames: NameTable
+  var ownerNames: NameTable
+  var workerNames: NameTable
+  var keyNames: NameTable
+  var policies: NameTable
+  var queues: [QueueRow] = []
+  var existingQueues = 0
+
+  // Waiting workers; volatile.
+  var waiters = Slab<Waiter>()
+  var waitLinks = Slab<WaitLink>()
+  var waitHeap = ExpiryHeap()
+  var waiterOfTicket: [UInt64: Slot] = [:]
+  /// Queues in which a job became READY while workers wait.
+  var hungry: [UInt32] = []
+  /// Answers of waits that nobody parks any more: the daemon stops.
+  var isDraining = false
+  /// Log time at which leases were checked last.
+  var lastLeaseCheck: Int64 = .min
+
+  /// A state machine without jobs, for a new directory or before a replay.
+  package init(secret: SipKey, limits: Limits) {
+    self.secret = secret
+    self.limits = limits
+    queueNames = NameTable(key: secret)
+    typeNames = NameTable(key: secret)
+    ownerNames = NameTable(key: secret)
+    workerNames = NameTable(key: secret)
+    keyNames = NameTable(key: secret)
+    policies = NameTable(key: secret)
+  }
+
+  // MARK: Time
+
+  /// Sets the instant at which the following commands are decided.
+  package mutating func setTime(_ now: Now) {
+    precondition(now.log >= self.now.log, "log time never runs backwards")
+    self.now = now
+  }
+
+  /// Log time, nanoseconds.
+  package var logTime: Int64 { now.log }
+  /// Time that the daemon was up, nanoseconds: log time less the downtime it was credited with.
+  var uptime: Int64 { now.log - credited }
+
+  /// Log time as wall time, milliseconds, as far as it can be foreseen.
+  func wall(ofLog time: Int64) -> Int64 { now.wall + (time - now.log) / 1_000_000 }
+
+  // MARK: Facts
+
+  package var jobCount: Int { jobs.count }
+  /// Jobs in workers' hands: the disk reserve keeps room for their results.
+  package var runningCount: Int { leaseHeap.count }
+  package var waiterCount: Int { waiters.count }
+  /// Bytes that jobs, keys, names and lists take.
+  package var residentBytes: Int {
+    jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + leaseHeap.residentBytes
+      + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes + stubHeap.residentBytes
+      + typeNames.residentBytes + ownerNames.residentBytes + workerNames.residentBytes + policies.residentBytes
+  }
+
+  // MARK: Ground
+
+  /// Writes the counters; the first record of every segment.
+  package func writeGround(into step: inout Step) {
+    ground.encode(into: &step.records)
+  }
+
+  var ground: GroundEvent {
+    GroundEvent(
+      epoch: epoch, nextNumber: nextNumber, nextLease: nextLease, nextOrder: nextOrder, logTime: now.log,
+      credited: credited, rows: UInt64(jobs.count), secret: secret, bootID: bootID)
+  }
+
+  /// The daemon starts: a new epoch, log time credited with the downtime, grace for open leases.
+  ///
+  /// - Parameter downtime: Nanoseconds, 0…24 h, already clamped. `setTime` must have been called with log time after it.
+  package mutating func boot(downtime: Int64, bootID: UInt64, into step: inout Step) {
+    let event = BootedEvent(epoch: epoch + 1, logTime: now.log, downtime: downtime, bootID: bootID)
+    event.encode(into: &step.records)
+    apply(event)
+    raiseLeases(event)
+  }
+
+  mutating func apply(_ event: BootedEvent) {
+    epoch = event.epoch
+    credited += event.downtime
+    bootID = event.bootID
+    lastBoot = event
+  }
+
+  /// Each open lease lasts at least min(its duration, 60 s) from the boot.
+  mutating func raiseLeases(_ event: BootedEvent) {
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      let row = jobs.hot(slot)
+      guard row.pointee.state == JobState.running.rawValue else { continue }
+      let duration = leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration
+      let until = event.logTime + min(duration, 60_000_000_000)
+      guard until > row.pointee.deadline else { continue }
+      row.pointee.deadline = until
+      if isLive { leaseHeap.update(slot, deadline: until, in: jobs) }
+    }
+  }
+}
+
+/// Bits of `HotRow.flags`; they stand in `carried` records.
+enum RowFlags {
+  /// The deadline is wall time.
+  static let wall: UInt16 = 1
+  /// A RUNNING job was cancelled; its worker is told at the next extend.
+  static let cancelRequested: UInt16 = 2
+}

@@ -1,0 +1,134 @@
+/// One batch on its way through the state machine: its bytes, what it writes, what it answers.
+package struct Step: ~Copyable {
+  /// What will be written; nothing in `replies` may leave before it is durable.
+  package var records: RecordBuffer
+  package var replies: [Reply] = []
+  /// The bytes that the commands' `ByteRange`s point into.
+  package var arena = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// Jobs of `.page` answers.
+  package var jobs: [JobImage] = []
+  /// Queues of `.queues` answers.
+  package var queues: [QueueImage] = []
+  /// Names in images, one behind the other.
+  package var text: [UInt8] = []
+
+  package init(headroom: Int) {
+    records = RecordBuffer(headroom: headroom)
+    replies.reserveCapacity(4_096)
+  }
+
+  /// Empties everything for a batch whose first record's length prefix will stand at `start`.
+  package mutating func begin(at start: LogPosition, arena: UnsafeRawBufferPointer) {
+    records.begin(at: start)
+    self.arena = arena
+    replies.removeAll(keepingCapacity: true)
+    jobs.removeAll(keepingCapacity: true)
+    queues.removeAll(keepingCapacity: true)
+    text.removeAll(keepingCapacity: true)
+  }
+
+  @inline(__always)
+  func bytes(_ range: ByteRange) -> UnsafeRawBufferPointer {
+    guard range.count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    return UnsafeRawBufferPointer(rebasing: arena[Int(range.offset)..<Int(range.offset) + Int(range.count)])
+  }
+
+  @inline(__always)
+  package mutating func answer(_ ticket: UInt64, _ answer: Answer) {
+    replies.append(Reply(ticket: ticket, answer: answer))
+  }
+
+  mutating func copy(_ bytes: UnsafeRawBufferPointer) -> ByteRange {
+    let range = ByteRange(offset: text.count, count: bytes.count)
+    text.append(contentsOf: bytes)
+    return range
+  }
+}
+
+/// An answer and whom it is for.
+package struct Reply: Sendable, BitwiseCopyable {
+  package var ticket: UInt64
+  package var answer: Answer
+}
+
+package enum Answer: Sendable, BitwiseCopyable {
+  case refused(Refusal)
+  case submitted(Accepted)
+  case leased(Grant)
+  /// No job, or the wait is over.
+  case nothing
+  /// What the job is now. `deadline` is wall milliseconds, 0 when there is none.
+  case changed(state: JobState, deadline: Int64, cancelRequested: Bool)
+  case job(JobImage)
+  /// Jobs of `Step.jobs`; go on behind `next` unless it is 0. `isFull`: the limit was reached, not the slice.
+  case page(first: Int32, count: Int32, next: UInt64, isFull: Bool)
+  /// Queues of `Step.queues`.
+  case queues(first: Int32, count: Int32)
+  /// Whether the copy was written; false: the job changed meanwhile, read it again.
+  case carried(Bool)
+
+  package struct Accepted: Sendable, BitwiseCopyable {
+    package var id: JobID
+    package var state: JobState
+    package var isIdempotent: Bool
+    /// When it becomes due, wall milliseconds; 0 when READY or later.
+    package var due: Int64
+  }
+
+  package struct Grant: Sendable, BitwiseCopyable {
+    package var id: JobID
+    package var lease: LeaseID
+    package var attempt: UInt16
+    package var maxAttempts: UInt16
+    package var priority: Int8
+    /// Wall milliseconds.
+    package var until: Int64
+    package var base: LogPosition
+    package var recordBytes: UInt32
+  }
+}
+
+/// A job as its row says it; the rest is read from the log at `base` and `history`.
+package struct JobImage: Sendable, BitwiseCopyable {
+  package var id: JobID
+  package var state: JobState
+  package var priority: Int8
+  package var attempts: UInt16
+  package var maxAttempts: UInt16
+  package var cancelRequested: Bool
+  /// Wall milliseconds: when due, or when the lease ends; 0 when there is none.
+  package var deadline: Int64
+  /// Wall milliseconds; 0 when never.
+  package var leasedAt: Int64
+  package var endedAt: Int64
+  /// In `Step.text`.
+  package var worker: ByteRange
+  package var base: LogPosition
+  package var recordBytes: UInt32
+  package var history: LogPosition
+  package var historyBytes: UInt32
+}
+
+/// A queue's counts.
+package struct QueueImage: Sendable, BitwiseCopyable {
+  /// In `Step.text`.
+  package var name: ByteRange
+  package var counts: StateCounts
+  package var totals: QueueTotals
+  /// How long the job has been READY that has been so longest, milliseconds; −1 when none is.
+  package var oldestReady: Int64
+}
+
+/// One count for each `JobState`.
+package struct StateCounts: Equatable, Sendable, BitwiseCopyable {
+  private var counts: InlineArray<8, UInt32> = InlineArray(repeating: 0)
+
+  package init() {}
+
+  package subscript(_ state: JobState) -> UInt32 {
+    get { counts[Int(state.rawValue)] }
+    set { counts[Int(state.rawValue)] = newValue }
+  }
+
+  package static func == (a: Self, b: Self) -> Bool { JobState.allCases.allSatisfy { a[$0] == b[$0] } }
+}

@@ -1,0 +1,201 @@
+import Dispatch
+import RoostCore
+import RoostLog
+
+/// Looking at jobs and queues. What a reader sees is durable, too: another's unsynced change is waited for.
+extension Engine {
+  /// One job with its payload, result and last error.
+  package func job(_ id: JobID, viewer: Viewer) async throws(Refusal) -> JobView {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let job = try reference(id)
+    let delivery = try await ask(asked.bytes) { base in .read(job, viewer.from(base)) }
+    guard case .job(let image) = delivery.answer else { preconditionFailure("a read is answered with a job") }
+    return try await view(image, delivery)
+  }
+
+  /// Jobs, the one submitted last first.
+  ///
+  /// - Parameters:
+  ///   - limit: 1…200.
+  ///   - cursor: `JobPage.next` of the page before.
+  package func jobs(
+    _ filter: JobFilter, viewer: Viewer, limit: Int, after cursor: UInt64?
+  ) async throws(Refusal) -> JobPage {
+    try await page(filter, viewer, limit, cursor, isDeadLetters: false)
+  }
+
+  /// Dead letters, the one that died last first.
+  package func deadJobs(
+    queue: String?, viewer: Viewer, limit: Int, after cursor: UInt64?
+  ) async throws(Refusal) -> JobPage {
+    try await page(JobFilter(queue: queue, state: .dead), viewer, limit, cursor, isDeadLetters: true)
+  }
+
+  /// A page looks at no more than 10,000 rows, in slices, so that no commit waits long for a reader.
+  private func page(
+    _ filter: JobFilter, _ viewer: Viewer, _ limit: Int, _ cursor: UInt64?, isDeadLetters: Bool
+  ) async throws(Refusal) -> JobPage {
+    var page = JobPage(items: [], next: cursor)
+    for _ in 0..<10 {
+      let slice = try await slice(filter, viewer, limit - page.items.count, page.next, isDeadLetters: isDeadLetters)
+      page.items += slice.items
+      page.next = slice.next
+      if slice.next == nil || page.items.count >= limit { break }
+    }
+    return page
+  }
+
+  private func slice(
+    _ filter: JobFilter, _ viewer: Viewer, _ limit: Int, _ cursor: UInt64?, isDeadLetters: Bool
+  ) async throws(Refusal) -> JobPage {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let queue = asked.add(filter.queue ?? "")
+    let delivery = try await ask(asked.bytes) { base in
+      .list(
+        Command.List(
+          viewer: viewer.from(base), queue: queue.from(base), state: filter.state?.rawValue ?? 0,
+          isDeadLetters: isDeadLetters, limit: limit, examine: 1_000, cursor: cursor ?? 0))
+    }
+    guard case .page(_, _, let next, _) = delivery.answer else { preconditionFailure("a list is answered with a page") }
+    var items: [JobView] = []
+    for image in delivery.jobs { items.append(try await view(image, delivery)) }
+    return JobPage(items: items, next: next == 0 ? nil : next)
+  }
+
+  /// Every queue that the viewer may know of, by name.
+  package func queues(viewer: Viewer) async throws(Refusal) -> [QueueView] {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let delivery = try await ask(asked.bytes) { base in .queues(viewer.from(base)) }
+    return delivery.queues.map { queue in
+      QueueView(
+        name: delivery.text(queue.name), counts: JobState.allCases.map { Int(queue.counts[$0]) },
+        oldestReadyMilliseconds: queue.oldestReady < 0 ? nil : queue.oldestReady,
+        submittedTotal: queue.totals.submitted, leasedTotal: queue.totals.leased, ackedTotal: queue.totals.acked,
+        failedTotal: queue.totals.failed, deadTotal: queue.totals.dead)
+    }.sorted { $0.name < $1.name }
+  }
+
+  // MARK: Bytes from the log
+
+  private func view(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {
+    let loader = delivery.loader!
+    let number = image.id.number.rawValue
+    let record = try await bytes(of: loader, at: image.base, image.recordBytes)
+    var view = JobView(
+      id: image.id, state: image.state, attempts: Int(image.attempts), maxRetries: Int(image.maxAttempts) - 1,
+      priority: Int(image.priority), createdAtMilliseconds: image.id.createdMilliseconds,
+      cancelRequested: image.cancelRequested, body: try body(of: record, number))
+    switch image.state {
+    case .scheduled, .retry: view.runAtMilliseconds = image.deadline
+    case .running: view.leaseUntilMilliseconds = image.deadline
+    case .ready, .acked, .dead, .cancelled: break
+    }
+    view.workerID = image.worker.isEmpty ? nil : delivery.text(image.worker)
+    view.startedAtMilliseconds = image.leasedAt == 0 ? nil : image.leasedAt
+    view.finishedAtMilliseconds = image.endedAt == 0 ? nil : image.endedAt
+    if image.history != .none { try await addOutcome(of: image, loader, to: &view) }
+    return view
+  }
+
+  /// Follows the job's history until result, last error and reason of a cancel are found; 20 entries at most.
+  private func addOutcome(of image: JobImage, _ loader: RecordLoader, to view: inout JobView) async throws(Refusal) {
+    let number = image.id.number.rawValue
+    var left = HistoryEntry.keptEntries
+    var next = (image.history, image.historyBytes)
+    while next.0 != .none, left > 0, view.lastError == nil {
+      let record = try await bytes(of: loader, at: next.0, next.1)
+      let isSound = record.withUnsafeBytes { bytes -> Bool in
+        guard let history = StoredRecord.history(bytes) else { return false }
+        next = (history.previous, history.previousBytes)
+        var reader = RecordReader(history.entries)
+        while !reader.isAtEnd, left > 0 {
+          guard let entry = HistoryEntry(&reader) else { return false }
+          guard entry.text.isEmpty || Checksum.of(entry.text) ^ checksumSeal(number) == entry.checksum else {
+            return false
+          }
+          view.add(entry)
+          left -= 1
+        }
+        return true
+      }
+      guard isSound else { throw .payloadCorrupt }
+      if view.state == .acked { return }
+    }
+  }
+
+  /// A record's bytes: from the page cache at once, else by a thread that may wait for the disk.
+  func bytes(of loader: RecordLoader, at position: LogPosition, _ count: UInt32) async throws(Refusal) -> [UInt8] {
+    if let cached = loader.cachedRecord(at: position, bytes: count) { return cached }
+    let read = await withUnsafeContinuation { (done: UnsafeContinuation<[UInt8]?, Never>) in
+      coldReads.async { done.resume(returning: try? loader.record(at: position, bytes: count)) }
+    }
+    guard let read else { throw .payloadCorrupt }
+    return read
+  }
+
+  func body(of record: [UInt8], _ number: UInt64) throws(Refusal) -> JobBody {
+    let body = record.withUnsafeBytes { bytes -> JobBody? in
+      guard let raw = StoredRecord.body(bytes), let layout = JobBodyLayout(raw), layout.isSound(number) else {
+        return nil
+      }
+      return JobBody(layout)
+    }
+    guard let body else { throw .payloadCorrupt }
+    return body
+  }
+}
+
+extension JobView {
+  /// Takes from a line of history what is newer than anything taken so far.
+  fileprivate mutating func add(_ entry: HistoryEntry) {
+    let text = [UInt8](entry.text)
+    switch entry.outcome {
+    case .acked:
+      if state == .acked, result == nil, !text.isEmpty { result = text[...] }
+    case .failed:
+      if lastError == nil { lastError = String(decoding: text, as: UTF8.self) }
+    case .expired:
+      if lastError == nil { lastError = "lease expired" }
+    case .cancelled, .cancelRequested:
+      if state == .cancelled || cancelRequested, cancelReason == nil, !text.isEmpty {
+        cancelReason = String(decoding: text, as: UTF8.self)
+      }
+    case .released, .undelivered: break
+    }
+  }
+
+  fileprivate init(
+    id: JobID, state: JobState, attempts: Int, maxRetries: Int, priority: Int, createdAtMilliseconds: Int64,
+    cancelRequested: Bool, body: JobBody
+  ) {
+    self.id = id
+    self.state = state
+    self.attempts = attempts
+    self.maxRetries = maxRetries
+    self.priority = priority
+    self.createdAtMilliseconds = createdAtMilliseconds
+    self.cancelRequested = cancelRequested
+    self.body = body
+  }
+}
+
+extension JobBody {
+  fileprivate init(_ layout: JobBodyLayout) {
+    payload = [UInt8](layout.payload)[...]
+    type = String(decoding: layout.type, as: UTF8.self)
+    queue = String(decoding: layout.queue, as: UTF8.self)
+    owner = String(decoding: layout.owner, as: UTF8.self)
+    metadata = layout.metadata.isEmpty ? nil : [UInt8](layout.metadata)[...]
+    tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
+    traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
+  }
+}
+
+extension Delivery {
+  func text(_ range: ByteRange) -> String {
+    String(decoding: text[Int(range.offset)..<Int(range.offset) + Int(range.count)], as: UTF8.self)
+  }
+}

@@ -1,0 +1,130 @@
+import Dispatch
+import RoostCore
+import RoostLog
+import Synchronization
+
+/// The queue as handlers see it: asynchronous calls, each answered only when what it says is durable.
+package final class Engine: Sendable {
+  let mailbox: Mailbox
+  let writer: Writer
+  let secret: SipKey
+  private let read: @Sendable () -> ClockReading
+  /// Reads that the page cache cannot serve wait here, not on an event loop.
+  let coldReads = DispatchQueue(label: "roost.cold-reads", attributes: .concurrent)
+
+  /// Opens the directory's log, replays it and starts the writer.
+  ///
+  /// Blocks while it replays; call it before there is anything to serve.
+  ///
+  /// - Throws: `LogError`, when the daemon must not start: damage, another daemon, a newer format, an unusable
+  ///   directory.
+  package static func open(_ configuration: EngineConfiguration) throws(LogError) -> Engine {
+    let disk = try LinuxDisk(directory: configuration.directory, create: true)
+    return try open(configuration, disk: disk)
+  }
+
+  /// The same over any disk.
+  package static func open(_ configuration: EngineConfiguration, disk: any Disk) throws(LogError) -> Engine {
+    var random = SystemRandomNumberGenerator()
+    let options = LogOptions(
+      newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes)
+    let setting = Store.Setting(
+      options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
+      reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
+    var store = try Store.open(disk: disk, setting: setting, progress: configuration.onReplay)
+    store.memoryLimit = configuration.memoryLimitBytes
+    return Engine(store: store, configuration: configuration)
+  }
+
+  private init(store: consuming Store, configuration: EngineConfiguration) {
+    mailbox = Mailbox(bounds: configuration.mailbox)
+    secret = store.machine.secret
+    read = configuration.clock
+    let mailbox = mailbox
+    let provisioning = Provisioning(store.log.provisioner) { _ in
+      // The next commit throws what the provisioner met, and ends the writer in order.
+      mailbox.nudge()
+    }
+    writer = Writer(
+      store: store, mailbox: mailbox, provisioning: provisioning, read: configuration.clock,
+      onFailure: configuration.onFailure)
+    provisioning.start()
+    let writer = writer
+    EngineThread.start("roost-writer") { writer.run() }
+  }
+
+  deinit { mailbox.close(.stopping) }
+
+  /// Answers what has been asked, marks a clean stop in the log and ends the writer. Later calls are refused.
+  package func stop() async {
+    mailbox.close(.stopping)
+    await withUnsafeContinuation { (done: UnsafeContinuation<Void, Never>) in
+      writer.whenStopped { done.resume() }
+    }
+  }
+
+  /// How the engine is, for `/readyz`.
+  package func health() async -> EngineHealth {
+    let status = writer.status.withLock { $0 }
+    return EngineHealth(
+      isWritable: status.isWritable && !status.hasStopped, diskLevel: status.diskLevel,
+      isMemoryLow: status.isMemoryLow, isClockSuspect: status.isClockSuspect, hasCorruptPayload: status.hasDamage)
+  }
+
+  /// Trims finished since the start.
+  package var trims: Int { writer.status.withLock { $0.trims } }
+  /// Jobs in memory.
+  package var jobCount: Int { writer.status.withLock { $0.jobs } }
+  /// Commands left in the mailbox since the start.
+  package var postedCommands: UInt64 { mailbox.postedCommands }
+  /// Commits that reached the disk since the start, for the figure of answers per sync.
+  package var syncs: UInt64 { writer.status.withLock { $0.syncs } }
+
+  // MARK: Asking
+
+  /// Leaves a command and waits for its answer.
+  func ask(_ bytes: [UInt8] = [], _ command: (_ base: Int) -> Command) async throws(Refusal) -> Delivery {
+    let delivery = await withUnsafeContinuation { asker in
+      mailbox.post(asker, bytes: bytes, command)
+    }
+    if case .refused(let refusal) = delivery.answer { throw refusal }
+    return delivery
+  }
+
+  /// The job that an id names, if this log made the id.
+  func reference(_ id: JobID) throws(Refusal) -> JobRef {
+    guard id.isGenuine(secret) else { throw .jobNotFound }
+    return JobRef(number: id.number.rawValue, check: id.fullCheck(secret))
+  }
+}
+
+/// What an engine is opened with.
+package struct EngineConfiguration: Sendable {
+  /// The data directory; made when it does not exist.
+  package var directory: String
+  package var limits = Limits()
+  /// Of each log segment, 1 MiB…1 GiB in production; smaller in tests.
+  package var segmentBytes = 64 << 20
+  /// Memory for jobs above which submits are refused, bytes; nil: none.
+  package var memoryLimitBytes: Int?
+  /// What may wait for the writer before requests are refused as `overloaded`.
+  package var mailbox = MailboxBounds()
+  /// The kernel's boot id, hashed; 0 when unknown.
+  package var bootID: UInt64 = 0
+  package var clock: @Sendable () -> ClockReading = { ClockReading.now() }
+  /// Called with the log bytes replayed so far, now and then.
+  package var onReplay: @Sendable (Int) -> Void = { _ in }
+  /// The log failed: everyone who waited has been told `outcomeUnknown`; the process must end.
+  package var onFailure: @Sendable (LogError) -> Void
+
+  package init(directory: String, onFailure: @escaping @Sendable (LogError) -> Void) {
+    self.directory = directory
+    self.onFailure = onFailure
+  }
+}
+
+/// How much may wait for the writer at once.
+package struct MailboxBounds: Sendable {
+  package var commands = 65_536
+  package var bytes = 64 << 20
+}

@@ -1,0 +1,193 @@
+/// What goes into the engine and what comes out: plain values, no HTTP, no log.
+
+import RoostCore
+
+/// A job as a caller wants it.
+package struct JobSpec: Sendable {
+  /// Raw JSON text of one value, byte for byte as it was sent.
+  package var payload: ArraySlice<UInt8>
+  /// At most 200 bytes; empty when the caller gave none.
+  package var type: String
+  /// 1…200 bytes of `[A-Za-z0-9._:-]`.
+  package var queue: String
+  /// Higher runs first.
+  package var priority: Int8
+  /// Milliseconds from now, 0…10 years; not together with `runAt`.
+  package var delayMilliseconds: Int64?
+  /// Wall time, milliseconds since 1970.
+  package var runAtMilliseconds: Int64?
+  /// Retries after the first attempt, 0…1,000.
+  package var maxRetries: UInt16
+  package var retry: RetryPolicy
+  /// The lease that a worker gets when it asks for none; 1 s…12 h; nil: the daemon's default.
+  package var leaseMilliseconds: Int64?
+  /// How long the finished job is kept; nil: the daemon's default.
+  package var retentionMilliseconds: Int64?
+  /// Raw JSON object, at most 64 KiB; nil when absent.
+  package var metadata: ArraySlice<UInt8>?
+  /// Raw JSON array of strings, at most 64 KiB; nil when absent.
+  package var tags: ArraySlice<UInt8>?
+  /// W3C trace context, at most 128 bytes.
+  package var traceparent: String?
+  /// 1…255 bytes.
+  package var idempotencyKey: String?
+
+  package init(payload: ArraySlice<UInt8>) {
+    self.payload = payload
+    type = ""
+    queue = "default"
+    priority = 0
+    maxRetries = 3
+    retry = .standard
+  }
+}
+
+/// Which jobs a caller may see. What it may not see does not exist for it.
+package enum Viewer: Hashable, Sendable {
+  /// An admin: every job.
+  case all
+  /// A client: the jobs of its owner.
+  case owner(String)
+  /// A worker: the jobs of the queues that these patterns match (`email`, `img-*`, `*`).
+  case queues([String])
+}
+
+/// The answer to a submit.
+package struct Submitted: Sendable {
+  package var id: JobID
+  package var state: JobState
+  package var queue: String
+  package var createdAtMilliseconds: Int64
+  /// When it becomes due, for a SCHEDULED job; wall time.
+  package var runAtMilliseconds: Int64?
+  /// True when the idempotency key had been used before: no job was made.
+  package var isIdempotent: Bool
+}
+
+/// A worker's wish for one job.
+package struct LeaseRequest: Sendable {
+  /// 1…32 queue names; the job with the highest priority, then the one ready longest, is granted.
+  package var queues: [String]
+  /// 1 s…12 h; nil: the job's own, else the daemon's default.
+  package var leaseMilliseconds: Int64?
+  /// How long to wait for a job, 0…60 s.
+  package var waitMilliseconds: Int64
+  /// What the worker calls itself, at most 200 bytes; empty when it does not say.
+  package var workerID: String
+  /// The API key the worker uses: a plain ack without a lease id counts only under the same key.
+  package var keyID: String
+
+  package init(
+    queues: [String], leaseMilliseconds: Int64?, waitMilliseconds: Int64, workerID: String, keyID: String
+  ) {
+    self.queues = queues
+    self.leaseMilliseconds = leaseMilliseconds
+    self.waitMilliseconds = waitMilliseconds
+    self.workerID = workerID
+    self.keyID = keyID
+  }
+}
+
+/// A job in a worker's hands.
+package struct LeasedJob: Sendable {
+  package var id: JobID
+  package var leaseID: LeaseID
+  /// 1 for the first.
+  package var attempt: Int
+  package var maxRetries: Int
+  package var priority: Int
+  package var createdAtMilliseconds: Int64
+  /// Wall time, as far as it can be foreseen.
+  package var leaseUntilMilliseconds: Int64
+  package var body: JobBody
+}
+
+/// A job as its readers see it.
+package struct JobView: Sendable {
+  package var id: JobID
+  package var state: JobState
+  package var attempts: Int
+  package var maxRetries: Int
+  package var priority: Int
+  package var createdAtMilliseconds: Int64
+  /// SCHEDULED and RETRY: when it becomes due.
+  package var runAtMilliseconds: Int64?
+  /// RUNNING: when the lease ends.
+  package var leaseUntilMilliseconds: Int64?
+  /// The worker that holds it or held it last.
+  package var workerID: String?
+  /// When the last lease was granted.
+  package var startedAtMilliseconds: Int64?
+  /// Finished jobs: when they finished.
+  package var finishedAtMilliseconds: Int64?
+  package var cancelRequested: Bool
+  /// Raw JSON, as the worker sent it.
+  package var result: ArraySlice<UInt8>?
+  /// The text of the last failure.
+  package var lastError: String?
+  /// Why it was cancelled, as whoever cancelled it said.
+  package var cancelReason: String?
+  package var body: JobBody
+}
+
+/// Jobs of a list, newest first.
+package struct JobPage: Sendable {
+  package var items: [JobView]
+  /// Where the next page begins; nil at the end of the list.
+  package var next: UInt64?
+}
+
+/// Which jobs a list shows.
+package struct JobFilter: Sendable {
+  package var queue: String?
+  package var state: JobState?
+
+  package init(queue: String? = nil, state: JobState? = nil) {
+    self.queue = queue
+    self.state = state
+  }
+}
+
+/// What a queue holds now and has seen so far.
+package struct QueueView: Sendable {
+  package var name: String
+  /// Jobs by `JobState`, in the order of `JobState.allCases`.
+  package var counts: [Int]
+  /// Age of the job that has been READY longest, milliseconds; nil when none is.
+  package var oldestReadyMilliseconds: Int64?
+  package var submittedTotal: UInt64
+  package var leasedTotal: UInt64
+  package var ackedTotal: UInt64
+  package var failedTotal: UInt64
+  package var deadTotal: UInt64
+
+  /// How many jobs are in `state`.
+  package func count(_ state: JobState) -> Int { counts[Int(state.rawValue) - 1] }
+}
+
+/// How the engine is, for `/readyz`.
+package struct EngineHealth: Sendable {
+  /// The log takes writes.
+  package var isWritable: Bool
+  /// 0: all is well; 1: submits are refused; 2: leases too; 3: large results too.
+  package var diskLevel: Int
+  package var isMemoryLow: Bool
+  /// The wall clock jumped; `run_at` is held.
+  package var isClockSuspect: Bool
+  /// A stored payload did not match its checksum.
+  package var hasCorruptPayload: Bool
+}
+
+/// What a job carries, as it stands in the log.
+package struct JobBody: Sendable {
+  /// Raw JSON text of one value, byte for byte as it was sent.
+  package var payload: ArraySlice<UInt8>
+  package var type: String
+  package var queue: String
+  package var owner: String
+  /// Raw JSON object.
+  package var metadata: ArraySlice<UInt8>?
+  /// Raw JSON array of strings.
+  package var tags: ArraySlice<UInt8>?
+  package var traceparent: String?
+}

@@ -1,0 +1,200 @@
+import CCRC32C
+import Glibc
+import RoostCore
+
+/// What an asker hears: the answer, and what it may need to read more.
+package struct Delivery: Sendable {
+  package var answer: Answer
+  /// Reads the records that the answer names; holding it keeps their segments.
+  package var loader: RecordLoader?
+  package var jobs: [JobImage] = []
+  package var queues: [QueueImage] = []
+  /// What `ByteRange`s of images point into.
+  package var text: [UInt8] = []
+}
+
+/// Where handlers leave commands for the writer thread: one lock, two buffers that swap, a signal only when the
+/// writer sleeps.
+///
+/// `@unchecked Sendable`: everything mutable is touched only under `mutex`; a batch that was taken belongs to the
+/// writer alone until it gives it back.
+final class Mailbox: @unchecked Sendable {
+  /// The commands that came since the writer looked last.
+  struct Batch {
+    var commands: [Command] = []
+    var askers: [UnsafeContinuation<Delivery, Never>?] = []
+    /// The first command's ticket; the others follow.
+    var firstTicket: UInt64 = 0
+    var arena = Arena()
+
+    mutating func removeAll() {
+      commands.removeAll(keepingCapacity: true)
+      askers.removeAll(keepingCapacity: true)
+      arena.removeAll()
+    }
+  }
+
+  enum Closing { case no, stopping, failed }
+
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let bounds: MailboxBounds
+  private var filling = Batch()
+  private var nextTicket: UInt64 = 1
+  private var isWriterAsleep = false
+  private var closing = Closing.no
+  private var wasNudged = false
+
+  init(bounds: MailboxBounds) {
+    self.bounds = bounds
+    pthread_mutex_init(mutex, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)
+    pthread_condattr_destroy(&attributes)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  // MARK: Handlers
+
+  /// Leaves a command.
+  ///
+  /// - Parameters:
+  ///   - bytes: What the command's ranges point into; copied.
+  ///   - command: Makes the command, given where `bytes` begin in the arena.
+  /// - Returns: The ticket; 0 when the command was refused, and the asker has been told.
+  @discardableResult
+  func post(
+    _ asker: UnsafeContinuation<Delivery, Never>?, bytes: [UInt8], _ command: (_ base: Int) -> Command
+  ) -> UInt64 {
+    pthread_mutex_lock(mutex)
+    if let refusal = whyFull(bytes.count) {
+      pthread_mutex_unlock(mutex)
+      asker?.resume(returning: Delivery(answer: .refused(refusal)))
+      return 0
+    }
+    if filling.commands.isEmpty { filling.firstTicket = nextTicket }
+    let ticket = nextTicket
+    nextTicket += 1
+    filling.commands.append(command(filling.arena.append(bytes)))
+    filling.askers.append(asker)
+    let mustSignal = isWriterAsleep
+    isWriterAsleep = false
+    pthread_mutex_unlock(mutex)
+    if mustSignal { pthread_cond_signal(condition) }
+    return ticket
+  }
+
+  private func whyFull(_ bytes: Int) -> Refusal? {
+    switch closing {
+    case .stopping: .stopping
+    case .failed: .outcomeUnknown
+    case .no:
+      filling.commands.count >= bounds.commands || filling.arena.count + bytes > bounds.bytes ? .overloaded : nil
+    }
+  }
+
+  /// Commands left since the start.
+  var postedCommands: UInt64 {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return nextTicket - 1
+  }
+
+  /// Wakes the writer without a command.
+  func nudge() {
+    pthread_mutex_lock(mutex)
+    wasNudged = true
+    isWriterAsleep = false
+    pthread_mutex_unlock(mutex)
+    pthread_cond_signal(condition)
+  }
+
+  /// From now on everything is refused.
+  func close(_ closing: Closing) {
+    pthread_mutex_lock(mutex)
+    self.closing = closing
+    wasNudged = true
+    isWriterAsleep = false
+    pthread_mutex_unlock(mutex)
+    pthread_cond_signal(condition)
+  }
+
+  // MARK: The writer
+
+  /// Swaps an empty batch for the one that has gathered; waits for one at most `nanoseconds`.
+  func take(_ batch: inout Batch, waiting nanoseconds: Int64) -> Closing {
+    batch.removeAll()
+    pthread_mutex_lock(mutex)
+    if filling.commands.isEmpty, nanoseconds > 0, closing == .no, !wasNudged {
+      var until = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &until)
+      let total = Int64(until.tv_nsec) + nanoseconds
+      until.tv_sec += Int(total / 1_000_000_000)
+      until.tv_nsec = Int(total % 1_000_000_000)
+      isWriterAsleep = true
+      while isWriterAsleep {
+        if pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT { break }
+      }
+      isWriterAsleep = false
+    }
+    wasNudged = false
+    swap(&batch, &filling)
+    let closing = closing
+    pthread_mutex_unlock(mutex)
+    return closing
+  }
+}
+
+/// Bytes of a batch's commands, one behind the other; the memory is used again.
+///
+/// `@unchecked Sendable` by way of `Mailbox`: an arena is owned by whoever owns its batch.
+struct Arena {
+  private final class Memory {
+    var base: UnsafeMutableRawPointer
+    var capacity: Int
+
+    init(capacity: Int) {
+      base = .allocate(byteCount: capacity, alignment: 16)
+      self.capacity = capacity
+    }
+
+    deinit { base.deallocate() }
+  }
+
+  private let memory = Memory(capacity: 1 << 16)
+  private(set) var count = 0
+  private static let keptBytes = 8 << 20
+
+  /// Copies bytes behind the others. Returns where they begin.
+  mutating func append(_ bytes: [UInt8]) -> Int {
+    let at = count
+    guard !bytes.isEmpty else { return at }
+    if at + bytes.count > memory.capacity { resize(max(at + bytes.count, memory.capacity * 2)) }
+    bytes.withUnsafeBytes { memory.base.advanced(by: at).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    count += bytes.count
+    return at
+  }
+
+  mutating func removeAll() {
+    count = 0
+    if memory.capacity > Self.keptBytes { resize(1 << 16) }
+  }
+
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory.base, count: count) }
+
+  private func resize(_ capacity: Int) {
+    let moved = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    moved.copyMemory(from: memory.base, byteCount: min(count, capacity))
+    memory.base.deallocate()
+    memory.base = moved
+    memory.capacity = capacity
+  }
+}

@@ -1,0 +1,71 @@
+import Glibc
+import RoostLog
+
+/// The thread that keeps spare segments ready, so that no commit waits for zero-filling.
+///
+/// `@unchecked Sendable`: everything mutable is touched only under `mutex`.
+final class Provisioning: @unchecked Sendable {
+  private let provisioner: SegmentProvisioner
+  private let onFailure: @Sendable (LogError) -> Void
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var isWanted = true
+  private var isStopped = false
+
+  init(_ provisioner: SegmentProvisioner, onFailure: @escaping @Sendable (LogError) -> Void) {
+    self.provisioner = provisioner
+    self.onFailure = onFailure
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  func start() { EngineThread.start("roost-segments") { self.run() } }
+
+  /// The stock is below its target: work.
+  func wake(ifBelow space: SpaceState) {
+    guard space.spareBytes < space.targetBytes else { return }
+    signal { isWanted = true }
+  }
+
+  func stop() { signal { isStopped = true } }
+
+  private func signal(_ change: () -> Void) {
+    pthread_mutex_lock(mutex)
+    change()
+    pthread_mutex_unlock(mutex)
+    pthread_cond_signal(condition)
+  }
+
+  private func run() {
+    while waitUntilWanted() {
+      do throws(LogError) {
+        while try provisioner.provision() {
+          if isOver { return }
+        }
+      } catch {
+        return onFailure(error)
+      }
+    }
+  }
+
+  private var isOver: Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return isStopped
+  }
+
+  private func waitUntilWanted() -> Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while !isWanted, !isStopped { pthread_cond_wait(condition, mutex) }
+    isWanted = false
+    return !isStopped
+  }
+}

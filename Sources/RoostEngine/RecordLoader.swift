@@ -1,0 +1,87 @@
+import RoostCore
+import RoostLog
+
+/// Reads what jobs carry back from the log, and checks it. Works on any thread.
+package struct RecordLoader: Sendable {
+  /// Live segments, oldest first, without gaps.
+  private let segments: [SegmentFile]
+
+  package init(_ segments: [SegmentFile]) { self.segments = segments }
+
+  /// The content of a record.
+  package func record(at position: LogPosition, bytes: UInt32) throws(LogError) -> [UInt8] {
+    let place = RecordPosition(rawValue: position.rawValue)
+    guard let first = segments.first?.number, place.segment >= first, Int(place.segment - first) < segments.count else {
+      throw .corrupt(
+        Corruption(
+          file: SegmentName.of(place.segment), offset: Int(place.offset), expected: "a live segment",
+          found: "one that was trimmed"))
+    }
+    return try read(segments[Int(place.segment - first)], place, Int(bytes))
+  }
+
+  /// The content of a record, if no wait for the disk is needed.
+  package func cachedRecord(at position: LogPosition, bytes: UInt32) -> [UInt8]? {
+    let place = RecordPosition(rawValue: position.rawValue)
+    guard let first = segments.first?.number, place.segment >= first, Int(place.segment - first) < segments.count else {
+      return nil
+    }
+    let file = segments[Int(place.segment - first)]
+    var isCached = false
+    let record = [UInt8](unsafeUninitializedCapacity: Int(bytes)) { memory, filled in
+      isCached = file.readIfCached(place, count: Int(bytes), into: UnsafeMutableRawBufferPointer(memory))
+      filled = isCached ? Int(bytes) : 0
+    }
+    return isCached ? record : nil
+  }
+
+  private func read(_ file: SegmentFile, _ place: RecordPosition, _ count: Int) throws(LogError) -> [UInt8] {
+    var failure: LogError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { memory, filled in
+      let raw = UnsafeMutableRawBufferPointer(memory)
+      if !file.readIfCached(place, count: count, into: raw) {
+        do throws(LogError) {
+          try file.read(place, count: count, into: raw)
+        } catch {
+          failure = error
+        }
+      }
+      filled = failure == nil ? count : 0
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  /// A job's history, newest first: the entries of each record as they stand there.
+  ///
+  /// - Parameter most: Entries after which it is enough.
+  package func history(
+    at position: LogPosition, bytes: UInt32, most: Int = HistoryEntry.keptEntries
+  ) throws(LogError) -> [[UInt8]] {
+    var found: [[UInt8]] = []
+    var next = (position, bytes)
+    while next.0 != .none, found.count < most {
+      let record = try record(at: next.0, bytes: next.1)
+      let part = record.withUnsafeBytes { bytes in
+        StoredRecord.history(bytes).map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
+      }
+      guard let part else { throw damaged(next.0, expected: "a record with a job's history") }
+      found.append(part.0)
+      next = (part.1, part.2)
+    }
+    return found
+  }
+
+  /// The error for bytes of a job that are not what was written.
+  package func damaged(_ position: LogPosition, expected: String) -> LogError {
+    let place = RecordPosition(rawValue: position.rawValue)
+    return .corrupt(
+      Corruption(
+        file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: "other bytes"))
+  }
+}
+
+extension JobBodyLayout {
+  /// Whether the bytes are those that were submitted as this job.
+  package func isSound(_ number: UInt64) -> Bool { Checksum.of(covered) ^ checksumSeal(number) == checksum }
+}

@@ -1,0 +1,176 @@
+import RoostCore
+import RoostLog
+
+/// Compaction: what lives in the oldest segment is copied to the end of the log, then the segment goes.
+///
+/// Copies are read ahead between batches and written with a later batch; where a job has changed in between, it is
+/// read again. Order of a trim: copies durable, queues durable, `HEAD` durable, files unlinked.
+struct Compaction {
+  /// Reads the oldest segment; nil when no trim is under way.
+  var cursor: FrameCursor?
+  var segment: UInt32 = 0
+  /// What the next batch writes; ranges point into `arena`.
+  var prepared: [Command] = []
+  var arena: [UInt8] = []
+  /// Bases of jobs whose copies were stale.
+  var stale: [(base: LogPosition, bytes: Int)] = []
+  /// Sizes of the records that `prepared` copies, to read them again.
+  var sizes: [Int] = []
+  var isRead = false
+  /// Queues were carried with the last batch: the segment may go.
+  var isCarried = false
+  /// Compaction stopped before damaged bytes.
+  var damage: LogError?
+  /// Segments trimmed since the start.
+  var trims = 0
+
+  static let pieceBytes = 256 << 10
+}
+
+extension Store {
+  /// Finished trims since the start.
+  package var trims: Int { compaction.trims }
+  /// What stopped compaction, if bytes on disk were found damaged.
+  package var damage: LogError? { compaction.damage }
+  /// Whether a trim is under way.
+  package var isCompacting: Bool { compaction.cursor != nil }
+
+  /// Does a piece of compaction between two batches: reads copies ahead, or ends a trim.
+  ///
+  /// - Returns: Whether the next batch has something to write for it, or more work waits.
+  package mutating func compact() throws(LogError) -> Bool {
+    guard compaction.damage == nil else { return false }
+    if compaction.isCarried {
+      try endTrim()
+      return wantsTrim
+    }
+    guard compaction.prepared.isEmpty else { return true }
+    if compaction.cursor == nil {
+      guard wantsTrim else { return false }
+      compaction.segment = log.firstSegment
+      compaction.isRead = false
+      compaction.cursor = try FrameCursor(
+        log.pin(log.firstSegment), log: log.identity, end: log.segmentBytes(log.firstSegment))
+    }
+    do throws(LogError) {
+      try prepare()
+    } catch {
+      guard case .corrupt = error else { throw error }
+      compaction.damage = error
+      compaction.cursor = nil
+      return false
+    }
+    if machine.defects.contains(.trimBeforeCopies), compaction.isRead {
+      try log.trim(before: compaction.segment + 1)
+    }
+    return true
+  }
+
+  /// The log has grown beyond its bound, and something would be gained.
+  package var wantsTrim: Bool {
+    let total = Int(log.totalBytes)
+    let live = machine.liveBytes
+    guard log.currentSegment > log.firstSegment else { return false }
+    if diskLevel > 0 { return total > live + live / 10 + log.options.segmentBytes }
+    return total > max(4 * log.options.segmentBytes, 2 * live)
+  }
+
+  private mutating func prepare() throws(LogError) {
+    compaction.arena.removeAll(keepingCapacity: true)
+    compaction.sizes.removeAll(keepingCapacity: true)
+    let loader = RecordLoader((log.firstSegment...log.currentSegment).map { log.pin($0) })
+    for (base, bytes) in compaction.stale {
+      let record = try loader.record(at: base, bytes: UInt32(bytes))
+      let failure = record.withUnsafeBytes { raw -> LogError? in
+        do throws(LogError) {
+          try prepare(raw, at: base, loader)
+          return nil
+        } catch {
+          return error
+        }
+      }
+      if let failure { throw failure }
+    }
+    compaction.stale.removeAll(keepingCapacity: true)
+    while compaction.arena.count < Compaction.pieceBytes, !compaction.isRead {
+      guard let frame = try compaction.cursor!.next() else {
+        compaction.isRead = true
+        break
+      }
+      var records = FrameRecords(frame.records, start: frame.start)
+      while let record = records.next() {
+        try prepare(record.content, at: LogPosition(rawValue: record.position.rawValue), loader)
+      }
+    }
+    if compaction.isRead, compaction.prepared.isEmpty {
+      compaction.prepared.append(.carryQueues)
+      compaction.sizes.append(0)
+    }
+  }
+
+  /// Reads what a record of the oldest segment needs, if it still lives.
+  private mutating func prepare(
+    _ record: UnsafeRawBufferPointer, at position: LogPosition, _ loader: RecordLoader
+  ) throws(LogError) {
+    switch machine.carryNeed(record, at: position) {
+    case .none: return
+    case .stub(let hash):
+      compaction.prepared.append(.carryStub(hash: hash, base: position))
+    case .job(let number, let history, let historyBytes):
+      guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
+        throw loader.damaged(position, expected: "the payload of job \(number), as its checksum says")
+      }
+      let entries = try loader.history(at: history, bytes: historyBytes)
+      guard let kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) }) else {
+        throw loader.damaged(history, expected: "the history of job \(number), as its checksums say")
+      }
+      let bodyRange = ByteRange(offset: compaction.arena.count, count: body.count)
+      compaction.arena.append(contentsOf: body)
+      let historyRange = ByteRange(offset: compaction.arena.count, count: kept.count)
+      compaction.arena.append(contentsOf: kept)
+      compaction.prepared.append(
+        .carry(
+          Command.Carry(number: number, base: position, outcome: history, body: bodyRange, history: historyRange)))
+    }
+    compaction.sizes.append(record.count)
+  }
+
+  /// Writes the copies that were read ahead into the batch, as many as fit.
+  mutating func emitCarries() {
+    guard !compaction.prepared.isEmpty else { return }
+    let room = log.frameLimitBytes - SegmentedLog.headroom
+    let arena = step.arena
+    var done = 0
+    compaction.arena.withUnsafeBytes { bytes in
+      step.arena = bytes
+      for command in compaction.prepared {
+        let wanted = StateMachine.mostBytes(command) + (command.isCarryQueues ? machine.queueCarryBytes : 0)
+        guard step.records.count + wanted <= room else { break }
+        machine.handle(command, ticket: 0, into: &step)
+        if case .carried(let isFresh) = step.replies.removeLast().answer, !isFresh, case .carry(let carry) = command {
+          compaction.stale.append((carry.base, compaction.sizes[done]))
+        }
+        if command.isCarryQueues { compaction.isCarried = true }
+        done += 1
+      }
+    }
+    step.arena = arena
+    compaction.prepared.removeFirst(done)
+    compaction.sizes.removeFirst(done)
+  }
+
+  /// The copies and queues are durable: the segment goes.
+  private mutating func endTrim() throws(LogError) {
+    try log.trim(before: compaction.segment + 1)
+    compaction.cursor = nil
+    compaction.isCarried = false
+    compaction.trims += 1
+  }
+}
+
+extension Command {
+  fileprivate var isCarryQueues: Bool {
+    if case .carryQueues = self { return true }
+    return false
+  }
+}

@@ -1,0 +1,243 @@
+import RoostCore
+import RoostLog
+
+/// The state machine over the log: opening, one batch after another, compaction. No threads: the engine's writer
+/// thread drives it, and so does the simulator.
+///
+/// A batch is `begin`, any number of `handle`, `commit`. Only after `commit` has returned may `step.replies` leave.
+package struct Store: ~Copyable {
+  package var machine: StateMachine
+  package let log: SegmentedLog
+  package var step: Step
+  package private(set) var clock: LogClock
+  var compaction = Compaction()
+
+  private var reading: ClockReading
+  private var entropy: UInt64
+  /// Boot time of the last frame, and whether it carried records.
+  private var lastFrameAt: Int64
+  private var lastFrameWasEmpty = false
+  /// Frames synced since opening.
+  package private(set) var syncs: UInt64 = 0
+  /// The journal cannot take a frame for lack of space: only reads are served in this batch.
+  private var isReadOnly = false
+  /// A defect under test: the last batch was answered and not written.
+  private var isUnwritten = false
+  /// The memory above which submits are refused, bytes; nil: none.
+  package var memoryLimit: Int?
+
+  /// What opening needs and cannot know: the outside world comes in here.
+  package struct Setting: Sendable {
+    package var options: LogOptions
+    package var limits: Limits
+    /// The secret of a new directory; an existing one keeps its own.
+    package var newSecret: SipKey
+    package var reading: ClockReading
+    /// The kernel's boot id, hashed; 0 when unknown.
+    package var bootID: UInt64
+    /// Seeds the random bits that jitter uses.
+    package var entropy: UInt64
+
+    package init(
+      options: LogOptions, limits: Limits, newSecret: SipKey, reading: ClockReading, bootID: UInt64, entropy: UInt64
+    ) {
+      self.options = options
+      self.limits = limits
+      self.newSecret = newSecret
+      self.reading = reading
+      self.bootID = bootID
+      self.entropy = entropy
+    }
+  }
+
+  /// Opens the log, replays it, and begins a new epoch with a durable `booted` event.
+  ///
+  /// - Parameter progress: Called after each replayed frame with the log bytes so far.
+  package static func open(
+    disk: any Disk, setting: Setting, progress: (Int) -> Void = { _ in }
+  ) throws(LogError) -> Store {
+    let replayed = try Replayed(disk: disk, setting: setting, progress: progress)
+    var store = Store(machine: replayed.machine.take()!, log: replayed.log, setting: setting)
+    try store.boot(setting)
+    return store
+  }
+
+  private init(machine: consuming StateMachine, log: SegmentedLog, setting: Setting) {
+    self.machine = machine
+    self.log = log
+    step = Step(headroom: SegmentedLog.headroom)
+    clock = LogClock(time: 0, reading: setting.reading)
+    reading = setting.reading
+    entropy = setting.entropy
+    lastFrameAt = setting.reading.boot
+  }
+
+  private mutating func boot(_ setting: Setting) throws(LogError) {
+    var downtime: Int64 = 0
+    if let stamp = log.lastStamp {
+      downtime = LogClock.downtime(
+        since: ClockReading(boot: stamp.bootTime, wall: stamp.wallTime), now: setting.reading,
+        isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID)
+    }
+    clock = LogClock(time: max(machine.logTime, log.lastStamp?.logTime ?? 0) + downtime, reading: setting.reading)
+    try begin(reading: setting.reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 4_096)
+    guard !isReadOnly else { throw .outOfSpace(file: "the log") }
+    machine.boot(downtime: downtime, bootID: setting.bootID, into: &step)
+    _ = try commit(decidingDue: false)
+  }
+
+  // MARK: Batches
+
+  /// Begins a batch.
+  ///
+  /// - Parameter expectedBytes: Of its records, roughly.
+  package mutating func begin(
+    reading: ClockReading, arena: UnsafeRawBufferPointer, expectedBytes: Int
+  ) throws(LogError) {
+    if isUnwritten { try write() }
+    self.reading = reading
+    clock.advance(to: reading)
+    entropy = entropy &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    machine.conditions.diskLevel = diskLevel
+    machine.conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
+    machine.setTime(
+      Now(log: clock.time, wall: reading.wall / 1_000_000, entropy: entropy, isWallSuspect: clock.isWallSuspect))
+    var position = LogPosition(rawValue: 1)
+    var startsSegment = false
+    do throws(LogError) {
+      let start = try log.prepareFrame(expectedBytes: expectedBytes)
+      position = LogPosition(rawValue: start.position.rawValue)
+      startsSegment = start.startsSegment
+      isReadOnly = false
+    } catch LogError.outOfSpace {
+      isReadOnly = true
+    }
+    step.begin(at: position, arena: arena)
+    if startsSegment { machine.writeGround(into: &step) }
+  }
+
+  /// Decides one command. Returns false, with nothing done, when the batch must be committed before it.
+  package mutating func handle(_ command: Command, ticket: UInt64) -> Bool {
+    if isReadOnly, !command.isRead {
+      step.answer(ticket, .refused(.diskLow))
+      return true
+    }
+    let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
+    let wanted = StateMachine.mostBytes(command)
+    if step.records.count + wanted > room {
+      guard step.records.recordCount > 1 else {
+        step.answer(ticket, .refused(.tooLarge))
+        return true
+      }
+      return false
+    }
+    machine.handle(command, ticket: ticket, into: &step)
+    return true
+  }
+
+  /// Decides what is due, writes what was decided and waits until it is durable.
+  ///
+  /// - Returns: Whether due work is left, so that another batch should follow at once.
+  /// - Throws: Anything but success: the process must stop, and nothing of `step.replies` may leave.
+  package mutating func commit(decidingDue: Bool = true) throws(LogError) -> Bool {
+    let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
+    if decidingDue, !isReadOnly { emitCarries() }
+    if step.records.recordCount > 0 {
+      if machine.defects.contains(.replyBeforeSync) { isUnwritten = true } else { try write() }
+    }
+    log.provisioner.setRunningReserve(bytes: machine.runningCount * Self.completionBytes)
+    return hasMore
+  }
+
+  /// Covers the last answered frame with an empty one, after a second of idleness; and notes the time every ten
+  /// minutes. Cheap when there is nothing to do.
+  package mutating func idle(reading: ClockReading) throws(LogError) {
+    let quiet = reading.boot - lastFrameAt
+    guard quiet >= (lastFrameWasEmpty ? 600_000_000_000 : 1_000_000_000) else { return }
+    try begin(reading: reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 0)
+    if !isReadOnly { try write() }
+  }
+
+  /// Marks a clean stop.
+  package mutating func stop(reading: ClockReading) throws(LogError) {
+    clock.advance(to: reading)
+    self.reading = reading
+    try log.stop(stamp)
+  }
+
+  private mutating func write() throws(LogError) {
+    isUnwritten = false
+    try log.commit(
+      step.records.frame, recordBytes: step.records.count, recordCount: step.records.recordCount, stamp: stamp)
+    lastFrameAt = reading.boot
+    lastFrameWasEmpty = step.records.recordCount == 0
+    syncs += 1
+  }
+
+  private var stamp: FrameStamp {
+    FrameStamp(epoch: machine.epoch, logTime: clock.time, bootTime: reading.boot, wallTime: reading.wall)
+  }
+
+  /// Room that a batch keeps for what is due and for met waiters.
+  private static let dueBytes = 2 << 20
+  /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
+  private static let completionBytes = 4_352
+
+  // MARK: Conditions
+
+  /// How much the disk can still bear; see `Conditions.diskLevel`. The reserve is spare segments: the level rises with
+  /// each that is used up and cannot be made again.
+  package var diskLevel: Int {
+    let space = log.space
+    guard space.lastProvisionFailedForSpace else { return 0 }
+    let missing = space.targetBytes - space.spareBytes
+    guard missing > 0 else { return 0 }
+    return min(3, (missing + log.options.segmentBytes - 1) / log.options.segmentBytes)
+  }
+}
+
+extension Command {
+  /// Whether the command changes nothing.
+  var isRead: Bool {
+    switch self {
+    case .read, .list, .queues, .endWait, .drainWaiters: true
+    default: false
+    }
+  }
+}
+
+/// A replay under way: a class, so that the log's callback can change it.
+private final class Replayed {
+  var machine: StateMachine?
+  var log: SegmentedLog!
+
+  init(disk: any Disk, setting: Store.Setting, progress: (Int) -> Void) throws(LogError) {
+    machine = StateMachine(secret: setting.newSecret, limits: setting.limits)
+    var hasBegun = false
+    var bytes = 0
+    log = try SegmentedLog.open(disk: disk, options: setting.options) {
+      (frame: borrowing ReplayedFrame) throws(LogError) in
+      if !hasBegun {
+        hasBegun = true
+        machine!.beginReplay(first: LogPosition(rawValue: UInt64(frame.start.segment) << 32))
+      }
+      do throws(StateMachine.ReplayError) {
+        try machine!.replay(
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime)
+      } catch {
+        throw .corrupt(error.corruption)
+      }
+      bytes += frame.records.count
+      progress(bytes)
+    }
+    if hasBegun { machine!.endReplay() }
+  }
+}
+
+extension StateMachine.ReplayError {
+  var corruption: Corruption {
+    let place = RecordPosition(rawValue: position.rawValue)
+    return Corruption(
+      file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: found)
+  }
+}

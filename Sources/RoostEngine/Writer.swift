@@ -1,0 +1,209 @@
+import RoostCore
+import RoostLog
+import Synchronization
+
+/// The one thread that owns the store: takes what the mailbox has gathered, decides it, makes it durable, and only
+/// then lets the answers go.
+///
+/// `@unchecked Sendable`: everything mutable is touched by the writer thread alone, once `run` has begun.
+final class Writer: @unchecked Sendable {
+  private var store: Store
+  private let mailbox: Mailbox
+  private let provisioning: Provisioning
+  private let read: @Sendable () -> ClockReading
+  private let onFailure: @Sendable (LogError) -> Void
+  /// For other threads: how the store is.
+  let status = Mutex(WriterStatus())
+
+  private var batch = Mailbox.Batch()
+  /// Workers that wait for a job.
+  private var parked: [UInt64: UnsafeContinuation<Delivery, Never>] = [:]
+  private var loader = RecordLoader([])
+  private var loaderSegments: ClosedRange<UInt32>?
+
+  init(
+    store: consuming Store, mailbox: Mailbox, provisioning: Provisioning, read: @escaping @Sendable () -> ClockReading,
+    onFailure: @escaping @Sendable (LogError) -> Void
+  ) {
+    self.store = store
+    self.mailbox = mailbox
+    self.provisioning = provisioning
+    self.read = read
+    self.onFailure = onFailure
+    publish()
+  }
+
+  /// Runs until the mailbox is closed.
+  func run() {
+    do throws(LogError) {
+      var hasMore = false
+      while true {
+        let closing = mailbox.take(&batch, waiting: hasMore ? 0 : pause)
+        hasMore = try serve()
+        if closing != .no, batch.commands.isEmpty, !hasMore {
+          try store.stop(reading: read())
+          finish(.stopping)
+          return
+        }
+      }
+    } catch {
+      fail(error)
+    }
+  }
+
+  /// One batch, and a piece of compaction behind it. Returns whether another should follow at once.
+  private func serve() throws(LogError) -> Bool {
+    let reading = read()
+    try store.begin(reading: reading, arena: batch.arena.bytes, expectedBytes: expectedBytes)
+    var next = 0
+    while next < batch.commands.count {
+      if store.handle(batch.commands[next], ticket: batch.firstTicket + UInt64(next)) {
+        next += 1
+      } else {
+        // The frame is full: what was decided so far goes first.
+        _ = try store.commit(decidingDue: false)
+        release()
+        try store.begin(reading: read(), arena: batch.arena.bytes, expectedBytes: expectedBytes)
+      }
+    }
+    let hasDue = try store.commit()
+    release()
+    park()
+    if batch.commands.isEmpty { try store.idle(reading: reading) }
+    let compacts = try store.compact()
+    publish()
+    return hasDue || compacts
+  }
+
+  private var expectedBytes: Int { batch.arena.count + batch.commands.count * 160 }
+
+  /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps.
+  private var pause: Int64 {
+    guard let deadline = store.machine.nextDeadline else { return 1_000_000_000 }
+    return min(1_000_000_000, max(0, deadline - store.machine.logTime))
+  }
+
+  // MARK: Answers
+
+  /// The commit is durable: its answers leave.
+  private func release() {
+    for reply in store.step.replies {
+      guard let asker = asker(of: reply.ticket) else { continue }
+      asker.resume(returning: delivery(reply.answer))
+    }
+  }
+
+  private func asker(of ticket: UInt64) -> UnsafeContinuation<Delivery, Never>? {
+    let index = Int(truncatingIfNeeded: ticket &- batch.firstTicket)
+    if ticket >= batch.firstTicket, index < batch.askers.count {
+      defer { batch.askers[index] = nil }
+      return batch.askers[index]
+    }
+    return parked.removeValue(forKey: ticket)
+  }
+
+  /// Whoever has no answer yet waits for a job.
+  private func park() {
+    guard store.machine.waiterCount > parked.count else { return }
+    for (index, asker) in batch.askers.enumerated() {
+      if let asker { parked[batch.firstTicket + UInt64(index)] = asker }
+    }
+    batch.askers.removeAll(keepingCapacity: true)
+  }
+
+  private func delivery(_ answer: Answer) -> Delivery {
+    var delivery = Delivery(answer: answer)
+    switch answer {
+    case .leased: delivery.loader = currentLoader()
+    case .job:
+      delivery.loader = currentLoader()
+      delivery.text = store.step.text
+    case .page(let first, let count, _, _):
+      delivery.loader = currentLoader()
+      delivery.jobs = Array(store.step.jobs[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
+    case .queues(let first, let count):
+      delivery.queues = Array(store.step.queues[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
+    case .refused, .submitted, .nothing, .changed, .carried: break
+    }
+    return delivery
+  }
+
+  /// Pins every live segment for as long as an answer is read from them.
+  private func currentLoader() -> RecordLoader {
+    let live = store.log.firstSegment...store.log.currentSegment
+    if loaderSegments != live {
+      loader = RecordLoader(live.map { store.log.pin($0) })
+      loaderSegments = live
+    }
+    return loader
+  }
+
+  // MARK: The end
+
+  /// The log failed: nobody can tell whether what was under way happened.
+  private func fail(_ error: LogError) {
+    mailbox.close(.failed)
+    finish(.outcomeUnknown)
+    status.withLock { $0.isWritable = false }
+    onFailure(error)
+  }
+
+  /// Calls `body` once the writer has ended.
+  func whenStopped(_ body: @escaping @Sendable () -> Void) {
+    let isOver = status.withLock { status in
+      if !status.hasStopped { status.onStop.append(body) }
+      return status.hasStopped
+    }
+    if isOver { body() }
+  }
+
+  private func finish(_ refusal: Refusal) {
+    provisioning.stop()
+    repeat {
+      for case let asker? in batch.askers { asker.resume(returning: Delivery(answer: .refused(refusal))) }
+      _ = mailbox.take(&batch, waiting: 0)
+    } while !batch.commands.isEmpty
+    for asker in parked.values { asker.resume(returning: Delivery(answer: .nothing)) }
+    parked = [:]
+    let waiting = status.withLock { status in
+      status.hasStopped = true
+      defer { status.onStop = [] }
+      return status.onStop
+    }
+    for body in waiting { body() }
+  }
+
+  private func publish() {
+    let isMemoryLow = store.machine.conditions.isMemoryLow
+    let isClockSuspect = store.clock.isWallSuspect
+    let hasDamage = store.damage != nil
+    let (diskLevel, trims, jobs, syncs) = (store.diskLevel, store.trims, store.machine.jobCount, store.syncs)
+    status.withLock {
+      $0.diskLevel = diskLevel
+      $0.isMemoryLow = isMemoryLow
+      $0.isClockSuspect = isClockSuspect
+      $0.hasDamage = hasDamage
+      $0.trims = trims
+      $0.jobs = jobs
+      $0.syncs = syncs
+    }
+    provisioning.wake(ifBelow: store.log.space)
+  }
+}
+
+/// How the writer is, as other threads may see it.
+struct WriterStatus: Sendable {
+  var isWritable = true
+  var hasStopped = false
+  var diskLevel = 0
+  var isMemoryLow = false
+  var isClockSuspect = false
+  var hasDamage = false
+  var trims = 0
+  var jobs = 0
+  /// Frames synced since the start.
+  var syncs: UInt64 = 0
+  var onStop: [@Sendable () -> Void] = []
+}

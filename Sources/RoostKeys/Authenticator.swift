@@ -1,0 +1,123 @@
+import Foundation
+import Logging
+import Synchronization
+
+/// Turns the `Authorization` header of a request into its caller, from a cache when it can.
+///
+/// `cached` answers at once or not at all; `authenticate` may ask the store. Remembered keys serve for up to 5 s,
+/// refusals for up to 1 s, also while the store is down; a revocation flushes both.
+package final class Authenticator: Sendable {
+  private let store: any KeyStore
+  private let clock: KeyClock
+  private let logger: Logger?
+  private let checkIntervalNanoseconds: Int64
+  private let cache: Shared<KeyCache>
+  private let storeAnswers = Mutex(true)
+
+  package init(store: any KeyStore, clock: KeyClock = .system, logger: Logger? = nil) {
+    self.store = store
+    self.clock = clock
+    self.logger = logger
+    checkIntervalNanoseconds = store.checkInterval.map { Int64($0 / .nanoseconds(1)) } ?? .max
+    let cache = Shared(KeyCache())
+    self.cache = cache
+    store.onChange { cache.value.withLock { $0.flush() } }
+  }
+
+  /// The key in an `Authorization` header; the word `Bearer` in any case.
+  package static func token(inHeader header: String?) throws(AuthRejection) -> Substring {
+    guard let header, !header.isEmpty else { throw .missing }
+    guard let space = header.firstIndex(of: " "), header[..<space].lowercased() == "bearer" else { throw .malformed }
+    let token = header[space...].drop { $0 == " " }
+    guard !token.isEmpty else { throw .malformed }
+    return token
+  }
+
+  /// The caller of a key verified a moment ago; nil means nothing but that `authenticate` is to be asked.
+  /// Never blocks, computes no hash: for the event loop.
+  package func cached(_ token: Substring) -> Caller? {
+    guard let id = APIKey.unverifiedID(in: token) else { return nil }
+    let now = clock.elapsed()
+    return cache.value.withLock { cache in
+      guard now - cache.checkedAt < checkIntervalNanoseconds else { return nil }
+      return cache.verifiedCaller(id: String(id), key: token, at: now, wall: clock.wall)
+    }
+  }
+
+  /// The caller that the value of an `Authorization` header stands for.
+  package func authenticate(header: String?) async throws(AuthRejection) -> Caller {
+    try await authenticate(token: Self.token(inHeader: header))
+  }
+
+  /// The caller that a presented key stands for.
+  ///
+  /// - Throws: `.unavailable` if only the store could tell and it does not answer; never a wrong `.invalid`.
+  package func authenticate(token: Substring) async throws(AuthRejection) -> Caller {
+    if let caller = cached(token) { return caller }
+    guard let key = APIKey(token) else { throw .malformed }
+    await checkStoreIfDue()
+    let (record, generation) = try await record(id: key.id)
+    guard let record, record.belongs(to: key) else { throw .invalid }
+    if record.revokedAt != nil { throw .revoked }
+    if record.isExpired(at: clock.wall()) { throw .expired }
+    cache.value.withLock { $0.markVerified(key, generation: generation) }
+    return Caller(record)
+  }
+
+  /// The remembered or stored record, and the cache's generation from before it was read.
+  private func record(id: String) async throws(AuthRejection) -> (KeyRecord?, UInt64) {
+    let now = clock.elapsed()
+    let (finding, generation) = cache.value.withLock { ($0.finding(id: id, at: now), $0.generation) }
+    switch finding {
+    case .record(let record): return (record, generation)
+    case .absent: return (nil, generation)
+    case .unknown: break
+    }
+    do {
+      let record = try await store.find(id)
+      note(answers: true)
+      cache.value.withLock { $0.remember(record, id: id, readAt: now, generation: generation) }
+      return (record, generation)
+    } catch {
+      note(answers: false, error)
+      throw .unavailable
+    }
+  }
+
+  /// Lets a store that hears of nothing by itself look for changes made elsewhere; a change flushes the cache.
+  private func checkStoreIfDue() async {
+    let now = clock.elapsed()
+    guard now - cache.value.withLock({ $0.checkedAt }) >= checkIntervalNanoseconds else { return }
+    do {
+      try await store.check()
+      note(answers: true)
+      cache.value.withLock { $0.checkedAt = max($0.checkedAt, now) }
+    } catch {
+      // What is remembered serves on until it is too old.
+      note(answers: false, error)
+    }
+  }
+
+  /// Logs only when the store's state turns, so that an outage is two lines and not one a request.
+  private func note(answers: Bool, _ error: KeyStoreError? = nil) {
+    let turned = storeAnswers.withLock { state in
+      defer { state = answers }
+      return state != answers
+    }
+    guard turned else { return }
+    if let error {
+      logger?.error("API keys cannot be checked", metadata: ["reason": "\(error)"])
+    } else {
+      logger?.notice("API keys can be checked again")
+    }
+  }
+}
+
+/// A lock that a closure can hold on to without holding on to its owner.
+private final class Shared<Value: Sendable>: Sendable {
+  let value: Mutex<Value>
+
+  init(_ value: Value) {
+    self.value = Mutex(value)
+  }
+}

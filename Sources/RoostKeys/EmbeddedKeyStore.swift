@@ -1,0 +1,138 @@
+import Dispatch
+import Foundation
+import Synchronization
+
+/// The key store without a server: the file `keys.json` in the data directory.
+///
+/// Several processes may use it at once, so `roost keys` works beside a running daemon: writers take turns under
+/// `keys.lock`, the file is replaced whole, and readers read it again when it has changed. Files are touched only on
+/// two queues of its own, so that no caller's thread blocks; reads have one to themselves and never wait for the lock.
+package final class EmbeddedKeyStore: KeyStore {
+  private struct Snapshot {
+    var records: [String: KeyRecord] = [:]
+    var version: PrivateFile.Version?
+  }
+
+  private let file: PrivateFile
+  private let lockFile: PrivateFile
+  /// Held over stat, read and install, so that an older version never replaces a newer one.
+  private let snapshot = Mutex(Snapshot())
+  private let handlers = Mutex<[@Sendable () -> Void]>([])
+  private let readQueue = DispatchQueue(label: "roost.keys.read")
+  private let writeQueue = DispatchQueue(label: "roost.keys.write")
+
+  package let checkInterval: Duration? = .milliseconds(250)
+
+  /// Opens the store of an existing directory and reads it; without a file it is empty. Blocks: for start-up.
+  ///
+  /// - Throws: `.corrupt` or `.unknownFormat` if the file is not to be trusted; nothing is changed then.
+  package init(directory: String) throws(KeyStoreError) {
+    file = PrivateFile(directory: directory, name: "keys.json")
+    lockFile = PrivateFile(directory: directory, name: "keys.lock")
+    // A mistyped directory must not look like an empty store.
+    try file.syncDirectory()
+    try refresh()
+  }
+
+  package func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
+    try await perform(on: readQueue) { () throws(KeyStoreError) in
+      try self.refresh()
+      return self.snapshot.withLock { $0.records[id] }
+    }
+  }
+
+  package func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] {
+    try await perform(on: readQueue) { () throws(KeyStoreError) in
+      try self.refresh()
+      return self.sortedRecords().filter { owner == nil || $0.ownerID == owner }
+    }
+  }
+
+  package func check() async throws(KeyStoreError) {
+    try await perform(on: readQueue) { () throws(KeyStoreError) in try self.refresh() }
+  }
+
+  package func create(_ record: KeyRecord) async throws(KeyStoreError) {
+    try await update { (records: inout [String: KeyRecord]) throws(KeyStoreError) in
+      guard records[record.id] == nil else { throw .duplicate(id: record.id) }
+      records[record.id] = record
+      return true
+    }
+  }
+
+  package func createFirst(_ first: [KeyRecord]) async throws(KeyStoreError) -> Bool {
+    try await update { (records: inout [String: KeyRecord]) throws(KeyStoreError) in
+      guard records.isEmpty else { return false }
+      for record in first { records[record.id] = record }
+      return true
+    }
+  }
+
+  package func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord? {
+    try await update { (records: inout [String: KeyRecord]) throws(KeyStoreError) in
+      guard let record = records[id], record.revokedAt == nil else { return false }
+      records[id]?.revoke(at: date)
+      return true
+    }
+    return snapshot.withLock { $0.records[id] }
+  }
+
+  package func onChange(_ handler: @escaping @Sendable () -> Void) {
+    handlers.withLock { $0.append(handler) }
+  }
+
+  /// Under the lock of all processes: reads what stands, changes it, and writes it if the change says so.
+  ///
+  /// - Returns: What the change said.
+  @discardableResult
+  private func update(
+    _ change: @escaping @Sendable (inout [String: KeyRecord]) throws(KeyStoreError) -> Bool
+  ) async throws(KeyStoreError) -> Bool {
+    try await perform(on: writeQueue) { () throws(KeyStoreError) in
+      let lock = try self.lockFile.lock()
+      defer { withExtendedLifetime(lock) {} }
+      try self.refresh()
+      var records = self.snapshot.withLock { $0.records }
+      guard try change(&records) else { return false }
+      try self.file.replace(with: KeyFile.encode(Self.sorted(records.values)))
+      try self.refresh()
+      return true
+    }
+  }
+
+  /// Reads the file again if it is another than the one in memory, and tells the handlers.
+  private func refresh() throws(KeyStoreError) {
+    try snapshot.withLock { (snapshot: inout Snapshot) throws(KeyStoreError) in
+      guard try file.stamp() != snapshot.version?.stamp else { return }
+      guard let version = try file.read() else {
+        // Nothing of Roost's removes the file: without it every key would be refused as if it never was.
+        guard snapshot.version == nil else { throw .vanished(file: file.path) }
+        return
+      }
+      let records = try KeyFile.decode(version.bytes, file: file.path)
+      snapshot.records = Dictionary(records.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+      snapshot.version = version
+      // Still under the lock: no reader can see the new records before the caches are flushed.
+      for handler in handlers.withLock({ $0 }) { handler() }
+    }
+  }
+
+  private func sortedRecords() -> [KeyRecord] {
+    snapshot.withLock { Self.sorted($0.records.values) }
+  }
+
+  private static func sorted(_ records: some Sequence<KeyRecord>) -> [KeyRecord] {
+    records.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+  }
+
+  private func perform<Value: Sendable>(
+    on queue: DispatchQueue, _ work: @escaping @Sendable () throws(KeyStoreError) -> Value
+  ) async throws(KeyStoreError) -> Value {
+    let result: Result<Value, KeyStoreError> = await withCheckedContinuation { continuation in
+      queue.async {
+        continuation.resume(returning: Result { () throws(KeyStoreError) in try work() })
+      }
+    }
+    return try result.get()
+  }
+}

@@ -1,0 +1,134 @@
+import Foundation
+
+/// Making, listing and revoking keys, by the rules of who may: what routes and the command line call.
+package struct KeyService: Sendable {
+  /// Who asks.
+  package enum Actor: Sendable {
+    /// Someone with a key.
+    case caller(Caller)
+    /// Someone with access to the data directory, who may do anything.
+    case commandLine
+  }
+
+  /// A new key; the only time that the whole key can be had.
+  package struct Created: Sendable {
+    package let key: Secret
+    package let record: KeyRecord
+  }
+
+  /// The most patterns that one key can have.
+  package static let maximumQueues = 100
+  /// The longest name and owner, in bytes of UTF-8.
+  package static let maximumTextBytes = 128
+
+  private let store: any KeyStore
+  private let clock: KeyClock
+
+  package init(store: any KeyStore, clock: KeyClock = .system) {
+    self.store = store
+    self.clock = clock
+  }
+
+  /// Makes a key.
+  ///
+  /// - Parameters:
+  ///   - name: 1 to 128 bytes, without control characters; so is the owner.
+  ///   - queues: 1 to 100 patterns; nil for all queues.
+  ///   - expiresAt: In the future; nil for never.
+  package func create(
+    name: String, ownerID: String, type: KeyType, queues: [String]? = nil, expiresAt: Date? = nil, by actor: Actor
+  ) async throws(KeyRejection) -> Created {
+    try require(.createKeys, of: actor, "only an admin key may make keys")
+    try validate(name, field: "name")
+    try validate(ownerID, field: "owner_id")
+    let patterns = try patterns(queues)
+    let now = clock.wall()
+    if let expiresAt, !(expiresAt > now && expiresAt < Self.latestExpiry) {
+      throw .invalid(field: "expires_at", message: "must lie in the future, before the year 10000")
+    }
+    let key = APIKey.mint(type)
+    let record = KeyRecord(
+      key: key, name: name, ownerID: ownerID, queues: patterns, createdAt: now, expiresAt: expiresAt)
+    do { try await store.create(record) } catch { throw .unavailable(error) }
+    return Created(key: key.whole, record: record)
+  }
+
+  /// The keys of the caller's owner, revoked ones included, the oldest first. For `GET /keys`.
+  package func list(ownedBy caller: Caller) async throws(KeyRejection) -> [KeyRecord] {
+    try require(.readKeys, of: .caller(caller), "this key may not list keys")
+    do { return try await store.list(owner: caller.ownerID) } catch { throw .unavailable(error) }
+  }
+
+  /// All keys, revoked ones included, the oldest first. For `GET /admin/keys`.
+  package func listAll(by actor: Actor) async throws(KeyRejection) -> [KeyRecord] {
+    try require(.admin, of: actor, "only an admin key may list every key")
+    do { return try await store.list(owner: nil) } catch { throw .unavailable(error) }
+  }
+
+  /// Revokes a key, given its id or the whole key. Revoking again succeeds and keeps the first time.
+  ///
+  /// One may revoke oneself, or a key of the same owner that is not of a higher type; an admin revokes any.
+  ///
+  /// - Returns: The record, with the time of revocation. Answers name it by `maskedKey`.
+  package func revoke(_ idOrKey: String, by actor: Actor) async throws(KeyRejection) -> KeyRecord {
+    try require(.revokeKeys, of: actor, "this key may not revoke keys")
+    let key = APIKey(idOrKey)
+    do {
+      guard let record = try await store.find(key?.id ?? idOrKey), key.map(record.belongs) ?? true else {
+        throw KeyRejection.notFound
+      }
+      guard mayRevoke(record, by: actor) else {
+        throw KeyRejection.forbidden("the key belongs to another owner, or is of a higher type than yours")
+      }
+      guard let revoked = try await store.revoke(record.id, at: clock.wall()) else { throw KeyRejection.notFound }
+      return revoked
+    } catch let rejection as KeyRejection {
+      throw rejection
+    } catch let error as KeyStoreError {
+      throw .unavailable(error)
+    } catch {
+      preconditionFailure("the store throws only KeyStoreError")
+    }
+  }
+
+  private func mayRevoke(_ record: KeyRecord, by actor: Actor) -> Bool {
+    guard case .caller(let caller) = actor, !caller.may(.admin), caller.keyID != record.id else { return true }
+    return caller.ownerID == record.ownerID && record.type <= caller.type
+  }
+
+  private func require(_ scope: ScopeSet, of actor: Actor, _ message: String) throws(KeyRejection) {
+    if case .caller(let caller) = actor, !caller.may(scope) { throw .forbidden(message) }
+  }
+
+  private func validate(_ text: String, field: String) throws(KeyRejection) {
+    guard (1...Self.maximumTextBytes).contains(text.utf8.count) else {
+      throw .invalid(field: field, message: "must have 1 to \(Self.maximumTextBytes) bytes")
+    }
+    // Names are shown in terminals and pages: nothing that moves a cursor or turns text around.
+    guard text.unicodeScalars.allSatisfy({ !Self.hiddenCategories.contains($0.properties.generalCategory) }) else {
+      throw .invalid(field: field, message: "must not contain control or invisible formatting characters")
+    }
+  }
+
+  private func patterns(_ texts: [String]?) throws(KeyRejection) -> [QueuePattern] {
+    guard let texts else { return [.all] }
+    guard (1...Self.maximumQueues).contains(texts.count) else {
+      throw .invalid(field: "queues", message: "must have 1 to \(Self.maximumQueues) patterns")
+    }
+    var patterns: [QueuePattern] = []
+    for (index, text) in texts.enumerated() {
+      guard let pattern = QueuePattern(text) else {
+        throw .invalid(
+          field: "queues[\(index)]",
+          message: "must be a queue's name, or a prefix followed by *, of 1 to \(QueuePattern.maximumBytes) characters")
+      }
+      patterns.append(pattern)
+    }
+    return patterns
+  }
+
+  private static let hiddenCategories: Set<Unicode.GeneralCategory> = [
+    .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned,
+  ]
+  private static let latestExpiry = Date(timeIntervalSince1970: 253_402_300_800)
+}

@@ -1,0 +1,73 @@
+import Foundation
+
+/// Where key records live: the embedded file, later Redis. It knows nothing of rights; `KeyService` does.
+package protocol KeyStore: Sendable {
+  /// The record of this id, revoked or not; nil if there is none.
+  func find(_ id: String) async throws(KeyStoreError) -> KeyRecord?
+
+  /// Adds a record, durably. Throws `.duplicate` if the id is taken.
+  func create(_ record: KeyRecord) async throws(KeyStoreError)
+
+  /// Adds the records only if the store holds none at all, in one step.
+  ///
+  /// - Returns: Whether it did.
+  func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool
+
+  /// All records, or one owner's, revoked ones included; the oldest first.
+  func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord]
+
+  /// Revokes a key, durably. One revoked before keeps its first time.
+  ///
+  /// - Returns: The record as it then stands; nil if there is none.
+  func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord?
+
+  /// Whether the store answers. It also looks for changes made by other processes, and has called the
+  /// handlers of `onChange` for them when it returns.
+  func check() async throws(KeyStoreError)
+
+  /// How long what was read may be trusted before `check()` is to be called again; nil if the store hears of
+  /// changes by itself.
+  var checkInterval: Duration? { get }
+
+  /// Calls the handler after every change, here or elsewhere, before the change is answered or a later read
+  /// returns. The handler must be quick and must not call the store.
+  func onChange(_ handler: @escaping @Sendable () -> Void)
+}
+
+/// Why a key store could not do what it was asked.
+package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
+  /// The store cannot be reached now.
+  case unreachable(String)
+  /// What is stored is not what was written.
+  case corrupt(file: String, expected: String, found: String)
+  /// Written by a later version of Roost.
+  case unknownFormat(file: String, found: Int, supported: Int)
+  /// The file was there and is gone.
+  case vanished(file: String)
+  /// Another process holds the lock.
+  case locked(file: String)
+  /// The id is taken.
+  case duplicate(id: String)
+  /// A call to the system failed.
+  case system(call: String, file: String, reason: String)
+
+  package var description: String {
+    switch self {
+    case .unreachable(let reason):
+      "the key store cannot be reached: \(reason)"
+    case .corrupt(let file, let expected, let found):
+      "\(file) is damaged: expected \(expected), found \(found). "
+        + "Restore it from a copy, or move it away to begin with an empty key store"
+    case .unknownFormat(let file, let found, let supported):
+      "\(file) has format \(found), this version of Roost reads format \(supported): use the newer version"
+    case .vanished(let file):
+      "\(file) was there and is gone: restore it, or restart to begin with an empty key store"
+    case .locked(let file):
+      "\(file) is held by another process for too long: end that process and try again"
+    case .duplicate(let id):
+      "a key with id \(id) exists already"
+    case .system(let call, let file, let reason):
+      "\(call) of \(file) failed: \(reason)"
+    }
+  }
+}

@@ -1,0 +1,205 @@
+/// What `HEAD` says: which segments the log has, and up to where it was once known to be durable.
+///
+/// A lower bound: frames may stand beyond it, never short of it.
+package struct HeadRecord: Hashable, Sendable {
+  package var log: LogIdentity
+  /// Of two valid slots the one with the higher generation counts.
+  package var generation: UInt64 = 0
+  package var firstSegment: UInt32 = 1
+  package var lastSegment: UInt32 = 1
+  /// The end of the last frame known to be durable.
+  package var syncedSegment: UInt32 = 1
+  package var syncedEnd: UInt32 = UInt32(LogFormat.segmentHeaderBytes)
+  /// Header checksum of that frame, and the sequence after it.
+  package var syncedChecksum: UInt32 = 0
+  package var nextSequence: UInt64 = 0
+  /// The daemon stopped in good order, with nothing behind the synced end.
+  package var cleanlyStopped = false
+  /// Of the last frame, or of the clean stop.
+  package var stamp = FrameStamp(epoch: 0, logTime: 0, bootTime: 0, wallTime: 0)
+
+  /// "ROOSTHED" as the bytes stand.
+  package static let magic: UInt64 = 0x4445_4854_534F_4F52
+  package static let bytes = 108
+  private static let checksumOffset = 104
+
+  /// Writes the record with a checksum that is seeded with the slot's offset in the file.
+  func encode(into bytes: UnsafeMutableRawBufferPointer, slotOffset: Int) {
+    bytes.setField(0, HeadRecord.magic)
+    bytes.setField(8, LogFormat.major)
+    bytes.setField(10, LogFormat.minor)
+    bytes.setField(12, UInt32(cleanlyStopped ? 1 : 0))
+    bytes.setField(16, log.low)
+    bytes.setField(24, log.high)
+    bytes.setField(32, generation)
+    bytes.setField(40, firstSegment)
+    bytes.setField(44, lastSegment)
+    bytes.setField(48, syncedSegment)
+    bytes.setField(52, syncedEnd)
+    bytes.setField(56, syncedChecksum)
+    bytes.setField(60, UInt32(0))
+    bytes.setField(64, nextSequence)
+    bytes.setField(72, stamp.epoch)
+    bytes.setField(80, stamp.logTime)
+    bytes.setField(88, stamp.bootTime)
+    bytes.setField(96, stamp.wallTime)
+    bytes.setField(
+      HeadRecord.checksumOffset, HeadRecord.checksum(UnsafeRawBufferPointer(bytes), slotOffset: slotOffset))
+  }
+
+  /// Reads and checks a slot.
+  init(decoding bytes: UnsafeRawBufferPointer, slotOffset: Int) throws(LogError) {
+    guard bytes.count >= HeadRecord.bytes else {
+      throw .corrupt(
+        SegmentName.head, at: slotOffset, expected: "a slot of \(HeadRecord.bytes) bytes", found: "the file's end")
+    }
+    let magic = bytes.field(0, as: UInt64.self)
+    guard magic == HeadRecord.magic else {
+      throw .corrupt(
+        SegmentName.head, at: slotOffset, expected: "the magic ROOSTHED",
+        found: "bytes \(hexadecimal(magic.byteSwapped))")
+    }
+    let major = bytes.field(8, as: UInt16.self)
+    guard major == LogFormat.major else {
+      throw .unknownVersion(file: SegmentName.head, major: major, minor: bytes.field(10))
+    }
+    let stored = bytes.field(HeadRecord.checksumOffset, as: UInt32.self)
+    let actual = HeadRecord.checksum(bytes, slotOffset: slotOffset)
+    guard stored == actual else {
+      throw .corrupt(
+        SegmentName.head, at: slotOffset + HeadRecord.checksumOffset,
+        expected: "slot checksum \(hexadecimal(actual))", found: hexadecimal(stored))
+    }
+    self.init(
+      log: LogIdentity(bytes.field(16), bytes.field(24)), generation: bytes.field(32),
+      firstSegment: bytes.field(40), lastSegment: bytes.field(44), syncedSegment: bytes.field(48),
+      syncedEnd: bytes.field(52), syncedChecksum: bytes.field(56), nextSequence: bytes.field(64),
+      cleanlyStopped: bytes.field(12, as: UInt32.self) & 1 == 1,
+      stamp: FrameStamp(
+        epoch: bytes.field(72), logTime: bytes.field(80), bootTime: bytes.field(88), wallTime: bytes.field(96)))
+  }
+
+  package init(
+    log: LogIdentity, generation: UInt64 = 0, firstSegment: UInt32 = 1, lastSegment: UInt32 = 1,
+    syncedSegment: UInt32 = 1, syncedEnd: UInt32 = UInt32(LogFormat.segmentHeaderBytes), syncedChecksum: UInt32 = 0,
+    nextSequence: UInt64 = 0, cleanlyStopped: Bool = false,
+    stamp: FrameStamp = FrameStamp(epoch: 0, logTime: 0, bootTime: 0, wallTime: 0)
+  ) {
+    self.log = log
+    self.generation = generation
+    self.firstSegment = firstSegment
+    self.lastSegment = lastSegment
+    self.syncedSegment = syncedSegment
+    self.syncedEnd = syncedEnd
+    self.syncedChecksum = syncedChecksum
+    self.nextSequence = nextSequence
+    self.cleanlyStopped = cleanlyStopped
+    self.stamp = stamp
+  }
+
+  private static func checksum(_ bytes: UnsafeRawBufferPointer, slotOffset: Int) -> UInt32 {
+    let seed = withUnsafeBytes(of: UInt32(slotOffset).littleEndian) { Checksum.of($0) }
+    return Checksum.of(UnsafeRawBufferPointer(rebasing: bytes[..<checksumOffset]), seed: seed)
+  }
+}
+
+/// What a slot turned out to hold: the record, or why there is none.
+package typealias HeadSlot = Result<HeadRecord, LogError>
+
+/// The two slots of `HEAD`, in different 4 KiB blocks and written in turn, so that one always survives a torn write.
+struct HeadFile {
+  static let slotSpacing = 4096
+  static let fileBytes = 2 * slotSpacing
+
+  let file: DiskFile
+  let disk: any Disk
+  /// What counts now.
+  private(set) var current: HeadRecord
+  private var nextSlot: Int
+
+  /// Makes `HEAD` with both slots alike: under another name first, so that it is whole once it has its own.
+  static func create(_ record: HeadRecord, on disk: any Disk) throws(LogError) -> HeadFile {
+    let unfinished = SegmentName.head + SegmentName.unfinishedSuffix
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: fileBytes, alignment: 8)
+    defer { bytes.deallocate() }
+    bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    for slot in [0, slotSpacing] {
+      record.encode(into: UnsafeMutableRawBufferPointer(rebasing: bytes[slot...]), slotOffset: slot)
+    }
+    let file = try onDisk { () throws(DiskError) in
+      let file = try disk.open(unfinished, create: true)
+      do throws(DiskError) {
+        try disk.write(file, UnsafeRawBufferPointer(bytes), at: 0)
+        try disk.sync(file)
+        try disk.rename(unfinished, to: SegmentName.head)
+        try disk.syncDirectory()
+      } catch {
+        disk.close(file)
+        throw error
+      }
+      return DiskFile(descriptor: file.descriptor, name: SegmentName.head)
+    }
+    return HeadFile(file: file, disk: disk, current: record, nextSlot: 0)
+  }
+
+  /// Reads both slots as they are.
+  static func slots(of file: DiskFile, on disk: any Disk) throws(LogError) -> [HeadSlot] {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: fileBytes, alignment: 8)
+    defer { bytes.deallocate() }
+    let filled = try fill(bytes, from: file, at: 0, on: disk)
+    var slots: [HeadSlot] = []
+    for offset in [0, slotSpacing] {
+      let slot = UnsafeRawBufferPointer(
+        rebasing: bytes[min(offset, filled)..<min(offset + HeadRecord.bytes, filled)])
+      do throws(LogError) {
+        slots.append(.success(try HeadRecord(decoding: slot, slotOffset: offset)))
+      } catch {
+        slots.append(.failure(error))
+      }
+    }
+    return slots
+  }
+
+  /// The record that counts.
+  ///
+  /// - Throws: `unknownVersion` if a slot is of a newer format, `corrupt` if neither slot is whole.
+  static func newest(of slots: [HeadSlot]) throws(LogError) -> (record: HeadRecord, slot: Int) {
+    var best: (record: HeadRecord, slot: Int)?
+    for (index, slot) in slots.enumerated() {
+      switch slot {
+      case .success(let record):
+        if best.map({ record.generation > $0.record.generation }) ?? true { best = (record, index) }
+      case .failure(.unknownVersion(let file, let major, let minor)):
+        throw .unknownVersion(file: file, major: major, minor: minor)
+      case .failure: continue
+      }
+    }
+    if let best { return best }
+    if case .failure(let reason) = slots[0] { throw reason }
+    preconditionFailure("two slots, neither whole nor damaged")
+  }
+
+  /// Takes over an existing file; the next write goes to the slot that does not count.
+  static func adopt(_ file: DiskFile, slots: [HeadSlot], on disk: any Disk) throws(LogError) -> HeadFile {
+    let (record, slot) = try newest(of: slots)
+    return HeadFile(file: file, disk: disk, current: record, nextSlot: 1 - slot)
+  }
+
+  /// Durably replaces the older slot. On return the record counts.
+  mutating func write(_ record: HeadRecord) throws(LogError) {
+    var next = record
+    next.generation = current.generation + 1
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: HeadRecord.bytes, alignment: 8)
+    defer { bytes.deallocate() }
+    let offset = nextSlot * HeadFile.slotSpacing
+    next.encode(into: bytes, slotOffset: offset)
+    let disk = self.disk
+    let file = self.file
+    try onDisk { () throws(DiskError) in
+      try disk.write(file, UnsafeRawBufferPointer(bytes), at: offset)
+      try disk.sync(file)
+    }
+    current = next
+    nextSlot = 1 - nextSlot
+  }
+}

@@ -1,0 +1,94 @@
+/// Why the log refused or failed. Every case says what a person needs to act on it.
+package enum LogError: Error, Sendable, Hashable {
+  /// Bytes on disk are not what the log wrote. Nothing was changed.
+  case corrupt(Corruption)
+  /// A call of the operating system failed; after a failed write or sync the log is unusable.
+  case io(operation: String, file: String, errno: Int32)
+  /// The disk, or a quota, is full.
+  case outOfSpace(file: String)
+  /// Another process holds the directory; its process id where the lock file tells it.
+  case locked(by: Int32?)
+  /// Written by a later release, whose format this one does not know.
+  case unknownVersion(file: String, major: UInt16, minor: UInt16)
+  /// The path is no directory, or does not exist.
+  case notADirectory(path: String, errno: Int32)
+  /// A later epoch has written to this log: the writer was superseded.
+  case fenced(epoch: UInt64, by: UInt64)
+  /// A frame above the log's limit; nothing was written.
+  case frameTooLarge(bytes: Int, limit: Int)
+  /// An earlier write or sync failed, or the log was stopped; only a restart helps.
+  case unusable(since: String)
+}
+
+/// One finding on disk: where, what should stand there, what stands there.
+package struct Corruption: Error, Sendable, Hashable {
+  package var file: String
+  /// Byte offset in the file.
+  package var offset: Int
+  package var expected: String
+  package var found: String
+
+  package init(file: String, offset: Int, expected: String, found: String) {
+    self.file = file
+    self.offset = offset
+    self.expected = expected
+    self.found = found
+  }
+}
+
+extension Corruption: CustomStringConvertible {
+  package var description: String { "\(file) at byte \(offset): expected \(expected), found \(found)" }
+}
+
+extension LogError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .corrupt(let corruption):
+      "the log is damaged: \(corruption). Nothing was changed. Inspect it with `roost wal verify`."
+    case .io(let operation, let file, let errno):
+      "\(operation) of \(file) failed: \(systemMessage(errno)). "
+        + "Mend the disk or its permissions, then check the log with `roost wal verify`."
+    case .outOfSpace(let file):
+      "no space left on the disk while writing \(file). Free some, then start again; "
+        + "`roost wal verify` shows that the log is whole."
+    case .locked(let holder):
+      "the directory is in use by \(holder.map { "process \($0)" } ?? "another process"). "
+        + "`roost wal verify` reads it without the lock."
+    case .unknownVersion(let file, let major, let minor):
+      "\(file) has format \(major).\(minor); this release reads \(LogFormat.major).x. "
+        + "Start a release that knows it; `roost wal verify` of that release inspects it."
+    case .notADirectory(let path, let errno):
+      "\(path) cannot serve as the log's directory: \(systemMessage(errno)). "
+        + "Point WAL_DIR at a writable directory (`roost wal verify` checks one)."
+    case .fenced(let epoch, let newer):
+      "epoch \(epoch) was superseded by epoch \(newer): another writer has taken over. "
+        + "`roost wal verify` shows who wrote last."
+    case .frameTooLarge(let bytes, let limit):
+      "a frame of \(bytes) bytes is above the limit of \(limit) bytes"
+    case .unusable(let reason):
+      "the log takes no more writes since \(reason). Restart; `roost wal verify` checks the directory."
+    }
+  }
+}
+
+extension LogError {
+  init(_ failure: DiskError) {
+    self =
+      failure.isOutOfSpace
+      ? .outOfSpace(file: failure.file)
+      : .io(operation: failure.operation.rawValue, file: failure.file, errno: failure.errno)
+  }
+
+  static func corrupt(_ file: String, at offset: Int, expected: String, found: String) -> LogError {
+    .corrupt(Corruption(file: file, offset: offset, expected: expected, found: found))
+  }
+}
+
+/// Runs disk calls and turns their error into the log's.
+func onDisk<Result>(_ calls: () throws(DiskError) -> Result) throws(LogError) -> Result {
+  do {
+    return try calls()
+  } catch {
+    throw LogError(error)
+  }
+}

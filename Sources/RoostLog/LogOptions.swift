@@ -1,0 +1,35 @@
+/// How a log is laid out and what its creation needs.
+package struct LogOptions: Sendable {
+  /// Of each segment; at least its header and one small frame.
+  package var segmentBytes: Int
+  /// Largest frame that `commit` takes.
+  package var frameLimitBytes: Int
+  /// What one call of `provision` writes.
+  package var zeroFillPieceBytes: Int
+  /// The UUID that a new log gets: randomness comes from outside.
+  package var newLogIdentity: (UInt64, UInt64)
+  /// Spares beyond the next segment that are always kept: one for carrying live records, one for a start.
+  package var reserveSpares: Int
+
+  package init(
+    newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, frameLimitBytes: Int = 16 << 20,
+    zeroFillPieceBytes: Int = 1 << 20, reserveSpares: Int = 2
+  ) {
+    precondition(segmentBytes >= 1024, "a segment holds its header and a frame")
+    self.newLogIdentity = newLogIdentity
+    self.segmentBytes = segmentBytes
+    self.frameLimitBytes = frameLimitBytes
+    self.zeroFillPieceBytes = zeroFillPieceBytes
+    self.reserveSpares = reserveSpares
+  }
+}
+
+/// The unanswered end of the last segment that a crash left behind and opening set aside.
+package struct TornTail: Hashable, Sendable {
+  package var segment: UInt32
+  /// From the first byte that is no frame to the last that is not zero.
+  package var offset: Int
+  package var bytes: Int
+  /// Why it is no frame.
+  package var reason: Corruption
+}

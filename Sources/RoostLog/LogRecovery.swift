@@ -1,0 +1,215 @@
+/// Opening a log, step by step: look, check, replay, and only then touch anything.
+struct LogRecovery {
+  let disk: any Disk
+  let options: LogOptions
+  private let window = ReadWindow()
+
+  init(disk: any Disk, options: LogOptions) {
+    self.disk = disk
+    self.options = options
+  }
+
+  func run(
+    lockFile: DiskFile, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+  ) throws(LogError) -> SegmentedLog.Beginning {
+    let names = try onDisk { () throws(DiskError) in try disk.list() }
+    let numbers = names.compactMap(SegmentName.number(of:)).sorted()
+    guard names.contains(SegmentName.head) else {
+      return try create(lockFile: lockFile, names: names, numbers: numbers)
+    }
+    let headFile = try onDisk { () throws(DiskError) in try disk.open(SegmentName.head, create: false) }
+    do throws(LogError) {
+      return try recover(lockFile, headFile: headFile, names: names, numbers: numbers, replay: replay)
+    } catch {
+      disk.close(headFile)
+      throw error
+    }
+  }
+
+  // MARK: A new log
+
+  /// `HEAD` comes last: without it there is no log yet, and a crash on the way is answered by beginning again.
+  private func create(
+    lockFile: DiskFile, names: [String], numbers: [UInt32]
+  ) throws(LogError) -> SegmentedLog.Beginning {
+    if let number = numbers.last {
+      var isLog = numbers.count > 1
+      if !isLog { isLog = try holdsFrame(open(number), log: nil, thoroughly: true) }
+      guard !isLog else {
+        throw .corrupt(
+          SegmentName.head, at: 0, expected: "HEAD beside \(numbers.count) segments", found: "no such file")
+      }
+      try onDisk { () throws(DiskError) in
+        try disk.remove(SegmentName.of(number))
+        try disk.syncDirectory()
+      }
+    }
+    try removeUnfinished(names)
+    let identity = LogIdentity(options.newLogIdentity.0, options.newLogIdentity.1)
+    // The same hand that makes every later segment makes the first.
+    let maker = SegmentProvisioner(disk: disk, log: identity, options: options, current: 0, found: [])
+    let first = try maker.take(1)
+    let bytes = try onDisk { () throws(DiskError) in try disk.size(first.file) }
+    let head = try HeadFile.create(HeadRecord(log: identity), on: disk)
+    let segment = SegmentedLog.OpenSegment(
+      file: first, usedBytes: LogFormat.segmentHeaderBytes, fileBytes: bytes)
+    return SegmentedLog.Beginning(
+      identity: identity, lockFile: lockFile, head: head, segments: [segment], last: nil, spares: [], tornTail: nil,
+      wasCleanlyStopped: false)
+  }
+
+  // MARK: An existing one
+
+  private func recover(
+    _ lockFile: DiskFile, headFile: DiskFile, names: [String], numbers: [UInt32],
+    replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+  ) throws(LogError) -> SegmentedLog.Beginning {
+    let slots = try HeadFile.slots(of: headFile, on: disk)
+    var head = try HeadFile.adopt(headFile, slots: slots, on: disk)
+    let isDoubtful = slots.contains { if case .failure = $0 { true } else { false } }
+    let record = head.current
+    let layout = try layOut(record, numbers: numbers, thoroughly: isDoubtful)
+
+    try settle(layout.live[layout.live.count - 1])
+    var walk = LogWalk(record: record, window: window)
+    for (index, file) in layout.live.enumerated() {
+      try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
+    }
+
+    // The log is good: from here on files are touched.
+    var spares = layout.spares
+    if let torn = walk.torn { try setAside(torn, of: layout.live[layout.live.count - 1], spares: &spares) }
+    try removeUnfinished(names)
+    try removeSegments(numbers.filter { $0 < record.firstSegment }, tornTailsIn: names)
+    var rewritten = record
+    rewritten.lastSegment = layout.live[layout.live.count - 1].number
+    if isDoubtful || rewritten.lastSegment != record.lastSegment { try head.write(rewritten) }
+
+    return SegmentedLog.Beginning(
+      identity: record.log, lockFile: lockFile, head: head, segments: walk.segments, last: walk.chain.last,
+      spares: spares, tornTail: walk.torn,
+      wasCleanlyStopped: record.cleanlyStopped && walk.torn == nil && walk.endsWhereHeadSays)
+  }
+
+  private struct Layout {
+    var live: [SegmentFile]
+    var spares: [SegmentFile]
+  }
+
+  /// Which files are the log and which are spares. The last segment is the highest that holds a frame, and not below
+  /// the one that `HEAD` names.
+  private func layOut(
+    _ record: HeadRecord, numbers: [UInt32], thoroughly: Bool
+  ) throws(LogError) -> Layout {
+    var last = record.lastSegment
+    var later: [SegmentFile] = []
+    for number in numbers where number > record.lastSegment {
+      let file = try open(number)
+      if try holdsFrame(file, log: record.log, thoroughly: thoroughly) { last = number }
+      later.append(file)
+    }
+    var live: [SegmentFile] = []
+    for number in record.firstSegment...max(last, record.firstSegment) {
+      guard numbers.contains(number) else {
+        throw .corrupt(
+          SegmentName.of(number), at: 0,
+          expected: "a segment, as the log runs from \(record.firstSegment) to \(last)", found: "no such file")
+      }
+      let file = if let found = later.first(where: { $0.number == number }) { found } else { try open(number) }
+      try SegmentHeader.check(file.file, on: disk, is: SegmentHeader(log: record.log, segment: number))
+      live.append(file)
+    }
+    return Layout(live: live, spares: later.filter { $0.number > last })
+  }
+
+  private func open(_ number: UInt32) throws(LogError) -> SegmentFile {
+    let file = try onDisk { () throws(DiskError) in try disk.open(SegmentName.of(number), create: false) }
+    return SegmentFile(number: number, file: file, disk: disk)
+  }
+
+  /// - Parameters:
+  ///   - log: nil takes the header's word for it.
+  ///   - thoroughly: Looks through the whole file; otherwise only where a first frame would stand.
+  private func holdsFrame(_ segment: SegmentFile, log: LogIdentity?, thoroughly: Bool) throws(LogError) -> Bool {
+    let header = try SegmentHeader.read(segment.file, on: disk)
+    let reader = try SegmentReader(segment, log: log ?? header.log, window: window)
+    if case .frame = try reader.finding(at: LogFormat.segmentHeaderBytes) { return true }
+    guard thoroughly else { return false }
+    return try reader.nextHeader(after: LogFormat.segmentHeaderBytes - LogFormat.alignment) != nil
+  }
+
+  /// What a crash left in the page cache becomes durable, and what the cache says but the disk does not is forgotten.
+  private func settle(_ last: SegmentFile) throws(LogError) {
+    try onDisk { () throws(DiskError) in
+      try disk.sync(last.file)
+      try disk.syncDirectory()
+      try disk.dropCache(last.file)
+    }
+  }
+
+  // MARK: Mending
+
+  /// Copies the torn tail to a file of its own, then zeroes it; both durable before anything is appended.
+  ///
+  /// - Parameter spares: Lose their last where the disk is full.
+  private func setAside(_ torn: TornTail, of segment: SegmentFile, spares: inout [SegmentFile]) throws(LogError) {
+    while true {
+      do throws(LogError) {
+        try copyAside(torn, of: segment)
+        break
+      } catch LogError.outOfSpace(let file) {
+        // The reserve is there for this: a start on a full disk succeeds.
+        guard let spare = spares.popLast() else { throw .outOfSpace(file: file) }
+        try removeSegments([spare.number])
+      }
+    }
+    let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: torn.bytes, alignment: 8)
+    defer { zeros.deallocate() }
+    zeros.initializeMemory(as: UInt8.self, repeating: 0)
+    try onDisk { () throws(DiskError) in
+      try disk.write(segment.file, UnsafeRawBufferPointer(zeros), at: torn.offset)
+      try disk.sync(segment.file)
+    }
+  }
+
+  private func copyAside(_ torn: TornTail, of segment: SegmentFile) throws(LogError) {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: torn.bytes, alignment: 8)
+    defer { bytes.deallocate() }
+    let filled = try fill(bytes, from: segment.file, at: torn.offset, on: disk)
+    let name = SegmentName.torn(torn.segment)
+    let unfinished = name + SegmentName.unfinishedSuffix
+    try onDisk { () throws(DiskError) in
+      let copy = try disk.open(unfinished, create: true)
+      defer { disk.close(copy) }
+      try disk.write(copy, UnsafeRawBufferPointer(rebasing: bytes[..<filled]), at: 0)
+      try disk.sync(copy)
+      try disk.rename(unfinished, to: name)
+      try disk.syncDirectory()
+    }
+  }
+
+  private func removeUnfinished(_ names: [String]) throws(LogError) {
+    let unfinished = names.filter { name in
+      guard name.hasSuffix(SegmentName.unfinishedSuffix) else { return false }
+      let finished = String(name.dropLast(SegmentName.unfinishedSuffix.utf8.count))
+      return finished == SegmentName.head || finished.hasSuffix(".torn") || SegmentName.number(of: finished) != nil
+    }
+    guard !unfinished.isEmpty else { return }
+    try onDisk { () throws(DiskError) in
+      for name in unfinished.sorted() { try disk.remove(name) }
+      try disk.syncDirectory()
+    }
+  }
+
+  private func removeSegments(_ numbers: [UInt32], tornTailsIn names: [String] = []) throws(LogError) {
+    guard !numbers.isEmpty else { return }
+    try onDisk { () throws(DiskError) in
+      for number in numbers.sorted() {
+        // The torn tail first: a crash in between leaves the segment, by which the next start finds both.
+        if names.contains(SegmentName.torn(number)) { try disk.remove(SegmentName.torn(number)) }
+        try disk.remove(SegmentName.of(number))
+      }
+      try disk.syncDirectory()
+    }
+  }
+}

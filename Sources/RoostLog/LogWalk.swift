@@ -1,0 +1,83 @@
+/// Reads the live segments in order, hands every frame over and judges the end.
+struct LogWalk {
+  private let record: HeadRecord
+  private let window: ReadWindow
+  private(set) var chain = FrameChain()
+  private(set) var segments: [SegmentedLog.OpenSegment] = []
+  private(set) var torn: TornTail?
+
+  init(record: HeadRecord, window: ReadWindow) {
+    self.record = record
+    self.window = window
+  }
+
+  /// Whether the last frame is the one that `HEAD` knows.
+  var endsWhereHeadSays: Bool {
+    guard let last = chain.last else { return record.nextSequence == 0 }
+    return last.segment == record.syncedSegment && last.offset + UInt32(last.frameBytes) == record.syncedEnd
+  }
+
+  mutating func walk(
+    _ file: SegmentFile, isLast: Bool, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+  ) throws(LogError) {
+    let reader = try SegmentReader(file, log: record.log, window: window)
+    var offset = LogFormat.segmentHeaderBytes
+    scan: while true {
+      switch try reader.finding(at: offset) {
+      case .end: break scan
+      case .invalid(let corruption):
+        try judge(corruption, at: offset, in: reader, isLast: isLast)
+        break scan
+      case .frame(let header, let records):
+        if let corruption = chain.accept(header, file: file.name) { throw .corrupt(corruption) }
+        try replay(
+          ReplayedFrame(
+            stamp: header.stamp, firstSequence: header.firstSequence, recordCount: Int(header.recordCount),
+            startsSegment: offset == LogFormat.segmentHeaderBytes,
+            start: RecordPosition(segment: file.number, offset: UInt32(offset + FrameHeader.bytes)),
+            records: records))
+        offset += header.frameBytes
+        try compareWithHead(header, end: offset, file: file)
+      }
+    }
+    try checkEnd(offset, of: file, isLast: isLast)
+    segments.append(.init(file: file, usedBytes: offset, fileBytes: reader.fileBytes))
+  }
+
+  /// A torn tail was never answered; everything else that is no frame was, or may have been.
+  private mutating func judge(
+    _ corruption: Corruption, at offset: Int, in reader: SegmentReader, isLast: Bool
+  ) throws(LogError) {
+    let isCovered = record.syncedSegment == reader.number && Int(record.syncedEnd) > offset
+    guard isLast, !isCovered, try reader.nextHeader(after: offset) == nil else { throw .corrupt(corruption) }
+    guard let end = try reader.lastUsedByte(from: offset) else { return }
+    torn = TornTail(segment: reader.number, offset: offset, bytes: end - offset, reason: corruption)
+  }
+
+  /// `HEAD` knows the end, the sequence and the checksum of one frame; the log must have that very frame.
+  private func compareWithHead(_ header: FrameHeader, end: Int, file: SegmentFile) throws(LogError) {
+    guard file.number == record.syncedSegment, Int(header.offset) < Int(record.syncedEnd) else { return }
+    guard end >= Int(record.syncedEnd) else { return }
+    guard
+      end == Int(record.syncedEnd), header.checksum == record.syncedChecksum,
+      header.nextSequence == record.nextSequence
+    else {
+      throw .corrupt(
+        file.name, at: Int(header.offset),
+        expected: "the frame that HEAD knows: end \(record.syncedEnd), checksum \(hexadecimal(record.syncedChecksum)), "
+          + "next sequence \(record.nextSequence)",
+        found: "end \(end), checksum \(hexadecimal(header.checksum)), next sequence \(header.nextSequence)")
+    }
+  }
+
+  private func checkEnd(_ end: Int, of file: SegmentFile, isLast: Bool) throws(LogError) {
+    if file.number == record.syncedSegment, end < Int(record.syncedEnd) {
+      throw .corrupt(
+        file.name, at: end, expected: "frames up to byte \(record.syncedEnd), which HEAD knows to be durable",
+        found: "the end of the log")
+    }
+    if !isLast, end == LogFormat.segmentHeaderBytes {
+      throw .corrupt(file.name, at: end, expected: "a frame, as later segments follow", found: "none")
+    }
+  }
+}

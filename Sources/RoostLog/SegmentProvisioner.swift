@@ -1,0 +1,265 @@
+import Synchronization
+
+/// Makes segments ahead: zero-filled and synced, so that an append neither allocates blocks nor grows a file.
+///
+/// The segments it holds in stock are the disk's reserve, real files and not a sum. One background thread calls
+/// `provision`; the writer takes from the stock without waiting for it, unless the stock is empty.
+package final class SegmentProvisioner: Sendable {
+  private let disk: any Disk
+  private let log: LogIdentity
+  private let segmentBytes: Int
+  private let pieceBytes: Int
+  private let reserveSpares: Int
+
+  /// Short critical sections only: the writer takes this lock.
+  private let stock: Mutex<Stock>
+  /// Held over I/O, a piece at a time.
+  private let work: Mutex<Filling?>
+
+  private struct Stock {
+    var ready: [UInt32: SegmentFile] = [:]
+    /// Found at boot; read through before it is believed to be all zeros.
+    var unverified: [UInt32: SegmentFile] = [:]
+    /// The last segment that was taken.
+    var current: UInt32
+    var target: Int
+    var failedForSpace = false
+    /// After a failed write or sync nothing is made any more.
+    var failure: LogError?
+  }
+
+  /// A segment in the making, under its `.tmp` name.
+  private struct Filling {
+    var number: UInt32
+    var file: DiskFile
+    var filled: Int
+    var name: String { SegmentName.of(number) }
+    var unfinishedName: String { name + SegmentName.unfinishedSuffix }
+  }
+
+  private enum Task {
+    case make(UInt32)
+    case verify(SegmentFile)
+    case release
+    case nothing
+  }
+
+  init(disk: any Disk, log: LogIdentity, options: LogOptions, current: UInt32, found: [SegmentFile]) {
+    self.disk = disk
+    self.log = log
+    segmentBytes = options.segmentBytes
+    pieceBytes = options.zeroFillPieceBytes
+    reserveSpares = options.reserveSpares
+    let unverified = Dictionary(uniqueKeysWithValues: found.map { ($0.number, $0) })
+    stock = Mutex(Stock(unverified: unverified, current: current, target: 1 + options.reserveSpares))
+    work = Mutex(nil)
+  }
+
+  // MARK: In the background
+
+  /// Does one piece of work: fills about 1 MiB of the next spare, looks through one found at boot, or gives one back.
+  ///
+  /// - Returns: Whether more work is left. A full disk is no error: it is reported by `space` and tried again by the
+  ///   next call.
+  /// - Throws: A failed write or sync, which also makes the log unusable.
+  package func provision() throws(LogError) -> Bool {
+    try work.withLock { (filling: inout Filling?) throws(LogError) -> Bool in
+      try step(&filling, wanted: nil)
+    }
+  }
+
+  /// Sets how many bytes of completions the running jobs may still write; the stock grows or shrinks with it.
+  package func setRunningReserve(bytes: Int) {
+    let target = 1 + reserveSpares + (max(0, bytes) + segmentBytes - 1) / segmentBytes
+    stock.withLock { $0.target = target }
+  }
+
+  package var space: SpaceState {
+    stock.withLock { stock in
+      SpaceState(
+        spareBytes: (stock.ready.count + stock.unverified.count) * segmentBytes,
+        targetBytes: stock.target * segmentBytes,
+        lastProvisionFailedForSpace: stock.failedForSpace)
+    }
+  }
+
+  // MARK: For the writer
+
+  /// Why the log must not go on, if so.
+  var failure: LogError? { stock.withLock { $0.failure } }
+
+  /// The segment with this number; made on the spot only if the stock has none.
+  func take(_ number: UInt32) throws(LogError) -> SegmentFile {
+    if let ready = takeReady(number) { return ready }
+    return try work.withLock { (filling: inout Filling?) throws(LogError) -> SegmentFile in
+      while true {
+        if let ready = takeReady(number) { return ready }
+        let more = try step(&filling, wanted: number)
+        if !more, stock.withLock({ $0.ready[number] == nil }) {
+          throw .outOfSpace(file: SegmentName.of(number))
+        }
+      }
+    }
+  }
+
+  /// Gives one spare back to the file system, for bytes that matter more.
+  ///
+  /// - Returns: False when there is none.
+  func releaseSpare() throws(LogError) -> Bool {
+    let highest = stock.withLock { stock -> UInt32? in
+      guard let highest = (Array(stock.ready.keys) + Array(stock.unverified.keys)).max() else { return nil }
+      stock.ready[highest] = nil
+      stock.unverified[highest] = nil
+      return highest
+    }
+    guard let highest else { return false }
+    let disk = self.disk
+    try onDisk { () throws(DiskError) in
+      try disk.remove(SegmentName.of(highest))
+      try disk.syncDirectory()
+    }
+    return true
+  }
+
+  private func takeReady(_ number: UInt32) -> SegmentFile? {
+    stock.withLock { stock in
+      guard let ready = stock.ready.removeValue(forKey: number) else { return nil }
+      stock.current = number
+      return ready
+    }
+  }
+
+  // MARK: The work
+
+  /// - Parameter wanted: The segment the writer waits for; nil works towards the target.
+  private func step(_ filling: inout Filling?, wanted: UInt32?) throws(LogError) -> Bool {
+    if let failure { throw failure }
+    do throws(LogError) {
+      if filling != nil {
+        try fillPiece(&filling)
+      } else {
+        switch nextTask(wanted: wanted) {
+        case .make(let number): try begin(number, &filling)
+        case .verify(let segment): try verify(segment)
+        case .release: _ = try releaseSpare()
+        case .nothing: return false
+        }
+      }
+      stock.withLock { $0.failedForSpace = false }
+      return true
+    } catch LogError.outOfSpace {
+      abandon(&filling)
+      stock.withLock { $0.failedForSpace = true }
+      return false
+    } catch {
+      stock.withLock { $0.failure = error }
+      throw error
+    }
+  }
+
+  private func nextTask(wanted: UInt32?) -> Task {
+    stock.withLock { stock in
+      if let wanted {
+        if let found = stock.unverified[wanted] { return .verify(found) }
+        return stock.ready[wanted] == nil ? .make(wanted) : .nothing
+      }
+      if let found = stock.unverified.min(by: { $0.key < $1.key }) { return .verify(found.value) }
+      // One above the target stays: the reserve moves a little with every lease and acknowledgement.
+      if stock.ready.count > stock.target + 1 { return .release }
+      if stock.ready.count >= stock.target { return .nothing }
+      var number = stock.current + 1
+      while stock.ready[number] != nil { number += 1 }
+      return .make(number)
+    }
+  }
+
+  private func begin(_ number: UInt32, _ filling: inout Filling?) throws(LogError) {
+    let disk = self.disk
+    // Asked first, so that a full disk is not filled and emptied again on every try.
+    let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
+    guard free >= segmentBytes else { throw .outOfSpace(file: SegmentName.of(number)) }
+    let name = SegmentName.of(number) + SegmentName.unfinishedSuffix
+    let file = try onDisk { () throws(DiskError) in try disk.open(name, create: true) }
+    filling = Filling(number: number, file: file, filled: 0)
+    try fillPiece(&filling)
+  }
+
+  /// Each piece is synced by itself: a segment's worth of dirty pages would make the next commit wait.
+  private func fillPiece(_ filling: inout Filling?) throws(LogError) {
+    guard var current = filling else { return }
+    let disk = self.disk
+    let header = SegmentHeader(log: log, segment: current.number).encoded()
+    var piece = [UInt8](repeating: 0, count: min(pieceBytes, segmentBytes - current.filled))
+    if current.filled == 0 {
+      if piece.count < header.count { piece = header } else { piece.replaceSubrange(..<header.count, with: header) }
+    }
+    try write(piece, to: current.file, at: current.filled)
+    current.filled += piece.count
+    filling = current
+    guard current.filled >= segmentBytes else { return }
+    try onDisk { () throws(DiskError) in
+      try disk.rename(current.unfinishedName, to: current.name)
+      try disk.syncDirectory()
+    }
+    filling = nil
+    let file = DiskFile(descriptor: current.file.descriptor, name: current.name)
+    let segment = SegmentFile(number: current.number, file: file, disk: disk)
+    stock.withLock { $0.ready[current.number] = segment }
+  }
+
+  private func write(_ bytes: [UInt8], to file: DiskFile, at offset: Int) throws(LogError) {
+    let disk = self.disk
+    let failure = bytes.withUnsafeBytes { bytes -> DiskError? in
+      do throws(DiskError) {
+        try disk.write(file, bytes, at: offset)
+        try disk.sync(file)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw LogError(failure) }
+  }
+
+  /// A spare with other bytes than zeros behind its header is set aside: a frame must not land among them.
+  private func verify(_ segment: SegmentFile) throws(LogError) {
+    let reader = try SegmentReader(segment, log: log, window: ReadWindow())
+    let dirty = try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes) != nil
+    if dirty {
+      let disk = self.disk
+      try onDisk { () throws(DiskError) in
+        try disk.rename(segment.name, to: SegmentName.torn(segment.number))
+        try disk.syncDirectory()
+      }
+    }
+    stock.withLock { stock in
+      guard stock.unverified.removeValue(forKey: segment.number) != nil, !dirty else { return }
+      stock.ready[segment.number] = segment
+    }
+  }
+
+  /// Gives back what an unfinished segment took of a full disk.
+  private func abandon(_ filling: inout Filling?) {
+    guard let current = filling else { return }
+    disk.close(current.file)
+    // If this fails too, the next attempt empties the same file, and the next start removes it.
+    try? disk.remove(current.unfinishedName)
+    filling = nil
+  }
+}
+
+/// How the disk's reserve stands.
+package struct SpaceState: Hashable, Sendable {
+  /// In finished spare segments.
+  package var spareBytes: Int
+  /// What the reserve should be.
+  package var targetBytes: Int
+  /// The last attempt to make a spare met a full disk.
+  package var lastProvisionFailedForSpace: Bool
+
+  package init(spareBytes: Int, targetBytes: Int, lastProvisionFailedForSpace: Bool) {
+    self.spareBytes = spareBytes
+    self.targetBytes = targetBytes
+    self.lastProvisionFailedForSpace = lastProvisionFailedForSpace
+  }
+}

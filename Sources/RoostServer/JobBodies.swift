@@ -1,0 +1,218 @@
+import RoostAPI
+import RoostCore
+import RoostEngine
+
+/// The bounds of the contract, milliseconds and bytes.
+enum Bounds {
+  static let lease: ClosedRange<Int64> = 1_000...43_200_000
+  static let wait: ClosedRange<Int64> = 0...60_000
+  static let tenYears: ClosedRange<Int64> = 0...315_360_000_000
+  static let resultBytes = 4 << 20
+  static let errorBytes = 16 << 10
+  static let extrasBytes = 64 << 10
+  static let tags = 64
+  static let queuesPerLease = 32
+}
+
+/// Decodes the body of `POST /jobs`, once and whole.
+struct SubmitBody {
+  private enum Field: String, CaseIterable {
+    case payload, type, queue, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease, retention,
+      metadata, tags
+    case traceparent, idempotencyKey = "idempotency_key"
+  }
+
+  private static let table = FieldTable(Field.self)
+
+  /// - Parameter header: The value of `Idempotency-Key`, which may stand for the field.
+  static func decode(
+    _ bytes: [UInt8], header: String?, maxPayloadBytes: Int
+  ) throws(Rejection) -> JobSpec {
+    var json = JSONReader(bytes)
+    var spec = JobSpec(payload: [])
+    var hasPayload = false
+    try json.object("", table) { (field, json) throws(Rejection) in
+      if field == .payload {
+        spec.payload = try json.rawValue()
+        hasPayload = true
+      } else if try !json.takeNull() {
+        try read(field, &json, &spec)
+      }
+    }
+    try json.finish()
+    guard hasPayload else {
+      throw Rejection(.missingField, field: "payload", "payload is missing: any JSON value will do")
+    }
+    guard spec.payload.count <= maxPayloadBytes else {
+      throw Rejection(
+        .payloadTooLarge, field: "payload",
+        "the payload has \(spec.payload.count) bytes, the limit is \(maxPayloadBytes): send a reference instead")
+    }
+    try check(&spec, header)
+    return spec
+  }
+
+  private static func read(_ field: Field, _ json: inout JSONReader, _ spec: inout JobSpec) throws(Rejection) {
+    let name = field.rawValue
+    switch field {
+    case .payload: preconditionFailure("the payload is taken raw")
+    case .type: spec.type = try json.plainText(name, 0...200)
+    case .queue: spec.queue = try json.queueName(name)
+    case .priority: spec.priority = try json.priority(name)
+    case .delay: spec.delayMilliseconds = try json.duration(name, Bounds.tenYears)
+    case .runAt: spec.runAtMilliseconds = try json.timestamp(name)
+    case .maxRetries: spec.maxRetries = UInt16(try json.integer(name, 0...1_000))
+    case .retry: spec.retry = try json.retryPolicy(name)
+    case .lease: spec.leaseMilliseconds = try json.duration(name, Bounds.lease)
+    case .retention: spec.retentionMilliseconds = try json.duration(name, Bounds.tenYears)
+    case .metadata: spec.metadata = try json.metadata(name)
+    case .tags: spec.tags = try json.tags(name)
+    case .traceparent: spec.traceparent = try json.plainText(name, 1...128)
+    case .idempotencyKey: spec.idempotencyKey = try json.plainText(name, 1...255)
+    }
+  }
+
+  private static func check(_ spec: inout JobSpec, _ header: String?) throws(Rejection) {
+    if spec.delayMilliseconds != nil, spec.runAtMilliseconds != nil {
+      throw Rejection(.contradiction, field: "run_at", "delay and run_at contradict each other: give one of them")
+    }
+    guard let header else { return }
+    guard (1...255).contains(header.utf8.count) else {
+      throw Rejection(.outOfRange, field: "Idempotency-Key", "Idempotency-Key must have between 1 and 255 bytes")
+    }
+    if let key = spec.idempotencyKey, key != header {
+      throw Rejection(
+        .contradiction, field: "idempotency_key", "idempotency_key and the header Idempotency-Key differ: give one")
+    }
+    spec.idempotencyKey = header
+  }
+}
+
+/// Values that only this contract has.
+extension JSONReader {
+  /// Text of so many bytes, without control characters.
+  mutating func plainText(_ name: String, _ length: ClosedRange<Int>) throws(Rejection) -> String {
+    let text = try string(name)
+    guard length.contains(text.utf8.count), text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+      throw outOfRange(name, "\(length.lowerBound) to \(length.upperBound) bytes long, without control characters")
+    }
+    return text
+  }
+
+  mutating func queueName(_ name: String) throws(Rejection) -> String {
+    let text = try string(name)
+    guard isQueueName(text) else { throw outOfRange(name, "1 to 200 characters of A-Z a-z 0-9 . _ : -") }
+    return text
+  }
+
+  mutating func priority(_ name: String) throws(Rejection) -> Int8 {
+    guard nextIsString() else { return Int8(try integer(name, -128...127)) }
+    switch try string(name) {
+    case "low": return -10
+    case "medium": return 0
+    case "high": return 10
+    case "critical": return 20
+    default: throw outOfRange(name, "low, medium, high, critical, or a number between -128 and 127")
+    }
+  }
+
+  mutating func retryPolicy(_ name: String) throws(Rejection) -> RetryPolicy {
+    var policy = RetryPolicy.standard
+    var hasMaximum = false
+    try object(name, retryTable) { (field, json) throws(Rejection) in
+      if try json.takeNull() { return }
+      switch field {
+      case .initial: policy.initialMilliseconds = UInt32(try json.duration("initial", 0...86_400_000))
+      case .factor: policy.factorThousandths = UInt32((try json.decimal("factor", 1...100) * 1_000).rounded())
+      case .max:
+        policy.maxMilliseconds = UInt32(try json.duration("max", 0...604_800_000))
+        hasMaximum = true
+      case .jitter: policy.jitter = try json.jitter("jitter")
+      }
+    }
+    if !hasMaximum { policy.maxMilliseconds = max(policy.maxMilliseconds, policy.initialMilliseconds) }
+    guard policy.maxMilliseconds >= policy.initialMilliseconds else {
+      throw Rejection(.contradiction, field: "retry.max", "retry.max must not be shorter than retry.initial")
+    }
+    return policy
+  }
+
+  private mutating func jitter(_ name: String) throws(Rejection) -> Jitter {
+    switch try string(name) {
+    case "none": return .none
+    case "full": return .full
+    case "equal": return .equal
+    case "decorrelated": return .decorrelated
+    default: throw outOfRange(name, "full, equal, decorrelated or none")
+    }
+  }
+
+  mutating func metadata(_ name: String) throws(Rejection) -> ArraySlice<UInt8> {
+    var probe = self
+    try probe.dictionary(name) { (key, json) throws(Rejection) in _ = try json.string("\(name).\(key)") }
+    return try bounded(name)
+  }
+
+  mutating func tags(_ name: String) throws(Rejection) -> ArraySlice<UInt8> {
+    var probe = self
+    var count = 0
+    try probe.array(name) { (place, json) throws(Rejection) in
+      _ = try json.plainText("\(name)[\(place)]", 1...200)
+      count = place + 1
+    }
+    guard count <= Bounds.tags else { throw outOfRange(name, "a list of at most \(Bounds.tags) strings") }
+    return try bounded(name)
+  }
+
+  private mutating func bounded(_ name: String) throws(Rejection) -> ArraySlice<UInt8> {
+    let raw = try rawValue()
+    guard raw.count <= Bounds.extrasBytes else { throw outOfRange(name, "at most \(Bounds.extrasBytes) bytes long") }
+    return raw
+  }
+
+  /// A lease's token; an empty text counts as absent, and one that is no token becomes one that was never granted.
+  mutating func leaseID(_ name: String) throws(Rejection) -> LeaseID? {
+    let text = try string(name)
+    return text.isEmpty ? nil : LeaseID(text) ?? LeaseID(epoch: 0, number: 0)
+  }
+}
+
+private enum RetryField: String, CaseIterable { case initial, factor, max, jitter }
+
+private let retryTable = FieldTable(RetryField.self)
+
+/// Whether a text may name a queue: 1 to 200 bytes of `[A-Za-z0-9._:-]`.
+func isQueueName(_ text: String) -> Bool {
+  (1...200).contains(text.utf8.count)
+    && text.utf8.allSatisfy {
+      switch $0 {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"),
+        UInt8(ascii: "-"):
+        true
+      default: false
+      }
+    }
+}
+
+/// Decodes an optional body that is an object of these fields. `null` counts as absent.
+func decodeOptional<Field>(
+  _ bytes: [UInt8], _ table: FieldTable<Field>,
+  _ read: (Field, inout JSONReader) throws(Rejection) -> Void
+) throws(Rejection) {
+  var json = JSONReader(bytes)
+  guard !json.isAtEnd() else { return }
+  try json.object("", table) { (field, json) throws(Rejection) in
+    if try !json.takeNull() { try read(field, &json) }
+  }
+  try json.finish()
+}
+
+/// Refuses a body that says anything.
+func requireNoFields(_ bytes: [UInt8]) throws(Rejection) {
+  var json = JSONReader(bytes)
+  guard !json.isAtEnd() else { return }
+  try json.dictionary("") { (name, _) throws(Rejection) in
+    throw Rejection(.unknownField, field: String(name.prefix(64)), "this request has no fields: send no body")
+  }
+  try json.finish()
+}

@@ -1,0 +1,113 @@
+import RoostAPI
+import RoostCore
+import RoostEngine
+
+/// Jobs as they stand in answers.
+extension JSONWriter {
+  /// `{job_id, state, queue, run_at, created_at, idempotent?}`
+  mutating func submitted(_ job: Submitted) {
+    beginObject()
+    field("job_id", job.id.description)
+    field("state", job.state.name)
+    field("queue", job.queue)
+    field("run_at", milliseconds: job.runAtMilliseconds ?? job.createdAtMilliseconds)
+    field("created_at", milliseconds: job.createdAtMilliseconds)
+    if job.isIdempotent { field("idempotent", true) }
+    endObject()
+  }
+
+  /// What a worker gets.
+  mutating func leased(_ job: LeasedJob) {
+    beginObject()
+    field("job_id", job.id.description)
+    field("lease_id", job.leaseID.description)
+    field("payload", raw: job.body.payload)
+    field("type", job.body.type)
+    field("queue", job.body.queue)
+    field("priority", job.priority)
+    field("attempt", job.attempt)
+    field("max_retries", job.maxRetries)
+    field("lease_until", milliseconds: job.leaseUntilMilliseconds)
+    field("created_at", milliseconds: job.createdAtMilliseconds)
+    field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
+    if let tags = job.body.tags { field("tags", raw: tags) }
+    if let trace = job.body.traceparent { field("traceparent", trace) }
+    endObject()
+  }
+
+  /// What a reader gets.
+  ///
+  /// - Parameters:
+  ///   - withPayload: Whether the payload was asked for.
+  ///   - withResult: Lists leave results out: they may be megabytes each.
+  mutating func job(_ job: JobView, withPayload: Bool, withResult: Bool) {
+    beginObject()
+    field("job_id", job.id.description)
+    field("queue", job.body.queue)
+    field("type", job.body.type)
+    field("state", job.state.name)
+    field("priority", job.priority)
+    field("attempts", job.attempts)
+    field("max_retries", job.maxRetries)
+    field("owner_id", job.body.owner)
+    times(job)
+    if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
+    if job.cancelRequested { field("cancel_requested", true) }
+    if withResult, let result = job.result { field("result", raw: result) }
+    if let error = job.lastError { field("result_error", error) }
+    if let metadata = job.body.metadata { field("metadata", raw: metadata) }
+    if let tags = job.body.tags { field("tags", raw: tags) }
+    if let trace = job.body.traceparent { field("traceparent", trace) }
+    if withPayload { field("payload", raw: job.body.payload) }
+    endObject()
+  }
+
+  private mutating func times(_ job: JobView) {
+    field("created_at", milliseconds: job.createdAtMilliseconds)
+    if let time = job.runAtMilliseconds { field("run_at", milliseconds: time) }
+    if let time = job.startedAtMilliseconds { field("started_at", milliseconds: time) }
+    if let time = job.leaseUntilMilliseconds { field("lease_until", milliseconds: time) }
+    if let time = job.finishedAtMilliseconds { field("finished_at", milliseconds: time) }
+  }
+
+  /// A dead letter: why, with which error, after how many attempts, when.
+  mutating func deadLetter(_ job: JobView, withPayload: Bool) {
+    beginObject()
+    field("job_id", job.id.description)
+    field("queue", job.body.queue)
+    field("type", job.body.type)
+    field("state", job.state.name)
+    field("reason", job.attempts > job.maxRetries ? "attempts_exhausted" : "permanent_failure")
+    field("last_error", job.lastError ?? "")
+    field("attempts", job.attempts)
+    field("max_retries", job.maxRetries)
+    field("owner_id", job.body.owner)
+    field("created_at", milliseconds: job.createdAtMilliseconds)
+    if let time = job.finishedAtMilliseconds { field("dead_at", milliseconds: time) }
+    if withPayload { field("payload", raw: job.body.payload) }
+    endObject()
+  }
+
+  /// A queue's counts by state and totals.
+  mutating func queue(_ queue: QueueView) {
+    beginObject()
+    field("name", queue.name)
+    key("counts")
+    beginObject()
+    for state in JobState.allCases {
+      anyKey(state.name)
+      integer(queue.count(state))
+    }
+    endObject()
+    if let age = queue.oldestReadyMilliseconds { field("oldest_ready_age", DurationText.text(milliseconds: age)) }
+    key("totals")
+    beginObject()
+    field("submitted", queue.submittedTotal)
+    field("leased", queue.leasedTotal)
+    field("acked", queue.ackedTotal)
+    field("failed", queue.failedTotal)
+    field("dead", queue.deadTotal)
+    endObject()
+    endObject()
+  }
+}

@@ -1,0 +1,64 @@
+import RoostAPI
+import RoostCore
+import RoostEngine
+import RoostKeys
+
+/// What clients do with jobs: submit, read, cancel, run now.
+let jobRoutes: [Route] = [
+  Route("POST", "/jobs", .submit) { (request, backend) throws(Rejection) in
+    let spec = try SubmitBody.decode(
+      request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
+    try request.requireQueue(spec.queue)
+    let job = try await refusable { () throws(Refusal) in
+      try await backend.engine.submit(spec, owner: request.caller.ownerID)
+    }
+    var json = JSONWriter(capacity: 224)
+    json.submitted(job)
+    return Answer(job.isIdempotent ? 200 : 201, json)
+  },
+  Route("GET", "/jobs/{id}", .read, parameters: ["payload"]) { (request, backend) throws(Rejection) in
+    let withPayload = try request.query.flag("payload")
+    let job = try await refusable { () throws(Refusal) in
+      try await backend.engine.job(request.jobID, viewer: request.viewer)
+    }
+    var json = JSONWriter(capacity: 512)
+    json.job(job, withPayload: withPayload, withResult: true)
+    return Answer(200, json)
+  },
+  Route("POST", "/jobs/{id}/cancel", .cancel) { (request, backend) throws(Rejection) in
+    var reason: String?
+    try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
+      reason = try json.string("reason", limit: Bounds.errorBytes)
+    }
+    let given = reason
+    let outcome = try await refusable { () throws(Refusal) in
+      try await backend.engine.cancel(request.jobID, viewer: request.viewer, reason: given)
+    }
+    var json = stateAnswer(request.jobID, outcome.state)
+    json.field("cancel_requested", outcome.cancelRequested)
+    json.endObject()
+    return Answer(200, json)
+  },
+  Route("POST", "/jobs/{id}/retry", .cancel) { (request, backend) throws(Rejection) in
+    try requireNoFields(request.body)
+    let state = try await refusable { () throws(Refusal) in
+      try await backend.engine.runNow(request.jobID, viewer: request.viewer)
+    }
+    var json = stateAnswer(request.jobID, state)
+    json.endObject()
+    return Answer(200, json)
+  },
+]
+
+private enum CancelField: String, CaseIterable { case reason }
+
+private let cancelTable = FieldTable(CancelField.self)
+
+/// `{job_id, state`, left open for more.
+func stateAnswer(_ id: JobID, _ state: JobState) -> JSONWriter {
+  var json = JSONWriter(capacity: 128)
+  json.beginObject()
+  json.field("job_id", id.description)
+  json.field("state", state.name)
+  return json
+}

@@ -1,0 +1,132 @@
+import RoostAPI
+import RoostCore
+import RoostEngine
+import RoostKeys
+
+/// A request as a route sees it: decoded as far as every route needs, by whatever front took it.
+package struct RouteRequest: Sendable {
+  /// What stood in the place of each `{…}` of the route's path.
+  package var parameters: [String]
+  package var query: Query
+  package var idempotencyKey: String?
+  package var body: [UInt8]
+  /// Who asks; nil on routes that need no key.
+  package var identity: Caller?
+  /// Calls back when the client is gone before it has its answer.
+  package var onDisconnect: @Sendable (@escaping @Sendable () -> Void) -> Void
+  /// Whether the client has closed its side.
+  package var isDisconnected: @Sendable () -> Bool
+
+  package init(parameters: [String], query: Query, body: [UInt8], identity: Caller?) {
+    self.parameters = parameters
+    self.query = query
+    self.body = body
+    self.identity = identity
+    onDisconnect = { _ in }
+    isDisconnected = { false }
+  }
+
+  /// The caller of a route that has a scope.
+  package var caller: Caller {
+    guard let identity else { preconditionFailure("a route with a scope runs only for a verified caller") }
+    return identity
+  }
+
+  /// The job that the path names. A text that is no id becomes one that no job has, so that it takes the same way
+  /// through the engine as an unknown one.
+  package var jobID: JobID { JobID(parameters[0]) ?? JobID(high: 0, low: 0) }
+
+  /// Which jobs the caller may see.
+  package var viewer: Viewer {
+    switch caller.type {
+    case .admin: .all
+    case .client: .owner(caller.ownerID)
+    case .worker: .queues(caller.allowsAllQueues ? ["*"] : caller.queues.map(\.description))
+    }
+  }
+
+  /// Refuses a queue that the key may not use.
+  package func requireQueue(_ queue: String) throws(Rejection) {
+    guard caller.mayUse(queue: queue) else {
+      throw Rejection(.queueForbidden, "this key may not use the queue \(queue): use one of its own queues")
+        .with("queue", queue)
+    }
+  }
+}
+
+/// The part of the target after `?`, each name once.
+package struct Query: Sendable {
+  private var values: [(name: String, value: String)] = []
+
+  package init() {}
+
+  package init(_ text: Substring) throws(Rejection) {
+    for pair in text.split(separator: "&") {
+      let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let name = percentDecoded(halves[0]), let value = percentDecoded(halves.count > 1 ? halves[1] : "") else {
+        throw Rejection(.badRequest, "the query is not valid percent-encoded UTF-8")
+      }
+      guard self[name] == nil else {
+        throw Rejection(.badRequest, field: name, "the query parameter \(name) is given twice: give it once")
+      }
+      values.append((name, value))
+    }
+  }
+
+  package subscript(_ name: String) -> String? { values.first { $0.name == name }?.value }
+
+  /// Refuses what is not among `known`.
+  package func require(_ known: [String]) throws(Rejection) {
+    for (name, _) in values where !known.contains(name) {
+      let shown = String(name.prefix(64))
+      let known = known.isEmpty ? "this route has none" : "known here: \(known.joined(separator: ", "))"
+      throw Rejection(.unknownParameter, field: shown, "there is no query parameter \(shown); \(known)")
+    }
+  }
+
+  /// `true`, `1` or nothing after the name.
+  package func flag(_ name: String) throws(Rejection) -> Bool {
+    switch self[name] {
+    case nil, "false", "0": return false
+    case "true", "1", "": return true
+    default: throw Rejection(.outOfRange, field: name, "\(name) must be true or false")
+    }
+  }
+
+  /// The page size, 1…200; 50 when not given.
+  package func limit() throws(Rejection) -> Int {
+    guard let text = self["limit"] else { return 50 }
+    guard let value = Int(text), (1...200).contains(value) else {
+      throw Rejection(.outOfRange, field: "limit", "limit must be a number between 1 and 200")
+    }
+    return value
+  }
+
+  /// Where the page begins, from the `next_cursor` of the page before.
+  package func cursor() throws(Rejection) -> UInt64? {
+    guard let text = self["cursor"] else { return nil }
+    guard text.utf8.count <= 16, let value = UInt64(text, radix: 16) else {
+      throw Rejection(.outOfRange, field: "cursor", "cursor must be the next_cursor of an earlier page")
+    }
+    return value
+  }
+}
+
+/// Resolves `%XX`; nil if an escape is broken, or the result is no UTF-8.
+package func percentDecoded(_ text: some StringProtocol) -> String? {
+  guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+  var out: [UInt8] = []
+  var rest = Array(text.utf8)[...]
+  while let byte = rest.popFirst() {
+    guard byte == UInt8(ascii: "%") else {
+      out.append(byte)
+      continue
+    }
+    guard rest.count >= 2, rest.prefix(2).allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }),
+      let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+    else { return nil }
+    out.append(value)
+    rest = rest.dropFirst(2)
+  }
+  return String(validating: out, as: UTF8.self)
+}

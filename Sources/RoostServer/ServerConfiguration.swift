@@ -1,0 +1,36 @@
+/// How the HTTP front listens and what it bears: read once at start.
+package struct ServerConfiguration: Sendable {
+  package var host = "127.0.0.1"
+  /// 0: any free port, reported by `onListening`.
+  package var port = 8080
+  /// The largest payload, bytes.
+  package var maxPayloadBytes = 1 << 20
+  /// What a body may have beside the payload, bytes.
+  package var envelopeBytes = 256 << 10
+  /// The longest request target, bytes.
+  package var maxURLBytes = 8 << 10
+  /// All headers together, and each of them, bytes.
+  package var maxHeaderBytes = 32 << 10
+  package var maxHeaderCount = 100
+  /// Connections beyond wait in the kernel's queue.
+  package var maxConnections = 16_384
+  /// How long a new connection may take for its first request's head.
+  package var headerTimeout: Duration = .seconds(15)
+  /// How long a body may take.
+  package var bodyTimeout: Duration = .seconds(30)
+  /// How long a connection may wait for its next request, head included.
+  package var idleTimeout: Duration = .seconds(75)
+  /// How long a client may leave an answer unread.
+  package var writeTimeout: Duration = .seconds(30)
+  /// How long the other side may take to close after the last answer.
+  package var lingerTimeout: Duration = .seconds(2)
+  /// One line per request, without query, payload or key.
+  package var accessLog = false
+
+  package init() {}
+
+  /// The largest body, bytes.
+  package var maxBodyBytes: Int { maxPayloadBytes + envelopeBytes }
+  /// What of a refused body is read and dropped so that the connection stays usable, bytes.
+  package var maxDiscardBytes: Int { maxBodyBytes * 8 }
+}

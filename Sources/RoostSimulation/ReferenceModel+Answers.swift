@@ -1,0 +1,414 @@
+import RoostCore
+
+/// Whether each request got the answer that it should.
+extension ReferenceModel {
+  /// - Parameters:
+  ///   - replies: What the request caused: its own answer, then those of waiting workers that it served.
+  ///   - page: Jobs of a page.
+  ///   - queues: Lines of the queue list.
+  mutating func answered(
+    _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queues: [(String, QueueImage)]
+  ) throws(Violation) {
+    var rest = replies[...]
+    if now.isReadOnly, !request.isRead {
+      try expect(rest.popFirst()?.answer.refusal == .diskLow, "a full disk took \(request)")
+    } else {
+      switch request {
+      case .lease(let lease): try self.lease(lease, ticket, &rest)
+      case .endWait(let waiting): try endWait(waiting, &rest)
+      case .drainWaiters: try drainWaiters(ticket, &rest)
+      default:
+        guard let own = rest.popFirst(), own.ticket == ticket else {
+          throw Violation(message: "no answer to \(request)")
+        }
+        try answered(request, own.answer, page: page, queues: queues)
+      }
+    }
+    for reply in rest { try served(reply, isAlone: true) }
+    try noneIsLeftWaiting()
+  }
+
+  private mutating func answered(
+    _ request: Request, _ answer: Answer, page: [JobImage], queues: [(String, QueueImage)]
+  ) throws(Violation) {
+    switch request {
+    case .submit(let job): try submit(job, answer)
+    case .finish(let finish): try self.finish(finish, answer)
+    case .extend(let id, let isForged, let viewer, let lease, let milliseconds):
+      try extend(id, isForged, viewer, lease, milliseconds, answer)
+    case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
+    case .runNow(let id, let viewer, let onlyDead): try runNow(id, viewer, onlyDead, answer)
+    case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
+    case .list(let list): try self.list(list, answer, page)
+    case .queues(let viewer): try listQueues(viewer, queues)
+    case .lease, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
+    }
+  }
+
+  // MARK: Submitting
+
+  private mutating func submit(_ job: Submission, _ answer: Answer) throws(Violation) {
+    if job.payload.count > Simulation.mostPayloadBytes { return try refused(.tooLarge, answer, "submit") }
+    let name = keyName(job)
+    if let name, let key = keys[name], !isForgotten(key, answer) {
+      guard key.fingerprint == job.fingerprint else { return try refused(.idempotencyConflict, answer, "submit") }
+      return try submittedAgain(key, answer)
+    }
+    if now.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
+    if now.isMemoryLow { return try refused(.memoryLow, answer, "submit") }
+    if totals.count >= limits.maxQueues, totals[job.queue] == nil {
+      return try refused(.tooManyQueues, answer, "submit")
+    }
+    guard case .submitted(let accepted) = answer else { throw Violation(message: "submit: \(answer)") }
+    let number = accepted.id.number.rawValue
+    try expect(!accepted.isIdempotent, "job \(number) was not there before")
+    try expect(number > lastNumber, "job number \(number) after \(lastNumber)")
+    lastNumber = number
+    let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > now.wall
+    let isReady = job.delayMilliseconds == 0 && !isWall
+    let made = Job(
+      id: accepted.id, wanted: job, state: isReady ? .ready : .scheduled, rank: nextRank(),
+      deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
+      isWall: isWall)
+    try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
+    try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
+    jobs[number] = made
+    totals[job.queue, default: QueueTotals()].submitted += 1
+    if let name { keys[name] = Key(holder: .job(number), fingerprint: job.fingerprint) }
+  }
+
+  /// A stub whose time is over may be gone or not, until the next step that leaves no due work behind.
+  private func isForgotten(_ key: Key, _ answer: Answer) -> Bool {
+    guard case .stub(_, _, let until) = key.holder, until <= uptime else { return false }
+    if case .submitted(let accepted) = answer { return !accepted.isIdempotent }
+    return answer.refusal != .idempotencyConflict
+  }
+
+  private func submittedAgain(_ key: Key, _ answer: Answer) throws(Violation) {
+    guard case .submitted(let accepted) = answer, accepted.isIdempotent else {
+      throw Violation(message: "a repeated submit: \(answer)")
+    }
+    switch key.holder {
+    case .job(let number):
+      let job = jobs[number]!
+      try expect(accepted.id == job.id && accepted.state == job.state, "a repeated submit names \(accepted)")
+    case .stub(let id, let state, _):
+      try expect(accepted.id == id && accepted.state == state, "a repeated submit names \(accepted), not the purged")
+    }
+  }
+
+  // MARK: Leasing
+
+  private mutating func lease(
+    _ lease: Request.Lease, _ ticket: UInt64, _ replies: inout ArraySlice<Reply>
+  ) throws(Violation) {
+    let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
+    if now.diskLevel >= 2 { return try refused(.diskLow, own, "lease") }
+    let best = best(of: lease.queues)
+    if !best.isEmpty {
+      guard case .leased(let grant) = own else {
+        throw Violation(message: "job \(best) was not granted: \(own as Any)")
+      }
+      return try granted(grant, to: lease)
+    }
+    if lease.waitMilliseconds > 0, !isDraining {
+      if waiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
+      try expect(own == nil, "a lease that should wait got \(own as Any)")
+      waiters.append(
+        Waiter(ticket: ticket, wanted: lease, deadline: now.log + lease.waitMilliseconds * 1_000_000))
+    } else {
+      guard case .nothing = own else { throw Violation(message: "an empty queue gave \(own as Any)") }
+    }
+  }
+
+  mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease) throws(Violation) {
+    let number = grant.id.number.rawValue
+    let best = best(of: lease.queues)
+    try expect(best.contains(number), "job \(number) was granted before \(best)")
+    try expect(grant.lease.number > lastLease, "lease \(grant.lease) after \(lastLease)")
+    try expect(grant.lease.epoch == epoch, "lease \(grant.lease) of epoch \(epoch)")
+    lastLease = grant.lease.number
+    var job = jobs[number]!
+    let own = Int64(job.wanted.policy.leaseMilliseconds)
+    let duration =
+      lease.leaseMilliseconds > 0 ? lease.leaseMilliseconds : own > 0 ? own : limits.leaseMilliseconds
+    job.state = .running
+    job.attempts += 1
+    job.deadline = now.log + duration * 1_000_000
+    job.isWall = false
+    job.lease = grant.lease
+    job.leaseKey = lease.key
+    job.leaseDuration = duration * 1_000_000
+    job.leasedAt = now.wall
+    job.lastOutcome = nil
+    try expect(
+      grant.id == job.id && Int(grant.attempt) == job.attempts && Int(grant.maxAttempts) == job.maxAttempts
+        && grant.priority == job.wanted.priority && grant.until == wallDeadline(job),
+      "grant \(grant) of job \(number), attempt \(job.attempts)")
+    jobs[number] = job
+    totals[job.wanted.queue]!.leased += 1
+  }
+
+  /// A waiting worker got a job.
+  ///
+  /// - Parameter isAlone: Only one job became READY, so that the order of the queue's waiters decides.
+  mutating func served(_ reply: Reply, isAlone: Bool) throws(Violation) {
+    guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }), case .leased(let grant) = reply.answer
+    else { throw Violation(message: "an answer that nobody waits for: \(reply)") }
+    let waiter = waiters[index]
+    try granted(grant, to: waiter.wanted)
+    let queue = jobs[grant.id.number.rawValue]!.wanted.queue
+    if isAlone {
+      try expect(
+        waiters.first { $0.wanted.queues.contains(queue) }?.ticket == reply.ticket, "a waiter was passed over")
+    }
+    waiters.remove(at: index)
+  }
+
+  func noneIsLeftWaiting() throws(Violation) {
+    guard now.diskLevel < 2, !now.isReadOnly else { return }
+    for waiter in waiters {
+      let best = best(of: waiter.wanted.queues)
+      try expect(best.isEmpty, "a worker waits while job \(best) is READY")
+    }
+  }
+
+  private mutating func endWait(_ waiting: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
+    guard let index = waiters.firstIndex(where: { $0.ticket == waiting }) else { return }
+    guard let reply = replies.popFirst(), reply.ticket == waiting, case .nothing = reply.answer else {
+      throw Violation(message: "a wait that ended was not told so")
+    }
+    waiters.remove(at: index)
+  }
+
+  private mutating func drainWaiters(_ ticket: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
+    let told = Set(replies.map(\.ticket))
+    try expect(told == Set(waiters.map(\.ticket) + [ticket]), "waiters were left when draining")
+    replies = []
+    waiters = []
+    isDraining = true
+  }
+
+  // MARK: Ending an attempt
+
+  private mutating func finish(_ finish: Request.Finish, _ answer: Answer) throws(Violation) {
+    guard var job = visible(finish.job, finish.viewer) else { return try refused(.jobNotFound, answer, "finish") }
+    let isHeld =
+      job.state == .running
+      && (finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key)
+    guard isHeld else {
+      let isSame =
+        finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key
+      if job.lease != nil, isSame, job.lastOutcome == finish.outcome { return try changed(job, answer, "said before") }
+      let refusal: Refusal =
+        finish.lease != nil
+        ? .leaseLost : limits.requiresLeaseID ? .leaseRequired : job.state == .running ? .leaseLost : .notRunning
+      return try refused(refusal, answer, "finish of job \(job.id.number.rawValue)")
+    }
+    if finish.outcome == .acked, now.diskLevel >= 3, finish.text.count > limits.smallResultBytes {
+      return try refused(.diskLow, answer, "ack")
+    }
+    switch finish.outcome {
+    case .acked: end(&job, .acked, .acked, finish.text)
+    case .failed: try fail(&job, finish, answer)
+    default: release(&job, finish)
+    }
+    jobs[job.id.number.rawValue] = job
+    try changed(job, answer, "finish")
+  }
+
+  private mutating func fail(_ job: inout Job, _ finish: Request.Finish, _ answer: Answer) throws(Violation) {
+    if job.isCancelRequested { return end(&job, .failed, .cancelled, finish.text) }
+    guard finish.isRetryable, job.attempts < job.maxAttempts else {
+      return end(&job, .failed, .dead, finish.text)
+    }
+    end(&job, .failed, .retry, finish.text)
+    var pause = finish.delayMilliseconds
+    if pause < 0, case .changed(_, let deadline, _) = answer {
+      pause = deadline - now.wall
+      try expect(pauses(of: job).contains(pause), "a pause of \(pause) ms, allowed are \(pauses(of: job))")
+    }
+    job.deadline = now.log + pause * 1_000_000
+    job.lastPause = pause
+  }
+
+  private mutating func release(_ job: inout Job, _ finish: Request.Finish) {
+    let rank = job.rank
+    let next: JobState =
+      job.isCancelRequested ? .cancelled : finish.delayMilliseconds > 0 ? .scheduled : .ready
+    end(&job, finish.outcome, next, finish.text)
+    job.attempts -= 1
+    if next == .ready { job.rank = rank }
+    if next == .scheduled { job.deadline = now.log + finish.delayMilliseconds * 1_000_000 }
+  }
+
+  /// The end of an attempt, or of waiting when `outcome` is `cancelled`.
+  mutating func end(_ job: inout Job, _ outcome: Outcome, _ next: JobState, _ text: [UInt8]) {
+    let isAttempt = outcome != .cancelled
+    job.history.insert(Entry(outcome: outcome, attempt: isAttempt ? job.attempts : 0, text: text), at: 0)
+    if isAttempt { job.lastOutcome = outcome }
+    job.state = next
+    job.rank = nextRank()
+    job.isWall = false
+    job.isCancelRequested = false
+    job.endedAt = now.wall
+    job.endedUptime = uptime
+    if next == .acked || next == .cancelled {
+      let own = job.wanted.policy.retentionMilliseconds
+      job.deadline = uptime + (own >= 0 ? own : limits.retentionMilliseconds) * 1_000_000
+    }
+    switch outcome {
+    case .acked: totals[job.wanted.queue]!.acked += 1
+    case .failed, .expired: totals[job.wanted.queue]!.failed += 1
+    default: break
+    }
+    if next == .dead { totals[job.wanted.queue]!.dead += 1 }
+  }
+
+  /// The pauses, in milliseconds, that the policy allows after the attempt that just ended.
+  func pauses(of job: Job) -> ClosedRange<Int64> {
+    let retry = job.wanted.policy.retry
+    let most = Int64(retry.maxMilliseconds)
+    let first = min(Int64(retry.initialMilliseconds), most)
+    var pause = first
+    for _ in 1..<max(1, job.attempts) { pause = min(most, pause * Int64(retry.factorThousandths) / 1_000) }
+    switch retry.jitter {
+    case .none: return pause...pause
+    case .full: return 0...pause
+    case .equal: return (pause - pause / 2)...pause
+    case .decorrelated: return first...min(most, max(first, job.lastPause) * 3)
+    }
+  }
+
+  // MARK: Other changes
+
+  private mutating func extend(
+    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ lease: LeaseID, _ milliseconds: Int64, _ answer: Answer
+  ) throws(Violation) {
+    guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "extend") }
+    guard job.state == .running, job.lease == lease else { return try refused(.leaseLost, answer, "extend") }
+    if now.diskLevel >= 2 { return try refused(.diskLow, answer, "extend") }
+    if milliseconds > 0 { job.leaseDuration = milliseconds * 1_000_000 }
+    job.deadline = now.log + job.leaseDuration
+    jobs[id.number.rawValue] = job
+    try changed(job, answer, "extend")
+  }
+
+  private mutating func cancel(
+    _ id: JobID, _ viewer: Viewer, _ reason: [UInt8], _ answer: Answer
+  ) throws(Violation) {
+    guard var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "cancel") }
+    switch job.state {
+    case .acked, .dead: return try refused(.jobFinished, answer, "cancel")
+    case .cancelled: break
+    case .running:
+      if !job.isCancelRequested {
+        job.isCancelRequested = true
+        job.history.insert(Entry(outcome: .cancelRequested, attempt: 0, text: reason), at: 0)
+      }
+    case .ready, .scheduled, .retry: end(&job, .cancelled, .cancelled, reason)
+    }
+    jobs[id.number.rawValue] = job
+    try changed(job, answer, "cancel")
+  }
+
+  private mutating func runNow(
+    _ id: JobID, _ viewer: Viewer, _ onlyDead: Bool, _ answer: Answer
+  ) throws(Violation) {
+    guard var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "run now") }
+    if now.diskLevel >= 1 { return try refused(.diskLow, answer, "run now") }
+    switch job.state {
+    case .dead: job.attempts = 0
+    case .cancelled where !onlyDead: job.attempts = 0
+    case .scheduled where !onlyDead, .retry where !onlyDead: break
+    default: return try refused(.wrongState, answer, "run now")
+    }
+    job.state = .ready
+    job.rank = nextRank()
+    job.isWall = false
+    jobs[id.number.rawValue] = job
+    try changed(job, answer, "run now")
+  }
+
+  // MARK: Looking
+
+  private func read(_ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ answer: Answer) throws(Violation) {
+    guard !isForged, let job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "read") }
+    guard case .job(let image) = answer else { throw Violation(message: "read: \(answer)") }
+    try verify(job, image)
+  }
+
+  private func list(_ list: Request.List, _ answer: Answer, _ page: [JobImage]) throws(Violation) {
+    var wanted = jobs.values.filter { job in
+      (list.queue == nil || job.wanted.queue == list.queue) && (list.state == nil || job.state == list.state)
+        && (!list.isDeadLetters || job.state == .dead)
+        && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
+        && (list.cursor == 0 || job.id.number.rawValue < list.cursor)
+    }
+    // Dead letters that died in the same step may stand either way.
+    let shown = page.compactMap { jobs[$0.id.number.rawValue] }
+    try expect(shown.count == page.count, "a list shows a job that is not there")
+    if list.isDeadLetters {
+      wanted.sort { $0.rank > $1.rank }
+      try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
+    } else {
+      wanted.sort { $0.id.number > $1.id.number }
+      try expect(shown.map(\.id) == wanted.prefix(list.limit).map(\.id), "a list is not what it should be")
+    }
+    for (job, image) in zip(shown, page) { try verify(job, image) }
+  }
+
+  private func listQueues(_ viewer: Viewer, _ lines: [(String, QueueImage)]) throws(Violation) {
+    let names = totals.keys.filter { name in
+      if case .queues = viewer { viewer.sees(queue: name, owner: "") } else { true }
+    }
+    try expect(Set(lines.map(\.0)) == Set(names) && lines.count == names.count, "queues \(lines.map(\.0))")
+    for (name, image) in lines {
+      var counts = StateCounts()
+      for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
+      try expect(image.counts == counts, "counts of queue \(name)")
+      try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
+      try expect((image.oldestReady >= 0) == (counts[.ready] > 0), "the oldest READY job of queue \(name)")
+    }
+  }
+
+  // MARK: Helpers
+
+  private func visible(_ id: JobID, _ viewer: Viewer) -> Job? {
+    guard let job = jobs[id.number.rawValue], job.id == id,
+      viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
+    else { return nil }
+    return job
+  }
+
+  private func changed(_ job: Job, _ answer: Answer, _ what: String) throws(Violation) {
+    let number = job.id.number.rawValue
+    guard case .changed(let state, let deadline, let isCancelRequested) = answer else {
+      throw Violation(message: "\(what): job \(number) should be \(job.state.name), but \(answer)")
+    }
+    try expect(
+      state == job.state && deadline == wallDeadline(job) && isCancelRequested == job.isCancelRequested,
+      "\(what): job \(number) is \(state.name) until \(deadline), should be \(job.state.name) until \(wallDeadline(job))"
+    )
+  }
+
+  private func refused(_ refusal: Refusal, _ answer: Answer?, _ what: String) throws(Violation) {
+    try expect(answer?.refusal == refusal, "\(what) should be refused as \(refusal), but \(answer as Any)")
+  }
+}
+
+extension Answer {
+  var refusal: Refusal? {
+    if case .refused(let refusal) = self { refusal } else { nil }
+  }
+}
+
+extension Request {
+  /// Whether it changes nothing that is logged.
+  var isRead: Bool {
+    switch self {
+    case .read, .list, .queues, .endWait, .drainWaiters: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import RoostCore
+
+/// What happened by itself at the end of a step: allowed when due, demanded when overdue.
+extension ReferenceModel {
+  /// - Parameters:
+  ///   - replies: To waiting workers.
+  ///   - hasMore: Due work was left for the next step.
+  ///   - seen: A job as the machine has it after the step.
+  mutating func decidedDue(
+    _ replies: ArraySlice<Reply>, hasMore: Bool, count: Int, _ seen: (JobID) -> JobImage?
+  ) throws(Violation) {
+    var grants: [Reply] = []
+    for reply in replies {
+      if case .leased = reply.answer {
+        grants.append(reply)
+      } else {
+        try waitEnded(reply)
+      }
+    }
+    try expect(!waiters.contains { $0.deadline <= now.log }, "a worker waits longer than it wished")
+    if !now.isReadOnly {
+      try decide(Set(grants.compactMap(\.grantedNumber)), hasMore: hasMore, seen)
+      if !hasMore { forgetStubs() }
+    }
+    for grant in grants { try served(grant, isAlone: false) }
+    try noneIsLeftWaiting()
+    try verify(count: count, seen)
+  }
+
+  private mutating func waitEnded(_ reply: Reply) throws(Violation) {
+    guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }), case .nothing = reply.answer else {
+      throw Violation(message: "an answer that nobody waits for: \(reply)")
+    }
+    try expect(waiters[index].deadline <= now.log, "a wait ended early")
+    waiters.remove(at: index)
+  }
+
+  private mutating func decide(
+    _ granted: Set<UInt64>, hasMore: Bool, _ seen: (JobID) -> JobImage?
+  ) throws(Violation) {
+    let rank = nextRank()
+    var pushedOut: UInt64 = 0
+    for number in jobs.keys {
+      var job = jobs[number]!
+      let image = seen(job.id)
+      if job.state == .running, image?.state != .running || granted.contains(number) {
+        try expire(&job, image)
+        job.rank = rank
+      }
+      if job.state == .scheduled || job.state == .retry, image?.state == .ready || granted.contains(number) {
+        try expect(isDue(job), "job \(number), \(job.state.name), is READY before it is due")
+        job.state = .ready
+        job.rank = rank
+        job.isWall = false
+      }
+      jobs[number] = job
+      if image == nil {
+        try expect(job.state == .acked || job.state == .cancelled, "job \(number), \(job.state.name), is lost")
+        if job.deadline > uptime { pushedOut = max(pushedOut, job.rank) }
+        purge(number, job)
+      } else if !hasMore {
+        try expect(!isOverdue(job), "job \(number), \(job.state.name), should be no longer so")
+      }
+    }
+    let finished = jobs.values.filter { $0.state == .acked || $0.state == .cancelled }
+    if pushedOut > 0 {
+      try expect(finished.count >= limits.retentionMaxJobs, "a finished job left early")
+      try expect(!finished.contains { $0.rank < pushedOut }, "an older finished job stayed")
+    }
+    if !hasMore { try expect(finished.count <= limits.retentionMaxJobs, "too many finished jobs stay") }
+  }
+
+  private mutating func expire(_ job: inout Job, _ image: JobImage?) throws(Violation) {
+    try expect(job.deadline <= now.log, "the lease of job \(job.id.number.rawValue) ended early")
+    let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? .retry : .dead
+    end(&job, .expired, next, [])
+    guard next == .retry else { return }
+    let pause = image?.state == .retry ? image!.deadline - now.wall : 0
+    try expect(pauses(of: job).contains(pause), "a pause of \(pause) ms, allowed are \(pauses(of: job))")
+    job.deadline = now.log + pause * 1_000_000
+    job.lastPause = pause
+  }
+
+  private func isDue(_ job: Job) -> Bool {
+    job.isWall ? !now.isWallSuspect && job.deadline <= now.wall * 1_000_000 : job.deadline <= now.log
+  }
+
+  private func isOverdue(_ job: Job) -> Bool {
+    switch job.state {
+    case .running: job.deadline <= now.log - limits.leaseCheckMilliseconds * 1_000_000
+    case .scheduled, .retry: isDue(job)
+    case .acked, .cancelled: job.deadline <= uptime
+    case .ready, .dead: false
+    }
+  }
+
+  private mutating func purge(_ number: UInt64, _ job: Job) {
+    jobs[number] = nil
+    guard let name = keyName(job.wanted) else { return }
+    let until = job.endedUptime + limits.idempotencyWindowMilliseconds * 1_000_000
+    if until > uptime {
+      keys[name]!.holder = .stub(job.id, job.state, until: until)
+    } else {
+      keys[name] = nil
+    }
+  }
+
+  private mutating func forgetStubs() {
+    for (name, key) in keys {
+      if case .stub(_, _, let until) = key.holder, until <= uptime { keys[name] = nil }
+    }
+  }
+}
+
+extension Reply {
+  fileprivate var grantedNumber: UInt64? {
+    if case .leased(let grant) = answer { grant.id.number.rawValue } else { nil }
+  }
+}

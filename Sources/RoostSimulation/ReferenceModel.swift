@@ -1,0 +1,165 @@
+import RoostCore
+
+/// What the answers so far promise, in plain dictionaries: the specification that the store is held against.
+///
+/// It takes each request with its answer and says whether that answer was right. What happens by itself (expiry,
+/// retries, purges) it does not predict but judges: allowed only when due, and not to be missed once overdue.
+struct ReferenceModel {
+  struct Violation: Error {
+    var message: String
+  }
+
+  /// The instant and the state of the machine at which a batch is decided.
+  struct Instant {
+    /// Log time, nanoseconds.
+    var log: Int64
+    /// Wall time, milliseconds.
+    var wall: Int64
+    var isWallSuspect: Bool
+    var diskLevel: Int
+    var isReadOnly: Bool
+    var isMemoryLow: Bool
+  }
+
+  struct Entry {
+    var outcome: Outcome
+    var attempt: Int
+    var text: [UInt8]
+  }
+
+  struct Job {
+    var id: JobID
+    var wanted: Submission
+    var state: JobState
+    /// The order of entering the list of its state; what became due together has one rank.
+    var rank: UInt64
+    var attempts = 0
+    /// Log nanoseconds, or wall nanoseconds when `isWall`; when finished, the uptime at which it may leave.
+    var deadline: Int64
+    var isWall: Bool
+    var lease: LeaseID?
+    var leaseKey = ""
+    var leaseDuration: Int64 = 0
+    var leasedAt: Int64 = 0
+    var endedAt: Int64 = 0
+    var endedUptime: Int64 = 0
+    /// How the last lease ended; nil while it is held.
+    var lastOutcome: Outcome?
+    var lastPause: Int64 = 0
+    var isCancelRequested = false
+    /// Newest first.
+    var history: [Entry] = []
+
+    var maxAttempts: Int { Int(wanted.maxRetries) + 1 }
+  }
+
+  enum KeyHolder {
+    case job(UInt64)
+    case stub(JobID, JobState, until: Int64)
+  }
+
+  struct Key {
+    var holder: KeyHolder
+    var fingerprint: UInt64
+  }
+
+  struct Waiter {
+    var ticket: UInt64
+    var wanted: Request.Lease
+    var deadline: Int64
+  }
+
+  var jobs: [UInt64: Job] = [:]
+  var keys: [String: Key] = [:]
+  var waiters: [Waiter] = []
+  var totals: [String: QueueTotals] = [:]
+  var isDraining = false
+  var epoch: UInt64 = 0
+  var lastNumber: UInt64 = 0
+  var lastLease: UInt64 = 0
+  var lastRank: UInt64 = 0
+  /// Downtime in log time so far.
+  var credited: Int64 = 0
+  var now = Instant(
+    log: 0, wall: 0, isWallSuspect: false, diskLevel: 0, isReadOnly: false, isMemoryLow: false)
+  let limits: Limits
+
+  init(limits: Limits) { self.limits = limits }
+
+  var uptime: Int64 { now.log - credited }
+
+  mutating func nextRank() -> UInt64 {
+    lastRank += 1
+    return lastRank
+  }
+
+  // MARK: Restart
+
+  /// The daemon started anew: waiting workers are gone, open leases have their grace.
+  mutating func booted(epoch: UInt64, credited: Int64, at now: Instant) throws(Violation) {
+    try expect(epoch > self.epoch, "epoch \(epoch) after \(self.epoch)")
+    try expect(credited >= self.credited, "downtime runs backwards")
+    try expect(now.log >= self.now.log || waiters.isEmpty || true, "log time")
+    self.epoch = epoch
+    self.credited = credited
+    self.now = now
+    waiters = []
+    isDraining = false
+    for (number, job) in jobs where job.state == .running {
+      jobs[number]!.deadline = max(job.deadline, now.log + min(job.leaseDuration, 60_000_000_000))
+    }
+  }
+
+  /// Compares every job with what the machine says of it.
+  func verify(count: Int, _ seen: (JobID) -> JobImage?) throws(Violation) {
+    try expect(count == jobs.count, "\(count) jobs where \(jobs.count) were accepted and not purged")
+    for (number, job) in jobs {
+      guard let image = seen(job.id) else { throw Violation(message: "job \(number), \(job.state.name), is lost") }
+      try verify(job, image)
+    }
+  }
+
+  func verify(_ job: Job, _ seen: JobImage) throws(Violation) {
+    let number = job.id.number.rawValue
+    try expect(seen.id == job.id, "job \(number) has the id \(seen.id)")
+    try expect(seen.state == job.state, "job \(number) is \(seen.state.name), should be \(job.state.name)")
+    try expect(
+      Int(seen.attempts) == job.attempts && Int(seen.maxAttempts) == job.maxAttempts,
+      "job \(number) has \(seen.attempts)/\(seen.maxAttempts) attempts, should have \(job.attempts)")
+    try expect(job.attempts <= job.maxAttempts, "job \(number) has too many attempts")
+    try expect(seen.priority == job.wanted.priority, "job \(number) has priority \(seen.priority)")
+    try expect(seen.cancelRequested == job.isCancelRequested, "job \(number): cancel request \(seen.cancelRequested)")
+    try expect(seen.deadline == wallDeadline(job), "job \(number) ends \(seen.deadline), not \(wallDeadline(job))")
+    try expect(seen.leasedAt == job.leasedAt, "job \(number) leased at \(seen.leasedAt), not \(job.leasedAt)")
+    let endedAt = job.state.isFinished ? job.endedAt : 0
+    try expect(seen.endedAt == endedAt, "job \(number) ended at \(seen.endedAt), not \(endedAt)")
+  }
+
+  // MARK: Helpers
+
+  /// Wall milliseconds; 0 where the state has no deadline.
+  func wallDeadline(_ job: Job) -> Int64 {
+    guard job.state == .scheduled || job.state == .retry || job.state == .running else { return 0 }
+    return job.isWall ? job.deadline / 1_000_000 : now.wall + (job.deadline - now.log) / 1_000_000
+  }
+
+  func expect(_ holds: Bool, _ otherwise: @autoclosure () -> String) throws(Violation) {
+    guard !holds else { return }
+    throw Violation(message: otherwise())
+  }
+
+  func keyName(_ job: Submission) -> String? { job.key.map { "\(job.owner) \(job.queue) \($0)" } }
+
+  /// READY jobs of some queues that may be granted next: the highest priority, then the first rank.
+  func best(of queues: [String]) -> [UInt64] {
+    var best: [UInt64] = []
+    for (number, job) in jobs where job.state == .ready && queues.contains(job.wanted.queue) {
+      if let first = best.first.map({ jobs[$0]! }) {
+        if (first.wanted.priority, job.rank) > (job.wanted.priority, first.rank) { continue }
+        if (first.wanted.priority, job.rank) != (job.wanted.priority, first.rank) { best = [] }
+      }
+      best.append(number)
+    }
+    return best
+  }
+}

@@ -1,0 +1,170 @@
+import RoostCore
+import RoostLog
+
+/// What a client asks, in plain values; `RequestEncoder` turns it into the command that the core sees.
+enum Request {
+  case submit(Submission)
+  case lease(Lease)
+  case endWait(ticket: UInt64)
+  case finish(Finish)
+  case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64)
+  case cancel(JobID, Viewer, reason: [UInt8])
+  case runNow(JobID, Viewer, onlyDead: Bool)
+  case read(JobID, isForged: Bool, Viewer)
+  case list(List)
+  case queues(Viewer)
+  case drainWaiters
+
+  struct Lease {
+    var queues: [String]
+    var worker: String
+    var key: String
+    var leaseMilliseconds: Int64
+    var waitMilliseconds: Int64
+  }
+
+  struct Finish {
+    var job: JobID
+    var viewer: Viewer
+    var lease: LeaseID?
+    var key: String
+    var outcome: Outcome
+    var isRetryable: Bool
+    /// −1: by policy.
+    var delayMilliseconds: Int64
+    var text: [UInt8]
+  }
+
+  struct List {
+    var viewer: Viewer
+    var queue: String?
+    var state: JobState?
+    var isDeadLetters: Bool
+    var limit: Int
+    /// Job numbers below this one; 0: from the newest.
+    var cursor: UInt64
+  }
+}
+
+/// A job as its client wants it.
+struct Submission {
+  var queue: String
+  var owner: String
+  var type: String
+  var priority: Int8
+  var maxRetries: UInt16
+  var delayMilliseconds: Int64
+  /// Wall milliseconds; 0: none.
+  var runAtMilliseconds: Int64
+  var policy: JobPolicy
+  var key: String?
+  var payload: [UInt8]
+
+  /// What an idempotent repetition must not change.
+  var fingerprint: UInt64 {
+    payload.reduce(UInt64(bitPattern: Int64(priority)) &+ UInt64(maxRetries)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+}
+
+enum Viewer: Equatable {
+  case all
+  case owner(String)
+  /// Names, or beginnings of names that end with `*`.
+  case queues([String])
+
+  func sees(queue: String, owner: String) -> Bool {
+    switch self {
+    case .all: true
+    case .owner(let name): name == owner
+    case .queues(let patterns):
+      patterns.contains { $0.hasSuffix("*") ? queue.hasPrefix($0.dropLast()) : $0 == queue }
+    }
+  }
+}
+
+/// Lays the bytes of a batch's requests out as the engine's mailbox does.
+struct RequestEncoder {
+  private(set) var arena: [UInt8] = []
+  let secret: SipKey
+
+  init(secret: SipKey) { self.secret = secret }
+
+  mutating func command(_ request: Request) -> Command {
+    switch request {
+    case .submit(let job): return .submit(submit(job))
+    case .lease(let lease):
+      return .lease(
+        Command.Lease(
+          queues: put(names: lease.queues), worker: put(Array(lease.worker.utf8)), keyID: put(Array(lease.key.utf8)),
+          leaseMilliseconds: lease.leaseMilliseconds, waitMilliseconds: lease.waitMilliseconds))
+    case .endWait(let ticket): return .endWait(ticket: ticket)
+    case .finish(let finish): return .finish(self.finish(finish))
+    case .extend(let job, let isForged, let viewer, let lease, let milliseconds):
+      return .extend(reference(job, isForged), put(viewer), lease: lease, milliseconds: milliseconds)
+    case .cancel(let job, let viewer, let reason):
+      return .cancel(reference(job), put(viewer), reason: put(reason), checksum: checksum(reason))
+    case .runNow(let job, let viewer, let onlyDead): return .runNow(reference(job), put(viewer), onlyDead: onlyDead)
+    case .read(let job, let isForged, let viewer): return .read(reference(job, isForged), put(viewer))
+    case .list(let list):
+      return .list(
+        Command.List(
+          viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
+          state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit, examine: 1 << 20,
+          cursor: list.cursor))
+    case .queues(let viewer): return .queues(put(viewer))
+    case .drainWaiters: return .drainWaiters
+    }
+  }
+
+  private mutating func submit(_ job: Submission) -> Command.Submit {
+    let body = JobBodyLayout.encode(
+      queue: job.queue, type: job.type, owner: job.owner, traceparent: "", metadata: [], tags: [],
+      payload: job.payload[...], checksum: { Checksum.of($0) })
+    var command = Command.Submit(
+      policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
+      delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))
+    if let key = job.key {
+      let hash = Array("\(job.owner) \(job.queue) \(key)".utf8).withUnsafeBytes { secret.hash128($0) }
+      command.hasKey = true
+      command.keyHash = KeyHash(low: hash.low, high: hash.high)
+      command.keyFingerprint = job.fingerprint
+    }
+    return command
+  }
+
+  private mutating func finish(_ finish: Request.Finish) -> Command.Finish {
+    var command = Command.Finish(
+      job: reference(finish.job), viewer: put(finish.viewer), lease: finish.lease,
+      keyID: put(Array(finish.key.utf8)), outcome: finish.outcome)
+    command.isRetryable = finish.isRetryable
+    command.delayMilliseconds = finish.delayMilliseconds
+    command.text = put(finish.text)
+    command.textChecksum = checksum(finish.text)
+    return command
+  }
+
+  /// A forged id has the right number and the wrong seal.
+  private func reference(_ job: JobID, _ isForged: Bool = false) -> JobRef {
+    JobRef(number: job.number.rawValue, check: job.fullCheck(secret) ^ (isForged ? 1 : 0))
+  }
+
+  private func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { Checksum.of($0) } }
+
+  private mutating func put(_ viewer: Viewer) -> ViewerRef {
+    switch viewer {
+    case .all: .all
+    case .owner(let name): ViewerRef(kind: .owner, text: put(Array(name.utf8)))
+    case .queues(let patterns): ViewerRef(kind: .queues, text: put(names: patterns))
+    }
+  }
+
+  private mutating func put(names: [String]) -> ByteRange {
+    put(names.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) })
+  }
+
+  private mutating func put(_ bytes: [UInt8]) -> ByteRange {
+    let range = ByteRange(offset: arena.count, count: bytes.count)
+    arena += bytes
+    return range
+  }
+}

@@ -1,0 +1,91 @@
+import Glibc
+import RoostLog
+
+/// A disk whose syncs can be held, so that a test sees what leaves before one ends.
+///
+/// `@unchecked Sendable`: everything mutable is touched only under `mutex`.
+final class HeldDisk: Disk, @unchecked Sendable {
+  private let inner: any Disk
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var isHolding = false
+  private var begun = 0
+  private var allowed = 0
+
+  init(_ inner: any Disk) {
+    self.inner = inner
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  /// From now on every sync of a segment waits for `letOneGo`.
+  func hold() {
+    locked {
+      isHolding = true
+      begun = 0
+      allowed = 0
+    }
+  }
+
+  func letOneGo() { locked { allowed += 1 } }
+
+  func letAllGo() { locked { isHolding = false } }
+
+  /// Waits until the n-th sync since `hold` has begun.
+  func waitForSync(_ number: Int) {
+    pthread_mutex_lock(mutex)
+    while begun < number { pthread_cond_wait(condition, mutex) }
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func locked(_ change: () -> Void) {
+    pthread_mutex_lock(mutex)
+    change()
+    pthread_mutex_unlock(mutex)
+    pthread_cond_broadcast(condition)
+  }
+
+  func sync(_ file: DiskFile) throws(DiskError) {
+    // Only the log's segments are held: spares are made by a thread of their own.
+    if file.name.hasSuffix(SegmentName.segmentSuffix) {
+      pthread_mutex_lock(mutex)
+      if isHolding {
+        begun += 1
+        let mine = begun
+        pthread_cond_broadcast(condition)
+        while isHolding, allowed < mine { pthread_cond_wait(condition, mutex) }
+      }
+      pthread_mutex_unlock(mutex)
+    }
+    try inner.sync(file)
+  }
+
+  func list() throws(DiskError) -> [String] { try inner.list() }
+  func open(_ name: String, create: Bool) throws(DiskError) -> DiskFile { try inner.open(name, create: create) }
+  func size(_ file: DiskFile) throws(DiskError) -> Int { try inner.size(file) }
+  func read(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(DiskError) -> Int {
+    try inner.read(file, into: buffer, at: offset)
+  }
+  func tryReadCached(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int? {
+    inner.tryReadCached(file, into: buffer, at: offset)
+  }
+  func write(_ file: DiskFile, _ bytes: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
+    try inner.write(file, bytes, at: offset)
+  }
+  func truncate(_ file: DiskFile, to bytes: Int) throws(DiskError) { try inner.truncate(file, to: bytes) }
+  func close(_ file: DiskFile) { inner.close(file) }
+  func rename(_ name: String, to newName: String) throws(DiskError) { try inner.rename(name, to: newName) }
+  func remove(_ name: String) throws(DiskError) { try inner.remove(name) }
+  func syncDirectory() throws(DiskError) { try inner.syncDirectory() }
+  func lock(_ name: String) throws(DiskError) -> LockOutcome { try inner.lock(name) }
+  func lockHolder(_ name: String) -> LockHolder? { inner.lockHolder(name) }
+  func freeBytes() throws(DiskError) -> Int { try inner.freeBytes() }
+  func dropCache(_ file: DiskFile) throws(DiskError) { try inner.dropCache(file) }
+}

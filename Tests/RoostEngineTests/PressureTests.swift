@@ -1,0 +1,83 @@
+import RoostCore
+import RoostEngine
+import RoostLog
+import RoostSimulation
+import Testing
+
+/// A full disk, a full memory, damaged bytes.
+@Suite struct PressureTests {
+  @Test("fault 14: on a full disk submits are refused, acks and reads go on, and space brings everything back")
+  func fullDisk() async throws {
+    let disk = SimulatedDisk(seed: 3, capacityBytes: 400 << 10)
+    let fixture = try Fixture(disk: disk, segmentBytes: 32 << 10)
+    let payload = "\"" + String(repeating: "x", count: 2_000) + "\""
+    var jobs: [JobID] = []
+    var refusal: Refusal?
+    while refusal == nil, jobs.count < 10_000 {
+      do throws(Refusal) {
+        jobs.append(try await fixture.submit(payload).id)
+        if jobs.count.isMultiple(of: 10) { _ = try await fixture.lease() }
+      } catch {
+        refusal = error
+      }
+    }
+    #expect(refusal == .diskLow)
+    #expect(await fixture.engine.health().diskLevel >= 1)
+    // What was accepted can be read, and what is running can be acknowledged.
+    #expect(try await fixture.engine.job(jobs[0], viewer: .all).body.payload.count == payload.utf8.count)
+    let running = try await fixture.engine.jobs(JobFilter(state: .running), viewer: .all, limit: 200, after: nil)
+    #expect(!running.items.isEmpty)
+    for job in running.items {
+      let state = try await fixture.engine.acknowledge(
+        job.id, leaseID: nil, keyID: "k", viewer: .all, result: Array("\"done\"".utf8)[...])
+      #expect(state == .acked)
+    }
+    disk.capacityBytes = .max
+    // The stock of segments is refilled in the background; every refused submit asks for it again.
+    var accepted: Submitted?
+    while accepted == nil { accepted = try? await fixture.submit("\"again\"") }
+    #expect(try await fixture.engine.job(accepted!.id, viewer: .all).state == .ready)
+    #expect(await fixture.engine.health().diskLevel == 0)
+    await fixture.engine.stop()
+  }
+
+  @Test("fault 25: above the memory limit submits are refused and everything else goes on")
+  func memoryLimit() async throws {
+    let disk = SimulatedDisk(seed: 4)
+    let first = try Fixture(disk: disk)
+    let job = try await first.submit("\"before\"")
+    await first.engine.stop()
+    let fixture = try Fixture(disk: disk, adjust: { $0.memoryLimitBytes = 1 })
+    await #expect(throws: Refusal.memoryLow) { try await fixture.submit() }
+    let leased = try #require(try await fixture.lease())
+    #expect(leased.id == job.id)
+    #expect(try await fixture.acknowledge(leased) == .acked)
+    #expect(await fixture.engine.health().isMemoryLow)
+    await fixture.engine.stop()
+  }
+
+  @Test("a result, an error and a reason come back byte for byte")
+  func outcomes() async throws {
+    let fixture = try Fixture()
+    let first = try await fixture.submit("{\"a\": 1.0e2,\"\\u00e9\":[ ]}") { $0.maxRetries = 0 }
+    let job = try #require(try await fixture.lease())
+    #expect(job.body.payload.elementsEqual("{\"a\": 1.0e2,\"\\u00e9\":[ ]}".utf8))
+    _ = try await fixture.acknowledge(job, result: "{\"n\": 0}")
+    let seen = try await fixture.engine.job(first.id, viewer: .all)
+    #expect(seen.result.map { String(decoding: $0, as: UTF8.self) } == "{\"n\": 0}")
+
+    let second = try await fixture.submit("2") { $0.maxRetries = 0 }
+    let failing = try #require(try await fixture.lease())
+    _ = try await fixture.engine.fail(
+      failing.id, leaseID: failing.leaseID, keyID: "k", viewer: .all, error: "broken \u{1F4A5}", retryable: true,
+      retryAfterMilliseconds: nil)
+    #expect(try await fixture.engine.job(second.id, viewer: .all).lastError == "broken \u{1F4A5}")
+    #expect(
+      try await fixture.engine.deadJobs(queue: nil, viewer: .all, limit: 10, after: nil).items.map(\.id) == [second.id])
+
+    let third = try await fixture.submit("3")
+    _ = try await fixture.engine.cancel(third.id, viewer: .all, reason: "not needed")
+    #expect(try await fixture.engine.job(third.id, viewer: .all).cancelReason == "not needed")
+    await fixture.engine.stop()
+  }
+}

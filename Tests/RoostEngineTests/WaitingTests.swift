@@ -1,0 +1,62 @@
+import RoostCore
+import RoostEngine
+import RoostLog
+import RoostSimulation
+import Testing
+
+/// Workers that wait for a job.
+@Suite struct WaitingTests {
+  @Test("a submit meets a waiting worker in the same commit")
+  func submitMeetsWaiter() async throws {
+    let fixture = try Fixture()
+    let posted = fixture.engine.postedCommands
+    let worker = Task { try await fixture.lease(["a", "b"], wait: 60_000) }
+    while fixture.engine.postedCommands == posted { await Task.yield() }
+    let syncs = fixture.engine.syncs
+    let job = try await fixture.submit("\"work\"", queue: "b")
+    let leased = try #require(try await worker.value)
+    #expect(leased.id == job.id)
+    #expect(leased.attempt == 1)
+    #expect(fixture.engine.syncs <= syncs + 1)
+    await fixture.engine.stop()
+  }
+
+  @Test("a waiter whose task is cancelled takes no job")
+  func cancelledWaiter() async throws {
+    let fixture = try Fixture()
+    let posted = fixture.engine.postedCommands
+    let worker = Task { try await fixture.lease(wait: 60_000) }
+    while fixture.engine.postedCommands == posted { await Task.yield() }
+    worker.cancel()
+    #expect(try await worker.value == nil)
+    let job = try await fixture.submit()
+    #expect(try await fixture.engine.job(job.id, viewer: .all).state == .ready)
+    await fixture.engine.stop()
+  }
+
+  @Test("an undelivered lease returns its job to the front with the attempt unspent")
+  func undelivered() async throws {
+    let fixture = try Fixture()
+    let first = try await fixture.submit("1")
+    _ = try await fixture.submit("2")
+    let lost = try #require(try await fixture.lease())
+    await fixture.engine.undelivered(lost.id, leaseID: lost.leaseID)
+    let again = try #require(try await fixture.lease())
+    #expect(again.id == first.id)
+    #expect(again.attempt == 1)
+    #expect(again.leaseID != lost.leaseID)
+    await fixture.engine.stop()
+  }
+
+  @Test("draining ends every wait at once and parks no further one")
+  func draining() async throws {
+    let fixture = try Fixture()
+    let posted = fixture.engine.postedCommands
+    let workers = (0..<8).map { _ in Task { try await fixture.lease(wait: 60_000) } }
+    while fixture.engine.postedCommands < posted + 8 { await Task.yield() }
+    await fixture.engine.drainWaiters()
+    for worker in workers { #expect(try await worker.value == nil) }
+    #expect(try await fixture.lease(wait: 60_000) == nil)
+    await fixture.engine.stop()
+  }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import RoostKeys
+import Testing
+
+struct AuthenticatorTests {
+  private let manual = ManualClock()
+  private let store = CountingStore()
+
+  private func makeKey(expiresAt: Date? = nil) async throws -> (key: String, id: String) {
+    let created = try await KeyService(store: store, clock: manual.clock).create(
+      name: "n", ownerID: "o", type: .client, expiresAt: expiresAt, by: .commandLine)
+    return (created.key.reveal(), created.record.id)
+  }
+
+  @Test("a verified key is served from the cache for less than five seconds")
+  func positiveAge() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let (key, id) = try await makeKey()
+    #expect(authenticator.cached(Substring(key)) == nil)
+    let caller = try await authenticator.authenticate(header: "bearer \(key)")
+    #expect(caller.keyID == id && caller.ownerID == "o" && caller.type == .client)
+    manual.advance(milliseconds: 4_999)
+    #expect(authenticator.cached(Substring(key))?.keyID == id)
+    #expect(store.lookUps == 1)
+    _ = try await store.revoke(id, at: manual.now)
+    manual.advance(milliseconds: 1)
+    #expect(authenticator.cached(Substring(key)) == nil)
+    await #expect(throws: AuthRejection.revoked) { try await authenticator.authenticate(token: Substring(key)) }
+  }
+
+  @Test("an unknown id is remembered for less than one second")
+  func negativeAge() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let key = APIKey.mint(.client)
+    let token = Substring(key.whole.reveal())
+    await #expect(throws: AuthRejection.invalid) { try await authenticator.authenticate(token: token) }
+    let record = KeyRecord(key: key, name: "n", ownerID: "o", queues: [.all], createdAt: manual.now)
+    try await store.create(record)
+    manual.advance(milliseconds: 999)
+    await #expect(throws: AuthRejection.invalid) { try await authenticator.authenticate(token: token) }
+    #expect(store.lookUps == 1)
+    manual.advance(milliseconds: 1)
+    #expect(try await authenticator.authenticate(token: token).keyID == key.id)
+  }
+
+  @Test("expiry is checked at every hit")
+  func expiry() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let (key, _) = try await makeKey(expiresAt: manual.now.addingTimeInterval(2))
+    _ = try await authenticator.authenticate(token: Substring(key))
+    manual.advance(milliseconds: 1_999)
+    #expect(authenticator.cached(Substring(key)) != nil)
+    manual.advance(milliseconds: 1)
+    #expect(authenticator.cached(Substring(key)) == nil)
+    await #expect(throws: AuthRejection.expired) { try await authenticator.authenticate(token: Substring(key)) }
+  }
+
+  @Test("while the store is down remembered keys serve until they are too old, then it is unavailable, not invalid")
+  func down() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let (key, id) = try await makeKey()
+    _ = try await authenticator.authenticate(token: Substring(key))
+    store.setDown(true)
+    #expect(try await authenticator.authenticate(token: Substring(key)).keyID == id)
+    let stranger = Substring(APIKey.mint(.client).whole.reveal())
+    await #expect(throws: AuthRejection.unavailable) { try await authenticator.authenticate(token: stranger) }
+    manual.advance(milliseconds: 5_000)
+    await #expect(throws: AuthRejection.unavailable) { try await authenticator.authenticate(token: Substring(key)) }
+    store.setDown(false)
+    #expect(try await authenticator.authenticate(token: Substring(key)).keyID == id)
+  }
+
+  @Test("a malformed, an unknown and an expired key look the same on the wire")
+  func uniform() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    await #expect(throws: AuthRejection.missing) { try await authenticator.authenticate(header: nil) }
+    await #expect(throws: AuthRejection.malformed) { try await authenticator.authenticate(header: "Basic eA==") }
+    let refusals: [AuthRejection] = [.malformed, .invalid, .expired]
+    #expect(Set(refusals.map(\.description)).count == 1)
+    #expect(refusals.allSatisfy { $0.status == 401 && $0.code == "invalid_key" })
+    #expect(AuthRejection.unavailable.status == 503 && AuthRejection.revoked.code == "revoked_key")
+  }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import RoostKeys
+import Testing
+
+struct EmbeddedKeyStoreTests {
+  private let directory: TemporaryDirectory
+  private let manual = ManualClock()
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func open() throws -> EmbeddedKeyStore { try EmbeddedKeyStore(directory: directory.path) }
+  private func record(_ key: APIKey = .mint(.client)) -> KeyRecord {
+    KeyRecord(key: key, name: "n", ownerID: "o", queues: [.all], createdAt: manual.now)
+  }
+
+  @Test("records come back after reopening, from a file of mode 0600 that holds no secret")
+  func reopen() async throws {
+    let key = APIKey.mint(.worker)
+    try await open().create(record(key))
+    let found = try #require(try await open().find(key.id))
+    #expect(found.belongs(to: key) && found.createdAt == manual.now && found.revokedAt == nil)
+    #expect(try directory.permissions("keys.json") == 0o600 && directory.permissions("keys.lock") == 0o600)
+    #expect(!String(decoding: try directory.read("keys.json"), as: UTF8.self).contains(key.secret.reveal()))
+  }
+
+  @Test("a changed byte anywhere in the file refuses, and the file stays as it is")
+  func corruption() async throws {
+    try await open().create(record())
+    let good = try directory.read("keys.json")
+    for place in good.indices {
+      var bad = good
+      bad[place] ^= 1
+      try directory.write(bad, to: "keys.json")
+      #expect(throws: KeyStoreError.self) { try open() }
+      #expect(try directory.read("keys.json") == bad)
+    }
+    try directory.write(Data(good.dropLast(5)), to: "keys.json")
+    #expect(throws: KeyStoreError.self) { try open() }
+  }
+
+  @Test("a file damaged or removed under a running daemon makes keys unavailable, not invalid")
+  func damagedWhileRunning() async throws {
+    let store = try open()
+    let key = APIKey.mint(.client)
+    try await store.create(record(key))
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let token = Substring(key.whole.reveal())
+    try directory.write(Data("{}".utf8), to: "keys.json")
+    await #expect(throws: AuthRejection.unavailable) { try await authenticator.authenticate(token: token) }
+    try FileManager.default.removeItem(atPath: directory.file("keys.json"))
+    await #expect(throws: AuthRejection.unavailable) { try await authenticator.authenticate(token: token) }
+  }
+
+  @Test("two stores that create at once lose no key")
+  func concurrent() async throws {
+    let stores = [try open(), try open()]
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<60 {
+        let record = record()
+        group.addTask { try await stores[index % 2].create(record) }
+      }
+      try await group.waitForAll()
+    }
+    for store in stores { #expect(try await store.list(owner: "o").count == 60) }
+    #expect(try await stores[0].list(owner: "other").isEmpty)
+  }
+
+  @Test("what a crash left in the temporary file is ignored and overwritten")
+  func leftover() async throws {
+    try await open().create(record())
+    try directory.write(Data("half a fi".utf8), to: "keys.json.tmp")
+    let store = try open()
+    try await store.create(record())
+    #expect(try await open().list(owner: nil).count == 2)
+    #expect(!FileManager.default.fileExists(atPath: directory.file("keys.json.tmp")))
+  }
+
+  @Test("a revocation in this process is seen at once, one by another process within 250 ms")
+  func revocation() async throws {
+    let daemon = try open()
+    let keys = [APIKey.mint(.client), APIKey.mint(.client)]
+    for key in keys { try await daemon.create(record(key)) }
+    let authenticator = Authenticator(store: daemon, clock: manual.clock)
+    let tokens = keys.map { Substring($0.whole.reveal()) }
+    for token in tokens { _ = try await authenticator.authenticate(token: token) }
+    #expect(authenticator.cached(tokens[0]) != nil)
+    _ = try await KeyService(store: daemon, clock: manual.clock).revoke(keys[0].id, by: .commandLine)
+    #expect(authenticator.cached(tokens[0]) == nil)
+    await #expect(throws: AuthRejection.revoked) { try await authenticator.authenticate(token: tokens[0]) }
+
+    _ = try await authenticator.authenticate(token: tokens[1])
+    _ = try await KeyService(store: open(), clock: manual.clock).revoke(keys[1].id, by: .commandLine)
+    manual.advance(milliseconds: 250)
+    #expect(authenticator.cached(tokens[1]) == nil)
+    await #expect(throws: AuthRejection.revoked) { try await authenticator.authenticate(token: tokens[1]) }
+  }
+
+  @Test("the first admin key is made once, in a file of mode 0600, and works")
+  func bootstrapAdmin() async throws {
+    let store = try open()
+    let bootstrap = KeyBootstrap(store: store, dataDirectory: directory.path)
+    #expect(try await bootstrap.ensureAdminKey() == directory.file("admin.key"))
+    let text = String(decoding: try directory.read("admin.key"), as: UTF8.self)
+    #expect(try await bootstrap.ensureAdminKey() == nil)
+    #expect(String(decoding: try directory.read("admin.key"), as: UTF8.self) == text)
+    #expect(try directory.permissions("admin.key") == 0o600)
+    let caller = try await Authenticator(store: store).authenticate(token: text.dropLast())
+    #expect(caller.may(.admin))
+    await #expect(throws: KeyBootstrap.Failure.self) { try await bootstrap.ensureDevKeys() }
+  }
+
+  @Test("development keys are the same at every start, and missing ones are a clear error")
+  func devKeys() async throws {
+    let first = try await KeyBootstrap(store: open(), dataDirectory: directory.path).ensureDevKeys().map { $0.reveal() }
+    let again = KeyBootstrap(store: try open(), dataDirectory: directory.path)
+    #expect(try await again.ensureDevKeys().map { $0.reveal() } == first)
+    #expect(first.map { String($0.prefix { $0 != "=" }) } == ["client_key", "worker_key", "admin_key"])
+    #expect(try directory.permissions("dev.keys") == 0o600)
+    try FileManager.default.removeItem(atPath: directory.file("dev.keys"))
+    await #expect(throws: KeyBootstrap.Failure.self) { try await again.ensureDevKeys() }
+  }
+}

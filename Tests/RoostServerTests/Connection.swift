@@ -1,0 +1,82 @@
+import Foundation
+import Glibc
+
+/// A plain socket, for requests that no well-behaved client would send.
+final class Connection: Sendable {
+  struct Closed: Error {}
+
+  private let socket: Int32
+
+  init(port: Int) throws {
+    socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    let result = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard result == 0 else { throw Closed() }
+  }
+
+  func close() { _ = Glibc.close(socket) }
+  /// Ends the sending side and keeps reading.
+  func finishSending() { _ = shutdown(socket, Int32(SHUT_WR)) }
+
+  static func request(
+    _ method: String, _ path: String, _ key: String?, _ body: String?, _ headers: [String] = []
+  ) -> [UInt8] {
+    var lines = ["\(method) \(path) HTTP/1.1", "Host: test"] + headers
+    if let key { lines.append("Authorization: Bearer \(key)") }
+    if let body { lines.append("Content-Length: \(body.utf8.count)") }
+    return Array((lines.joined(separator: "\r\n") + "\r\n\r\n" + (body ?? "")).utf8)
+  }
+
+  func send(_ bytes: [UInt8]) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      guard count > 0 else { return }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  func send(_ text: String) { send(Array(text.utf8)) }
+
+  /// The next answer; blocking reads happen on a thread of their own.
+  func reply(isHead: Bool = false) async throws -> Reply {
+    try await blocking {
+      var head: [UInt8] = []
+      while !head.suffix(4).elementsEqual("\r\n\r\n".utf8) { head.append(try self.byte()) }
+      let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n")
+      var headers: [String: String] = [:]
+      for line in lines.dropFirst() {
+        guard let colon = line.firstIndex(of: ":") else { continue }
+        headers[line[..<colon].lowercased()] = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+      }
+      let length = isHead ? 0 : Int(headers["content-length"] ?? "0") ?? 0
+      var body: [UInt8] = []
+      while body.count < length { body.append(try self.byte()) }
+      return Reply(status: Int(lines[0].split(separator: " ")[1]) ?? 0, headers: headers, body: body)
+    }
+  }
+
+  /// Waits until the server has closed.
+  func isClosedByServer() async throws -> Bool {
+    try await blocking { (try? self.byte()) == nil }
+  }
+
+  private func byte() throws -> UInt8 {
+    var byte: UInt8 = 0
+    guard recv(socket, &byte, 1, 0) == 1 else { throw Closed() }
+    return byte
+  }
+
+  private func blocking<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+      Thread.detachNewThread { continuation.resume(with: Result { try work() }) }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import Logging
+import RoostAPI
+import RoostEngine
+import RoostKeys
+import RoostServer
+import ServiceLifecycle
+import Testing
+
+/// The engine under test: the one place where it is made.
+///
+/// - Parameter directory: The test's own, empty; removed afterwards.
+private func makeEngine(directory: String) throws -> Engine {
+  var configuration = EngineConfiguration(directory: directory + "/log") { Issue.record("the log failed: \($0)") }
+  configuration.segmentBytes = 4 << 20
+  return try Engine.open(configuration)
+}
+
+/// A server on a free port over a directory of its own, with a client, a worker, and an admin key.
+struct TestDaemon: Sendable {
+  let port: Int
+  let engine: Engine
+  let client: String
+  let worker: String
+  let admin: String
+  let keys: KeyService
+
+  /// Runs `body` against a fresh server and shuts it down gracefully.
+  static func run(
+    _ change: @Sendable (inout ServerConfiguration) -> Void = { _ in },
+    _ body: @Sendable @escaping (TestDaemon) async throws -> Void
+  ) async throws {
+    let directory = NSTemporaryDirectory() + "roost-server-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let store = try EmbeddedKeyStore(directory: directory)
+    let keys = KeyService(store: store)
+    let engine = try makeEngine(directory: directory)
+    var configuration = ServerConfiguration()
+    configuration.port = 0
+    change(&configuration)
+    let (ports, report) = AsyncStream.makeStream(of: Int.self)
+    let service = makeRoostServer(
+      engine: engine, authenticator: Authenticator(store: store), keys: keys, keyStore: store,
+      configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+      onListening: { report.yield($0) })
+    let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    func key(_ type: KeyType, _ owner: String) async throws -> String {
+      try await keys.create(name: "test", ownerID: owner, type: type, by: .commandLine).key.reveal()
+    }
+    let (client, worker) = (try await key(.client, "alice"), try await key(.worker, "alice"))
+    let admin = try await key(.admin, "root")
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { try await group.run() }
+      var port = 0
+      for await found in ports {
+        port = found
+        break
+      }
+      let daemon = TestDaemon(
+        port: port, engine: engine, client: client, worker: worker, admin: admin, keys: keys)
+      do { try await body(daemon) } catch {
+        await group.triggerGracefulShutdown()
+        throw error
+      }
+      await group.triggerGracefulShutdown()
+      try await tasks.waitForAll()
+      await engine.stop()
+    }
+  }
+
+  /// One request over a connection of its own.
+  func send(
+    _ method: String, _ path: String, _ key: String? = nil, _ body: String? = nil, headers: [String] = []
+  ) async throws -> Reply {
+    let connection = try Connection(port: port)
+    defer { connection.close() }
+    connection.send(Connection.request(method, path, key, body, headers))
+    return try await connection.reply(isHead: method == "HEAD")
+  }
+}
+
+/// An answer, its JSON decoded by Foundation.
+struct Reply: Sendable {
+  let status: Int
+  let headers: [String: String]
+  let body: [UInt8]
+
+  var text: String { String(decoding: body, as: UTF8.self) }
+  var json: [String: Any] { (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any] ?? [:] }
+  var array: [Any] { (try? JSONSerialization.jsonObject(with: Data(body))) as? [Any] ?? [] }
+  var code: String? { json["code"] as? String }
+  func string(_ name: String) -> String? { json[name] as? String }
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Checks that every fault promised so far has a test that names it, and prints the table of faults and tests.
+# With --check it prints only what is missing; exit 1 if anything is. Rows come from docs/reliability.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+numbers=({1..17} {19..24} {26..33} 36 37 47 48 50)
+names=$(grep -rhoE '@Test\("fault [0-9]+: [^"]*"' Tests | sed -E 's/^@Test\("//; s/"$//' || true)
+missing=0
+table='| fault | promise | shown by |\n|---|---|---|\n'
+
+for number in "${numbers[@]}"; do
+  promise=$(sed -nE "s/^\| $number \| ([^|]*) \|.*/\1/p" docs/reliability.md | head -n 1)
+  tests=$(grep -E "^fault $number: " <<<"$names" | sed -E "s/^fault $number: //" | sort -u | paste -sd ';' | sed 's/;/; /g' || true)
+  if [[ -z $promise ]]; then
+    echo "fault $number has no row in docs/reliability.md" >&2
+    missing=1
+  fi
+  if [[ -z $tests ]]; then
+    echo "fault $number has no test named '@Test(\"fault $number: …\")'" >&2
+    missing=1
+  fi
+  table+="| $number | $promise | $tests |\n"
+done
+
+[[ ${1:-} == --check ]] || printf "${table//%/%%}"
+exit "$missing"
