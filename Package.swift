@@ -62,7 +62,18 @@ let package = Package(
     .target(
       name: "RoostSimulation", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "CCRC32C"], swiftSettings: strict),
     .executableTarget(
+      name: "roost-sim", dependencies: ["RoostSimulation"], path: "Sources/RoostSim", swiftSettings: strict),
+    .executableTarget(
       name: "roost-rows", dependencies: ["RoostCore"], path: "Benchmarks/roost-rows", swiftSettings: strict),
+    .executableTarget(
+      name: "roost-bench", dependencies: ["RoostCore", "RoostLog", "RoostEngine"], path: "Benchmarks/roost-bench",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "roost-echo",
+      dependencies: [
+        logging, nioCore, nioPosix, .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ], path: "Benchmarks/roost-echo", swiftSettings: strict),
     .testTarget(name: "RoostCoreTests", dependencies: ["RoostCore"], swiftSettings: strict),
     .testTarget(
       name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
@@ -78,5 +89,10 @@ let package = Package(
       dependencies: [
         "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, nioPosix,
       ], swiftSettings: strict),
+    .testTarget(
+      name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostCore", logging], swiftSettings: strict),
+    .testTarget(
+      name: "RoostSimulationTests",
+      dependencies: ["RoostSimulation", "RoostCore", "RoostLog", "RoostEngine"], swiftSettings: strict),
   ]
 )

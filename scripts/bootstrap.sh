@@ -4,26 +4,30 @@
 set -euo pipefail
 
 need=()
-want() { # want COMMAND PACKAGE
-  command -v "$1" >/dev/null 2>&1 || need+=("$2")
+want() { # want PACKAGE COMMAND…: the package, unless the command succeeds
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || need+=("$package")
 }
 
-# The compiler links with the C library's start files, libstdc++ and zlib.
-has_header() { # has_header HEADER PACKAGE
-  local found
-  for found in /usr/include/"$1" /usr/include/*/"$1" /usr/include/*/*/"$1"; do
-    [[ -e "$found" ]] && return 0
-  done
-  need+=("$2")
-}
+has_library() { ldconfig -p | grep -q "$1"; }
+has_file() { compgen -G "$1"; }
 
-want git git # SwiftPM fetches packages with it
-want curl curl # the worked example and the demonstration
-want cc gcc
-has_header stdlib.h libc6-dev
-has_header zlib.h zlib1g-dev
-if ! ls /usr/lib/gcc/*/*/libstdc++.so >/dev/null 2>&1; then need+=(libstdc++-12-dev); fi
-if ! ls /etc/ssl/certs/ca-certificates.crt >/dev/null 2>&1; then need+=(ca-certificates); fi
+export PATH="$PATH:/usr/sbin:/sbin" # ldconfig
+
+want curl command -v curl                     # the worked example and the demonstration
+want git command -v git                       # SwiftPM fetches packages with it
+want ca-certificates has_file /etc/ssl/certs/ca-certificates.crt
+want binutils command -v ld.gold              # the toolchain's linker
+want gcc command -v gcc                       # start files, libgcc
+want libc6-dev has_file '/usr/include/stdlib.h'
+want libstdc++-12-dev has_file '/usr/lib/gcc/*/*/libstdc++.so'
+want zlib1g-dev has_file '/usr/include/zlib.h'
+# What the toolchain's own programs are linked with.
+want libcurl4 has_library libcurl.so.4
+want libncurses6 has_library libncurses.so.6
+want libsqlite3-0 has_library libsqlite3.so.0
+want libxml2 has_library libxml2.so.2
 
 if ((${#need[@]} > 0)); then
   echo "bootstrap: missing: ${need[*]}" >&2

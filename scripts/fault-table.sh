@@ -23,5 +23,5 @@ for number in "${numbers[@]}"; do
   table+="| $number | $promise | $tests |\n"
 done
 
-[[ ${1:-} == --check ]] || printf "${table//%/%%}"
+[[ ${1:-} == --check ]] || printf '%b' "$table"
 exit "$missing"

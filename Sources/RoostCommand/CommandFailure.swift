@@ -41,7 +41,7 @@ extension CommandFailure {
     case .fenced, .frameTooLarge, .unusable: status = .logFailed
     case .io, .outOfSpace, .notADirectory: status = .unusable
     }
-    self.init(status, "cannot open the log in \(directory): \(error) Inspect with: \(inspect)")
+    self.init(status, "cannot open the log in \(directory): \(error) Here: `\(inspect)`")
   }
 }
 

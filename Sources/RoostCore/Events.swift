@@ -547,6 +547,8 @@ package struct QueueTotals: Equatable, Sendable, BitwiseCopyable {
   package var acked: UInt64 = 0
   package var failed: UInt64 = 0
   package var dead: UInt64 = 0
+
+  package init() {}
 }
 
 /// A queue with its totals, written again before each trim.
@@ -571,8 +573,12 @@ struct CarriedQueueEvent {
   }
 
   init(_ reader: inout RecordReader) {
-    totals = QueueTotals(
-      submitted: reader.get(), leased: reader.get(), acked: reader.get(), failed: reader.get(), dead: reader.get())
+    totals = QueueTotals()
+    totals.submitted = reader.get()
+    totals.leased = reader.get()
+    totals.acked = reader.get()
+    totals.failed = reader.get()
+    totals.dead = reader.get()
     name = reader.rest
   }
 }

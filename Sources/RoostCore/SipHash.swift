@@ -48,12 +48,14 @@ private struct SipState {
     v3 = key.k1 ^ 0x7465_6462_7974_6573
   }
 
+  @inline(__always)
   mutating func absorb(_ word: UInt64) {
     v3 ^= word
     rounds(2)
     v0 ^= word
   }
 
+  @inline(__always)
   mutating func finish() -> UInt64 {
     v2 ^= 0xff
     rounds(4)

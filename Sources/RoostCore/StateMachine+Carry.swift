@@ -47,9 +47,9 @@ extension StateMachine {
   /// changed since: the bytes are stale.
   mutating func handle(_ command: Command.Carry, _ ticket: UInt64, _ step: inout Step) {
     let slot = jobs.find(command.number)
-    guard slot != .none, jobs.hot(slot).pointee.base == command.base.rawValue else {
-      return step.answer(ticket, .carried(true))
-    }
+    // A purged job may have left a stub with the same base: the record is looked at again.
+    guard slot != .none else { return step.answer(ticket, .carried(false)) }
+    guard jobs.hot(slot).pointee.base == command.base.rawValue else { return step.answer(ticket, .carried(true)) }
     let cold = jobs.cold(slot)
     let cell = existingLeaseCell(slot)?.pointee
     guard cell?.history ?? 0 == command.outcome.rawValue || defects.contains(.staleCarry) else {
@@ -75,6 +75,9 @@ extension StateMachine {
     stub.pointee.base = event.encode(into: &step.records).rawValue
     step.answer(ticket, .carried(true))
   }
+
+  /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs and queues take.
+  package var keptBytes: Int { liveBytes + stubs.count * 76 + existingQueues * 96 }
 
   /// The bytes that `carryQueues` writes at most.
   package var queueCarryBytes: Int { existingQueues * 320 }

@@ -118,6 +118,19 @@ extension StateMachine {
     waiters.free(waiter)
   }
 
+  /// The job that a waiter gets, if any of its queues has one.
+  private func best(of waiter: Waiter) -> Slot {
+    var best = Slot.none
+    var at = waiter.firstLink
+    while at != .none {
+      let link = waitLinks.pointer(at).pointee
+      let slot = firstReady(link.queue)
+      if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
+      at = link.sibling
+    }
+    return best
+  }
+
   /// A job became READY: workers that wait for the queue are met at the end of the command.
   mutating func wake(_ queue: UInt32) {
     guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
@@ -131,10 +144,11 @@ extension StateMachine {
     for queue in hungry {
       queues[Int(queue)].isHungry = false
       while queues[Int(queue)].firstWait != .none {
-        let slot = firstReady(queue)
-        guard slot != .none else { break }
+        guard firstReady(queue) != .none else { break }
         let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
         let cell = waiters.pointer(waiter).pointee
+        // Another of its queues may have got a job that goes before.
+        let slot = best(of: cell)
         grant(
           slot, cell.ticket, leaseMilliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker),
           keyID: keyNames.bytes(cell.keyID), &step)
@@ -158,8 +172,8 @@ extension StateMachine {
     step.answer(ticket, .nothing)
   }
 
-  /// Ends the waits whose time is over.
-  mutating func endDueWaits(_ step: inout Step) {
+  /// Ends the waits whose time is over. Writes nothing, so that a full disk does not prolong them.
+  package mutating func endDueWaits(_ step: inout Step) {
     while let first = waitHeap.minimum, first.deadline <= now.log {
       _ = waitHeap.popMinimum()
       endWaitInHeap(first.slot, first.deadline, &step)

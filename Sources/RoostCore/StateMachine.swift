@@ -146,6 +146,8 @@ package struct StateMachine: ~Copyable {
 
   /// Each open lease lasts at least min(its duration, 60 s) from the boot.
   mutating func raiseLeases(_ event: BootedEvent) {
+    // Looking at a million rows for nothing would cost a start several milliseconds.
+    guard queues.contains(where: { $0.counts[.running] > 0 }) else { return }
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
       guard row.pointee.state == JobState.running.rawValue else { continue }

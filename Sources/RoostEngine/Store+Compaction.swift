@@ -32,6 +32,8 @@ extension Store {
   package var trims: Int { compaction.trims }
   /// What stopped compaction, if bytes on disk were found damaged.
   package var damage: LogError? { compaction.damage }
+  /// Whether all copies of the oldest segment are durable, so that the next `compact` ends the trim.
+  package var isTrimReady: Bool { compaction.isCarried }
   /// Whether a trim is under way.
   package var isCompacting: Bool { compaction.cursor != nil }
 
@@ -69,7 +71,7 @@ extension Store {
   /// The log has grown beyond its bound, and something would be gained.
   package var wantsTrim: Bool {
     let total = Int(log.totalBytes)
-    let live = machine.liveBytes
+    let live = machine.keptBytes
     guard log.currentSegment > log.firstSegment else { return false }
     if diskLevel > 0 { return total > live + live / 10 + log.options.segmentBytes }
     return total > max(4 * log.options.segmentBytes, 2 * live)

@@ -20,7 +20,7 @@ package struct Store: ~Copyable {
   /// Frames synced since opening.
   package private(set) var syncs: UInt64 = 0
   /// The journal cannot take a frame for lack of space: only reads are served in this batch.
-  private var isReadOnly = false
+  package private(set) var isReadOnly = false
   /// A defect under test: the last batch was answered and not written.
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
@@ -98,7 +98,6 @@ package struct Store: ~Copyable {
     self.reading = reading
     clock.advance(to: reading)
     entropy = entropy &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    machine.conditions.diskLevel = diskLevel
     machine.conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
     machine.setTime(
       Now(log: clock.time, wall: reading.wall / 1_000_000, entropy: entropy, isWallSuspect: clock.isWallSuspect))
@@ -112,6 +111,8 @@ package struct Store: ~Copyable {
     } catch LogError.outOfSpace {
       isReadOnly = true
     }
+    // After the frame was prepared: taking a segment uses the reserve up.
+    machine.conditions.diskLevel = isReadOnly ? 3 : diskLevel
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
   }
@@ -124,13 +125,11 @@ package struct Store: ~Copyable {
     }
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
     let wanted = StateMachine.mostBytes(command)
-    if step.records.count + wanted > room {
-      guard step.records.recordCount > 1 else {
-        step.answer(ticket, .refused(.tooLarge))
-        return true
-      }
-      return false
+    if wanted > room - Self.groundBytes {
+      step.answer(ticket, .refused(.tooLarge))
+      return true
     }
+    guard step.records.count + wanted <= room else { return false }
     machine.handle(command, ticket: ticket, into: &step)
     return true
   }
@@ -140,6 +139,7 @@ package struct Store: ~Copyable {
   /// - Returns: Whether due work is left, so that another batch should follow at once.
   /// - Throws: Anything but success: the process must stop, and nothing of `step.replies` may leave.
   package mutating func commit(decidingDue: Bool = true) throws(LogError) -> Bool {
+    if isReadOnly { machine.endDueWaits(&step) }
     let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
     if decidingDue, !isReadOnly { emitCarries() }
     if step.records.recordCount > 0 {
@@ -178,6 +178,8 @@ package struct Store: ~Copyable {
     FrameStamp(epoch: machine.epoch, logTime: clock.time, bootTime: reading.boot, wallTime: reading.wall)
   }
 
+  /// A segment's first record may stand before a command's.
+  private static let groundBytes = 96
   /// Room that a batch keeps for what is due and for met waiters.
   private static let dueBytes = 2 << 20
   /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.

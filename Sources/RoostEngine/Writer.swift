@@ -67,11 +67,13 @@ final class Writer: @unchecked Sendable {
       }
     }
     let hasDue = try store.commit()
+    // Before the answers: whoever hears of a full disk finds it in the health report, too.
+    publish()
     release()
     park()
     if batch.commands.isEmpty { try store.idle(reading: reading) }
     let compacts = try store.compact()
-    publish()
+    if compacts { publish() }
     return hasDue || compacts
   }
 

@@ -64,22 +64,25 @@ struct LogRecovery {
     _ lockFile: DiskFile, headFile: DiskFile, names: [String], numbers: [UInt32],
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
+    // Segments are removed on HEAD's word: it must be the device's word, not that of a page whose sync failed.
+    try settle(headFile)
     let slots = try HeadFile.slots(of: headFile, on: disk)
     var head = try HeadFile.adopt(headFile, slots: slots, on: disk)
     let isDoubtful = slots.contains { if case .failure = $0 { true } else { false } }
     let record = head.current
     let layout = try layOut(record, numbers: numbers, thoroughly: isDoubtful)
 
-    try settle(layout.live[layout.live.count - 1])
+    try settle(layout.live[layout.live.count - 1].file)
     var walk = LogWalk(record: record, window: window)
     for (index, file) in layout.live.enumerated() {
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
     }
 
     // The log is good: from here on files are touched.
+    // What is unfinished goes first: setting aside makes files of the same names.
+    try removeUnfinished(names)
     var spares = layout.spares
     if let torn = walk.torn { try setAside(torn, of: layout.live[layout.live.count - 1], spares: &spares) }
-    try removeUnfinished(names)
     try removeSegments(numbers.filter { $0 < record.firstSegment }, tornTailsIn: names)
     var rewritten = record
     rewritten.lastSegment = layout.live[layout.live.count - 1].number
@@ -139,11 +142,11 @@ struct LogRecovery {
   }
 
   /// What a crash left in the page cache becomes durable, and what the cache says but the disk does not is forgotten.
-  private func settle(_ last: SegmentFile) throws(LogError) {
+  private func settle(_ file: DiskFile) throws(LogError) {
     try onDisk { () throws(DiskError) in
-      try disk.sync(last.file)
+      try disk.sync(file)
       try disk.syncDirectory()
-      try disk.dropCache(last.file)
+      try disk.dropCache(file)
     }
   }
 

@@ -73,10 +73,11 @@ extension ReferenceModel {
   private mutating func expire(_ job: inout Job, _ image: JobImage?) throws(Violation) {
     try expect(job.deadline <= now.log, "the lease of job \(job.id.number.rawValue) ended early")
     let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? .retry : .dead
+    let allowed = pauses(of: job)
     end(&job, .expired, next, [])
     guard next == .retry else { return }
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
-    try expect(pauses(of: job).contains(pause), "a pause of \(pause) ms, allowed are \(pauses(of: job))")
+    try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     job.deadline = now.log + pause * 1_000_000
     job.lastPause = pause
   }

@@ -37,6 +37,11 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
     locked { $0.isStopped = true }
   }
 
+  /// Takes back a stop that has not come yet.
+  package func disarm() {
+    locked { $0.crashAt = nil }
+  }
+
   /// Whether the machine stopped and `crash` was not called yet.
   package var isStopped: Bool { locked { $0.isStopped } }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Testing
 
@@ -10,8 +11,10 @@ final class DaemonProcess {
   }()
 
   private let process = Process()
-  private let errors = Pipe()
+  private let errors: URL
+  private let output: URL
   let port: Int
+  var processID: Int32 { process.processIdentifier }
 
   /// Starts `roost serve` and returns when it says where it listens.
   ///
@@ -21,43 +24,52 @@ final class DaemonProcess {
     process.currentDirectoryURL = directory
     process.environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"]
     process.arguments = ["serve", "--port", "\(port)"] + arguments
-    process.standardOutput = FileHandle.nullDevice
-    process.standardError = errors
+    process.standardInput = FileHandle.nullDevice
+    // Files rather than pipes: nobody has to read them for the daemon to go on.
+    let name = UUID().uuidString
+    output = directory.appendingPathComponent(".\(name).out")
+    errors = directory.appendingPathComponent(".\(name).err")
+    for file in [output, errors] { try Data().write(to: file) }
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = try FileHandle(forWritingTo: errors)
     try process.run()
-    self.port = try Self.port(saidOn: errors.fileHandleForReading)
-    // Nobody reads from here on; the pipe must not fill up.
-    errors.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
+    self.port = try Self.port(saidIn: errors, by: process)
   }
+
+  /// What it has written on standard error so far.
+  var said: String { Self.text(errors) }
+  /// What it has written on standard output so far.
+  var printed: String { Self.text(output) }
 
   func kill() { end(SIGKILL) }
 
-  /// - Returns: The exit code after SIGTERM.
-  func stop() -> Int32 {
-    end(SIGTERM)
+  /// - Returns: The exit code.
+  func stop(with signal: Int32 = SIGTERM) -> Int32 {
+    end(signal)
     return process.terminationStatus
   }
+
+  func waitUntilExit() { process.waitUntilExit() }
 
   private func end(_ signal: Int32) {
     if process.isRunning { Foundation.kill(process.processIdentifier, signal) }
     process.waitUntilExit()
-    errors.fileHandleForReading.readabilityHandler = nil
   }
 
-  func waitUntilExit() {
-    process.waitUntilExit()
-    errors.fileHandleForReading.readabilityHandler = nil
+  private static func text(_ file: URL) -> String {
+    String(decoding: (try? Data(contentsOf: file)) ?? Data(), as: UTF8.self)
   }
 
-  private static func port(saidOn errors: FileHandle) throws -> Int {
-    var text = ""
+  /// Waits for the line that says where the daemon listens; a daemon that ends before it is a failure.
+  private static func port(saidIn errors: URL, by process: Process) throws -> Int {
     while true {
-      let data = errors.availableData
-      guard !data.isEmpty else { throw Failure(description: "the daemon ended before it listened:\n\(text)") }
-      text += String(decoding: data, as: UTF8.self)
-      for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+      let isRunning = process.isRunning
+      for line in text(errors).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
       where line.hasPrefix("listening on ") {
         if let port = line.split(separator: ":").last.flatMap({ Int($0) }) { return port }
       }
+      guard isRunning else { throw Failure(description: "the daemon ended before it listened:\n\(text(errors))") }
+      usleep(2_000)
     }
   }
 
@@ -103,18 +115,24 @@ struct CommandOutcome: Sendable {
   }
 }
 
-/// Runs the body with a directory of its own and removes it afterwards. The body waits for processes, so it has a
-/// thread of its own: the few threads that async tests share stay free.
+/// Runs the body with a directory of its own and removes it afterwards. The body waits for processes, so it runs on
+/// a thread of its own: the few threads that async tests share stay free.
 func withDirectory<Result: Sendable>(_ body: @escaping @Sendable (URL) throws -> Result) async throws -> Result {
-  try await withCheckedThrowingContinuation { continuation in
-    Thread.detachNewThread {
-      continuation.resume(
-        with: Swift.Result {
-          let directory = FileManager.default.temporaryDirectory.appendingPathComponent("roost-\(UUID().uuidString)")
-          try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-          defer { try? FileManager.default.removeItem(at: directory) }
-          return try body(directory)
-        })
-    }
+  try await withTaskExecutorPreference(WaitingThreads.shared) {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("roost-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    return try body(directory)
+  }
+}
+
+/// As many threads as tests that wait. A task keeps its test on them, so that failures carry its name.
+private final class WaitingThreads: TaskExecutor {
+  static let shared = WaitingThreads()
+  private let queue = DispatchQueue(label: "roost.tests.waiting", attributes: .concurrent)
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
   }
 }

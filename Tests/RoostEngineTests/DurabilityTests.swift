@@ -27,7 +27,7 @@ import Testing
       _ = try? await fixture.submit("\"third\"")
       answers.add("blocking submit")
     }()
-    disk.waitForSync(1)
+    await disk.waitForSync(1)
     // Everything that is asked from here on gathers in one batch, which changes something and so has to sync.
     let unknown = JobID(high: first.id.high, low: first.id.low ^ 1)
     let asked: [@Sendable () async -> String] = [
@@ -53,7 +53,7 @@ import Testing
       group.addTask {
         while fixture.engine.postedCommands < posted + UInt64(asked.count) { await Task.yield() }
         disk.letOneGo()
-        disk.waitForSync(2)
+        await disk.waitForSync(2)
         #expect(answers.all.allSatisfy { $0 == "blocking submit" }, "answered before the sync: \(answers.all)")
         disk.letAllGo()
       }
@@ -105,7 +105,7 @@ import Testing
     let disk = held!
     disk.hold()
     let first = Task { try await fixture.submit("1").id }
-    disk.waitForSync(1)
+    await disk.waitForSync(1)
     let posted = fixture.engine.postedCommands
     let waiting = (0..<4).map { _ in Task { try await fixture.submit("2").id } }
     while fixture.engine.postedCommands < posted + 4 { await Task.yield() }

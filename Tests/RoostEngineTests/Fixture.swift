@@ -18,6 +18,8 @@ struct Fixture {
     let failures = FailureLog()
     var configuration = EngineConfiguration(directory: "simulated") { failures.add($0) }
     configuration.segmentBytes = segmentBytes
+    // Time stands still: nothing happens that the test has not asked for.
+    configuration.clock = { ClockReading(boot: 1_000_000_000, wall: 1_780_000_000_000_000_000) }
     adjust(&configuration)
     self.disk = disk
     self.failures = failures

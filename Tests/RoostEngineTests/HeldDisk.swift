@@ -11,6 +11,7 @@ final class HeldDisk: Disk, @unchecked Sendable {
   private var isHolding = false
   private var begun = 0
   private var allowed = 0
+  private var waiting: [(number: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
   init(_ inner: any Disk) {
     self.inner = inner
@@ -38,11 +39,15 @@ final class HeldDisk: Disk, @unchecked Sendable {
 
   func letAllGo() { locked { isHolding = false } }
 
-  /// Waits until the n-th sync since `hold` has begun.
-  func waitForSync(_ number: Int) {
-    pthread_mutex_lock(mutex)
-    while begun < number { pthread_cond_wait(condition, mutex) }
-    pthread_mutex_unlock(mutex)
+  /// Waits until the n-th sync since `hold` has begun, without blocking a thread that tasks run on.
+  func waitForSync(_ number: Int) async {
+    await withCheckedContinuation { continuation in
+      pthread_mutex_lock(mutex)
+      let hasBegun = begun >= number
+      if !hasBegun { waiting.append((number, continuation)) }
+      pthread_mutex_unlock(mutex)
+      if hasBegun { continuation.resume() }
+    }
   }
 
   private func locked(_ change: () -> Void) {
@@ -59,7 +64,8 @@ final class HeldDisk: Disk, @unchecked Sendable {
       if isHolding {
         begun += 1
         let mine = begun
-        pthread_cond_broadcast(condition)
+        for entry in waiting where entry.number <= mine { entry.continuation.resume() }
+        waiting.removeAll { $0.number <= mine }
         while isHolding, allowed < mine { pthread_cond_wait(condition, mutex) }
       }
       pthread_mutex_unlock(mutex)

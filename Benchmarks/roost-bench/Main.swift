@@ -1,0 +1,64 @@
+import Glibc
+
+/// Measures Roost: the engine alone, HTTP beside a bare echo, memory, replay and start.
+///
+///     roost-bench engine <folder> [jobs] [commands per batch] [sync|nosync] [cycles]
+///     roost-bench memory <folder>                                   bytes a waiting job, from 1 M to 2 M
+///     roost-bench fill <folder> <jobs> <payload bytes>              a log of waiting jobs
+///     roost-bench replay <folder> [keep|drop]                       opens a filled log; keep: never drops its cache
+///     roost-bench start <roost> <folder> [times]                    from exec to listening and to the first lease
+///     roost-bench http <roost> <echo> <folder> [seconds] [connections …]
+///     roost-bench load <port> <connections> <seconds> <echo|submit|cycle> [client key] [worker key]
+@main
+enum Main {
+  static func main() {
+    do {
+      try run()
+    } catch {
+      fail("\(error)")
+    }
+  }
+
+  private static func run() throws {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    let rest = Array(arguments.dropFirst())
+    switch (arguments.first, rest.count) {
+    case ("engine", 1...5):
+      try EngineAlone(
+        folder: rest[0], jobs: number(rest, 1) ?? 1_000_000, batch: number(rest, 2) ?? 1_024,
+        syncs: rest.count < 4 || rest[3] == "sync", cycles: number(rest, 4) ?? 800_000
+      ).run()
+    case ("memory", 1): try FilledLog(folder: rest[0]).measureMemory()
+    case ("fill", 3): try FilledLog(folder: rest[0]).fill(jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!)
+    case ("replay", 1...2): try FilledLog(folder: rest[0]).replay(keepsCache: rest.count < 2 || rest[1] == "keep")
+    case ("start", 2...3): measureStart(program: rest[0], folder: rest[1], times: number(rest, 2) ?? 5)
+    case ("http", 3...):
+      let levels = rest.dropFirst(4).map { number([$0], 0)! }
+      try HTTPFigures(
+        roost: rest[0], echo: rest[1], folder: rest[2], seconds: number(rest, 3) ?? 2,
+        levels: levels.isEmpty ? [1, 16, 64, 256] : levels
+      ).run()
+    case ("load", 4...6):
+      let keys = Array(rest.dropFirst(4))
+      guard let kind = Load.Kind(rawValue: rest[3]) else { fail("not a kind of load: \(rest[3])") }
+      let load = Load(
+        port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
+        workerKey: keys.last ?? "")
+      print(load.run(seconds: number(rest, 2)!).line)
+    default: fail("usage: roost-bench engine|memory|fill|replay|start|http|load …")
+    }
+  }
+
+  private static func number(_ arguments: [String], _ index: Int) -> Int? {
+    guard index < arguments.count else { return nil }
+    guard let value = Int(arguments[index]), value >= 0 else { fail("not a count: \(arguments[index])") }
+    return value
+  }
+}
+
+/// Says why on standard error and ends.
+func fail(_ message: String) -> Never {
+  let line = Array((message + "\n").utf8)
+  _ = write(STDERR_FILENO, line, line.count)
+  exit(64)
+}

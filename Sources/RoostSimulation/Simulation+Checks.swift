@@ -1,0 +1,147 @@
+import RoostCore
+import RoostEngine
+import RoostLog
+
+/// The looks at the whole: memory against itself, memory against the log, bytes against what was submitted.
+extension Simulation {
+  func checkMemory() throws {
+    let found = daemon.store.machine.inconsistencies()
+    try model.expect(found.isEmpty, "inconsistent: \(found.prefix(3))")
+  }
+
+  /// After each trim, a replay of a copy of the disk gives what is in memory.
+  func checkTrim() throws {
+    try checkMemory()
+    let rebuilt = try Rebuilt(copyOf: disk, setting: setting)
+    try compare(rebuilt.machine.image, image, "rebuilt after a trim")
+  }
+
+  func compare(_ rebuilt: StateMachine.Image, _ live: StateMachine.Image, _ when: String) throws {
+    guard rebuilt != live else { return }
+    var differences: [String] = []
+    if rebuilt.counters != live.counters { differences.append("counters \(rebuilt.counters), live \(live.counters)") }
+    let liveRows = Dictionary(uniqueKeysWithValues: live.rows.map { ($0.number, $0) })
+    let rebuiltRows = Dictionary(uniqueKeysWithValues: rebuilt.rows.map { ($0.number, $0) })
+    for number in Set(liveRows.keys).union(rebuiltRows.keys).sorted() where liveRows[number] != rebuiltRows[number] {
+      let (a, b) = (rebuiltRows[number], liveRows[number])
+      differences.append("job \(number): \(a.map { "\($0)" } ?? "none"), live \(b.map { "\($0)" } ?? "none")")
+    }
+    if rebuilt.ready != live.ready { differences.append("ready \(rebuilt.ready), live \(live.ready)") }
+    if rebuilt.finished != live.finished { differences.append("finished \(rebuilt.finished), live \(live.finished)") }
+    if rebuilt.dead != live.dead { differences.append("dead \(rebuilt.dead), live \(live.dead)") }
+    if rebuilt.heaps != live.heaps { differences.append("heaps \(rebuilt.heaps), live \(live.heaps)") }
+    if rebuilt.stubs != live.stubs { differences.append("stubs \(rebuilt.stubs), live \(live.stubs)") }
+    if rebuilt.queues != live.queues { differences.append("queues \(rebuilt.queues), live \(live.queues)") }
+    throw ReferenceModel.Violation(message: "\(when): " + differences.prefix(3).joined(separator: "; "))
+  }
+
+  /// Payload, results, errors and reasons of some job come back byte for byte, as a reader would get them.
+  func checkBytes() throws {
+    guard let job = workload.known(model), let image = seen(job.id) else { return }
+    let number = job.id.number.rawValue
+    let log = daemon.store.log
+    let loader = RecordLoader((log.firstSegment...log.currentSegment).map { log.pin($0) })
+    let record = try loader.record(at: image.base, bytes: image.recordBytes)
+    let isSame = record.withUnsafeBytes { record in
+      guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body) else { return false }
+      return layout.isSound(number) && layout.payload.elementsEqual(job.wanted.payload)
+        && layout.owner.elementsEqual(job.wanted.owner.utf8) && layout.queue.elementsEqual(job.wanted.queue.utf8)
+    }
+    try model.expect(isSame, "the payload of job \(number) is another")
+    try checkHistory(job, loader.history(at: image.history, bytes: image.historyBytes))
+  }
+
+  /// At least the last 20 entries, the newest whole, the others at least their first KiB.
+  private func checkHistory(_ job: ReferenceModel.Job, _ stored: [[UInt8]]) throws {
+    let number = job.id.number.rawValue
+    var at = 0
+    for part in stored {
+      try part.withUnsafeBytes { bytes in
+        var reader = RecordReader(bytes)
+        while let entry = HistoryEntry(&reader) {
+          try model.expect(at < job.history.count, "job \(number) has a history that did not happen")
+          let wanted = job.history[at]
+          let isWhole = entry.text.elementsEqual(wanted.text)
+          let isCut = at > 0 && entry.text.elementsEqual(wanted.text.prefix(HistoryEntry.keptTextBytes))
+          try model.expect(
+            entry.outcome == wanted.outcome && Int(entry.attempt) == wanted.attempt && (isWhole || isCut),
+            "history \(at) of job \(number): \(entry.outcome) \(entry.text.count), not \(wanted.outcome) "
+              + "\(wanted.text.count)")
+          try model.expect(
+            entry.text.isEmpty || Checksum.of(entry.text) ^ checksumSeal(number) == entry.checksum,
+            "checksum of history \(at) of job \(number)")
+          at += 1
+        }
+      }
+    }
+    try model.expect(
+      at >= min(job.history.count, HistoryEntry.keptEntries), "job \(number) has lost history: \(at) entries")
+  }
+
+  // MARK: The end
+
+  /// Faults stop; every job must come to its end.
+  func drain() throws {
+    note("faults stop")
+    emptyDisk()
+    disk.clearFailures()
+    disk.stopMachine()
+    candidates = [Candidate(model: model, image: image)]
+    daemon = nil
+    disk.crash(losingUnsynced: true)
+    try restart()
+    clock.setRight()
+    for _ in 0..<2_000 {
+      turn += 1
+      clock.pass(60_000_000_000)
+      // What was meant for a wall clock that was years off is not waited for.
+      let far = sorted { $0.isWall && $0.deadline > clock.reading.wall }
+      try batch(far.map { .runNow($0.id, .all, onlyDead: false) })
+      try batch((0..<12).map { _ in .lease(workload.takeAll()) })
+      try batch(sorted { $0.state == .running }.map(ack))
+      while try daemon.store.log.provision() {}
+      for _ in 0..<4 where try daemon.store.compact() { try batch([]) }
+      if model.jobs.values.allSatisfy(\.state.isFinished) { return try checkMemory() }
+    }
+    let left = model.jobs.values.filter { !$0.state.isFinished }.map { "\($0.id.number.rawValue) \($0.state.name)" }
+    throw ReferenceModel.Violation(message: "the queues do not drain: \(left)")
+  }
+
+  private func sorted(_ isWanted: (ReferenceModel.Job) -> Bool) -> [ReferenceModel.Job] {
+    model.jobs.values.filter(isWanted).sorted { $0.id.number < $1.id.number }
+  }
+
+  private func ack(_ job: ReferenceModel.Job) -> Request {
+    .finish(
+      Request.Finish(
+        job: job.id, viewer: .all, lease: job.lease, key: "", outcome: .acked, isRetryable: true,
+        delayMilliseconds: 0, text: []))
+  }
+}
+
+/// A second machine, rebuilt from a copy of the disk.
+private final class Rebuilt {
+  var machine: StateMachine
+
+  init(copyOf disk: SimulatedDisk, setting: Store.Setting) throws(LogError) {
+    let copy = SimulatedDisk(seed: 1)
+    for name in disk.names { copy.place(name, disk.contents(name)!) }
+    machine = StateMachine(secret: setting.newSecret, limits: setting.limits)
+    var hasBegun = false
+    _ = try SegmentedLog.open(disk: copy, options: setting.options) {
+      (frame: borrowing ReplayedFrame) throws(LogError) in
+      if !hasBegun {
+        hasBegun = true
+        machine.beginReplay(first: LogPosition(rawValue: UInt64(frame.start.segment) << 32))
+      }
+      do throws(StateMachine.ReplayError) {
+        try machine.replay(
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime)
+      } catch {
+        throw .corrupt(
+          Corruption(file: "record \(error.position)", offset: 0, expected: error.expected, found: error.found))
+      }
+    }
+    if hasBegun { machine.endReplay() }
+  }
+}

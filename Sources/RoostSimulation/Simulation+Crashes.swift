@@ -1,0 +1,175 @@
+import RoostCore
+import RoostEngine
+import RoostLog
+
+/// How a process ends and the next begins.
+extension Simulation {
+  /// A call of the store threw: the machine stopped, or the disk failed and the daemon ends itself.
+  func stopped(by error: LogError) throws {
+    let wasTrimReady = daemon.store.isTrimReady
+    let first = daemon.store.log.firstSegment
+    try expectUnusable(error)
+    if candidates.isEmpty { candidates = [Candidate(model: model, image: image)] }
+    if disk.isStopped {
+      note("the machine stopped: \(error)", point(of: error, wasTrimReady: wasTrimReady, first: first))
+      daemon = nil
+      disk.crash()
+    } else if case .io = error {
+      note("the disk failed: \(error)", .syncFailed)
+      daemon = nil
+      disk.clearFailures()
+      disk.crash(losingUnsynced: random.chance(0.5))
+    } else if case .outOfSpace = error {
+      note("no room even for the reserve: \(error)")
+      daemon = nil
+      emptyDisk()
+      disk.crash(losingUnsynced: random.chance(0.5))
+    } else {
+      throw error
+    }
+    if wasTrimReady, isTrimmedOnDisk(first) { note("trimmed, not unlinked", .headBeforeUnlink) }
+    try restart()
+  }
+
+  /// After a failure the store takes nothing more: memory and page cache cannot be trusted.
+  private func expectUnusable(_ error: LogError) throws {
+    guard case .io = error, !disk.isStopped else { return }
+    do throws(LogError) {
+      try daemon.store.begin(
+        reading: clock.reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 0)
+    } catch {
+      return
+    }
+    throw ReferenceModel.Violation(message: "the store goes on after \(error)")
+  }
+
+  private func point(of error: LogError, wasTrimReady: Bool, first: UInt32) -> CrashPoint {
+    guard case .io(let operation, let file, _) = error else { return .powerCut }
+    if wasTrimReady, file == SegmentName.head || operation == "remove" || operation == "list" {
+      return isTrimmedInHead(first) ? .headBeforeUnlink : .copiesBeforeHead
+    }
+    if file.hasSuffix(SegmentName.unfinishedSuffix) || operation == "query of free space" { return .segmentMaking }
+    if file == SegmentName.head { return .segmentTaking }
+    switch operation {
+    case "write": return .frameWrite
+    case "sync": return .frameSync
+    case "rename", "sync of the directory": return .segmentMaking
+    default: return daemon.store.isCompacting ? .carrying : .segmentTaking
+    }
+  }
+
+  private func isTrimmedInHead(_ first: UInt32) -> Bool { daemon.store.log.firstSegment > first }
+
+  /// The segment is cut off in a durable `HEAD` and still a file.
+  private func isTrimmedOnDisk(_ first: UInt32) -> Bool {
+    let inspection = try? LogInspector(disk: disk).inspect()
+    return (inspection?.head?.firstSegment ?? 0) > first && disk.names.contains(SegmentName.of(first))
+  }
+
+  /// The process ends between two calls: killed, with the machine, or in good order.
+  func endProcess() throws {
+    candidates = [Candidate(model: model, image: image)]
+    if daemon.store.isTrimReady { note("copies are durable, HEAD is not", .copiesBeforeHead) }
+    switch random.below(4) {
+    case 0: try stopInOrder()
+    case 1:
+      note("power cut", .powerCut)
+      daemon = nil
+      disk.crash()
+    default:
+      note("killed", .killed)
+      daemon = nil
+      disk.crash(losingUnsynced: false)
+    }
+    try restart()
+  }
+
+  private func stopInOrder() throws {
+    try answerWaiters()
+    candidates = [Candidate(model: model, image: image)]
+    if random.chance(0.3) { disk.stopMachine(atCall: 1 + random.below(2)) }
+    do {
+      try daemon.store.stop(reading: clock.reading)
+      note("stopped in order", .cleanStop)
+    } catch {
+      guard disk.isStopped else { throw error }
+      note("the machine stopped while the daemon did", .cleanStopping)
+    }
+    let isPowerOff = disk.isStopped || random.chance(0.5)
+    daemon = nil
+    disk.crash(losingUnsynced: isPowerOff)
+  }
+
+  private func answerWaiters() throws {
+    guard !isArmed else { return }
+    try batch([.drainWaiters])
+  }
+
+  // MARK: The next start
+
+  /// Opens the store, through crashes of the recovery itself, and compares what it found with what was answered.
+  func restart() throws {
+    disk.clearFailures()
+    report.crashes += 1
+    isArmed = false
+    let expected = candidates
+    candidates = []
+    while true {
+      clock.restart(&random)
+      if random.chance(0.35) { disk.stopMachine(atCall: 1 + random.below(60)) }
+      var setting = self.setting
+      setting.reading = clock.reading
+      setting.bootID = clock.bootID
+      setting.entropy = random.next()
+      do throws(LogError) {
+        daemon = Daemon(try Store.open(disk: disk, setting: setting))
+        break
+      } catch LogError.outOfSpace {
+        emptyDisk()
+        disk.crash(losingUnsynced: disk.isStopped)
+      } catch {
+        guard disk.isStopped else { throw error }
+        note("the machine stopped in recovery: \(error)", .recovery)
+        disk.crash()
+      }
+    }
+    disk.disarm()
+    daemon.store.machine.defects = defects
+    count(daemon.store.step.records)
+    if daemon.store.log.tornTail != nil { note("a torn tail was set aside", .tornTail) }
+    try adopt(expected)
+  }
+
+  /// The log says which of the possible pasts happened; it must be exactly one of them.
+  private func adopt(_ expected: [Candidate]) throws {
+    var reasons: [String] = []
+    let found = image
+    for candidate in expected.reversed() {
+      do {
+        if let image = candidate.image { try compare(found.withoutBoot, image.withoutBoot, "rebuilt after a crash") }
+        var model = candidate.model
+        try model.booted(
+          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), at: instant)
+        try model.verify(count: daemon.store.machine.jobCount, seen)
+        self.model = model
+        try checkMemory()
+        return
+      } catch let violation as ReferenceModel.Violation {
+        reasons.append(violation.message)
+      }
+    }
+    throw ReferenceModel.Violation(message: reasons.joined(separator: "; or "))
+  }
+}
+
+extension StateMachine.Image {
+  /// Without what a start changes: epoch, downtime, boot id, the grace of open leases.
+  var withoutBoot: Self {
+    var image = self
+    for index in [0, 4, 6] { image.counters[index] = 0 }
+    for index in image.rows.indices where image.rows[index].state == JobState.running.rawValue {
+      image.rows[index].deadline = 0
+    }
+    return image
+  }
+}

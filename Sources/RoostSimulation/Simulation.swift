@@ -1,0 +1,303 @@
+import Glibc
+import RoostCore
+import RoostEngine
+import RoostLog
+
+/// One life of a store under a random workload, with crashes, full disks and clock jumps, held against the model.
+///
+/// Everything follows from the seed. A turn is: time passes, a fault may be armed, a batch, background work.
+package final class Simulation {
+  /// The largest payload that fits a frame here.
+  package static let mostPayloadBytes = 20 << 10
+
+  let seed: UInt64
+  var random: SeededRandom
+  let disk: SimulatedDisk
+  var clock = SimulatedClock()
+  var workload: Workload
+  var model: ReferenceModel
+  var daemon: Daemon!
+  var report = SimulationReport()
+  let setting: Store.Setting
+  let defects: Set<Defect>
+
+  /// The memory as it was when the pending batch began, and as it became; only while a fault is armed.
+  var candidates: [Candidate] = []
+  var isArmed = false
+  var turn = 0
+  var nextTicket: UInt64 = 0
+  private var history: [String] = []
+  private let isVerbose: Bool
+  private var scratch = Step(headroom: 0)
+  private var fullUntil = 0
+
+  /// What the log may say after a crash: the model, and the machine's image that goes with it.
+  struct Candidate {
+    var model: ReferenceModel
+    var image: StateMachine.Image?
+  }
+
+  private init(seed: UInt64, defects: Set<Defect>, isVerbose: Bool) {
+    self.seed = seed
+    self.defects = defects
+    self.isVerbose = isVerbose
+    random = SeededRandom(seed: seed)
+    disk = SimulatedDisk(seed: random.next())
+    var limits = Limits()
+    let queueCount = 2 + random.below(6)
+    limits.maxQueues = random.chance(0.3) ? max(1, queueCount - 1) : 100
+    limits.leaseMilliseconds = 5_000
+    limits.retentionMilliseconds = [3_000, 20_000][random.below(2)]
+    limits.retentionMaxJobs = [8, 40, 1_000][random.below(3)]
+    limits.idempotencyWindowMilliseconds = [4_000, 30_000][random.below(2)]
+    limits.requiresLeaseID = random.chance(0.25)
+    limits.dueItemsPerStep = [2, 1_000][random.below(2)]
+    limits.maxWaiters = 4
+    let options = LogOptions(
+      newLogIdentity: (random.next(), random.next()), segmentBytes: [4, 4, 8, 8, 16, 32, 64][random.below(7)] << 10,
+      frameLimitBytes: (2 << 20) + Self.mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
+      reserveSpares: 2)
+    setting = Store.Setting(
+      options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
+      reading: clock.reading, bootID: clock.bootID, entropy: random.next())
+    model = ReferenceModel(limits: limits)
+    workload = Workload(random: random.split(), queueCount: queueCount, crowd: 10 + random.below(50))
+    if random.chance(0.2) { disk.shortenReads(withChance: 0.1) }
+  }
+
+  /// Runs a seed: at least so many operations, five crashes and three trims, then every queue must drain.
+  package static func run(
+    seed: UInt64, operations: Int = 1_000, defects: Set<Defect> = [], isVerbose: Bool = false
+  ) throws(SimulationFailure) -> SimulationReport {
+    let simulation = Simulation(seed: seed, defects: defects, isVerbose: isVerbose)
+    do {
+      try simulation.run(operations: operations)
+    } catch {
+      let message = (error as? ReferenceModel.Violation)?.message ?? "\(error)"
+      throw SimulationFailure(seed: seed, message: "turn \(simulation.turn): \(message)", history: simulation.history)
+    }
+    return simulation.report
+  }
+
+  private func run(operations: Int) throws {
+    candidates = [Candidate(model: model, image: nil)]
+    try restart()
+    while report.operations < operations || report.crashes < 5 || report.trims < 3 {
+      turn += 1
+      guard turn < operations * 20 else { throw ReferenceModel.Violation(message: "crashes or trims do not occur") }
+      try takeTurn()
+    }
+    try drain()
+    report.seeds = 1
+    report.leastOperations = report.operations
+    report.leastCrashes = report.crashes
+    report.leastTrims = report.trims
+  }
+
+  // MARK: Turns
+
+  private func takeTurn() throws {
+    clock.pass(&random)
+    if !isArmed { arm() }
+    fillDisk()
+    if random.chance(daemon.store.memoryLimit == nil ? 0.003 : 0.1) {
+      daemon.store.memoryLimit = daemon.store.memoryLimit == nil ? 0 : nil
+    }
+    do {
+      try batch((0..<(1 + random.below(12))).map { _ in workload.request(model) })
+      try background()
+      if random.chance(0.3) { try checkBytes() }
+    } catch let error as LogError {
+      try stopped(by: error)
+    }
+    if random.chance(0.03) { try checkMemory() }
+    if random.chance(0.008) { try endProcess() }
+  }
+
+  /// A fault that strikes in one of the next disk calls.
+  private func arm() {
+    switch random.below(300) {
+    case 0..<9: disk.stopMachine(atCall: 1 + random.below(25))
+    case 9..<11: disk.fail(.sync, errno: EIO, onCall: 1 + random.below(8))
+    // In the very next commit, or at the very next HEAD.
+    case 11..<13: disk.stopMachine(atCall: 1 + random.below(3))
+    default:
+      guard daemon.store.isTrimReady, random.chance(0.08) else { return }
+      disk.stopMachine(atCall: 1 + random.below(9))
+    }
+    isArmed = true
+    keepCandidate()
+  }
+
+  /// For a while the disk holds little more than it does.
+  private func fillDisk() {
+    if fullUntil == 0, random.chance(0.004) {
+      disk.capacityBytes = disk.usedBytes + random.below(3 * setting.options.segmentBytes)
+      fullUntil = turn + 10 + random.below(60)
+      note("the disk is full", .diskFull)
+    } else if fullUntil > 0, turn >= fullUntil {
+      emptyDisk()
+    }
+  }
+
+  func emptyDisk() {
+    disk.capacityBytes = .max
+    fullUntil = 0
+  }
+
+  private func background() throws {
+    if random.chance(0.7) {
+      let before = daemon.store.trims
+      _ = try daemon.store.compact()
+      if daemon.store.trims > before {
+        report.trims += 1
+        try checkTrim()
+      }
+    }
+    if random.chance(0.5) { _ = try daemon.store.log.provision() }
+    if random.chance(0.1) {
+      try daemon.store.idle(reading: clock.reading)
+      count(daemon.store.step.records)
+    }
+  }
+
+  // MARK: Batches
+
+  /// Sends requests through the store; each answer, and the state after it, goes past the model.
+  func batch(_ requests: [Request]) throws {
+    var encoder = RequestEncoder(secret: daemon.store.machine.secret)
+    let commands = requests.map { encoder.command($0) }
+    let arena = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, encoder.arena.count), alignment: 8)
+    defer { arena.deallocate() }
+    arena.copyBytes(from: encoder.arena)
+    var next = 0
+    var hasMore = false
+    while next < requests.count || hasMore {
+      hasMore = false
+      if isArmed { keepCandidate() }
+      let before = model
+      try daemon.store.begin(
+        reading: clock.reading, arena: UnsafeRawBufferPointer(arena), expectedBytes: encoder.arena.count)
+      model.now = instant
+      var asked: [(request: Request, ticket: UInt64, replies: Range<Int>)] = []
+      while next < requests.count {
+        let first = daemon.store.step.replies.count
+        guard daemon.store.handle(commands[next], ticket: nextTicket) else { break }
+        asked.append((requests[next], nextTicket, first..<daemon.store.step.replies.count))
+        nextTicket += 1
+        next += 1
+      }
+      let decided = daemon.store.step.replies.count
+      var failure: LogError?
+      do throws(LogError) {
+        hasMore = try daemon.store.commit()
+      } catch {
+        failure = error
+      }
+      // After a failed commit this is what the log may say or not; nothing was answered.
+      for (request, ticket, replies) in asked { try judge(request, ticket, replies) }
+      try model.decidedDue(
+        daemon.store.step.replies[decided...], hasMore: hasMore || failure != nil, count: daemon.store.machine.jobCount, seen)
+      if let failure {
+        candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
+        throw failure
+      }
+      for (request, ticket, replies) in asked { countAnswers(request, ticket, replies) }
+      count(daemon.store.step.records)
+      candidates = []
+    }
+  }
+
+  private func judge(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) throws {
+    var page: [JobImage] = []
+    var lines: [(String, QueueImage)] = []
+    for reply in daemon.store.step.replies[replies] where reply.ticket == ticket {
+      if case .page(let first, let count, _, _) = reply.answer {
+        page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
+      } else if case .queues(let first, let count) = reply.answer {
+        lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
+      }
+    }
+    try model.answered(request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines)
+  }
+
+  private func text(_ range: ByteRange) -> String {
+    String(decoding: daemon.store.step.text[Int(range.offset)..<Int(range.offset + range.count)], as: UTF8.self)
+  }
+
+  var instant: ReferenceModel.Instant {
+    ReferenceModel.Instant(
+      log: daemon.store.machine.logTime, wall: clock.reading.wall / 1_000_000, isWallSuspect: daemon.store.clock.isWallSuspect,
+      diskLevel: daemon.store.machine.conditions.diskLevel, isReadOnly: daemon.store.isReadOnly,
+      isMemoryLow: daemon.store.machine.conditions.isMemoryLow)
+  }
+
+  /// A job as the machine has it in memory.
+  func seen(_ id: JobID) -> JobImage? {
+    scratch.begin(at: .none, arena: UnsafeRawBufferPointer(start: nil, count: 0))
+    let job = JobRef(number: id.number.rawValue, check: id.fullCheck(daemon.store.machine.secret))
+    daemon.store.machine.handle(.read(job, .all), ticket: 0, into: &scratch)
+    precondition(scratch.records.recordCount == 0, "looking writes nothing")
+    if case .job(let image) = scratch.replies.first?.answer { return image }
+    return nil
+  }
+
+  var image: StateMachine.Image { daemon.store.machine.image }
+
+  func keepCandidate() { candidates = [Candidate(model: model, image: image)] }
+
+  // MARK: Counting
+
+  private func countAnswers(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) {
+    report.operations += 1
+    for reply in daemon.store.step.replies[replies] {
+      if let refusal = reply.answer.refusal {
+        report.refusals[refusal, default: 0] += 1
+      } else {
+        report.answers[reply.answer.name, default: 0] += 1
+      }
+      if isVerbose, reply.ticket == ticket { note("\(request) → \(reply.answer)") }
+    }
+  }
+
+  /// Counts the kinds of the records that were just written.
+  func count(_ records: borrowing RecordBuffer) {
+    guard records.recordCount > 0 else { return }
+    let bytes = UnsafeRawBufferPointer(records.frame)
+    var at = SegmentedLog.headroom
+    for _ in 0..<records.recordCount {
+      let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+      report.events[RecordKind(rawValue: bytes[at + 4])!, default: 0] += 1
+      at += 4 + length
+    }
+  }
+
+  func note(_ line: String, _ point: CrashPoint? = nil) {
+    if let point { report.crashPoints[point, default: 0] += 1 }
+    history.append("turn \(turn): \(line)")
+    if history.count > (isVerbose ? 400 : 40) { history.removeFirst() }
+  }
+}
+
+/// A running daemon; its end releases files and lock as that of a process does.
+final class Daemon {
+  var store: Store
+
+  init(_ store: consuming Store) { self.store = store }
+}
+
+extension Answer {
+  fileprivate var name: String {
+    switch self {
+    case .refused(let refusal): "\(refusal)"
+    case .submitted(let accepted): accepted.isIdempotent ? "submitted before" : "submitted"
+    case .leased: "leased"
+    case .nothing: "nothing"
+    case .changed: "changed"
+    case .job: "job"
+    case .page: "page"
+    case .queues: "queues"
+    case .carried: "carried"
+    }
+  }
+}

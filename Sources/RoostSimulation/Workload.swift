@@ -1,0 +1,182 @@
+import RoostCore
+
+/// Random requests, chosen so that their targets mostly exist and every refusal has its chance.
+struct Workload {
+  var random: SeededRandom
+  private let queues: [String]
+  private let owners = ["ann", "bob", "cyd"]
+  private let apiKeys = ["k1", "k2"]
+  /// Jobs that may stand waiting or running before submits become rare.
+  private let crowd: Int
+  /// Workers that mostly hand jobs back make long histories.
+  private let isReluctant: Bool
+
+  init(random: SeededRandom, queueCount: Int, crowd: Int) {
+    self.random = random
+    isReluctant = self.random.chance(0.15)
+    queues = ["mail", "img-a", "img-b", "long", "sms", "pdf", "map"].prefix(queueCount).map { $0 }
+    self.crowd = crowd
+  }
+
+  mutating func request(_ model: ReferenceModel) -> Request {
+    let open = model.jobs.values.lazy.filter { !$0.state.isFinished }.count
+    switch random.below(100) {
+    case 0..<(open < crowd ? 40 : 8): return .submit(submission(model))
+    case ..<56: return .lease(lease())
+    case ..<76: return finish(model)
+    case ..<80: return extend(model)
+    case ..<84: return cancel(model)
+    case ..<88: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
+    case ..<93: return .read(pick(model), isForged: random.chance(0.05), viewer())
+    case ..<96: return .list(list(model))
+    case ..<98: return .queues(viewer())
+    default: return .endWait(ticket: model.waiters.randomElement(using: &random)?.ticket ?? 0)
+    }
+  }
+
+  /// A worker that takes anything and waits for nothing.
+  func takeAll() -> Request.Lease {
+    Request.Lease(queues: queues, worker: "last", key: "k1", leaseMilliseconds: 20_000, waitMilliseconds: 0)
+  }
+
+  // MARK: Submitting
+
+  private mutating func submission(_ model: ReferenceModel) -> Submission {
+    if random.chance(0.12), let known = repeated(model) { return known }
+    var job = Submission(
+      queue: queues.randomElement(using: &random)!, owner: owners.randomElement(using: &random)!,
+      type: random.chance(0.5) ? "" : "t\(random.below(3))", priority: [0, 0, 0, 10, -10, 127, -128][random.below(7)],
+      maxRetries: UInt16(random.below(4)), delayMilliseconds: 0, runAtMilliseconds: 0, policy: policy(),
+      key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
+    switch random.below(10) {
+    case 0: job.delayMilliseconds = Int64(1 + random.below(8_000))
+    case 1: job.runAtMilliseconds = max(1, model.now.wall + Int64(random.below(8_000)) - 2_000)
+    default: break
+    }
+    return job
+  }
+
+  /// What was submitted with a key before; sometimes with another body.
+  private mutating func repeated(_ model: ReferenceModel) -> Submission? {
+    guard var job = known(model)?.wanted, job.key != nil else { return nil }
+    if random.chance(0.3) { job.payload = payload() }
+    return job
+  }
+
+  private mutating func policy() -> JobPolicy {
+    let initial = UInt32(random.below(3) == 0 ? 0 : random.below(2_000))
+    let retry = RetryPolicy(
+      initialMilliseconds: initial, factorThousandths: [1_000, 1_500, 2_000, 3_000][random.below(4)],
+      maxMilliseconds: initial + UInt32(random.below(5_000)), jitter: Jitter.allCases.randomElement(using: &random)!)
+    return JobPolicy(
+      retry: random.chance(0.1) ? .standard : retry,
+      leaseMilliseconds: random.chance(0.3) ? 0 : UInt32(1_000 + random.below(8_000)),
+      retentionMilliseconds: [-1, -1, 0, 2_000, 90_000][random.below(5)])
+  }
+
+  private mutating func payload() -> [UInt8] {
+    let count: Int
+    switch random.below(1_000) {
+    case 0: count = Simulation.mostPayloadBytes + 4_096 + random.below(9_000)
+    case 1..<8: count = 3_000 + random.below(Simulation.mostPayloadBytes - 3_000)
+    case 8..<200: count = random.below(3_000)
+    default: count = random.below(200)
+    }
+    return bytes(count)
+  }
+
+  private mutating func bytes(_ count: Int) -> [UInt8] {
+    var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: random.next()), count: count)
+    for at in stride(from: 0, to: count, by: 61) { bytes[at] = UInt8(truncatingIfNeeded: random.next()) }
+    return bytes
+  }
+
+  // MARK: Working
+
+  private mutating func lease() -> Request.Lease {
+    Request.Lease(
+      queues: queues.shuffled(using: &random).prefix(1 + random.below(queues.count)) + (random.chance(0.03) ? ["none"] : []),
+      worker: "w\(random.below(5))", key: apiKeys.randomElement(using: &random)!,
+      leaseMilliseconds: random.chance(0.7) ? 0 : Int64(1_000 + random.below(20_000)),
+      waitMilliseconds: random.chance(0.4) ? Int64(1 + random.below(6_000)) : 0)
+  }
+
+  private mutating func finish(_ model: ReferenceModel) -> Request {
+    let job = random.chance(0.85) ? known(model, .running) ?? known(model) : known(model)
+    var finish = Request.Finish(
+      job: job?.id ?? JobID(high: 1, low: 1), viewer: viewer(), lease: token(job),
+      key: random.chance(0.6) ? job?.leaseKey ?? "" : apiKeys.randomElement(using: &random)!,
+      outcome: [.acked, .acked, .acked, .failed, .failed, .released, .undelivered][random.below(7)],
+      isRetryable: random.chance(0.8), delayMilliseconds: 0, text: [])
+    if isReluctant, random.chance(0.85) { finish.outcome = .released }
+    if let last = job?.lastOutcome, random.chance(0.4), [.acked, .failed, .released, .undelivered].contains(last) {
+      finish.outcome = last
+    }
+    switch finish.outcome {
+    case .failed:
+      finish.delayMilliseconds = random.chance(0.2) ? Int64(random.below(4_000)) : -1
+      finish.text = bytes(random.below(random.chance(0.1) ? 2_500 : 60))
+    case .released: finish.delayMilliseconds = random.chance(0.4) ? Int64(1 + random.below(4_000)) : 0
+    case .acked: finish.text = bytes(random.chance(0.02) ? 4_097 + random.below(6_000) : random.below(300))
+    default: break
+    }
+    return .finish(finish)
+  }
+
+  /// The current token; or an old one, an invented one, none.
+  private mutating func token(_ job: ReferenceModel.Job?) -> LeaseID? {
+    switch random.below(20) {
+    case 0: return LeaseID(epoch: 1 + UInt64(random.below(4)), number: 1 + UInt64(random.below(400)))
+    case 1: return job?.lease.map { LeaseID(epoch: $0.epoch, number: max(1, $0.number) - 1) }
+    case 2..<5: return nil
+    default: return job?.lease ?? LeaseID(epoch: 1, number: 1)
+    }
+  }
+
+  private mutating func extend(_ model: ReferenceModel) -> Request {
+    let job = known(model, .running) ?? known(model)
+    return .extend(
+      job?.id ?? JobID(high: 0, low: 0), isForged: random.chance(0.05), viewer(),
+      token(job) ?? LeaseID(epoch: 0, number: 0),
+      milliseconds: random.chance(0.3) ? 0 : Int64(1_000 + random.below(90_000)))
+  }
+
+  private mutating func cancel(_ model: ReferenceModel) -> Request {
+    .cancel(pick(model, preferring: random.chance(0.5) ? .running : .retry), viewer(), reason: bytes(random.below(40)))
+  }
+
+  private mutating func list(_ model: ReferenceModel) -> Request.List {
+    let isDead = random.chance(0.4)
+    return Request.List(
+      viewer: viewer(), queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
+      state: isDead || random.chance(0.5) ? nil : JobState.allCases.randomElement(using: &random),
+      isDeadLetters: isDead, limit: 1 + random.below(50),
+      cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))
+  }
+
+  // MARK: Choosing
+
+  private mutating func viewer() -> Viewer {
+    switch random.below(8) {
+    case 0: .owner(owners.randomElement(using: &random)!)
+    case 1: .queues([["img-*", "mail", "*", "lon"].randomElement(using: &random)!, "sms"])
+    default: .all
+    }
+  }
+
+  private mutating func pick(_ model: ReferenceModel, preferring state: JobState? = nil) -> JobID {
+    let job = state != nil && random.chance(0.7) ? known(model, state) ?? known(model) : known(model)
+    return job?.id ?? JobID(high: 0, low: 0)
+  }
+
+  /// Any job of the model, chosen by number so that the choice does not hang on hashing.
+  mutating func known(_ model: ReferenceModel, _ state: JobState? = nil) -> ReferenceModel.Job? {
+    let start = random.next()
+    var chosen: (mixed: UInt64, job: ReferenceModel.Job)?
+    for (number, job) in model.jobs where state == nil || job.state == state {
+      let mixed = (number &+ start) &* 0x9E37_79B9_7F4A_7C15
+      if chosen.map({ mixed < $0.mixed }) ?? true { chosen = (mixed, job) }
+    }
+    return chosen?.job
+  }
+}

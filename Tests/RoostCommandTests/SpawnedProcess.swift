@@ -1,0 +1,116 @@
+import Foundation
+import Synchronization
+
+/// A child process with its output on pipes, known to the guardian until it is waited for.
+struct SpawnedProcess {
+  let process: Int32
+  let output: Int32
+  let errors: Int32
+
+  init(_ command: [String], environment: [String: String]) throws {
+    let (output, errors) = (try Self.pipe(), try Self.pipe())
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, output.write, 1)
+    posix_spawn_file_actions_adddup2(&actions, errors.write, 2)
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    let variables = environment.merging(["PATH": path]) { own, _ in own }.map { "\($0)=\($1)" }
+    var process: Int32 = 0
+    let failure = withCStrings(command) { words in
+      withCStrings(variables) { posix_spawnp(&process, command[0], &actions, nil, words, $0) }
+    }
+    close(output.write)
+    close(errors.write)
+    guard failure == 0 else {
+      close(output.read)
+      close(errors.read)
+      throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO)
+    }
+    Guardian.shared.watch(process)
+    self.process = process
+    self.output = output.read
+    self.errors = errors.read
+  }
+
+  /// Reaps a child.
+  ///
+  /// - Returns: The status as `waitpid` gives it.
+  static func wait(_ process: Int32) -> Int32 {
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) == -1, errno == EINTR {}
+    Guardian.shared.forget(process)
+    return status
+  }
+
+  /// What stands in a pipe at this moment.
+  static func available(_ descriptor: Int32) -> String {
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = read(descriptor, &buffer, buffer.count)
+      guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+      bytes += buffer[..<count]
+    }
+  }
+
+  /// A pipe that other children never inherit, not even those of a thread that spawns at this moment: a pair of
+  /// sockets, because they can be made so in one call.
+  fileprivate static func pipe() throws -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [0, 0]
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
+    return (ends[0], ends[1])
+  }
+}
+
+/// A shell that outlives the tests for a moment: when their end of its pipe closes, for whatever reason, it kills
+/// the children that nobody has waited for.
+private final class Guardian: Sendable {
+  static let shared = Guardian()
+
+  private let pipe: Mutex<Int32>
+
+  private init() {
+    let script = """
+      trap '' INT TERM HUP
+      declare -A children
+      while read -r word child; do
+        if [[ $word == watch ]]; then children[$child]=1; else unset "children[$child]"; fi
+      done
+      for child in "${!children[@]}"; do kill -9 "$child"; done
+      """
+    guard let ends = try? SpawnedProcess.pipe() else { preconditionFailure("a pipe is needed to guard children") }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, ends.read, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+    var process: Int32 = 0
+    let failure = withCStrings(["bash", "-c", script]) { posix_spawnp(&process, "bash", &actions, nil, $0, environ) }
+    precondition(failure == 0, "bash is needed to guard children")
+    close(ends.read)
+    pipe = Mutex(ends.write)
+  }
+
+  func watch(_ process: Int32) { tell("watch \(process)\n") }
+  func forget(_ process: Int32) { tell("forget \(process)\n") }
+
+  private func tell(_ line: String) {
+    pipe.withLock { pipe in _ = line.withCString { write(pipe, $0, strlen($0)) } }
+  }
+}
+
+/// Calls the body with a null-terminated array of C strings.
+private func withCStrings<Result>(
+  _ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+) -> Result {
+  let copies = texts.map { strdup($0) }
+  defer { for copy in copies { free(copy) } }
+  return body(copies + [nil])
+}

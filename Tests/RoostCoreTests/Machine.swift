@@ -1,0 +1,108 @@
+import RoostCore
+
+/// A state machine and its step, driven by hand: what tests of the core arrange.
+final class Machine {
+  var state: StateMachine
+  var step = Step(headroom: 0)
+  /// Everything that was written, in order.
+  var log: [UInt8] = []
+  private var time: Int64 = 1_000_000_000
+  private var wall: Int64 = 1_700_000_000_000
+  private var ticket: UInt64 = 0
+  private var position: UInt64 = 1 << 32 | 584
+
+  init(_ adjust: (inout Limits) -> Void = { _ in }) {
+    var limits = Limits()
+    adjust(&limits)
+    state = StateMachine(secret: SipKey(k0: 1, k1: 2), limits: limits)
+    begin()
+    state.writeGround(into: &step)
+    state.boot(downtime: 0, bootID: 7, into: &step)
+    end()
+  }
+
+  /// Decides one command whose ranges point into `bytes`, and what is due after it; returns the answers.
+  @discardableResult
+  func run(_ bytes: [UInt8] = [], _ commands: Command...) -> [Answer] {
+    begin()
+    bytes.withUnsafeBytes { arena in
+      step.begin(at: LogPosition(rawValue: position), arena: arena)
+      for command in commands {
+        ticket += 1
+        state.handle(command, ticket: ticket, into: &step)
+      }
+      _ = state.decideDue(into: &step)
+    }
+    let answers = step.replies.map(\.answer)
+    end()
+    return answers
+  }
+
+  /// Lets log time and wall time pass; due work is decided.
+  func pass(milliseconds: Int64) -> [Answer] {
+    time += milliseconds * 1_000_000
+    wall += milliseconds
+    return run()
+  }
+
+  private func begin() {
+    state.setTime(Now(log: time, wall: wall, entropy: 42))
+    step.begin(at: LogPosition(rawValue: position), arena: UnsafeRawBufferPointer(start: nil, count: 0))
+  }
+
+  private func end() {
+    log += step.records.frame.prefix(step.records.count)
+    position += UInt64(step.records.count)
+  }
+}
+
+extension Machine {
+  /// Submits a job of owner `ann`.
+  func submit(
+    _ payload: String = "1", queue: String = "mail", type: String = "send",
+    adjust: (inout Command.Submit) -> Void = { _ in }
+  ) -> Answer.Accepted? {
+    let body = JobBodyLayout.encode(
+      queue: queue, type: type, owner: "ann", traceparent: "", metadata: [], tags: [],
+      payload: Array(payload.utf8)[...],
+      checksum: { _ in 0x1234_5678 })
+    var command = Command.Submit(
+      policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), priority: 0, maxRetries: 3,
+      delayMilliseconds: 0, runAtMilliseconds: 0, body: ByteRange(offset: 0, count: body.count))
+    adjust(&command)
+    guard case .submitted(let accepted)? = run(body, .submit(command)).first else { return nil }
+    return accepted
+  }
+
+  func lease(_ queue: String = "mail", milliseconds: Int64 = 0, wait: Int64 = 0) -> Answer.Grant? {
+    let bytes = [UInt8(queue.utf8.count)] + Array(queue.utf8) + Array("w1k1".utf8)
+    let names = queue.utf8.count + 1
+    let command = Command.Lease(
+      queues: ByteRange(offset: 0, count: names), worker: ByteRange(offset: names, count: 2),
+      keyID: ByteRange(offset: names + 2, count: 2), leaseMilliseconds: milliseconds, waitMilliseconds: wait)
+    guard case .leased(let grant)? = run(bytes, .lease(command)).first else { return nil }
+    return grant
+  }
+
+  func finish(
+    _ id: JobID, _ lease: LeaseID?, _ outcome: Outcome, text: String = "",
+    adjust: (inout Command.Finish) -> Void = { _ in }
+  ) -> Answer? {
+    let bytes = Array("k1".utf8) + Array(text.utf8)
+    var command = Command.Finish(
+      job: reference(id), viewer: .all, lease: lease, keyID: ByteRange(offset: 0, count: 2), outcome: outcome)
+    command.text = text.isEmpty ? .empty : ByteRange(offset: 2, count: text.utf8.count)
+    command.textChecksum = 0x9ABC_DEF0
+    adjust(&command)
+    return run(bytes, .finish(command)).first
+  }
+
+  func reference(_ id: JobID) -> JobRef {
+    JobRef(number: id.number.rawValue, check: id.fullCheck(SipKey(k0: 1, k1: 2)))
+  }
+
+  func image(_ id: JobID) -> JobImage? {
+    guard case .job(let image)? = run([], .read(reference(id), .all)).first else { return nil }
+    return image
+  }
+}

@@ -1,0 +1,55 @@
+import RoostCore
+import RoostSimulation
+import Synchronization
+import Testing
+
+@Suite("The store under the simulator")
+struct SeedTests {
+  @Test("2,000 seeds of 1,000 operations, five crashes and three trims or more keep every promise")
+  func allSeeds() async throws {
+    let report = try await run(seeds: 1...2_000)
+    print(report.table)
+    #expect(report.seeds == 2_000)
+    #expect(report.leastOperations >= 1_000)
+    #expect(report.leastCrashes >= 5)
+    #expect(report.leastTrims >= 3)
+    #expect(report.missing.isEmpty, "these never occurred: \(report.missing)")
+  }
+
+  @Test("an injected defect is caught within 40 seeds", arguments: Defect.allCases)
+  func defect(_ defect: Defect) throws {
+    let caught = (1...40).first { seed in
+      do throws(SimulationFailure) {
+        _ = try Simulation.run(seed: UInt64(seed), defects: [defect])
+        return false
+      } catch {
+        return true
+      }
+    }
+    #expect(caught != nil)
+  }
+
+  @Test("the same seed gives the same run")
+  func repeatable() throws {
+    let (first, second) = (try Simulation.run(seed: 7), try Simulation.run(seed: 7))
+    #expect(first.table == second.table)
+  }
+
+  /// Spreads seeds over two tasks, as many as the machine has cores.
+  private func run(seeds: ClosedRange<UInt64>) async throws -> SimulationReport {
+    let next = Atomic(seeds.lowerBound)
+    return try await withThrowingTaskGroup(of: SimulationReport.self) { group in
+      for _ in 0..<2 {
+        group.addTask {
+          var report = SimulationReport()
+          while true {
+            let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard seed <= seeds.upperBound else { return report }
+            report.add(try Simulation.run(seed: seed))
+          }
+        }
+      }
+      return try await group.reduce(into: SimulationReport()) { $0.add($1) }
+    }
+  }
+}
