@@ -2,6 +2,7 @@ import Glibc
 
 /// Measures Roost: the engine alone, HTTP beside a bare echo, memory, replay and start.
 ///
+///     roost-bench disk <folder>                                     a write and its sync
 ///     roost-bench engine <folder> [jobs] [commands per batch] [sync|nosync] [cycles]
 ///     roost-bench memory <folder>                                   bytes a waiting job, from 1 M to 2 M
 ///     roost-bench fill <folder> <jobs> <payload bytes>              a log of waiting jobs
@@ -28,6 +29,7 @@ enum Main {
         folder: rest[0], jobs: number(rest, 1) ?? 1_000_000, batch: number(rest, 2) ?? 1_024,
         syncs: rest.count < 4 || rest[3] == "sync", cycles: number(rest, 4) ?? 800_000
       ).run()
+    case ("disk", 1): try DiskYardstick(folder: rest[0]).measure()
     case ("memory", 1): try FilledLog(folder: rest[0]).measureMemory()
     case ("fill", 3): try FilledLog(folder: rest[0]).fill(jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!)
     case ("replay", 1...2): try FilledLog(folder: rest[0]).replay(keepsCache: rest.count < 2 || rest[1] == "keep")
@@ -45,7 +47,7 @@ enum Main {
         port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
         workerKey: keys.last ?? "")
       print(load.run(seconds: number(rest, 2)!).line)
-    default: fail("usage: roost-bench engine|memory|fill|replay|start|http|load …")
+    default: fail("usage: roost-bench disk|engine|memory|fill|replay|start|http|load …")
     }
   }
 

@@ -17,7 +17,7 @@ int roost_fallocate(int descriptor, off_t offset, off_t length) {
 
 int roost_drop_cache(int descriptor) { return posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED); }
 
-int roost_read_sequentially(int descriptor) { return posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL); }
+int roost_read_ahead(int descriptor) { return posix_fadvise(descriptor, 0, 0, POSIX_FADV_WILLNEED); }
 
 ssize_t roost_read_cached(int descriptor, void *bytes, size_t length, off_t offset) {
   struct iovec part = {.iov_base = bytes, .iov_len = length};

@@ -5,6 +5,13 @@ import NIOHTTP1
 /// A daemon's address and a key: sends requests and takes apart what comes back.
 /// The command line uses it as it is; it retries nothing by itself.
 package struct RoostConnection: Sendable {
+  /// Whoever asks decides whether to ask again: a refused connection is told at once, not at the end of the time.
+  private static let client: HTTPClient = {
+    var configuration = HTTPClient.Configuration.singletonConfiguration
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(configuration: configuration)
+  }()
+
   private let base: String
   private let key: String?
 
@@ -33,7 +40,7 @@ package struct RoostConnection: Sendable {
       request.body = .bytes(ByteBuffer(bytes: body))
     }
     do {
-      let response = try await HTTPClient.shared.execute(request, timeout: .milliseconds(timeoutMilliseconds))
+      let response = try await Self.client.execute(request, timeout: .milliseconds(timeoutMilliseconds))
       let content = try await response.body.collect(upTo: 16 << 20)
       return Reply(status: Int(response.status.code), body: Array(content.readableBytesView))
     } catch {

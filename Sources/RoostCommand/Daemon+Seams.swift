@@ -41,6 +41,7 @@ extension Daemon {
     front.port = configuration.port
     front.maxPayloadBytes = configuration.maxPayloadBytes
     front.accessLog = configuration.logsAccess
+    front.maxConnections = min(front.maxConnections, DescriptorLimit.raised().connections)
     return makeRoostServer(
       engine: engine, authenticator: Authenticator(store: store, logger: logger), keys: KeyService(store: store),
       keyStore: store, configuration: front, logger: logger,

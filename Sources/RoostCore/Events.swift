@@ -105,6 +105,7 @@ extension JobPolicy {
     out.put(retentionMilliseconds)
   }
 
+  @inline(__always)
   init(_ reader: inout RecordReader) {
     let (initial, factor, max) = (reader.get(UInt32.self), reader.get(UInt32.self), reader.get(UInt32.self))
     retry = RetryPolicy(
@@ -162,6 +163,7 @@ struct SubmittedEvent {
     return (position, records.close(out))
   }
 
+  @inline(__always)
   init?(_ reader: inout RecordReader) {
     number = reader.get()
     created = reader.get()

@@ -19,6 +19,7 @@ package struct JobBodyLayout {
   package let covered: UnsafeRawBufferPointer
 
   /// Nil when the lengths do not fit the bytes exactly.
+  @inline(__always)
   package init?(_ bytes: UnsafeRawBufferPointer) {
     var reader = RecordReader(bytes)
     let (queueBytes, typeBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))

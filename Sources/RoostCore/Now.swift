@@ -22,7 +22,14 @@ package struct Conditions: Sendable, BitwiseCopyable {
   /// 0: all is well; 1: no submits; 2: no leases either; 3: no results above `Limits.smallResultBytes`.
   package var diskLevel = 0
   package var isMemoryLow = false
+  /// Leases that the disk's reserve still has room for: each needs some for its completion.
+  package var leasesLeft = Int.max
+  /// Bytes that results above `Limits.smallResultBytes` may take without touching the reserve.
+  package var largeResultBytes = Int.max
   package init() {}
+
+  /// Whether a further lease would outgrow the reserve.
+  package var refusesLeases: Bool { diskLevel >= 2 || leasesLeft <= 0 }
 }
 
 /// The daemon's policies. They may differ at every start: what they decide stands in the events.

@@ -8,8 +8,11 @@ extension StateMachine {
       if wasSaidBefore(slot, command, step) { return step.answer(ticket, changed(slot)) }
       return step.answer(ticket, .refused(refusal))
     }
-    if command.outcome == .acked, conditions.diskLevel >= 3, Int(command.text.count) > limits.smallResultBytes {
-      return step.answer(ticket, .refused(.diskLow))
+    if Int(command.text.count) > limits.smallResultBytes {
+      // A long record may leave as much of a segment unused as it takes of the next.
+      let cost = 2 * Int(command.text.count)
+      guard cost <= conditions.largeResultBytes else { return step.answer(ticket, .refused(.diskLow)) }
+      conditions.largeResultBytes -= cost
     }
     switch command.outcome {
     case .acked: end(slot, .acked, .acked, text: command.text, command.textChecksum, &step)
@@ -161,7 +164,7 @@ extension StateMachine {
     let row = jobs.hot(slot)
     guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot), cell.pointee.id == lease
     else { return step.answer(ticket, .refused(.leaseLost)) }
-    if conditions.diskLevel >= 2 { return step.answer(ticket, .refused(.diskLow)) }
+    if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
     let duration = milliseconds > 0 ? milliseconds.nanoseconds : cell.pointee.duration
     let event = ExtendedEvent(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration)

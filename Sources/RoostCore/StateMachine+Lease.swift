@@ -1,7 +1,7 @@
 /// Leasing, and the workers that wait for a job.
 extension StateMachine {
   mutating func handle(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
-    if conditions.diskLevel >= 2 { return step.answer(ticket, .refused(.diskLow)) }
+    if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
     let slot = best(of: step.bytes(command.queues))
     if slot != .none {
       grant(
@@ -46,6 +46,7 @@ extension StateMachine {
       deadline: now.log + duration, duration: duration, at: now.wall, worker: worker, keyID: keyID)
     event.encode(into: &step.records)
     nextLease += 1
+    conditions.leasesLeft -= 1
     apply(event, to: slot)
     step.answer(
       ticket,
@@ -140,7 +141,7 @@ extension StateMachine {
 
   /// Gives READY jobs to the workers that wait for them. With leases refused they stay hungry.
   mutating func feed(_ step: inout Step) {
-    guard conditions.diskLevel < 2 else { return }
+    guard !conditions.refusesLeases else { return }
     for queue in hungry {
       queues[Int(queue)].isHungry = false
       while queues[Int(queue)].firstWait != .none {

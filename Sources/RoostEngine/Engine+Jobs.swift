@@ -55,7 +55,13 @@ extension Engine {
     let delivery = await request.waitMilliseconds > 0 ? waitable(asked.bytes, command) : answer(asked.bytes, command)
     switch delivery.answer {
     case .refused(let refusal): throw refusal
-    case .leased(let grant): return try await leasedJob(grant, delivery.loader!)
+    case .leased(let grant):
+      do throws(Refusal) {
+        return try await leasedJob(grant, delivery.loader!)
+      } catch {
+        await hold(grant)
+        throw error
+      }
     default: return nil
     }
   }
@@ -81,6 +87,14 @@ extension Engine {
   private func endWait(_ ticket: UInt64) {
     guard ticket != 0 else { return }
     mailbox.post(nil, bytes: []) { _ in .endWait(ticket: ticket) }
+  }
+
+  /// A job whose payload is damaged goes to no worker again: it rests among the dead letters until somebody looks.
+  private func hold(_ grant: Answer.Grant) async {
+    _ = try? await fail(
+      grant.id, leaseID: grant.lease, keyID: "", viewer: .all,
+      error: "payload_corrupt: the stored payload does not match its checksum; see `roost wal verify`",
+      retryable: false, retryAfterMilliseconds: nil)
   }
 
   private func leasedJob(_ grant: Answer.Grant, _ loader: RecordLoader) async throws(Refusal) -> LeasedJob {

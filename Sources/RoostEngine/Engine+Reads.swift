@@ -1,6 +1,7 @@
 import Dispatch
 import RoostCore
 import RoostLog
+import Synchronization
 
 /// Looking at jobs and queues. What a reader sees is durable, too: another's unsynced change is waited for.
 extension Engine {
@@ -121,7 +122,7 @@ extension Engine {
         }
         return true
       }
-      guard isSound else { throw .payloadCorrupt }
+      guard isSound else { throw damaged() }
       if view.state == .acked { return }
     }
   }
@@ -132,7 +133,7 @@ extension Engine {
     let read = await withUnsafeContinuation { (done: UnsafeContinuation<[UInt8]?, Never>) in
       coldReads.async { done.resume(returning: try? loader.record(at: position, bytes: count)) }
     }
-    guard let read else { throw .payloadCorrupt }
+    guard let read else { throw damaged() }
     return read
   }
 
@@ -143,8 +144,14 @@ extension Engine {
       }
       return JobBody(layout)
     }
-    guard let body else { throw .payloadCorrupt }
+    guard let body else { throw damaged() }
     return body
+  }
+
+  /// Remembers, for `/readyz`, that bytes on disk are not what was written.
+  private func damaged() -> Refusal {
+    hasMetDamage.store(true, ordering: .relaxed)
+    return .payloadCorrupt
   }
 }
 

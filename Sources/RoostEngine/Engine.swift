@@ -9,6 +9,8 @@ package final class Engine: Sendable {
   let writer: Writer
   let secret: SipKey
   private let read: @Sendable () -> ClockReading
+  /// A stored payload was found that does not match its checksum.
+  let hasMetDamage = Atomic(false)
   /// Reads that the page cache cannot serve wait here, not on an event loop.
   let coldReads = DispatchQueue(label: "roost.cold-reads", attributes: .concurrent)
 
@@ -68,7 +70,8 @@ package final class Engine: Sendable {
     let status = writer.status.withLock { $0 }
     return EngineHealth(
       isWritable: status.isWritable && !status.hasStopped, diskLevel: status.diskLevel,
-      isMemoryLow: status.isMemoryLow, isClockSuspect: status.isClockSuspect, hasCorruptPayload: status.hasDamage)
+      isMemoryLow: status.isMemoryLow, isClockSuspect: status.isClockSuspect,
+      hasCorruptPayload: status.hasDamage || hasMetDamage.load(ordering: .relaxed))
   }
 
   /// Trims finished since the start.

@@ -60,7 +60,9 @@ package struct LogClock: Sendable {
   package static func downtime(
     since stop: ClockReading, now: ClockReading, isSameKernel: Bool
   ) -> Int64 {
-    let difference = isSameKernel ? now.boot - stop.boot : now.wall.subtractingReportingOverflow(stop.wall).partialValue
-    return min(max(0, difference), mostDowntime)
+    let (from, to) = isSameKernel ? (stop.boot, now.boot) : (stop.wall, now.wall)
+    guard to > from else { return 0 }
+    let (difference, isBeyond) = to.subtractingReportingOverflow(from)
+    return isBeyond ? mostDowntime : min(difference, mostDowntime)
   }
 }

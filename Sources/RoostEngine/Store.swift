@@ -98,13 +98,15 @@ package struct Store: ~Copyable {
     self.reading = reading
     clock.advance(to: reading)
     entropy = entropy &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    machine.conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
     machine.setTime(
       Now(log: clock.time, wall: reading.wall / 1_000_000, entropy: entropy, isWallSuspect: clock.isWallSuspect))
     var position = LogPosition(rawValue: 1)
     var startsSegment = false
     do throws(LogError) {
-      let start = try log.prepareFrame(expectedBytes: expectedBytes)
+      // On a full disk a request that will be refused must not use up a segment: what does come extends its own.
+      let isFull = log.space.lastProvisionFailedForSpace
+      let start = try log.prepareFrame(
+        expectedBytes: isFull ? min(expectedBytes, 2 * machine.limits.smallResultBytes) : expectedBytes)
       position = LogPosition(rawValue: start.position.rawValue)
       startsSegment = start.startsSegment
       isReadOnly = false
@@ -112,7 +114,8 @@ package struct Store: ~Copyable {
       isReadOnly = true
     }
     // After the frame was prepared: taking a segment uses the reserve up.
-    machine.conditions.diskLevel = isReadOnly ? 3 : diskLevel
+    machine.conditions = conditions
+    if isReadOnly { machine.conditions.diskLevel = 3 }
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
   }
@@ -187,14 +190,31 @@ package struct Store: ~Copyable {
 
   // MARK: Conditions
 
-  /// How much the disk can still bear; see `Conditions.diskLevel`. The reserve is spare segments: the level rises with
-  /// each that is used up and cannot be made again.
+  private var conditions: Conditions {
+    var conditions = Conditions()
+    conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
+    conditions.diskLevel = diskLevel
+    let space = log.space
+    guard space.lastProvisionFailedForSpace else { return conditions }
+    let left = space.spareBytes - reserveBytes
+    conditions.leasesLeft = max(0, left / Self.completionBytes)
+    conditions.largeResultBytes = max(0, left)
+    return conditions
+  }
+
+  /// How much the disk can still bear; see `Conditions.diskLevel`. The reserve is spare segments: what they hold is
+  /// compared with what is promised.
   package var diskLevel: Int {
     let space = log.space
-    guard space.lastProvisionFailedForSpace else { return 0 }
-    let missing = space.targetBytes - space.spareBytes
-    guard missing > 0 else { return 0 }
-    return min(3, (missing + log.options.segmentBytes - 1) / log.options.segmentBytes)
+    guard space.lastProvisionFailedForSpace, space.spareBytes < space.targetBytes else { return 0 }
+    let left = space.spareBytes - reserveBytes
+    return left < 0 ? 3 : left < Self.completionBytes ? 2 : 1
+  }
+
+  /// What must not be spent on anything else: a segment to carry into, one to boot with, and the completion of every
+  /// RUNNING job.
+  private var reserveBytes: Int {
+    2 * log.options.segmentBytes + machine.runningCount * Self.completionBytes
   }
 }
 
@@ -217,7 +237,9 @@ private final class Replayed {
     machine = StateMachine(secret: setting.newSecret, limits: setting.limits)
     var hasBegun = false
     var bytes = 0
-    log = try SegmentedLog.open(disk: disk, options: setting.options) {
+    log = try SegmentedLog.open(
+      disk: disk, options: setting.options, outlook: { machine!.expect($0) }
+    ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
       if !hasBegun {
         hasBegun = true

@@ -10,7 +10,8 @@ struct LogRecovery {
   }
 
   func run(
-    lockFile: DiskFile, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    lockFile: DiskFile, outlook: (UnsafeRawBufferPointer) -> Void,
+    replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
     let numbers = names.compactMap(SegmentName.number(of:)).sorted()
@@ -19,7 +20,8 @@ struct LogRecovery {
     }
     let headFile = try onDisk { () throws(DiskError) in try disk.open(SegmentName.head, create: false) }
     do throws(LogError) {
-      return try recover(lockFile, headFile: headFile, names: names, numbers: numbers, replay: replay)
+      return try recover(
+        lockFile, headFile: headFile, names: names, numbers: numbers, outlook: outlook, replay: replay)
     } catch {
       disk.close(headFile)
       throw error
@@ -62,7 +64,7 @@ struct LogRecovery {
 
   private func recover(
     _ lockFile: DiskFile, headFile: DiskFile, names: [String], numbers: [UInt32],
-    replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    outlook: (UnsafeRawBufferPointer) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     // Segments are removed on HEAD's word: it must be the device's word, not that of a page whose sync failed.
     try settle(headFile)
@@ -73,6 +75,7 @@ struct LogRecovery {
     let layout = try layOut(record, numbers: numbers, thoroughly: isDoubtful)
 
     try settle(layout.live[layout.live.count - 1].file)
+    if layout.live.count > 1 { try lookOut(layout.live[layout.live.count - 1], record.log, outlook) }
     var walk = LogWalk(record: record, window: window)
     for (index, file) in layout.live.enumerated() {
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
@@ -92,6 +95,13 @@ struct LogRecovery {
       identity: record.log, lockFile: lockFile, head: head, segments: walk.segments, last: walk.chain.last,
       spares: spares, tornTail: walk.torn,
       wasCleanlyStopped: record.cleanlyStopped && walk.torn == nil && walk.endsWhereHeadSays)
+  }
+
+  private func lookOut(
+    _ last: SegmentFile, _ log: LogIdentity, _ outlook: (UnsafeRawBufferPointer) -> Void
+  ) throws(LogError) {
+    let reader = try SegmentReader(last, log: log, window: window)
+    if case .frame(_, let records) = try reader.finding(at: LogFormat.segmentHeaderBytes) { outlook(records) }
   }
 
   private struct Layout {

@@ -6,14 +6,17 @@ extension SegmentedLog {
   /// Nothing is changed before the whole log was found good; then a torn tail is set aside and what a crash left over
   /// is removed. A crash at any step is healed by opening again.
   ///
+  /// - Parameter outlook: Called before the replay with the records of the last segment's first frame, if there are
+  ///   several segments: what they say of the end helps to size memory, nothing more.
   /// - Throws: `locked`, `unknownVersion`, `corrupt`, `io`, `notADirectory`, and whatever `replay` throws.
   package static func open(
-    disk: any Disk, options: LogOptions, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    disk: any Disk, options: LogOptions, outlook: (UnsafeRawBufferPointer) -> Void = { _ in },
+    replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog {
     let lockFile = try lock(disk)
     do throws(LogError) {
       let recovery = LogRecovery(disk: disk, options: options)
-      let beginning = try recovery.run(lockFile: lockFile, replay: replay)
+      let beginning = try recovery.run(lockFile: lockFile, outlook: outlook, replay: replay)
       return SegmentedLog(beginning, disk: disk, options: options)
     } catch {
       disk.close(lockFile)

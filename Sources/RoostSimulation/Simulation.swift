@@ -197,7 +197,8 @@ package final class Simulation {
       // After a failed commit this is what the log may say or not; nothing was answered.
       for (request, ticket, replies) in asked { try judge(request, ticket, replies) }
       try model.decidedDue(
-        daemon.store.step.replies[decided...], hasMore: hasMore || failure != nil, count: daemon.store.machine.jobCount, seen)
+        daemon.store.step.replies[decided...], hasMore: hasMore || failure != nil, count: daemon.store.machine.jobCount,
+        seen)
       if let failure {
         candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
         throw failure
@@ -227,7 +228,8 @@ package final class Simulation {
 
   var instant: ReferenceModel.Instant {
     ReferenceModel.Instant(
-      log: daemon.store.machine.logTime, wall: clock.reading.wall / 1_000_000, isWallSuspect: daemon.store.clock.isWallSuspect,
+      log: daemon.store.machine.logTime, wall: clock.reading.wall / 1_000_000,
+      isWallSuspect: daemon.store.clock.isWallSuspect,
       diskLevel: daemon.store.machine.conditions.diskLevel, isReadOnly: daemon.store.isReadOnly,
       isMemoryLow: daemon.store.machine.conditions.isMemoryLow)
   }

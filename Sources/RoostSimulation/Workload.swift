@@ -95,7 +95,8 @@ struct Workload {
 
   private mutating func lease() -> Request.Lease {
     Request.Lease(
-      queues: queues.shuffled(using: &random).prefix(1 + random.below(queues.count)) + (random.chance(0.03) ? ["none"] : []),
+      queues: queues.shuffled(using: &random).prefix(1 + random.below(queues.count))
+        + (random.chance(0.03) ? ["none"] : []),
       worker: "w\(random.below(5))", key: apiKeys.randomElement(using: &random)!,
       leaseMilliseconds: random.chance(0.7) ? 0 : Int64(1_000 + random.below(20_000)),
       waitMilliseconds: random.chance(0.4) ? Int64(1 + random.below(6_000)) : 0)
@@ -148,7 +149,8 @@ struct Workload {
   private mutating func list(_ model: ReferenceModel) -> Request.List {
     let isDead = random.chance(0.4)
     return Request.List(
-      viewer: viewer(), queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
+      viewer: viewer(),
+      queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
       state: isDead || random.chance(0.5) ? nil : JobState.allCases.randomElement(using: &random),
       isDeadLetters: isDead, limit: 1 + random.below(50),
       cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))

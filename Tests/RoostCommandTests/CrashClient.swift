@@ -28,7 +28,7 @@ struct CrashClient {
   }
 
   private mutating func step() throws {
-    let (waiting, held) = history.state.withLock { ($0.jobs.count { $0.final == nil && !$0.isAbsent }, $0.held.count) }
+    let (waiting, held) = history.state.withLock { ($0.open.count, $0.held.count) }
     let roll = Int.random(in: 0..<100, using: &choices)
     switch roll {
     case ..<32 where waiting < 400: try submit()
@@ -55,6 +55,7 @@ struct CrashClient {
           nonce: nonce, payloadBytes: payloadBytes, maxRetries: retries, priority: priority, queue: queue,
           delay: delay, key: key ? "key-\(nonce)" : nil, requested: bootNanoseconds()))
       history.touched.insert(nonce)
+      history.open.insert(nonce)
       return history.jobs[nonce]
     }
     try history.submit(job, on: connection, daemon)
@@ -93,7 +94,13 @@ struct CrashClient {
 
   private mutating func lease() throws {
     let (requested, floor) = (bootNanoseconds(), history.state.withLock { $0.highestLease })
-    let reply = try connection.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["alpha","beta"]}"#)
+    let reply: WireReply
+    do {
+      reply = try connection.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["alpha","beta"]}"#)
+    } catch {
+      history.state.withLock { $0.lostLeases.append(requested) }
+      throw error
+    }
     let isLeft = choices.chance(8)
     history.state.withLock { history in
       history.count("lease \(reply.status)")

@@ -42,13 +42,11 @@ extension History {
     guard jobs[job].final != "DEAD", let ended = jobs[job].earliestEnd else {
       return violation("an accepted job is lost", job)
     }
-    let later = jobs.count { other in
-      other.nonce != job && other.final != "DEAD"
-        && (other.final != nil && !other.isPurged ? other.settled >= ended : other.earliestEnd != nil)
-    }
+    let settledLater = settledAt.count - settledAt.partition(below: ended)
+    let later = settledLater + open.count { $0 != job && jobs[$0].earliestEnd != nil }
     if later < Self.keptJobs { violation("a finished job is lost: only \(later) can have ended after it", job) }
     jobs[job].isPurged = true
-    jobs[job].final = jobs[job].final ?? "gone"
+    settle(job, jobs[job].final ?? "purged", by: nil)
     count("purged")
   }
 
@@ -67,7 +65,9 @@ extension History {
       count("expired")
     }
     for (place, grant) in grants.enumerated() {
-      for (index, word) in grant.words.enumerated() { check(word, index, of: grant, before: grants[(place + 1)...], job) }
+      for (index, word) in grant.words.enumerated() {
+        check(word, index, of: grant, before: grants[(place + 1)...], job)
+      }
     }
   }
 
@@ -87,9 +87,11 @@ extension History {
       }
       if isOver { violation("\(word.kind) under \(grant.token) counted after its end", job) }
     case .lost:
+      let mayHaveEnded = others.contains { $0.mayHaveWorked && $0.requested <= word.answered }
       let isExplained =
-        !later.isEmpty || others.contains { $0.mayHaveWorked && $0.kind != word.kind && $0.requested <= word.answered }
-        || mayHaveExpired(grant, by: word.answered)
+        !later.isEmpty || jobs[job].cancelRequested != nil || mayHaveExpired(grant, by: word.answered)
+        || others.contains { $0.mayHaveWorked && $0.kind != word.kind && $0.requested <= word.answered }
+        || mayHaveEnded && lostLeases.contains { $0 > grant.basis && $0 <= word.answered }
       if !isExplained { violation("\(word.kind) under the live lease \(grant.token) was refused", job) }
       let isRepeated = others.contains { other in
         guard case .success = other.outcome, other.kind == word.kind, word.kind == .ack else { return false }
@@ -99,5 +101,17 @@ extension History {
       if !later.isEmpty { count("fenced") }
     case .unknown, .refused: break
     }
+  }
+}
+
+extension [Int64] {
+  /// How many of these, in rising order, are below a bound.
+  fileprivate func partition(below bound: Int64) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < bound { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }

@@ -20,6 +20,9 @@ extension History {
     if !reply.holds("payload", raw: jobs[job].payload) { violation("lease \(token) has another payload", job) }
     if attempt > jobs[job].maxRetries + 1 { violation("attempt \(attempt) is more than were allowed", job) }
     if jobs[job].grants.contains(where: { $0.number == number }) { violation("lease \(token) was given twice", job) }
+    if let last = jobs[job].grants.last, last.number < number, !last.words.contains(where: \.mayHaveWorked) {
+      count("expired in life \(lives.count)")
+    }
     let grant = JobHistory.Grant(
       number: number, token: token, attempt: attempt, basis: requested, answered: bootNanoseconds())
     let place = jobs[job].grants.firstIndex { $0.number > number } ?? jobs[job].grants.count

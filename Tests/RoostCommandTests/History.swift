@@ -22,6 +22,12 @@ struct History {
   /// Each run of the daemon, from before its start to after its kill.
   var lives: [Life] = []
   var touched: Set<Int> = []
+  /// Jobs without a final state.
+  var open: Set<Int> = []
+  /// When jobs were first known to be ACKED or CANCELLED, in that order.
+  var settledAt: [Int64] = []
+  /// When leases were asked for whose answers were lost: their jobs may be in nobody's hands.
+  var lostLeases: [Int64] = []
   var highestLease: UInt64 = 0
   var counts: [String: Int] = [:]
   var violations: [String] = []
@@ -45,6 +51,7 @@ struct History {
   /// Learns which id a submitted job got; the same id must never come for another.
   mutating func learn(id: String, of job: Int) {
     touched.insert(job)
+    if jobs[job].isAbsent { violation("job \(id) was not there after a crash, and now it is", job) }
     if let known = jobs[job].id, known != id { violation("one submit has two jobs, \(known) and \(id)", job) }
     if let other = indexOfID[id], other != job { violation("job \(id) belongs to two submits", job) }
     jobs[job].id = id
@@ -70,10 +77,14 @@ struct History {
   /// A terminal state was answered: from now on nothing else may be.
   mutating func settle(_ job: Int, _ state: String, by lease: UInt64?) {
     touched.insert(job)
-    if let known = jobs[job].final, known != state { violation("\(known) turned into \(state)", job) }
-    jobs[job].final = state
-    jobs[job].settled = min(jobs[job].settled, bootNanoseconds())
     if state == "ACKED", let lease { jobs[job].ackedBy = lease }
+    guard let known = jobs[job].final else {
+      jobs[job].final = state
+      open.remove(job)
+      if state != "DEAD" { settledAt.append(bootNanoseconds()) }
+      return
+    }
+    if known != state, known != "purged" { violation("\(known) turned into \(state)", job) }
   }
 
   /// Whether a lease may have run out by some moment: its full time passed within one life of the daemon, and a
@@ -109,7 +120,6 @@ struct JobHistory: CustomStringConvertible {
   var isAbsent = false
   /// The state that was seen or answered and cannot change any more.
   var final: String?
-  var settled = Int64.max
   var ackedBy: UInt64?
   var grants: [Grant] = []
   var cancelRequested: Int64?

@@ -41,6 +41,52 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("a full disk takes submits first, then leases, then large results; small results go on to the end")
+  func levels() async throws {
+    let disk = SimulatedDisk(seed: 5, capacityBytes: 700 << 10)
+    let fixture = try Fixture(disk: disk, segmentBytes: 32 << 10)
+    var held: [LeasedJob] = []
+    for _ in 0..<40 {
+      _ = try await fixture.submit("1")
+      held.append(try #require(try await fixture.lease()))
+    }
+    let payload = "\"" + String(repeating: "x", count: 700) + "\""
+    #expect(await refusal { () throws(Refusal) in _ = try await fixture.submit(payload) } == .diskLow)
+    #expect(await refusal { () throws(Refusal) in _ = try await fixture.lease() } == .diskLow)
+    #expect(await fixture.engine.health().diskLevel >= 2)
+    // The reserve holds room for the completion of everything that runs, with a small result.
+    let large = "\"" + String(repeating: "y", count: 30_000) + "\""
+    let small = "\"" + String(repeating: "z", count: 3_900) + "\""
+    var refusals = 0
+    for job in held {
+      do throws(Refusal) {
+        _ = try await fixture.acknowledge(job, result: large)
+      } catch {
+        #expect(error == .diskLow)
+        refusals += 1
+        #expect(try await fixture.acknowledge(job, result: small) == .acked)
+      }
+    }
+    #expect(refusals > 0)
+    #expect(await fixture.engine.health().isWritable)
+    disk.capacityBytes = .max
+    var accepted: Submitted?
+    while accepted == nil { accepted = try? await fixture.submit(payload) }
+    await fixture.engine.stop()
+  }
+
+  /// Repeats something until it is refused.
+  private func refusal(_ body: () async throws(Refusal) -> Void) async -> Refusal? {
+    for _ in 0..<20_000 {
+      do throws(Refusal) {
+        try await body()
+      } catch {
+        return error
+      }
+    }
+    return nil
+  }
+
   @Test("fault 25: above the memory limit submits are refused and everything else goes on")
   func memoryLimit() async throws {
     let disk = SimulatedDisk(seed: 4)
@@ -53,6 +99,23 @@ import Testing
     #expect(leased.id == job.id)
     #expect(try await fixture.acknowledge(leased) == .acked)
     #expect(await fixture.engine.health().isMemoryLow)
+    await fixture.engine.stop()
+  }
+
+  @Test("a payload that rotted on disk is never handed out: the job rests in the dead letters and the health says so")
+  func rottenPayload() async throws {
+    let fixture = try Fixture()
+    let job = try await fixture.submit("\"a payload that rots\"")
+    let name = SegmentName.of(1)
+    let bytes = try #require(fixture.disk.contents(name))
+    let marker = Array("payload that rots".utf8)
+    let at = try #require(bytes.indices.first { bytes[$0...].starts(with: marker) })
+    fixture.disk.flipBit(3, ofByte: at, in: name)
+    await #expect(throws: Refusal.payloadCorrupt) { try await fixture.engine.job(job.id, viewer: .all) }
+    await #expect(throws: Refusal.payloadCorrupt) { try await fixture.lease() }
+    #expect(await fixture.engine.health().hasCorruptPayload)
+    #expect(try await fixture.lease() == nil)
+    #expect(try await fixture.engine.queues(viewer: .all).first?.count(.dead) == 1)
     await fixture.engine.stop()
   }
 

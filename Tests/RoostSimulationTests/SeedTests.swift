@@ -37,19 +37,29 @@ struct SeedTests {
 
   /// Spreads seeds over two tasks, as many as the machine has cores.
   private func run(seeds: ClosedRange<UInt64>) async throws -> SimulationReport {
-    let next = Atomic(seeds.lowerBound)
+    let remaining = Seeds(seeds)
     return try await withThrowingTaskGroup(of: SimulationReport.self) { group in
       for _ in 0..<2 {
         group.addTask {
           var report = SimulationReport()
-          while true {
-            let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            guard seed <= seeds.upperBound else { return report }
+          while let seed = remaining.next() {
             report.add(try Simulation.run(seed: seed))
+            // Other tests share the threads.
+            await Task.yield()
           }
+          return report
         }
       }
       return try await group.reduce(into: SimulationReport()) { $0.add($1) }
     }
   }
+}
+
+/// Seeds, each given out once.
+private final class Seeds: Sendable {
+  private let left: Mutex<ClosedRange<UInt64>.Iterator>
+
+  init(_ seeds: ClosedRange<UInt64>) { left = Mutex(seeds.makeIterator()) }
+
+  func next() -> UInt64? { left.withLock { $0.next() } }
 }

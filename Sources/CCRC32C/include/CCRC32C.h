@@ -22,8 +22,8 @@ int roost_fallocate(int descriptor, off_t offset, off_t length);
 // Asks the kernel to forget the file's clean pages. Returns 0 or an errno.
 int roost_drop_cache(int descriptor);
 
-// Tells the kernel that the whole file will be read in order. Returns 0 or an errno.
-int roost_read_sequentially(int descriptor);
+// Begins to read the whole file into the page cache and waits for nothing. Returns 0 or an errno.
+int roost_read_ahead(int descriptor);
 
 // Reads what the page cache holds (preadv2 with RWF_NOWAIT). Returns bytes read, or -1 with errno:
 // EAGAIN when it would block, EOPNOTSUPP where the file system cannot tell.

@@ -1,0 +1,107 @@
+import Glibc
+import RoostCore
+import RoostEngine
+import RoostLog
+import RoostSimulation
+import Testing
+
+@Suite("What the simulator found")
+struct RegressionTests {
+  @Test("a waiting worker gets the best job of all its queues when several become due at once")
+  func waiterGetsTheBest() throws {
+    let tested = try StoreUnderTest()
+    try tested.submit(queue: "a", priority: 0, delay: 500)
+    let urgent = try #require(try tested.submit(queue: "b", priority: 10, delay: 500))
+    var bytes: [UInt8] = []
+    let waiting = tested.leasing(["a", "b"], wait: 5_000, into: &bytes)
+    #expect(try tested.batch([waiting], bytes: bytes).isEmpty)
+    tested.clock.boot += StoreUnderTest.second
+    let replies = try tested.batch([])
+    #expect(replies.compactMap(\.answer.grant).map(\.id) == [urgent.id])
+  }
+
+  @Test("a key outlives a trim whose copy was read while the job was still there")
+  func stubOfAPurgedJobIsCarried() throws {
+    let tested = try StoreUnderTest()
+    let job = try #require(try tested.submit(key: 7, retention: 1_000))
+    _ = try tested.finish(try #require(try tested.lease()))
+    // Grows the log until a trim wants to begin, then lets the job leave between its copy's reading and writing.
+    var trimmed = tested.trims
+    while try !tested.compact() {
+      try tested.submit([UInt8](repeating: 1, count: 500), retention: 0)
+      _ = try tested.finish(try #require(try tested.lease()))
+    }
+    try tested.pass(seconds: 3)
+    #expect(try tested.read(job.id) == nil)
+    trimmed += 1
+    while tested.trims < trimmed {
+      _ = try tested.compact()
+      try tested.batch([])
+    }
+    try tested.restart(losingUnsynced: true)
+    let again = try #require(try tested.submit(key: 7))
+    #expect(again.isIdempotent)
+    #expect(again.id == job.id)
+  }
+
+  @Test("a wait ends in time on a full disk, too")
+  func waitEndsOnAFullDisk() throws {
+    let tested = try StoreUnderTest()
+    var bytes: [UInt8] = []
+    let waiting = tested.leasing(["empty"], wait: 1_500, into: &bytes)
+    #expect(try tested.batch([waiting], bytes: bytes).isEmpty)
+    tested.disk.capacityBytes = tested.disk.usedBytes
+    while !tested.isReadOnly { try tested.submit([UInt8](repeating: 1, count: 400)) }
+    tested.clock.boot += 2 * StoreUnderTest.second
+    let replies = try tested.batch([])
+    #expect(tested.isReadOnly)
+    #expect(replies.count == 1)
+    #expect(replies.first?.answer.refusal == nil)
+  }
+
+  @Test("a submit that fits alone is not too large behind a small one")
+  func largeBehindSmall() throws {
+    let tested = try StoreUnderTest()
+    var bytes: [UInt8] = []
+    try tested.submit()
+    let small = tested.submission([UInt8](repeating: 1, count: 3_000), into: &bytes)
+    let large = tested.submission([UInt8](repeating: 1, count: 22_000), into: &bytes)
+    let replies = try tested.batch([small, large], bytes: bytes)
+    #expect(replies.count == 2)
+    #expect(replies.allSatisfy { $0.answer.refusal == nil })
+  }
+
+  @Test("a recovery that stopped while it set a torn tail aside is repeated, not refused")
+  func tornTailSetAsideTwice() throws {
+    for call in 1...60 {
+      let tested = try StoreUnderTest()
+      let job = try #require(try tested.submit())
+      tested.disk.damage(SegmentName.of(1)) { bytes in
+        bytes.replaceSubrange(3_000..<3_100, with: repeatElement(0xEE, count: 100))
+      }
+      tested.disk.crash(losingUnsynced: false)
+      tested.disk.stopMachine(atCall: call)
+      // The last numbers lie behind the end of the recovery.
+      try? tested.restartWithoutCrash()
+      try tested.restart(losingUnsynced: false)
+      #expect(try tested.read(job.id) != nil)
+    }
+  }
+
+  @Test("segments are removed on the word of the device's HEAD, not of a page whose sync failed")
+  func headThatWasNotSynced() throws {
+    let tested = try StoreUnderTest()
+    let kept = try #require(try tested.submit(queue: "kept"))
+    while !tested.isTrimReady {
+      _ = try tested.compact()
+      try tested.submit([UInt8](repeating: 1, count: 300), retention: 0)
+      _ = try tested.finish(try #require(try tested.lease()))
+    }
+    tested.disk.fail(.sync, errno: EIO, file: SegmentName.head)
+    #expect(throws: LogError.self) { try tested.compact() }
+    tested.disk.clearFailures()
+    try tested.restart(losingUnsynced: false)
+    try tested.restart(losingUnsynced: true)
+    #expect(try tested.read(kept.id)?.state == .ready)
+  }
+}
