@@ -36,7 +36,7 @@ if command -v cc >/dev/null; then
   cc -O2 -Wall -Werror -shared -fPIC -o "$work/alloc-count.so" "$root/Benchmarks/alloc-count.c"
   allocations() { # cycles
     rm -rf "$work/engine"
-    LD_PRELOAD="$work/alloc-count.so" timeout 120 "$release/roost-bench" engine "$work/engine" 200000 1024 nosync "$1" \
+    timeout 120 env LD_PRELOAD="$work/alloc-count.so" "$release/roost-bench" engine "$work/engine" 200000 1024 nosync "$1" \
       2>&1 >"$work/line" | awk '/^allocations:/ { print $2 }'
   }
   events() { awk -F', ' '{ for (i = 1; i <= NF; i++) if ($i ~ / events$/) { sub(/ events/, "", $i); print $i } }' "$work/line"; }

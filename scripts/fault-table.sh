@@ -5,13 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 numbers=({1..17} {19..24} {26..33} 36 37 47 48 50)
-names=$(grep -rhoE '@Test\("fault [0-9]+: [^"]*"' Tests | sed -E 's/^@Test\("//; s/"$//' || true)
+# One title a line; it may stand on the line below its attribute, and may name several faults: "faults 7, 8: …".
+names=$(find Tests -name '*.swift' -exec cat {} + | tr '\n' ' ' |
+  grep -oE '@Test\( *"faults? [0-9]+(, [0-9]+)*: [^"]*"' | sed -E 's/^@Test\( *"//; s/"$//' || true)
 missing=0
 table='| fault | promise | shown by |\n|---|---|---|\n'
 
 for number in "${numbers[@]}"; do
   promise=$(sed -nE "s/^\| $number \| ([^|]*) \|.*/\1/p" docs/reliability.md | head -n 1)
-  tests=$(grep -E "^fault $number: " <<<"$names" | sed -E "s/^fault $number: //" | sort -u | paste -sd ';' | sed 's/;/; /g' || true)
+  tests=$(grep -E "^faults? ([0-9]+, )*$number(, [0-9]+)*: " <<<"$names" | sed -E 's/^faults? [0-9, ]+: //' | sort -u |
+    paste -sd '|' | sed 's/|/ · /g' || true)
   if [[ -z $promise ]]; then
     echo "fault $number has no row in docs/reliability.md" >&2
     missing=1

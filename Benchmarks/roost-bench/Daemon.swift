@@ -65,6 +65,26 @@ final class Daemon {
     close(errors)
   }
 
+  /// Milliseconds that the process's busiest thread has run, and has waited for a core that others had.
+  func busiestThread() -> (ran: Double, waited: Double) {
+    guard let tasks = opendir("/proc/\(process)/task") else { return (0, 0) }
+    defer { closedir(tasks) }
+    var busiest = (ran: 0.0, waited: 0.0)
+    while let entry = readdir(tasks) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard let file = fopen("/proc/\(process)/task/\(name)/schedstat", "r") else { continue }
+      defer { fclose(file) }
+      var line = [CChar](repeating: 0, count: 128)
+      guard fgets(&line, Int32(line.count), file) != nil else { continue }
+      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let fields = text.split(separator: " ").compactMap { Double($0) }
+      if fields.count > 1, fields[0] / 1e6 > busiest.ran { busiest = (fields[0] / 1e6, fields[1] / 1e6) }
+    }
+    return busiest
+  }
+
   /// A development key of a data folder: `client`, `worker` or `admin`.
   static func key(_ type: String, folder: String) -> String {
     guard let file = fopen("\(folder)/dev.keys", "r") else { fail("no dev.keys in \(folder)") }
@@ -83,12 +103,15 @@ func measureStart(program: String, folder: String, times: Int) {
   // Once for the keys, and so that every measured start finds the same directory.
   Daemon.roost(program, folder: folder).stop()
   let workerKey = Daemon.key("worker", folder: folder)
-  var (listening, leased): ([Double], [Double]) = ([], [])
+  var (listening, leased, ran, waited): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
   for _ in 0..<times {
     let daemon = Daemon.roost(program, folder: folder)
     let load = Load(port: daemon.port, connections: 1, kind: .lease, clientKey: "", workerKey: workerKey)
     let isLeased = load.once() == 200
     let now = nanoseconds()
+    let busiest = daemon.busiestThread()
+    ran.append(busiest.ran)
+    waited.append(busiest.waited)
     listening.append(Double(daemon.listeningAt - daemon.startedAt) / 1e6)
     if isLeased { leased.append(Double(now - daemon.startedAt) / 1e6) }
     daemon.stop(SIGKILL)
@@ -99,5 +122,6 @@ func measureStart(program: String, folder: String, times: Int) {
       + (leased.isEmpty
         ? "; no job to lease"
         : "; first lease after \(decimal(median(leased), 1)) ms "
-          + "(best \(decimal(leased.min() ?? 0, 1)), worst \(decimal(leased.max() ?? 0, 1)))"))
+          + "(best \(decimal(leased.min() ?? 0, 1)), worst \(decimal(leased.max() ?? 0, 1)))")
+      + "; its busiest thread ran \(decimal(median(ran), 1)) ms and waited \(decimal(median(waited), 1)) ms for a core")
 }

@@ -34,12 +34,11 @@ extension StateMachine {
     let row = jobs.hot(slot)
     row.pointee.attempts += 1
     row.pointee.deadline = event.deadline
-    let cell = leaseCell(slot)
+    let cell = leaseCell(slot, worker: workerNames.intern(event.worker), keyID: keyNames.intern(event.keyID))
     cell.pointee.id = event.lease
     cell.pointee.duration = event.duration
     cell.pointee.leasedAt = event.at
     cell.pointee.lastOutcome = 0
-    setNames(of: cell, worker: workerNames.intern(event.worker), keyID: keyNames.intern(event.keyID))
     queues[Int(row.pointee.queue)].totals.leased += 1
     enter(slot, .running)
   }
@@ -210,16 +209,26 @@ extension StateMachine {
     return cell == .none ? nil : leases.pointer(cell)
   }
 
-  /// The job's lease cell, made if need be.
+  /// The job's lease cell, made with empty names if need be.
   mutating func leaseCell(_ slot: Slot) -> UnsafeMutablePointer<LeaseCell> {
-    let cold = jobs.cold(slot)
-    if cold.pointee.lease == .none {
-      var cell = LeaseCell()
-      cell.worker = workerNames.intern(UnsafeRawBufferPointer(start: nil, count: 0))
-      cell.keyID = keyNames.intern(UnsafeRawBufferPointer(start: nil, count: 0))
-      cold.pointee.lease = leases.allocate(cell)
+    if let cell = existingLeaseCell(slot) { return cell }
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    return leaseCell(slot, worker: workerNames.intern(none), keyID: keyNames.intern(none))
+  }
+
+  /// The job's lease cell under these names, each counted by its caller.
+  ///
+  /// A new cell gets them at once: empty ones in between would be made and freed with every first lease.
+  private mutating func leaseCell(_ slot: Slot, worker: UInt32, keyID: UInt32) -> UnsafeMutablePointer<LeaseCell> {
+    if let cell = existingLeaseCell(slot) {
+      setNames(of: cell, worker: worker, keyID: keyID)
+      return cell
     }
-    return leases.pointer(cold.pointee.lease)
+    var cell = LeaseCell()
+    (cell.worker, cell.keyID) = (worker, keyID)
+    let made = leases.allocate(cell)
+    jobs.cold(slot).pointee.lease = made
+    return leases.pointer(made)
   }
 
   mutating func setNames(of cell: UnsafeMutablePointer<LeaseCell>, worker: UInt32, keyID: UInt32) {

@@ -139,13 +139,15 @@ extension StateMachine {
     hungry.append(queue)
   }
 
-  /// Gives READY jobs to the workers that wait for them. With leases refused they stay hungry.
+  /// Gives READY jobs to the workers that wait for them. Where leases are refused their queues stay hungry.
   mutating func feed(_ step: inout Step) {
-    guard !conditions.refusesLeases else { return }
+    var fed = 0
     for queue in hungry {
-      queues[Int(queue)].isHungry = false
-      while queues[Int(queue)].firstWait != .none {
-        guard firstReady(queue) != .none else { break }
+      while queues[Int(queue)].firstWait != .none, firstReady(queue) != .none {
+        guard !conditions.refusesLeases else {
+          hungry.removeFirst(fed)
+          return
+        }
         let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
         let cell = waiters.pointer(waiter).pointee
         // Another of its queues may have got a job that goes before.
@@ -155,6 +157,8 @@ extension StateMachine {
           keyID: keyNames.bytes(cell.keyID), &step)
         unpark(waiter)
       }
+      queues[Int(queue)].isHungry = false
+      fed += 1
     }
     hungry.removeAll(keepingCapacity: true)
   }

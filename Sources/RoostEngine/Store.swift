@@ -103,10 +103,7 @@ package struct Store: ~Copyable {
     var position = LogPosition(rawValue: 1)
     var startsSegment = false
     do throws(LogError) {
-      // On a full disk a request that will be refused must not use up a segment: what does come extends its own.
-      let isFull = log.space.lastProvisionFailedForSpace
-      let start = try log.prepareFrame(
-        expectedBytes: isFull ? min(expectedBytes, 2 * machine.limits.smallResultBytes) : expectedBytes)
+      let start = try log.prepareFrame(expectedBytes: estimate(expectedBytes))
       position = LogPosition(rawValue: start.position.rawValue)
       startsSegment = start.startsSegment
       isReadOnly = false
@@ -118,6 +115,14 @@ package struct Store: ~Copyable {
     if isReadOnly { machine.conditions.diskLevel = 3 }
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
+  }
+
+  /// On a full disk a request that will be refused must not use up a segment: what does come extends its own, for which
+  /// a spare is given up. Without a spare the whole batch is weighed, and refused if it might not fit.
+  private func estimate(_ expectedBytes: Int) -> Int {
+    let space = log.space
+    guard space.lastProvisionFailedForSpace, space.spareBytes > 0 else { return expectedBytes }
+    return min(expectedBytes, 2 * machine.limits.smallResultBytes)
   }
 
   /// Decides one command. Returns false, with nothing done, when the batch must be committed before it.

@@ -56,8 +56,8 @@ extension ReferenceModel {
       guard key.fingerprint == job.fingerprint else { return try refused(.idempotencyConflict, answer, "submit") }
       return try submittedAgain(key, answer)
     }
-    if now.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
-    if now.isMemoryLow { return try refused(.memoryLow, answer, "submit") }
+    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
+    if now.conditions.isMemoryLow { return try refused(.memoryLow, answer, "submit") }
     if totals.count >= limits.maxQueues, totals[job.queue] == nil {
       return try refused(.tooManyQueues, answer, "submit")
     }
@@ -105,7 +105,7 @@ extension ReferenceModel {
     _ lease: Request.Lease, _ ticket: UInt64, _ replies: inout ArraySlice<Reply>
   ) throws(Violation) {
     let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
-    if now.diskLevel >= 2 { return try refused(.diskLow, own, "lease") }
+    if now.conditions.refusesLeases { return try refused(.diskLow, own, "lease") }
     let best = best(of: lease.queues)
     if !best.isEmpty {
       guard case .leased(let grant) = own else {
@@ -129,6 +129,8 @@ extension ReferenceModel {
     try expect(best.contains(number), "job \(number) was granted before \(best)")
     try expect(grant.lease.number > lastLease, "lease \(grant.lease) after \(lastLease)")
     try expect(grant.lease.epoch == epoch, "lease \(grant.lease) of epoch \(epoch)")
+    try expect(!now.conditions.refusesLeases, "job \(number) was granted without room for its completion")
+    now.conditions.leasesLeft -= 1
     lastLease = grant.lease.number
     var job = jobs[number]!
     let own = Int64(job.wanted.policy.leaseMilliseconds)
@@ -168,7 +170,7 @@ extension ReferenceModel {
   }
 
   func noneIsLeftWaiting() throws(Violation) {
-    guard now.diskLevel < 2, !now.isReadOnly else { return }
+    guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
     for waiter in waiters {
       let best = best(of: waiter.wanted.queues)
       try expect(best.isEmpty, "a worker waits while job \(best) is READY")
@@ -207,8 +209,11 @@ extension ReferenceModel {
         ? .leaseLost : limits.requiresLeaseID ? .leaseRequired : job.state == .running ? .leaseLost : .notRunning
       return try refused(refusal, answer, "finish of job \(job.id.number.rawValue)")
     }
-    if finish.outcome == .acked, now.diskLevel >= 3, finish.text.count > limits.smallResultBytes {
-      return try refused(.diskLow, answer, "ack")
+    if finish.text.count > limits.smallResultBytes {
+      guard 2 * finish.text.count <= now.conditions.largeResultBytes else {
+        return try refused(.diskLow, answer, "finish")
+      }
+      now.conditions.largeResultBytes -= 2 * finish.text.count
     }
     switch finish.outcome {
     case .acked: end(&job, .acked, .acked, finish.text)
@@ -291,7 +296,7 @@ extension ReferenceModel {
   ) throws(Violation) {
     guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "extend") }
     guard job.state == .running, job.lease == lease else { return try refused(.leaseLost, answer, "extend") }
-    if now.diskLevel >= 2 { return try refused(.diskLow, answer, "extend") }
+    if now.conditions.refusesLeases { return try refused(.diskLow, answer, "extend") }
     if milliseconds > 0 { job.leaseDuration = milliseconds * 1_000_000 }
     job.deadline = now.log + job.leaseDuration
     jobs[id.number.rawValue] = job
@@ -320,7 +325,7 @@ extension ReferenceModel {
     _ id: JobID, _ viewer: Viewer, _ onlyDead: Bool, _ answer: Answer
   ) throws(Violation) {
     guard var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "run now") }
-    if now.diskLevel >= 1 { return try refused(.diskLow, answer, "run now") }
+    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "run now") }
     switch job.state {
     case .dead: job.attempts = 0
     case .cancelled where !onlyDead: job.attempts = 0

@@ -16,9 +16,8 @@ struct ReferenceModel {
     /// Wall time, milliseconds.
     var wall: Int64
     var isWallSuspect: Bool
-    var diskLevel: Int
-    var isReadOnly: Bool
-    var isMemoryLow: Bool
+    var conditions = Conditions()
+    var isReadOnly = false
   }
 
   struct Entry {
@@ -80,8 +79,7 @@ struct ReferenceModel {
   var lastRank: UInt64 = 0
   /// Downtime in log time so far.
   var credited: Int64 = 0
-  var now = Instant(
-    log: 0, wall: 0, isWallSuspect: false, diskLevel: 0, isReadOnly: false, isMemoryLow: false)
+  var now = Instant(log: 0, wall: 0, isWallSuspect: false)
   let limits: Limits
 
   init(limits: Limits) { self.limits = limits }

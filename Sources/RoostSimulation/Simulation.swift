@@ -177,7 +177,8 @@ package final class Simulation {
       if isArmed { keepCandidate() }
       let before = model
       try daemon.store.begin(
-        reading: clock.reading, arena: UnsafeRawBufferPointer(arena), expectedBytes: encoder.arena.count)
+        reading: clock.reading, arena: UnsafeRawBufferPointer(arena),
+        expectedBytes: encoder.arena.count + 256 * requests.count)
       model.now = instant
       var asked: [(request: Request, ticket: UInt64, replies: Range<Int>)] = []
       while next < requests.count {
@@ -229,9 +230,8 @@ package final class Simulation {
   var instant: ReferenceModel.Instant {
     ReferenceModel.Instant(
       log: daemon.store.machine.logTime, wall: clock.reading.wall / 1_000_000,
-      isWallSuspect: daemon.store.clock.isWallSuspect,
-      diskLevel: daemon.store.machine.conditions.diskLevel, isReadOnly: daemon.store.isReadOnly,
-      isMemoryLow: daemon.store.machine.conditions.isMemoryLow)
+      isWallSuspect: daemon.store.clock.isWallSuspect, conditions: daemon.store.machine.conditions,
+      isReadOnly: daemon.store.isReadOnly)
   }
 
   /// A job as the machine has it in memory.

@@ -53,10 +53,11 @@ struct RegressionTests {
     tested.disk.capacityBytes = tested.disk.usedBytes
     while !tested.isReadOnly { try tested.submit([UInt8](repeating: 1, count: 400)) }
     tested.clock.boot += 2 * StoreUnderTest.second
-    let replies = try tested.batch([])
+    bytes = []
+    let refused = tested.submission([UInt8](repeating: 1, count: 400), into: &bytes)
+    let replies = try tested.batch([refused], bytes: bytes)
     #expect(tested.isReadOnly)
-    #expect(replies.count == 1)
-    #expect(replies.first?.answer.refusal == nil)
+    #expect(replies.map(\.answer.refusal) == [.diskLow, nil])
   }
 
   @Test("a submit that fits alone is not too large behind a small one")

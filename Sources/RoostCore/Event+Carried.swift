@@ -1,0 +1,171 @@
+/// What a queue has seen so far.
+package struct QueueTotals: Equatable, Sendable, BitwiseCopyable {
+  package var submitted: UInt64 = 0
+  package var leased: UInt64 = 0
+  package var acked: UInt64 = 0
+  package var failed: UInt64 = 0
+  package var dead: UInt64 = 0
+
+  package init() {}
+}
+
+/// A queue with its totals, written again before each trim.
+struct CarriedQueueEvent {
+  var totals: QueueTotals
+  var name: UnsafeRawBufferPointer
+
+  func encode(into records: inout RecordBuffer) {
+    var (out, _) = records.open(.carriedQueue, atMost: 48 + name.count)
+    out.put(totals.submitted)
+    out.put(totals.leased)
+    out.put(totals.acked)
+    out.put(totals.failed)
+    out.put(totals.dead)
+    out.put(name)
+    _ = records.close(out)
+  }
+
+  init(totals: QueueTotals, name: UnsafeRawBufferPointer) {
+    self.totals = totals
+    self.name = name
+  }
+
+  init(_ reader: inout RecordReader) {
+    totals = QueueTotals()
+    totals.submitted = reader.get()
+    totals.leased = reader.get()
+    totals.acked = reader.get()
+    totals.failed = reader.get()
+    totals.dead = reader.get()
+    name = reader.rest
+  }
+}
+
+/// A whole job, written again at the end of the log.
+struct CarriedEvent {
+  var number: UInt64
+  var created: Int64
+  var order: UInt64
+  var deadline: Int64
+  var attempts: UInt16
+  var maxAttempts: UInt16
+  var priority: Int8
+  var state: JobState
+  var flags: UInt16
+  var policy: JobPolicy
+  var hasKey: Bool
+  var hasLease: Bool
+  var keyHash: KeyHash
+  var keyFingerprint: UInt64
+  var lease: LeaseCell
+  var worker: UnsafeRawBufferPointer
+  var keyID: UnsafeRawBufferPointer
+  var body: UnsafeRawBufferPointer
+  /// Newest first.
+  var history: UnsafeRawBufferPointer
+
+  static let fixedBytes = 300
+
+  func encode(into records: inout RecordBuffer) -> (position: LogPosition, bytes: UInt32) {
+    let variable = worker.count + keyID.count + body.count + history.count
+    var (out, position) = records.open(.carried, atMost: Self.fixedBytes + variable)
+    out.put(number)
+    out.put(created)
+    out.put(order)
+    out.put(deadline)
+    out.put(attempts)
+    out.put(maxAttempts)
+    out.put(priority)
+    out.put(state.rawValue)
+    out.put(flags)
+    policy.encode(into: &out)
+    out.put((hasKey ? UInt8(1) : 0) | (hasLease ? 2 : 0))
+    if hasKey {
+      out.put(keyHash.low)
+      out.put(keyHash.high)
+      out.put(keyFingerprint)
+    }
+    if hasLease {
+      out.put(lease.id.epoch)
+      out.put(lease.id.number)
+      out.put(lease.duration)
+      out.put(lease.leasedAt)
+      out.put(lease.endedAt)
+      out.put(lease.endedUptime)
+      out.put(lease.pause)
+      out.put(lease.lastOutcome)
+      out.put(UInt8(truncatingIfNeeded: worker.count))
+      out.put(UInt8(truncatingIfNeeded: keyID.count))
+      out.put(worker)
+      out.put(keyID)
+    }
+    out.put(UInt32(truncatingIfNeeded: body.count))
+    out.put(body)
+    out.put(history)
+    return (position, records.close(out))
+  }
+
+  init?(_ reader: inout RecordReader) {
+    number = reader.get()
+    created = reader.get()
+    order = reader.get()
+    deadline = reader.get()
+    attempts = reader.get()
+    maxAttempts = reader.get()
+    priority = reader.get()
+    guard let state = JobState(rawValue: reader.get()) else { return nil }
+    self.state = state
+    flags = reader.get()
+    policy = JobPolicy(&reader)
+    let parts = reader.get(UInt8.self)
+    hasKey = parts & 1 != 0
+    hasLease = parts & 2 != 0
+    keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
+    keyFingerprint = hasKey ? reader.get() : 0
+    lease = LeaseCell()
+    worker = UnsafeRawBufferPointer(start: nil, count: 0)
+    keyID = worker
+    if hasLease {
+      lease.id = LeaseID(epoch: reader.get(), number: reader.get())
+      lease.duration = reader.get()
+      lease.leasedAt = reader.get()
+      lease.endedAt = reader.get()
+      lease.endedUptime = reader.get()
+      lease.pause = reader.get()
+      lease.lastOutcome = reader.get()
+      let (workerBytes, keyBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
+      worker = reader.get(count: Int(workerBytes))
+      keyID = reader.get(count: Int(keyBytes))
+    }
+    let bodyBytes = reader.get(UInt32.self)
+    body = reader.get(count: Int(bodyBytes))
+    history = reader.rest
+    guard !reader.isShort else { return nil }
+  }
+
+  init(
+    row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, lease: LeaseCell?,
+    worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
+    history: UnsafeRawBufferPointer
+  ) {
+    number = row.number
+    created = cold.created
+    order = row.order
+    deadline = row.deadline
+    attempts = row.attempts
+    maxAttempts = row.maxAttempts
+    priority = row.priority
+    state = JobState(rawValue: row.state)!
+    flags = row.flags
+    self.policy = policy
+    hasKey = key != nil
+    hasLease = lease != nil
+    keyHash = key?.hash ?? KeyHash(low: 0, high: 0)
+    keyFingerprint = key?.fingerprint ?? 0
+    self.lease = lease ?? LeaseCell()
+    self.worker = worker
+    self.keyID = keyID
+    self.body = body
+    self.history = history
+  }
+}
