@@ -36,7 +36,10 @@ extension StateMachine {
     if let wait = waitHeap.minimum { next = min(next, wait.deadline) }
     if let leaving = retentionHeap.minimum { next = min(next, leaving.deadline + credited) }
     if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
-    if let wall = wallHeap.minimum { next = min(next, now.log + max(0, wall.deadline - now.wall.nanoseconds)) }
+    // While the wall clock is not believed nothing of it is due; every step looks again.
+    if !now.isWallSuspect, let wall = wallHeap.minimum {
+      next = min(next, now.log + max(0, wall.deadline - now.wall.nanoseconds))
+    }
     return next == .max ? nil : next
   }
 

@@ -74,13 +74,16 @@ final class Writer: @unchecked Sendable {
     if batch.commands.isEmpty { try store.idle(reading: reading) }
     let compacts = try store.compact()
     if compacts { publish() }
-    return hasDue || compacts
+    unpinTrimmed()
+    // Without space nothing can be written: asking again at once would only burn a core.
+    return (hasDue || compacts) && !store.isReadOnly
   }
 
   private var expectedBytes: Int { batch.arena.count + batch.commands.count * 160 }
 
   /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps.
   private var pause: Int64 {
+    if store.isReadOnly { return 100_000_000 }
     guard let deadline = store.machine.nextDeadline else { return 1_000_000_000 }
     return min(1_000_000_000, max(0, deadline - store.machine.logTime))
   }
@@ -140,6 +143,13 @@ final class Writer: @unchecked Sendable {
       loaderSegments = live
     }
     return loader
+  }
+
+  /// Lets go of trimmed segments: a removed file gives its space back with its last reader.
+  private func unpinTrimmed() {
+    guard let pinned = loaderSegments, pinned.lowerBound < store.log.firstSegment else { return }
+    loader = RecordLoader([])
+    loaderSegments = nil
   }
 
   // MARK: The end

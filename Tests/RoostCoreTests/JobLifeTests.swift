@@ -27,6 +27,20 @@ import Testing
     #expect(machine.lease()?.id == job.id)
   }
 
+  @Test("while the wall clock is not believed, run_at is held and nothing says that it is due")
+  func heldRunAt() throws {
+    let machine = Machine()
+    let job = try #require(machine.submit { $0.runAtMilliseconds = 1_700_000_005_000 })
+    #expect(machine.state.nextDeadline != nil)
+    machine.isWallSuspect = true
+    _ = machine.pass(milliseconds: 6_000)
+    #expect(machine.state.nextDeadline == nil)
+    #expect(machine.lease()?.id == nil)
+    machine.isWallSuspect = false
+    _ = machine.pass(milliseconds: 1)
+    #expect(machine.lease()?.id == job.id)
+  }
+
   @Test("an expired lease returns the job with one attempt spent")
   func expiry() throws {
     let machine = Machine()

@@ -9,6 +9,8 @@ final class Machine {
   private var time: Int64 = 1_000_000_000
   private var wall: Int64 = 1_700_000_000_000
   private var ticket: UInt64 = 0
+  /// The wall clock is not believed.
+  var isWallSuspect = false
   private var position: UInt64 = 1 << 32 | 584
 
   init(_ adjust: (inout Limits) -> Void = { _ in }) {
@@ -46,7 +48,7 @@ final class Machine {
   }
 
   private func begin() {
-    state.setTime(Now(log: time, wall: wall, entropy: 42))
+    state.setTime(Now(log: time, wall: wall, entropy: 42, isWallSuspect: isWallSuspect))
     step.begin(at: LogPosition(rawValue: position), arena: UnsafeRawBufferPointer(start: nil, count: 0))
   }
 

@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+/// Every curl line of docs/http-api.md against a running daemon.
+@Suite("HTTP API document")
+struct ApiDocumentTests {
+  @Test("every example reaches its route with its key and a body that is understood")
+  func examples() async throws {
+    let lines = try Self.examples()
+    #expect(lines.count > 20)
+    try await withDirectory { directory in
+      let daemon = try LiveDaemon(in: directory.appendingPathComponent("data"))
+      defer { daemon.end(SIGKILL) }
+      let outcome = try CommandOutcome(
+        URL(fileURLWithPath: "/usr/bin/env"), ["bash", "-c", Self.script(lines)], in: directory,
+        environment: [
+          "R": "http://127.0.0.1:\(daemon.port)", "client": "Authorization: Bearer \(daemon.client)",
+          "worker": "Authorization: Bearer \(daemon.worker)", "admin": "Authorization: Bearer \(daemon.admin)",
+          "KEY_ID": String(daemon.client.split(separator: "_")[1]), "CURSOR": "1",
+        ])
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let answers = outcome.output.split(separator: "\n")
+      #expect(answers.count == lines.count, "\(outcome.output)")
+      for (line, answer) in zip(lines, answers) {
+        // What the examples name may be gone or held by nobody; what they ask must be understood and allowed.
+        #expect(Self.isUnderstood(answer), "\(line)\n\(answer)")
+      }
+    }
+  }
+
+  private static func isUnderstood(_ answer: Substring) -> Bool {
+    let codes = ["no_jobs_available", "job_not_found", "lease_lost", "job_finished", "wrong_state"]
+    return answer.hasPrefix("200 ") || answer.hasPrefix("201 ")
+      || codes.contains { answer.contains("\"code\":\"\($0)\"") }
+  }
+
+  private static func script(_ lines: [String]) -> String {
+    let asked = lines.map { "say" + $0.dropFirst("curl".count) }
+    return """
+      set -u
+      say() { curl -s -o answer -w '%{http_code} ' "$@"; tr -d '\\n' <answer; echo; }
+      \(asked[0])
+      ID=$(sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/' answer)
+      \(asked.dropFirst().joined(separator: "\n"))
+      """
+  }
+
+  private static func examples() throws -> [String] {
+    let document = try String(
+      contentsOf: ReadmeTests.root.appendingPathComponent("docs/http-api.md"), encoding: .utf8)
+    return document.split(separator: "\n").map(String.init).filter { $0.hasPrefix("curl ") }
+  }
+}
