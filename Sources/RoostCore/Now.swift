@@ -26,6 +26,8 @@ package struct Conditions: Sendable, BitwiseCopyable {
   package var leasesLeft = Int.max
   /// Bytes that results above `Limits.smallResultBytes` may take without touching the reserve.
   package var largeResultBytes = Int.max
+  /// Due items that may be decided without touching what the reserve keeps for completions.
+  package var dueItemsLeft = Int.max
   package init() {}
 
   /// Whether a further lease would outgrow the reserve.

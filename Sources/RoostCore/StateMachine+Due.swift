@@ -1,11 +1,11 @@
 /// What becomes due by itself: leases, delays, retries, `run_at`, waits, retention, keys.
 extension StateMachine {
-  /// Decides what is due, at most `limits.dueItemsPerStep` items.
+  /// Decides what is due, at most `limits.dueItemsPerStep` items, and on a full disk no more than fit.
   ///
-  /// - Returns: True when due work is left: another step should follow at once.
+  /// - Returns: True when due work is left: another step should follow at once, or once there is space.
   package mutating func decideDue(into step: inout Step) -> Bool {
     endDueWaits(&step)
-    var left = limits.dueItemsPerStep
+    var left = min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     checkLeases(&left, &step)
     while left > 0, let first = dueHeap.minimum, first.deadline <= now.log {
       ready(first.slot, isReplay: false, &step)

@@ -180,6 +180,8 @@ extension StateMachine {
   ) {
     let slot = find(job, viewer, step)
     guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
+    // What is left of the reserve belongs to the jobs that are running.
+    if conditions.diskLevel >= 3 { return step.answer(ticket, .refused(.diskLow)) }
     let row = jobs.hot(slot)
     switch JobState(rawValue: row.pointee.state)! {
     case .acked, .dead: return step.answer(ticket, .refused(.jobFinished))

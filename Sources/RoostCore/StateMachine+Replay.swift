@@ -15,15 +15,18 @@ extension StateMachine {
     firstPosition = first
   }
 
-  /// Sizes the index by the row count of a later `ground`, if these records begin with one: growing it while it fills
-  /// would cost a tenth of the replay.
-  package mutating func expect(_ records: UnsafeRawBufferPointer) {
-    guard records.count > 4 else { return }
+  /// Makes room for the row count of a later `ground`, if these records begin with one: growing the index while it
+  /// fills would cost a tenth of the replay.
+  ///
+  /// - Returns: The memory that the replay will fill.
+  package mutating func expect(_ records: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
+    guard records.count > 4 else { return [] }
     var reader = RecordReader(UnsafeRawBufferPointer(rebasing: records[4...]))
-    guard reader.get(UInt8.self) == RecordKind.ground.rawValue else { return }
+    guard reader.get(UInt8.self) == RecordKind.ground.rawValue else { return [] }
     let event = GroundEvent(&reader)
-    guard !reader.isShort else { return }
+    guard !reader.isShort else { return [] }
     jobs.reserve(min(Int(clamping: event.rows), 1 << 24))
+    return jobs.rowMemory
   }
 
   /// Applies one frame's records.

@@ -53,3 +53,20 @@ extension ClockReading {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 }
+
+/// Memory whose pages another core makes while the replay fills those before them.
+///
+/// `@unchecked Sendable`: only addresses, which are handed to the kernel and never read or written here. Should the
+/// memory be gone by then, the kernel finds nothing to do.
+private struct FutureMemory: @unchecked Sendable {
+  let blocks: [UnsafeRawBufferPointer]
+}
+
+/// Has the kernel make the pages of some memory in the background, unless it is too little to be worth a thread.
+func prefault(_ blocks: [UnsafeRawBufferPointer]) {
+  guard blocks.reduce(0, { $0 + $1.count }) >= 16 << 20 else { return }
+  let memory = FutureMemory(blocks: blocks)
+  EngineThread.start("roost-pages") {
+    for block in memory.blocks { roost_populate(block.baseAddress, block.count) }
+  }
+}

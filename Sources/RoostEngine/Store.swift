@@ -21,6 +21,10 @@ package struct Store: ~Copyable {
   package private(set) var syncs: UInt64 = 0
   /// The journal cannot take a frame for lack of space: only reads are served in this batch.
   package private(set) var isReadOnly = false
+  /// Due work waits for space: on a full disk it may not take what the reserve keeps for completions.
+  package private(set) var isDueHeld = false
+  /// As `SegmentedLog.isShortOfSpace` was when the batch began.
+  private var isShortOfSpace = false
   /// A defect under test: the last batch was answered and not written.
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
@@ -102,16 +106,19 @@ package struct Store: ~Copyable {
       Now(log: clock.time, wall: reading.wall / 1_000_000, entropy: entropy, isWallSuspect: clock.isWallSuspect))
     var position = LogPosition(rawValue: 1)
     var startsSegment = false
+    var capacity = 0
     do throws(LogError) {
       let start = try log.prepareFrame(expectedBytes: estimate(expectedBytes))
       position = LogPosition(rawValue: start.position.rawValue)
       startsSegment = start.startsSegment
+      capacity = start.capacity
       isReadOnly = false
     } catch LogError.outOfSpace {
       isReadOnly = true
     }
     // After the frame was prepared: taking a segment uses the reserve up.
-    machine.conditions = conditions
+    isShortOfSpace = log.isShortOfSpace
+    machine.conditions = conditions(capacity: capacity)
     if isReadOnly { machine.conditions.diskLevel = 3 }
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
@@ -120,8 +127,7 @@ package struct Store: ~Copyable {
   /// On a full disk a request that will be refused must not use up a segment: what does come extends its own, for which
   /// a spare is given up. Without a spare the whole batch is weighed, and refused if it might not fit.
   private func estimate(_ expectedBytes: Int) -> Int {
-    let space = log.space
-    guard space.lastProvisionFailedForSpace, space.spareBytes > 0 else { return expectedBytes }
+    guard isShortOfSpace, log.space.spareBytes > 0 else { return expectedBytes }
     return min(expectedBytes, 2 * machine.limits.smallResultBytes)
   }
 
@@ -149,12 +155,13 @@ package struct Store: ~Copyable {
   package mutating func commit(decidingDue: Bool = true) throws(LogError) -> Bool {
     if isReadOnly { machine.endDueWaits(&step) }
     let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
+    isDueHeld = hasMore && machine.conditions.dueItemsLeft < machine.limits.dueItemsPerStep
     if decidingDue, !isReadOnly { emitCarries() }
     if step.records.recordCount > 0 {
       if machine.defects.contains(.replyBeforeSync) { isUnwritten = true } else { try write() }
     }
     log.provisioner.setRunningReserve(bytes: machine.runningCount * Self.completionBytes)
-    return hasMore
+    return hasMore && !isDueHeld
   }
 
   /// Covers the last answered frame with an empty one, after a second of idleness; and notes the time every ten
@@ -192,18 +199,21 @@ package struct Store: ~Copyable {
   private static let dueBytes = 2 << 20
   /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
   private static let completionBytes = 4_352
+  /// What a due item may need: its record, and that of a grant to a worker who waits for it.
+  private static let dueItemBytes = 256
 
   // MARK: Conditions
 
-  private var conditions: Conditions {
+  /// - Parameter capacity: What the current segment still holds, bytes.
+  private func conditions(capacity: Int) -> Conditions {
     var conditions = Conditions()
     conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
     conditions.diskLevel = diskLevel
-    let space = log.space
-    guard space.lastProvisionFailedForSpace else { return conditions }
-    let left = space.spareBytes - reserveBytes
+    guard isShortOfSpace else { return conditions }
+    let left = log.space.spareBytes - reserveBytes
     conditions.leasesLeft = max(0, left / Self.completionBytes)
     conditions.largeResultBytes = max(0, left)
+    conditions.dueItemsLeft = max(0, (capacity + left) / Self.dueItemBytes)
     return conditions
   }
 
@@ -211,7 +221,7 @@ package struct Store: ~Copyable {
   /// compared with what is promised.
   package var diskLevel: Int {
     let space = log.space
-    guard space.lastProvisionFailedForSpace, space.spareBytes < space.targetBytes else { return 0 }
+    guard isShortOfSpace, space.spareBytes < space.targetBytes else { return 0 }
     let left = space.spareBytes - reserveBytes
     return left < 0 ? 3 : left < Self.completionBytes ? 2 : 1
   }
@@ -243,7 +253,7 @@ private final class Replayed {
     var hasBegun = false
     var bytes = 0
     log = try SegmentedLog.open(
-      disk: disk, options: setting.options, outlook: { machine!.expect($0) }
+      disk: disk, options: setting.options, outlook: { prefault(machine!.expect($0)) }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
       if !hasBegun {

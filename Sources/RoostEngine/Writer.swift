@@ -83,7 +83,7 @@ final class Writer: @unchecked Sendable {
 
   /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps.
   private var pause: Int64 {
-    if store.isReadOnly { return 100_000_000 }
+    if store.isReadOnly || store.isDueHeld { return 100_000_000 }
     guard let deadline = store.machine.nextDeadline else { return 1_000_000_000 }
     return min(1_000_000_000, max(0, deadline - store.machine.logTime))
   }

@@ -145,7 +145,6 @@ package final class SegmentProvisioner: Sendable {
         case .nothing: return false
         }
       }
-      stock.withLock { $0.failedForSpace = false }
       return true
     } catch LogError.outOfSpace {
       abandon(&filling)
@@ -204,7 +203,11 @@ package final class SegmentProvisioner: Sendable {
     filling = nil
     let file = DiskFile(descriptor: current.file.descriptor, name: current.name)
     let segment = SegmentFile(number: current.number, file: file, disk: disk)
-    stock.withLock { $0.ready[current.number] = segment }
+    stock.withLock { stock in
+      stock.ready[current.number] = segment
+      // Only a segment that was made shows that space is back: one that is given up or found does not.
+      stock.failedForSpace = false
+    }
   }
 
   private func write(_ bytes: [UInt8], to file: DiskFile, at offset: Int) throws(LogError) {
@@ -254,7 +257,7 @@ package struct SpaceState: Hashable, Sendable {
   package var spareBytes: Int
   /// What the reserve should be.
   package var targetBytes: Int
-  /// The last attempt to make a spare met a full disk.
+  /// The last attempt to make a spare met a full disk, and none has been made since.
   package var lastProvisionFailedForSpace: Bool
 
   package init(spareBytes: Int, targetBytes: Int, lastProvisionFailedForSpace: Bool) {

@@ -251,6 +251,16 @@ package final class SegmentedLog: Journal {
 
   package var space: SpaceState { provisioner.space }
 
+  /// Whether the reserve cannot be made whole: an attempt met a full disk, or the disk says that it would. The second
+  /// does not wait for the provisioner, whom a busy writer may outrun.
+  package var isShortOfSpace: Bool {
+    let space = provisioner.space
+    if space.lastProvisionFailedForSpace { return true }
+    let missing = space.targetBytes - space.spareBytes
+    guard missing > 0, let free = try? disk.freeBytes() else { return false }
+    return free < missing
+  }
+
   /// A live segment's file, readable while the result lives, whatever is trimmed.
   package func pin(_ segment: UInt32) -> SegmentFile {
     precondition(segment >= firstSegment && segment <= currentSegment, "only a live segment can be pinned")

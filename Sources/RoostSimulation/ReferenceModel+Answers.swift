@@ -307,6 +307,7 @@ extension ReferenceModel {
     _ id: JobID, _ viewer: Viewer, _ reason: [UInt8], _ answer: Answer
   ) throws(Violation) {
     guard var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "cancel") }
+    if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "cancel") }
     switch job.state {
     case .acked, .dead: return try refused(.jobFinished, answer, "cancel")
     case .cancelled: break

@@ -198,8 +198,8 @@ package final class Simulation {
       // After a failed commit this is what the log may say or not; nothing was answered.
       for (request, ticket, replies) in asked { try judge(request, ticket, replies) }
       try model.decidedDue(
-        daemon.store.step.replies[decided...], hasMore: hasMore || failure != nil, count: daemon.store.machine.jobCount,
-        seen)
+        daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
+        count: daemon.store.machine.jobCount, seen)
       if let failure {
         candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
         throw failure

@@ -153,7 +153,7 @@ final class StoreUnderTest {
 
   func compact() throws -> Bool { try store.compact() }
 
-  var isReadOnly: Bool { store.isReadOnly }
+  var isDueHeld: Bool { store.isDueHeld }
   var isWallSuspect: Bool { store.clock.isWallSuspect }
   var isTrimReady: Bool { store.isTrimReady }
   var trims: Int { store.trims }

@@ -29,6 +29,10 @@ int roost_read_ahead(int descriptor);
 // EAGAIN when it would block, EOPNOTSUPP where the file system cannot tell.
 ssize_t roost_read_cached(int descriptor, void *bytes, size_t length, off_t offset);
 
+// Has the kernel make the pages inside a stretch of private memory (MADV_POPULATE_WRITE, Linux 5.14), whose contents it
+// leaves alone; does nothing where the kernel cannot.
+void roost_populate(const void *begin, size_t length);
+
 // Names the calling thread for `top` and debuggers; at most 15 bytes are kept.
 void roost_name_thread(const char *name);
 

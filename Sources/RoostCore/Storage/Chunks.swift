@@ -41,6 +41,14 @@ struct Chunks<Element: BitwiseCopyable>: ~Copyable {
     }
   }
 
+  /// The blocks, for whoever wants their pages made before they are touched.
+  var blocks: [UnsafeRawBufferPointer] {
+    (0..<chunkCount).map {
+      UnsafeRawBufferPointer(
+        start: view.directory[$0], count: (1 << ChunkView<Element>.shift) * MemoryLayout<Element>.stride)
+    }
+  }
+
   @inline(never)
   private mutating func addChunk() {
     if chunkCount == directoryCapacity {

@@ -60,10 +60,20 @@ package struct JobTable: ~Copyable {
   @inline(__always)
   package func cold(_ slot: Slot) -> UnsafeMutablePointer<ColdRow> { coldRows[slot] }
 
-  /// Sizes the index for `rows` jobs in all, before a replay fills it.
+  /// Makes room for `rows` jobs in all, before a replay fills it.
   package mutating func reserve(_ rows: Int) {
     let view = hotRows.view
     index.reserve(rows) { JobTable.place(view[$0].pointee.number) }
+    hotRows.reserve(rows)
+    coldRows.reserve(rows)
+  }
+
+  /// The memory of all rows, block by block, hot and cold in the order in which a replay fills them.
+  package var rowMemory: [UnsafeRawBufferPointer] {
+    let cold = coldRows.blocks
+    return hotRows.blocks.enumerated().flatMap { index, hot in
+      index / 2 < cold.count && index.isMultiple(of: 2) ? [hot, cold[index / 2]] : [hot]
+    }
   }
 
   /// Calls `body` with every slot in use, in the order of slots; it must not add or remove jobs. O(rows ever used).
