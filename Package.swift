@@ -11,12 +11,15 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 
 let package = Package(
   name: "roost",
   products: [
-    .executable(name: "roost", targets: ["RoostCommand"])
+    .executable(name: "roost", targets: ["RoostCommand"]),
+    .library(name: "RoostClient", targets: ["RoostClient"]),
   ],
   dependencies: [
     .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
@@ -28,20 +31,31 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
     .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
+    .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: [.defaults, "YAML"]),
   ],
   targets: [
     .target(name: "CCRC32C"),
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
     .target(name: "RoostEngine", dependencies: ["RoostCore", "RoostLog", "CCRC32C"], swiftSettings: strict),
     .target(
-      name: "RoostKeys", dependencies: [.product(name: "Crypto", package: "swift-crypto"), logging],
-      swiftSettings: strict),
+      name: "RoostKeys",
+      dependencies: [
+        "CHiredis", logging, metrics, nioCore, nioPosix, .product(name: "Crypto", package: "swift-crypto"),
+      ], swiftSettings: strict),
     .target(name: "RoostAPI", swiftSettings: strict),
     .target(
       name: "RoostServer",
       dependencies: [
-        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix, nioHTTP1,
+        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
+        nioSSL,
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"),
+        .product(name: "HummingbirdHTTP2", package: "hummingbird"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -49,13 +63,17 @@ let package = Package(
       ], swiftSettings: strict),
     .target(
       name: "RoostClient",
-      dependencies: ["RoostAPI", nioCore, nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client")],
+      dependencies: [
+        "RoostAPI", logging, lifecycle, nioCore, nioHTTP1, nioSSL,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "RoostCommand",
       dependencies: [
         "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", logging,
-        lifecycle, nioCore, nioHTTP1,
+        lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
+        .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
@@ -81,13 +99,21 @@ let package = Package(
       name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
     .testTarget(
-      name: "RoostKeysTests", dependencies: ["RoostKeys", logging, .product(name: "Crypto", package: "swift-crypto")],
+      name: "RoostKeysTests",
+      dependencies: ["RoostKeys", logging, nioCore, nioPosix, .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: strict),
     .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),
     .testTarget(
       name: "RoostServerTests",
       dependencies: [
-        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, nioPosix,
+        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
+        nioPosix, nioHTTP1, nioSSL, .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "RoostClientTests",
+      dependencies: [
+        "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix,
       ], swiftSettings: strict),
     .testTarget(
       name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostCore", logging], swiftSettings: strict),

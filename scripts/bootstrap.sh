@@ -23,6 +23,14 @@ want gcc command -v gcc                       # start files, libgcc
 want libc6-dev has_file '/usr/include/stdlib.h'
 want libstdc++-12-dev has_file '/usr/lib/gcc/*/*/libstdc++.so'
 want zlib1g-dev has_file '/usr/include/zlib.h'
+want libhiredis-dev has_file '/usr/include/hiredis/hiredis.h'
+# What the tests start or ask.
+want redis-server command -v redis-server
+want openssl command -v openssl               # certificates
+want prometheus command -v promtool           # checks /metrics
+want ffmpeg command -v ffmpeg                 # the video example
+want docker-compose command -v docker-compose # validates docker-compose.yml
+want python3-venv python3 -c 'import ensurepip, venv' # schemathesis, from PyPI
 # What the toolchain's own programs are linked with.
 want libcurl4 has_library libcurl.so.4
 want libncurses6 has_library libncurses.so.6

@@ -1,0 +1,2 @@
+import RoostClient
+import Testing
