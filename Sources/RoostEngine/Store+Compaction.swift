@@ -19,7 +19,7 @@ struct Compaction {
   var isRead = false
   /// Queues were carried with the last batch: the segment may go.
   var isCarried = false
-  /// Compaction stopped before damaged bytes.
+  /// Compaction stopped before bytes that are damaged or cannot be read.
   var damage: LogError?
   /// Segments trimmed since the start.
   var trims = 0
@@ -30,7 +30,7 @@ struct Compaction {
 extension Store {
   /// Finished trims since the start.
   package var trims: Int { compaction.trims }
-  /// What stopped compaction, if bytes on disk were found damaged.
+  /// What stopped compaction, if bytes on disk were found damaged or could not be read.
   package var damage: LogError? { compaction.damage }
   /// Whether all copies of the oldest segment are durable, so that the next `compact` ends the trim.
   package var isTrimReady: Bool { compaction.isCarried }
@@ -47,17 +47,11 @@ extension Store {
       return wantsTrim
     }
     guard compaction.prepared.isEmpty else { return true }
-    if compaction.cursor == nil {
-      guard wantsTrim else { return false }
-      compaction.segment = log.firstSegment
-      compaction.isRead = false
-      compaction.cursor = try FrameCursor(
-        log.pin(log.firstSegment), log: log.identity, end: log.segmentBytes(log.firstSegment))
-    }
+    guard compaction.cursor != nil || wantsTrim else { return false }
     do throws(LogError) {
       try prepare()
     } catch {
-      guard case .corrupt = error else { throw error }
+      // Only reading was tried: what is written stays true, and the queue goes on over a log that grows.
       compaction.damage = error
       compaction.cursor = nil
       return false
@@ -78,6 +72,12 @@ extension Store {
   }
 
   private mutating func prepare() throws(LogError) {
+    if compaction.cursor == nil {
+      compaction.segment = log.firstSegment
+      compaction.isRead = false
+      compaction.cursor = try FrameCursor(
+        log.pin(log.firstSegment), log: log.identity, end: log.segmentBytes(log.firstSegment))
+    }
     compaction.arena.removeAll(keepingCapacity: true)
     compaction.sizes.removeAll(keepingCapacity: true)
     let loader = RecordLoader((log.firstSegment...log.currentSegment).map { log.pin($0) })

@@ -66,8 +66,7 @@ package struct LogInspector {
     var log = inspection.head?.log
     do throws(LogError) {
       let header = try SegmentHeader.read(opened, on: disk)
-      try SegmentHeader.check(
-        opened, on: disk, is: SegmentHeader(log: log ?? header.log, segment: number))
+      try SegmentHeader.check(opened, on: disk, log: log ?? header.log, segment: number)
       log = log ?? header.log
     } catch LogError.corrupt(let corruption) {
       inspection.problems.append(corruption)

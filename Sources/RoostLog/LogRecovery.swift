@@ -129,7 +129,7 @@ struct LogRecovery {
           expected: "a segment, as the log runs from \(record.firstSegment) to \(last)", found: "no such file")
       }
       let file = if let found = later.first(where: { $0.number == number }) { found } else { try open(number) }
-      try SegmentHeader.check(file.file, on: disk, is: SegmentHeader(log: record.log, segment: number))
+      try SegmentHeader.check(file.file, on: disk, log: record.log, segment: number)
       live.append(file)
     }
     return Layout(live: live, spares: later.filter { $0.number > last })

@@ -1,4 +1,4 @@
-/// The first sector of every segment: which log, which segment, which format. Written once, never changed.
+/// The first sector of every segment: which log, which segment, which format, how long. Written once, never changed.
 package struct SegmentHeader: Hashable, Sendable {
   /// "ROOSTWAL" as the bytes stand.
   package static let magic: UInt64 = 0x4C41_5754_534F_4F52
@@ -6,6 +6,8 @@ package struct SegmentHeader: Hashable, Sendable {
 
   package var log: LogIdentity
   package var segment: UInt32
+  /// The length to which the file was filled with zeros before it got its name; it may grow beyond, never shrink.
+  package var bytes: UInt32
 
   /// The whole sector.
   package func encoded() -> [UInt8] {
@@ -18,6 +20,7 @@ package struct SegmentHeader: Hashable, Sendable {
       bytes.setField(16, log.low)
       bytes.setField(24, log.high)
       bytes.setField(32, UInt32(LogFormat.segmentHeaderBytes))
+      bytes.setField(36, self.bytes)
       let covered = UnsafeRawBufferPointer(rebasing: bytes[..<SegmentHeader.checksumOffset])
       bytes.setField(SegmentHeader.checksumOffset, Checksum.of(covered))
     }
@@ -50,11 +53,13 @@ package struct SegmentHeader: Hashable, Sendable {
     }
     log = LogIdentity(bytes.field(16), bytes.field(24))
     segment = bytes.field(12)
+    self.bytes = bytes.field(36)
   }
 
-  package init(log: LogIdentity, segment: UInt32) {
+  package init(log: LogIdentity, segment: UInt32, bytes: UInt32) {
     self.log = log
     self.segment = segment
+    self.bytes = bytes
   }
 
   /// Reads the header of an open segment.
@@ -65,16 +70,25 @@ package struct SegmentHeader: Hashable, Sendable {
     return try SegmentHeader(decoding: UnsafeRawBufferPointer(rebasing: sector[..<filled]), file: file.name)
   }
 
-  /// The same, and it must be this segment of this log.
-  static func check(_ file: DiskFile, on disk: any Disk, is wanted: SegmentHeader) throws(LogError) {
+  /// The same, and it must be this segment of this log, in its full length.
+  static func check(
+    _ file: DiskFile, on disk: any Disk, log: LogIdentity, segment: UInt32
+  ) throws(LogError) {
     let found = try read(file, on: disk)
-    guard found.log == wanted.log else {
-      throw .corrupt(
-        file.name, at: 16, expected: "a segment of log \(wanted.log)", found: "one of log \(found.log)")
+    guard found.log == log else {
+      throw .corrupt(file.name, at: 16, expected: "a segment of log \(log)", found: "one of log \(found.log)")
     }
-    guard found.segment == wanted.segment else {
-      throw .corrupt(
-        file.name, at: 12, expected: "segment number \(wanted.segment)", found: "number \(found.segment)")
+    guard found.segment == segment else {
+      throw .corrupt(file.name, at: 12, expected: "segment number \(segment)", found: "number \(found.segment)")
+    }
+    try found.checkLength(of: file, on: disk)
+  }
+
+  /// Frames at the end of a file that was cut short might be missed by nobody.
+  func checkLength(of file: DiskFile, on disk: any Disk) throws(LogError) {
+    let length = try onDisk { () throws(DiskError) in try disk.size(file) }
+    guard length >= Int(bytes) else {
+      throw .corrupt(file.name, at: length, expected: "a file of \(bytes) bytes or more", found: "the file's end")
     }
   }
 }

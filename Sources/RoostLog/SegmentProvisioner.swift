@@ -187,7 +187,7 @@ package final class SegmentProvisioner: Sendable {
   private func fillPiece(_ filling: inout Filling?) throws(LogError) {
     guard var current = filling else { return }
     let disk = self.disk
-    let header = SegmentHeader(log: log, segment: current.number).encoded()
+    let header = SegmentHeader(log: log, segment: current.number, bytes: UInt32(segmentBytes)).encoded()
     var piece = [UInt8](repeating: 0, count: min(pieceBytes, segmentBytes - current.filled))
     if current.filled == 0 {
       if piece.count < header.count { piece = header } else { piece.replaceSubrange(..<header.count, with: header) }
@@ -224,10 +224,13 @@ package final class SegmentProvisioner: Sendable {
     if let failure { throw LogError(failure) }
   }
 
-  /// A spare with other bytes than zeros behind its header is set aside: a frame must not land among them.
+  /// A spare that is too short, or has other bytes than zeros behind its header, is set aside: a frame must not land
+  /// among them.
   private func verify(_ segment: SegmentFile) throws(LogError) {
     let reader = try SegmentReader(segment, log: log, window: ReadWindow())
-    let dirty = try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes) != nil
+    let header = try SegmentHeader.read(segment.file, on: disk)
+    let lastUsed = try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes)
+    let dirty = lastUsed != nil || reader.fileBytes < Int(header.bytes)
     if dirty {
       let disk = self.disk
       try onDisk { () throws(DiskError) in

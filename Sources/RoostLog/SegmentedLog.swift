@@ -1,3 +1,5 @@
+import Glibc
+
 /// The log in a directory: segments of frames, one frame per group commit, `HEAD` beside them.
 ///
 /// One thread owns it. What other threads need stands in objects of their own: `SegmentFile` to read records,
@@ -283,7 +285,14 @@ package final class SegmentedLog: Journal {
     record.cleanlyStopped = false
     if let lastStamp { record.stamp = lastStamp }
     change(&record)
-    try orBecomeUnusable { () throws(LogError) in try head.write(record) }
+    try orBecomeUnusable { () throws(LogError) in
+      do throws(LogError) {
+        try head.write(record)
+      } catch LogError.outOfSpace(let file) {
+        // `HEAD` has its blocks; a device that finds none for them fails, and nobody should wait for space.
+        throw .io(operation: DiskOperation.write.rawValue, file: file, errno: ENOSPC)
+      }
+    }
   }
 
   private func checkUsable() throws(LogError) {

@@ -12,6 +12,8 @@ final class SimulatedDirectory {
   var random: SeededRandom
   var capacityBytes: Int
   var failures: [PlannedFailure] = []
+  /// What befalls a call by its number, whatever it is; crashes before it do not take it back.
+  var plan: (call: Int, fault: CallFault)?
   var chances: [DiskOperation: (errno: Int32, chance: Double)] = [:]
   var shortReadChance = 0.0
   var observer: (@Sendable (DiskOperation, String) -> Void)?
@@ -41,6 +43,18 @@ final class SimulatedDirectory {
       if random.chance(0.5) { _ = try body() }
       isStopped = true
       throw DiskError(operation, file: file, errno: SimulatedDisk.crashErrno)
+    }
+    if let plan, plan.call == callCount {
+      self.plan = nil
+      switch plan.fault {
+      case .stop(let hasEffect):
+        if hasEffect { _ = try body() }
+        isStopped = true
+        throw DiskError(operation, file: file, errno: SimulatedDisk.crashErrno)
+      case .fail(let errno):
+        failing()
+        throw DiskError(operation, file: file, errno: errno)
+      }
     }
     if let errno = plannedFailure(operation, file) {
       failing()

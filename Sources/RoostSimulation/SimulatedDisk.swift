@@ -32,6 +32,14 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
     locked { $0.crashAt = $0.callCount + number }
   }
 
+  /// Breaks the call of this number, counted from the making of the disk.
+  func plan(_ fault: CallFault, atCall number: Int) {
+    locked { $0.plan = (number, fault) }
+  }
+
+  /// Whether a planned fault has not come yet.
+  var isFaultPlanned: Bool { locked { $0.plan != nil } }
+
   /// Stops the machine between two calls.
   package func stopMachine() {
     locked { $0.isStopped = true }

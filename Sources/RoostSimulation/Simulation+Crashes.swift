@@ -76,18 +76,22 @@ extension Simulation {
       note("power cut", .powerCut)
       daemon = nil
       disk.crash()
-    default:
-      note("killed", .killed)
-      daemon = nil
-      disk.crash(losingUnsynced: false)
+    default: killed()
     }
     try restart()
   }
 
-  private func stopInOrder() throws {
+  func killed() {
+    candidates = [Candidate(model: model, image: image)]
+    note("killed", .killed)
+    daemon = nil
+    disk.crash(losingUnsynced: false)
+  }
+
+  func stopInOrder() throws {
     try answerWaiters()
     candidates = [Candidate(model: model, image: image)]
-    if random.chance(0.3) { disk.stopMachine(atCall: 1 + random.below(2)) }
+    if faults.areRandom, random.chance(0.3) { disk.stopMachine(atCall: 1 + random.below(2)) }
     do {
       try daemon.store.stop(reading: clock.reading)
       note("stopped in order", .cleanStop)
@@ -101,7 +105,7 @@ extension Simulation {
   }
 
   private func answerWaiters() throws {
-    guard !isArmed else { return }
+    guard !isArmed || !faults.areRandom else { return }
     try batch([.drainWaiters])
   }
 
@@ -111,16 +115,17 @@ extension Simulation {
   func restart() throws {
     disk.clearFailures()
     report.crashes += 1
-    isArmed = false
+    isArmed = disk.isFaultPlanned
     let expected = candidates
     candidates = []
     while true {
       clock.restart(&random)
-      if random.chance(0.35) { disk.stopMachine(atCall: 1 + random.below(60)) }
+      if faults.areRandom, random.chance(0.35) { disk.stopMachine(atCall: 1 + random.below(60)) }
       var setting = self.setting
       setting.reading = clock.reading
       setting.bootID = clock.bootID
       setting.entropy = random.next()
+      let wasPlanned = disk.isFaultPlanned
       do throws(LogError) {
         daemon = Daemon(try Store.open(disk: disk, setting: setting))
         break
@@ -128,12 +133,13 @@ extension Simulation {
         emptyDisk()
         disk.crash(losingUnsynced: disk.isStopped)
       } catch {
-        guard disk.isStopped else { throw error }
+        let isPlanned = wasPlanned && !disk.isFaultPlanned
+        guard disk.isStopped || isPlanned else { throw error }
         note("the machine stopped in recovery: \(error)", .recovery)
         disk.crash()
       }
     }
-    disk.disarm()
+    if faults.areRandom { disk.disarm() }
     daemon.store.machine.defects = defects
     count(daemon.store.step.records)
     if daemon.store.log.tornTail != nil { note("a torn tail was set aside", .tornTail) }

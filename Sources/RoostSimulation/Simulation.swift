@@ -20,13 +20,14 @@ package final class Simulation {
   var report = SimulationReport()
   let setting: Store.Setting
   let defects: Set<Defect>
+  let faults: FaultSource
 
   /// The memory as it was when the pending batch began, and as it became; only while a fault is armed.
   var candidates: [Candidate] = []
   var isArmed = false
   var turn = 0
   var nextTicket: UInt64 = 0
-  private var history: [String] = []
+  private(set) var history: [String] = []
   private let isVerbose: Bool
   private var scratch = Step(headroom: 0)
   private var fullUntil = 0
@@ -37,9 +38,10 @@ package final class Simulation {
     var image: StateMachine.Image?
   }
 
-  private init(seed: UInt64, defects: Set<Defect>, isVerbose: Bool) {
+  init(seed: UInt64, defects: Set<Defect>, faults: FaultSource = .random, isVerbose: Bool = false) {
     self.seed = seed
     self.defects = defects
+    self.faults = faults
     self.isVerbose = isVerbose
     random = SeededRandom(seed: seed)
     disk = SimulatedDisk(seed: random.next())
@@ -62,7 +64,7 @@ package final class Simulation {
       reading: clock.reading, bootID: clock.bootID, entropy: random.next())
     model = ReferenceModel(limits: limits)
     workload = Workload(random: random.split(), queueCount: queueCount, crowd: 10 + random.below(50))
-    if random.chance(0.2) { disk.shortenReads(withChance: 0.1) }
+    if random.chance(0.2), faults.areRandom { disk.shortenReads(withChance: 0.1) }
   }
 
   /// Runs a seed: at least so many operations, five crashes and three trims, then every queue must drain.
@@ -70,13 +72,18 @@ package final class Simulation {
     seed: UInt64, operations: Int = 1_000, defects: Set<Defect> = [], isVerbose: Bool = false
   ) throws(SimulationFailure) -> SimulationReport {
     let simulation = Simulation(seed: seed, defects: defects, isVerbose: isVerbose)
+    try simulation.telling { try simulation.run(operations: operations) }
+    return simulation.report
+  }
+
+  /// Says of a failure which seed and turn it was, and what went before.
+  func telling(_ body: () throws -> Void) throws(SimulationFailure) {
     do {
-      try simulation.run(operations: operations)
+      try body()
     } catch {
       let message = (error as? ReferenceModel.Violation)?.message ?? "\(error)"
-      throw SimulationFailure(seed: seed, message: "turn \(simulation.turn): \(message)", history: simulation.history)
+      throw SimulationFailure(seed: seed, message: "turn \(turn): \(message)", history: history)
     }
-    return simulation.report
   }
 
   private func run(operations: Int) throws {
@@ -96,10 +103,10 @@ package final class Simulation {
 
   // MARK: Turns
 
-  private func takeTurn() throws {
+  func takeTurn() throws {
     clock.pass(&random)
     if !isArmed { arm() }
-    fillDisk()
+    if faults.areRandom { fillDisk() }
     if random.chance(daemon.store.memoryLimit == nil ? 0.003 : 0.1) {
       daemon.store.memoryLimit = daemon.store.memoryLimit == nil ? 0 : nil
     }
@@ -111,11 +118,12 @@ package final class Simulation {
       try stopped(by: error)
     }
     if random.chance(0.03) { try checkMemory() }
-    if random.chance(0.008) { try endProcess() }
+    if faults.areRandom, random.chance(0.008) { try endProcess() }
   }
 
   /// A fault that strikes in one of the next disk calls.
   private func arm() {
+    guard faults.areRandom else { return keepCandidate() }
     switch random.below(300) {
     case 0..<9: disk.stopMachine(atCall: 1 + random.below(25))
     case 9..<11: disk.fail(.sync, errno: EIO, onCall: 1 + random.below(8))

@@ -41,7 +41,7 @@ struct Workload {
 
   // MARK: Submitting
 
-  private mutating func submission(_ model: ReferenceModel) -> Submission {
+  mutating func submission(_ model: ReferenceModel) -> Submission {
     if random.chance(0.12), let known = repeated(model) { return known }
     var job = Submission(
       queue: queues.randomElement(using: &random)!, owner: owners.randomElement(using: &random)!,

@@ -1,0 +1,25 @@
+import RoostSimulation
+import Testing
+
+/// Every byte and every length where it is cheap to have them all; a fifth of them for the other ways to end.
+@Suite("Every byte")
+struct DamageSweepTests {
+  @Test(
+    "a directory with any byte flipped, any file cut, taken away or swapped gives the right state or a refusal",
+    arguments: DamageSweep.Ending.allCases)
+  func everyByte(ending: DamageSweep.Ending) throws {
+    let sweep = try DamageSweep(seed: 6, operations: 200, ending: ending)
+    let stride = ending == .idle ? 1 : 5
+    let flipped = try sweep.flipBytes(stride: stride)
+    let cut = try sweep.cut(stride: stride)
+    let moved = try sweep.removeAndSwap()
+    print("damage, \(ending): flipped \(flipped); cut \(cut); moved \(moved)")
+    for outcome in [flipped, cut, moved] {
+      #expect(outcome.refused > 0)
+      #expect(outcome.unchanged > 0)
+    }
+    // Only the flipped last frame of a daemon that was killed at once passes for one that was never answered.
+    #expect(cut.tailLost + moved.tailLost == 0)
+    #expect((flipped.tailLost > 0) == (ending == .busy))
+  }
+}

@@ -1,0 +1,20 @@
+import RoostLog
+import RoostSimulation
+import Testing
+
+@Suite("Every disk call")
+struct SweepTests {
+  @Test(
+    "a short history with a kill and a stop, broken at any one of its disk calls, keeps every promise",
+    arguments: [3, 6])
+  func everyCall(seed: UInt64) throws {
+    let sweep = try Simulation.sweep(seed: seed, operations: 300)
+    print("sweep: \(sweep)")
+    #expect(sweep.trims > 0)
+    #expect(sweep.runs > 3 * sweep.calls)
+    #expect(sweep.survived > 0 && sweep.survived < sweep.runs)
+    // Nothing shortens a file.
+    let never: Set<DiskOperation> = [.truncate]
+    #expect(Set(sweep.hits.keys) == Set(DiskOperation.allCases).subtracting(never))
+  }
+}
