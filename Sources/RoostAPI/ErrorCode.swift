@@ -40,6 +40,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case leaseIDRequired = "lease_id_required"
   case tooManyQueues = "too_many_queues"
   case invalidField = "invalid_field"
+  // 429: too much of it.
+  case tooManyAttempts = "too_many_attempts"
   // 5xx: the daemon's side.
   case internalError = "internal_error"
   case payloadCorrupt = "payload_corrupt"
@@ -65,6 +67,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .invalidField: 422
+    case .tooManyAttempts: 429
     case .headersTooLarge: 431
     case .internalError, .payloadCorrupt: 500
     case .overloaded, .memoryLow, .outcomeUnknown, .authUnavailable, .stopping: 503

@@ -42,8 +42,11 @@ extension Daemon {
     front.maxPayloadBytes = configuration.maxPayloadBytes
     front.accessLog = configuration.logsAccess
     front.maxConnections = min(front.maxConnections, DescriptorLimit.raised().connections)
+    let failures = configuration.authFailuresPerMinute
+    let throttle = failures > 0 ? GuessThrottle(failuresPerMinute: failures) : nil
     return makeRoostServer(
-      engine: engine, authenticator: Authenticator(store: store, logger: logger), keys: KeyService(store: store),
+      engine: engine, authenticator: Authenticator(store: store, throttle: throttle, logger: logger),
+      keys: KeyService(store: store),
       keyStore: store, configuration: front, logger: logger,
       onListening: { [host = configuration.host] port in
         let shown = host.contains(":") ? "[\(host)]" : host

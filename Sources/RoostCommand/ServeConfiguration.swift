@@ -23,6 +23,8 @@ package struct ServeConfiguration: Sendable {
   package var logFormat = LogFormat.text
   package var shutdownMilliseconds: Int64 = 30_000
   package var allowsPlaintext = false
+  /// Wrong keys from one address; 0: no limit.
+  package var authFailuresPerMinute = 60
   /// Development keys, printed at every start; loopback only.
   package var isDevelopment = false
 
@@ -59,6 +61,7 @@ package struct ServeConfiguration: Sendable {
     values.choice(.logFormat, LogFormat.allCases, into: &logFormat)
     values.duration(.shutdownTimeout, 100...600_000, into: &shutdownMilliseconds)
     values.boolean(.allowPlaintext, into: &allowsPlaintext)
+    values.integer(.authFailuresPerMinute, 0...1_000_000, into: &authFailuresPerMinute)
     values.refuseUnsupported()
     checkAddress(&values)
     if !values.problems.isEmpty { throw ConfigurationProblems(problems: values.problems) }
@@ -101,6 +104,7 @@ package struct ServeConfiguration: Sendable {
       (.requireLeaseID, "\(requiresLeaseID)"), (.accessLog, "\(logsAccess)"), (.logLevel, logLevel.rawValue),
       (.logFormat, logFormat.rawValue), (.shutdownTimeout, DurationText.text(milliseconds: shutdownMilliseconds)),
       (.allowPlaintext, "\(allowsPlaintext)"),
+      (.authFailuresPerMinute, "\(authFailuresPerMinute)"),
     ]
     return values.map { setting, value in
       "\(setting.rawValue)=\(inert(value))  # \(sources[setting]?.description ?? "default")"

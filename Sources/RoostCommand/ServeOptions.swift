@@ -24,6 +24,8 @@ struct ServeOptions: ParsableArguments {
   var shutdownTimeout: String?
   @Flag(inversion: .prefixedNo, help: "Allow an address beyond loopback without TLS (ALLOW_PLAINTEXT).")
   var allowPlaintext: Bool?
+  @Option(help: "Wrong keys that one address may send in a minute; 0: any (AUTH_FAILURES_PER_MINUTE, 60).")
+  var authFailuresPerMinute: String?
 
   /// What was given, by setting.
   var given: [Setting: String] {
@@ -34,6 +36,7 @@ struct ServeOptions: ParsableArguments {
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .requireLeaseID: requireLeaseId.map(String.init),
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
+      .authFailuresPerMinute: authFailuresPerMinute,
     ]
     return all.compactMapValues { $0 }
   }

@@ -20,6 +20,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case logFormat = "LOG_FORMAT"
   case shutdownTimeout = "SHUTDOWN_TIMEOUT"
   case allowPlaintext = "ALLOW_PLAINTEXT"
+  case authFailuresPerMinute = "AUTH_FAILURES_PER_MINUTE"
 
   /// The same name as a flag.
   package var flag: String { "--" + rawValue.lowercased().replacing("_", with: "-") }

@@ -22,7 +22,7 @@ package struct APIKey: Sendable, CustomStringConvertible {
     let id = Base62.random(idLength, using: &random)
     let secret = Base62.random(secretLength, using: &random)
     let body = "\(type.rawValue)_\(id)_\(secret)"
-    let whole = body + Base62.text(CRC32.checksum(body.utf8), width: checksumLength)
+    let whole = body + checksum(of: body)
     return APIKey(type: type, id: id, secret: Secret(secret), whole: Secret(whole))
   }
 
@@ -34,10 +34,15 @@ package struct APIKey: Sendable, CustomStringConvertible {
     guard Base62.isText(parts[1]), parts[1].utf8.count == Self.idLength, Base62.isText(tail),
       tail.utf8.count == Self.secretLength + Self.checksumLength
     else { return nil }
-    let checksum = Base62.text(CRC32.checksum(text.utf8.dropLast(Self.checksumLength)), width: Self.checksumLength)
+    let checksum = Self.checksum(of: text.dropLast(Self.checksumLength))
     guard tail.utf8.suffix(Self.checksumLength).elementsEqual(checksum.utf8) else { return nil }
     let secret = Secret(String(tail.prefix(Self.secretLength)))
     self.init(type: type, id: String(parts[1]), secret: secret, whole: Secret(String(text)))
+  }
+
+  /// The digits that end a key, from all before them. No secret: anyone can compute them.
+  package static func checksum(of body: some StringProtocol) -> String {
+    Base62.text(CRC32.checksum(body.utf8), width: checksumLength)
   }
 
   private init(type: KeyType, id: String, secret: Secret, whole: Secret) {

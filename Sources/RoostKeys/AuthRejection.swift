@@ -1,5 +1,5 @@
-/// Why a request has no caller. The wire tells apart only what its sender may know: `revoked` is said to one who
-/// presented the right secret, an unknown id and a wrong secret look the same.
+/// Why a request has no caller. The wire tells apart only what its sender may know: `revoked` and `expired` are said
+/// to one who presented the right secret; a wrong form or checksum, an unknown id and a wrong secret look the same.
 package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   /// No `Authorization` header.
   case missing
@@ -9,12 +9,36 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   case invalid
   case expired
   case revoked
+  /// Too many wrong keys came from this address; seconds until the next is looked at.
+  case tooManyAttempts(retryAfterSeconds: Int)
   /// The key store did not answer: nothing is known about the key.
   case unavailable
 
   /// The HTTP status.
   package var status: Int {
-    self == .unavailable ? 503 : 401
+    switch self {
+    case .missing, .malformed, .invalid, .expired, .revoked: 401
+    case .tooManyAttempts: 429
+    case .unavailable: 503
+    }
+  }
+
+  /// When to try again, where that helps.
+  package var retryAfterSeconds: Int? {
+    switch self {
+    case .missing, .malformed, .invalid, .expired, .revoked: nil
+    case .tooManyAttempts(let seconds): seconds
+    case .unavailable: 1
+    }
+  }
+
+  /// Whether whoever sent it may have been guessing.
+  var isGuess: Bool {
+    switch self {
+    case .malformed, .invalid: true
+    // Nothing was guessed, the right secret was there, or nothing is known.
+    case .missing, .expired, .revoked, .tooManyAttempts, .unavailable: false
+    }
   }
 
   /// The stable code on the wire.
@@ -23,6 +47,7 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
     case .missing: "missing_key"
     case .malformed, .invalid, .expired: "invalid_key"
     case .revoked: "revoked_key"
+    case .tooManyAttempts: "too_many_attempts"
     case .unavailable: "auth_unavailable"
     }
   }
@@ -31,8 +56,10 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   package var message: String {
     switch self {
     case .missing: "send the header Authorization: Bearer <key>"
-    case .malformed, .invalid, .expired: "the API key is not valid: check that it is complete, or ask for a new one"
+    case .malformed, .invalid: "the API key is not valid: check that it is complete, or ask for a new one"
+    case .expired: "the API key has expired: ask for a new one"
     case .revoked: "the API key was revoked: ask for a new one"
+    case .tooManyAttempts: "too many wrong keys came from this address: wait as long as Retry-After says"
     case .unavailable: "keys cannot be checked now: try again shortly"
     }
   }

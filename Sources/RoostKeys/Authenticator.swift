@@ -9,14 +9,20 @@ import Synchronization
 package final class Authenticator: Sendable {
   private let store: any KeyStore
   private let clock: KeyClock
+  private let throttle: GuessThrottle?
   private let logger: Logger?
   private let checkIntervalNanoseconds: Int64
   private let cache: Shared<KeyCache>
   private let storeAnswers = Mutex(true)
+  private let reports = Mutex(AllowanceTable<Bool>(perMinute: 1, capacity: 1))
 
-  package init(store: any KeyStore, clock: KeyClock = .system, logger: Logger? = nil) {
+  /// - Parameter throttle: Slows down guesses; nil lets everyone guess as fast as they like.
+  package init(
+    store: any KeyStore, clock: KeyClock = .system, throttle: GuessThrottle? = nil, logger: Logger? = nil
+  ) {
     self.store = store
     self.clock = clock
+    self.throttle = throttle
     self.logger = logger
     checkIntervalNanoseconds = store.checkInterval.map { Int64($0 / .nanoseconds(1)) } ?? .max
     let cache = Shared(KeyCache())
@@ -25,39 +31,52 @@ package final class Authenticator: Sendable {
   }
 
   /// The key in an `Authorization` header; the word `Bearer` in any case.
-  package static func token(inHeader header: String?) throws(AuthRejection) -> Substring {
+  package static func token(inHeader header: String?) throws(AuthRejection) -> Secret {
     guard let header, !header.isEmpty else { throw .missing }
     guard let space = header.firstIndex(of: " "), header[..<space].lowercased() == "bearer" else { throw .malformed }
     let token = header[space...].drop { $0 == " " }
     guard !token.isEmpty else { throw .malformed }
-    return token
+    return Secret(token)
   }
 
   /// The caller of a key verified a moment ago; nil means nothing but that `authenticate` is to be asked.
   /// Never blocks, computes no hash: for the event loop.
-  package func cached(_ token: Substring) -> Caller? {
-    guard let id = APIKey.unverifiedID(in: token) else { return nil }
+  package func cached(_ presented: Secret) -> Caller? {
+    guard let id = presented.unverifiedKeyID else { return nil }
     let now = clock.elapsed()
     return cache.value.withLock { cache in
       guard now - cache.checkedAt < checkIntervalNanoseconds else { return nil }
-      return cache.verifiedCaller(id: String(id), key: token, at: now, wall: clock.wall)
+      return cache.verifiedCaller(id: String(id), key: presented, at: now, wall: clock.wall)
     }
   }
 
   /// The caller that the value of an `Authorization` header stands for.
-  package func authenticate(header: String?) async throws(AuthRejection) -> Caller {
-    try await authenticate(token: Self.token(inHeader: header))
+  ///
+  /// - Parameter peer: Where it came from; nil if that is not known, and then guesses are not counted.
+  /// - Throws: `.unavailable` if only the store could tell and it does not answer; never a wrong `.invalid`.
+  package func authenticate(header: String?, from peer: AddressBlock? = nil) async throws(AuthRejection) -> Caller {
+    do throws(AuthRejection) {
+      let presented = try Self.token(inHeader: header)
+      if let caller = cached(presented) { return caller }
+      if let peer, let wait = throttle?.wait(peer, presenting: presented) {
+        throw .tooManyAttempts(retryAfterSeconds: wait)
+      }
+      let caller = try await verify(presented)
+      throttle?.passed(presented)
+      return caller
+    } catch {
+      guard error.isGuess, let peer, let wait = throttle?.failed(peer) else { throw error }
+      reportThrottling(of: peer)
+      throw .tooManyAttempts(retryAfterSeconds: wait)
+    }
   }
 
-  /// The caller that a presented key stands for.
-  ///
-  /// - Throws: `.unavailable` if only the store could tell and it does not answer; never a wrong `.invalid`.
-  package func authenticate(token: Substring) async throws(AuthRejection) -> Caller {
-    if let caller = cached(token) { return caller }
-    guard let key = APIKey(token) else { throw .malformed }
+  private func verify(_ presented: Secret) async throws(AuthRejection) -> Caller {
+    guard let key = APIKey(presented.reveal()) else { throw .malformed }
     await checkStoreIfDue()
     let (record, generation) = try await record(id: key.id)
-    guard let record, record.belongs(to: key) else { throw .invalid }
+    guard (record ?? .nobody).belongs(to: key), let record else { throw .invalid }
+    // Only now: the secret was right, so its holder may know what became of the key.
     if record.revokedAt != nil { throw .revoked }
     if record.isExpired(at: clock.wall()) { throw .expired }
     cache.value.withLock { $0.markVerified(key, generation: generation) }
@@ -96,6 +115,12 @@ package final class Authenticator: Sendable {
       // What is remembered serves on until it is too old.
       note(answers: false, error)
     }
+  }
+
+  /// At most one line a minute, whoever guesses and how often.
+  private func reportThrottling(of peer: AddressBlock) {
+    guard let logger, reports.withLock({ $0.spend(true, at: clock.elapsed()) }) else { return }
+    logger.warning("keys are being guessed: further attempts are refused for a while", metadata: ["address": "\(peer)"])
   }
 
   /// Logs only when the store's state turns, so that an outage is two lines and not one a request.

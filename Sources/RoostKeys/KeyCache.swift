@@ -13,7 +13,7 @@ struct KeyCache {
     let record: KeyRecord
     let caller: Caller
     let readAt: Int64
-    var verifiedKey: [UInt8]?
+    var verifiedKey: Secret?
   }
 
   enum Finding {
@@ -30,9 +30,9 @@ struct KeyCache {
   var checkedAt = Int64.min / 2
 
   /// The caller of a key that was verified before and is neither too old, revoked nor expired. No hash is computed.
-  func verifiedCaller(id: String, key: Substring, at now: Int64, wall: () -> Date) -> Caller? {
+  func verifiedCaller(id: String, key: Secret, at now: Int64, wall: () -> Date) -> Caller? {
     guard let entry = entries[id], let verified = entry.verifiedKey, isFresh(entry, at: now),
-      entry.record.revokedAt == nil, constantTimeEqual(verified, key.utf8)
+      entry.record.revokedAt == nil, verified.matches(key)
     else { return nil }
     if let expiresAt = entry.record.expiresAt, expiresAt <= wall() { return nil }
     return entry.caller
@@ -62,7 +62,7 @@ struct KeyCache {
   /// Notes that this key passed against the remembered record.
   mutating func markVerified(_ key: APIKey, generation: UInt64) {
     guard generation == self.generation else { return }
-    entries[key.id]?.verifiedKey = Array(key.whole.reveal().utf8)
+    entries[key.id]?.verifiedKey = key.whole
   }
 
   mutating func flush() {

@@ -44,8 +44,15 @@ package struct KeyRecord: Sendable, Codable {
 
   /// Whether this is the record of that very key: type, id and secret, the secret in constant time.
   package func belongs(to key: APIKey) -> Bool {
-    id == key.id && type == key.type && secretHash.matches(key.secret)
+    // The hash first and always: a wrong id or type takes as long as a wrong secret.
+    let isSameSecret = secretHash.matches(key.secret)
+    return isSameSecret && id == key.id && type == key.type
   }
+
+  /// Stands in for a record that does not exist, so that an unknown id is refused on the same way, after the same
+  /// work, as a wrong secret. No key belongs to it: its own is thrown away.
+  static let nobody = KeyRecord(
+    key: .mint(.client), name: "", ownerID: "", queues: [], createdAt: Date(timeIntervalSince1970: 0))
 
   /// How the key is named in logs and answers.
   package var maskedKey: String {

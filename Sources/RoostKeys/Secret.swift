@@ -3,15 +3,35 @@ import Crypto
 /// A text that must not be seen. It prints as `<redacted>`, has no `Codable`, and is read only through `reveal()`,
 /// so that every place where a secret leaves can be found by that name.
 package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  private let text: String
+  private let text: Substring
 
   package init(_ text: String) {
+    self.text = text[...]
+  }
+
+  /// Shares the text that it was cut from: for a header's value on its way to the check.
+  package init(_ text: Substring) {
     self.text = text
   }
 
   /// The secret itself: only for the one who asked for it, never for a log or an error.
   package func reveal() -> String {
-    text
+    String(text)
+  }
+
+  /// Whether both are the same, in a time that depends only on their lengths.
+  package func matches(_ other: Secret) -> Bool {
+    constantTimeEqual(text.utf8, other.text.utf8)
+  }
+
+  /// The public id in what looks like a key, without checking anything; nil if there is none.
+  var unverifiedKeyID: Substring? { APIKey.unverifiedID(in: text) }
+
+  /// A hash that differs from process to process: nothing can be aimed at it, and it is of no use elsewhere.
+  var seededHash: Int {
+    var hasher = Hasher()
+    hasher.combine(text)
+    return hasher.finalize()
   }
 
   package var description: String { "<redacted>" }

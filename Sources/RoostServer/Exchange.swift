@@ -1,5 +1,6 @@
 import NIOCore
 import RoostAPI
+import RoostKeys
 import Synchronization
 
 /// One request and the fate of its answer, shared by the connection's event loop and the task that answers.
@@ -71,7 +72,13 @@ package final class Exchange: Sendable {
 
 /// The requests of one connection that wait to be answered, in their order.
 package final class ConnectionQueue: Sendable {
+  /// Where the connection comes from; guesses are counted by it.
+  let peer: AddressBlock?
   private let waiting = Mutex<[Exchange]>([])
+
+  init(peer: AddressBlock?) {
+    self.peer = peer
+  }
 
   func push(_ exchange: Exchange) { waiting.withLock { $0.append(exchange) } }
 

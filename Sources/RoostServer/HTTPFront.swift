@@ -30,7 +30,7 @@ final class HTTPFront: Sendable {
     let requestID = requestID(head.headerFields[.requestID])
     let answer: Answer
     do throws(Rejection) {
-      answer = try await route(head, exchange)
+      answer = try await route(head, exchange, queue.peer)
     } catch {
       if error.status >= 500 {
         logger.warning("refused", metadata: ["code": "\(error.code.rawValue)", "request_id": "\(requestID)"])
@@ -53,12 +53,13 @@ final class HTTPFront: Sendable {
     }
   }
 
-  private func route(_ head: HTTPRequest, _ exchange: Exchange) async throws(Rejection) -> Answer {
+  private func route(_ head: HTTPRequest, _ exchange: Exchange, _ peer: AddressBlock?) async throws(Rejection) -> Answer
+  {
     if let refusal = exchange.refusal { throw refusal }
     let target = head.path ?? "/"
     let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
     let (route, parameters) = try RouteTable.all.find(head.method.rawValue, target[..<end])
-    let caller = try await caller(route, head.headerFields[.authorization])
+    let caller = try await caller(route, head.headerFields[.authorization], peer)
     let query = end < target.endIndex ? try Query(target[end...].dropFirst()) : Query()
     try query.require(route.parameters)
     let body = exchange.body.map { Array($0.readableBytesView) } ?? []
@@ -69,16 +70,13 @@ final class HTTPFront: Sendable {
     return try await route.handler(request, backend)
   }
 
-  private func caller(_ route: Route, _ header: String?) async throws(Rejection) -> Caller? {
+  private func caller(
+    _ route: Route, _ header: String?, _ peer: AddressBlock?
+  ) async throws(Rejection) -> Caller? {
     guard let scope = route.scope else { return nil }
     let caller: Caller
     do throws(AuthRejection) {
-      let token = try Authenticator.token(inHeader: header)
-      if let known = authenticator.cached(token) {
-        caller = known
-      } else {
-        caller = try await authenticator.authenticate(token: token)
-      }
+      caller = try await authenticator.authenticate(header: header, from: peer)
     } catch { throw Rejection(error) }
     guard caller.may(ScopeSet(scope)) else {
       throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")

@@ -19,7 +19,7 @@ let listRoutes: [Route] = [
     json.beginObject()
     json.key("items")
     json.beginArray()
-    for queue in queues { json.queue(queue) }
+    for queue in queues where request.maySee(queue: queue.name) { json.queue(queue) }
     json.endArray()
     json.endObject()
     return Answer(200, json)
@@ -88,7 +88,7 @@ private func queueName(_ text: String, _ request: RouteRequest) throws(Rejection
   guard isQueueName(text) else {
     throw Rejection(.outOfRange, field: "queue", "a queue has 1 to 200 characters of A-Z a-z 0-9 . _ : -")
   }
-  try request.requireQueue(text)
+  try request.requireVisible(queue: text)
   return text
 }
 

@@ -33,7 +33,7 @@ extension Rejection {
     let code = ErrorCode(rawValue: error.code) ?? (error.status == 503 ? .authUnavailable : .invalidKey)
     self.init(code, error.message)
     if code.status == 401 { self = header("WWW-Authenticate", "Bearer realm=\"roost\"") }
-    if code.status == 503 { self = retryAfter(1) }
+    if let seconds = error.retryAfterSeconds { self = retryAfter(seconds) }
   }
 
   package init(_ error: KeyRejection) {

@@ -63,7 +63,7 @@ private struct ConnectionSetup: ServerChildChannel {
   let configuration: ServerConfiguration
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    let queue = ConnectionQueue()
+    let queue = ConnectionQueue(peer: AddressBlock(channel.remoteAddress))
     let http = HTTP1Channel(
       responder: { [front] request, writer, _ in try await front.respond(request.head, writer, queue) },
       configuration: .init(

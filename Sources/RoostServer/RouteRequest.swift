@@ -45,6 +45,16 @@ package struct RouteRequest: Sendable {
     }
   }
 
+  /// Whether the caller may look at a queue: at those it may use, and an admin at all.
+  package func maySee(queue: String) -> Bool {
+    caller.type == .admin || caller.mayUse(queue: queue)
+  }
+
+  /// Refuses a queue that the caller may not look at.
+  package func requireVisible(queue: String) throws(Rejection) {
+    if !maySee(queue: queue) { try requireQueue(queue) }
+  }
+
   /// Refuses a queue that the key may not use.
   package func requireQueue(_ queue: String) throws(Rejection) {
     guard caller.mayUse(queue: queue) else {

@@ -35,6 +35,17 @@ final class ManualClock: Sendable {
   }
 }
 
+extension Authenticator {
+  /// A key as a test holds it: plain text, without the header around it.
+  func authenticate(
+    token: Substring, from peer: AddressBlock? = nil
+  ) async throws(AuthRejection) -> Caller {
+    try await authenticate(header: "Bearer \(token)", from: peer)
+  }
+
+  func cached(_ token: Substring) -> Caller? { cached(Secret(token)) }
+}
+
 /// A store in memory that counts look-ups and can be down.
 final class CountingStore: KeyStore {
   private struct State {

@@ -59,7 +59,7 @@ final class Connection: Sendable {
       let length = isHead ? 0 : Int(headers["content-length"] ?? "0") ?? 0
       var body: [UInt8] = []
       while body.count < length { body.append(try self.byte()) }
-      return Reply(status: Int(lines[0].split(separator: " ")[1]) ?? 0, headers: headers, body: body)
+      return Reply(status: Int(lines[0].split(separator: " ")[1]) ?? 0, headers: headers, head: head, body: body)
     }
   }
 

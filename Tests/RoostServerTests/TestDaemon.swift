@@ -27,7 +27,7 @@ struct TestDaemon: Sendable {
 
   /// Runs `body` against a fresh server and shuts it down gracefully.
   static func run(
-    _ change: @Sendable (inout ServerConfiguration) -> Void = { _ in },
+    _ change: @Sendable (inout ServerConfiguration) -> Void = { _ in }, throttle: GuessThrottle? = nil,
     _ body: @Sendable @escaping (TestDaemon) async throws -> Void
   ) async throws {
     let directory = NSTemporaryDirectory() + "roost-server-\(UUID().uuidString)"
@@ -41,7 +41,7 @@ struct TestDaemon: Sendable {
     change(&configuration)
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let service = makeRoostServer(
-      engine: engine, authenticator: Authenticator(store: store), keys: keys, keyStore: store,
+      engine: engine, authenticator: Authenticator(store: store, throttle: throttle), keys: keys, keyStore: store,
       configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
       onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -84,6 +84,8 @@ struct TestDaemon: Sendable {
 struct Reply: Sendable {
   let status: Int
   let headers: [String: String]
+  /// Status line and headers, byte for byte.
+  let head: [UInt8]
   let body: [UInt8]
 
   var text: String { String(decoding: body, as: UTF8.self) }

@@ -1,0 +1,104 @@
+import RoostKeys
+import RoostServer
+
+/// What every route shows to whom: the rules of visibility, as a table that the tests walk.
+///
+/// A new route needs a row here.
+struct VisibilityMatrix {
+  /// What a route gives access to.
+  enum Access {
+    /// Anything, without a key.
+    case open
+    /// One job, named in the path or in the body.
+    case job
+    /// A queue, named in the body, to put jobs into or take them from.
+    case useOfQueue
+    /// A queue, named in the path, to look at.
+    case sightOfQueue
+    /// A list that shows to each caller what it may see; `VisibilityTests.lists` knows what.
+    case list
+    /// A key of the job's owner.
+    case key
+    /// Whatever the scope alone decides.
+    case scopeOnly
+  }
+
+  /// A job or queue that someone asks for.
+  struct Target {
+    let job: String
+    let queue: String
+    let key: String
+  }
+
+  struct Row {
+    let access: Access
+    let body: (@Sendable (Target) -> String)?
+
+    init(_ access: Access, _ body: (@Sendable (Target) -> String)? = nil) {
+      self.access = access
+      self.body = body
+    }
+  }
+
+  /// How a caller is answered.
+  enum Verdict: Equatable {
+    case granted
+    /// 403 `forbidden_scope`.
+    case lacksScope
+    /// 403 `queue_forbidden`.
+    case queueForbidden
+    /// As if it did not exist.
+    case hidden
+    /// 403 `forbidden`: another's key.
+    case keyForbidden
+  }
+
+  /// By method and path. Rows of routes that do not exist do no harm.
+  static let rows: [String: Row] = [
+    "GET /health": Row(.open), "GET /healthz": Row(.open), "GET /readyz": Row(.open),
+    "GET /metrics": Row(.open), "GET /openapi.yaml": Row(.open),
+    "POST /jobs": Row(.useOfQueue) { #"{"payload":1,"queue":"\#($0.queue)"}"# },
+    "POST /jobs/batch": Row(.useOfQueue) { #"{"jobs":[{"payload":1,"queue":"\#($0.queue)"}]}"# },
+    "POST /jobs/lease": Row(.useOfQueue) { #"{"queues":["\#($0.queue)"]}"# },
+    "GET /jobs": Row(.list), "GET /dlq": Row(.list), "GET /queues": Row(.list), "GET /keys": Row(.list),
+    "GET /jobs/{id}": Row(.job), "GET /jobs/{id}/history": Row(.job), "GET /dlq/{id}": Row(.job),
+    "POST /jobs/{id}/cancel": Row(.job), "POST /jobs/{id}/retry": Row(.job), "POST /dlq/{id}/replay": Row(.job),
+    "POST /jobs/{id}/ack": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
+    "POST /jobs/{id}/fail": Row(.job) { _ in #"{"lease_id":"1-1","error":"e"}"# },
+    "POST /jobs/{id}/extend": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
+    "POST /jobs/{id}/release": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
+    "POST /jobs/ack": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1"}]}"# },
+    "POST /jobs/fail": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1","error":"e"}]}"# },
+    "POST /jobs/extend": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1"}]}"# },
+    "GET /queues/{queue}": Row(.sightOfQueue), "GET /queues/{queue}/jobs": Row(.sightOfQueue),
+    "POST /admin/keys": Row(.scopeOnly) { _ in #"{"name":"n","owner_id":"o","type":"client"}"# },
+    "GET /admin/keys": Row(.scopeOnly), "DELETE /keys/{id}": Row(.key),
+  ]
+
+  /// What the rules say.
+  ///
+  /// - Parameters:
+  ///   - isOwner: The caller's owner is the job's.
+  ///   - mayUseQueue: The caller's key names the job's queue.
+  static func verdict(
+    _ route: Route, _ access: Access, _ type: KeyType, isOwner: Bool, mayUseQueue: Bool
+  ) -> Verdict {
+    if let scope = route.scope, !type.scopes.contains(ScopeSet(scope)) { return .lacksScope }
+    switch access {
+    case .open, .list, .scopeOnly: return .granted
+    case .useOfQueue: return mayUseQueue ? .granted : .queueForbidden
+    case .sightOfQueue: return type == .admin || mayUseQueue ? .granted : .queueForbidden
+    case .job: return mayView(type, isOwner: isOwner, mayUseQueue: mayUseQueue) ? .granted : .hidden
+    case .key: return type == .admin || isOwner ? .granted : .keyForbidden
+    }
+  }
+
+  /// Clients see the jobs of their owner, workers those of their queues, admins all.
+  static func mayView(_ type: KeyType, isOwner: Bool, mayUseQueue: Bool) -> Bool {
+    switch type {
+    case .client: isOwner
+    case .worker: mayUseQueue
+    case .admin: true
+    }
+  }
+}
