@@ -98,9 +98,12 @@ let package = Package(
     .testTarget(
       name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
+    .target(name: "RedisForTests", path: "Tests/RedisForTests", swiftSettings: strict),
     .testTarget(
       name: "RoostKeysTests",
-      dependencies: ["RoostKeys", logging, nioCore, nioPosix, .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "RoostKeys", "RedisForTests", logging, nioCore, nioPosix, .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: strict),
     .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),
     .testTarget(
@@ -116,7 +119,8 @@ let package = Package(
         "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix,
       ], swiftSettings: strict),
     .testTarget(
-      name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostCore", logging], swiftSettings: strict),
+      name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostCore", "RedisForTests", logging],
+      swiftSettings: strict),
     .testTarget(
       name: "RoostSimulationTests",
       dependencies: ["RoostSimulation", "RoostCore", "RoostLog", "RoostEngine"], swiftSettings: strict),

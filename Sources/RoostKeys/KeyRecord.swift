@@ -33,6 +33,22 @@ package struct KeyRecord: Sendable, Codable {
     secretHash = SecretHash(of: key.secret)
   }
 
+  /// A record as a store kept it.
+  init(
+    id: String, name: String, ownerID: String, type: KeyType, queues: [QueuePattern], createdAt: Date,
+    expiresAt: Date?, revokedAt: Date?, secretHash: SecretHash
+  ) {
+    self.id = id
+    self.name = name
+    self.ownerID = ownerID
+    self.type = type
+    self.queues = queues
+    self.createdAt = createdAt
+    self.expiresAt = expiresAt
+    self.revokedAt = revokedAt
+    self.secretHash = secretHash
+  }
+
   /// Marks it revoked. The first time stands: revoking again changes nothing.
   package mutating func revoke(at date: Date) {
     if revokedAt == nil { revokedAt = date.wholeMilliseconds }
@@ -53,6 +69,12 @@ package struct KeyRecord: Sendable, Codable {
   /// work, as a wrong secret. No key belongs to it: its own is thrown away.
   static let nobody = KeyRecord(
     key: .mint(.client), name: "", ownerID: "", queues: [], createdAt: Date(timeIntervalSince1970: 0))
+
+  /// Whether both are of one key: its secret, and all that was decided when it was made.
+  func isSameKey(as other: KeyRecord) -> Bool {
+    id == other.id && type == other.type && ownerID == other.ownerID && name == other.name && queues == other.queues
+      && createdAt == other.createdAt && expiresAt == other.expiresAt && secretHash.isSame(as: other.secretHash)
+  }
 
   /// How the key is named in logs and answers.
   package var maskedKey: String {
@@ -97,11 +119,11 @@ package struct KeyRecord: Sendable, Codable {
 
 extension Date {
   /// Since 1970, rounded.
-  fileprivate var milliseconds: Int64 {
+  var milliseconds: Int64 {
     Int64((timeIntervalSince1970 * 1000).rounded())
   }
 
-  fileprivate init(milliseconds: Int64) {
+  init(milliseconds: Int64) {
     self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
   }
 

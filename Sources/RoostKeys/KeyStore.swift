@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where key records live: the embedded file, later Redis. It knows nothing of rights; `KeyService` does.
+/// Where key records live: the embedded file, or Redis. It knows nothing of rights; `KeyService` does.
 package protocol KeyStore: Sendable {
   /// The record of this id, revoked or not; nil if there is none.
   func find(_ id: String) async throws(KeyStoreError) -> KeyRecord?
@@ -48,6 +48,10 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
   case locked(file: String)
   /// The id is taken.
   case duplicate(id: String)
+  /// Redis answered that it will not do it.
+  case refused(command: String, code: String)
+  /// What stands in Redis under this name is not what Roost wrote.
+  case damaged(key: String, reason: String)
   /// A call to the system failed.
   case system(call: String, file: String, reason: String)
 
@@ -66,6 +70,10 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
       "\(file) is held by another process for too long: end that process and try again"
     case .duplicate(let id):
       "a key with id \(id) exists already"
+    case .refused(let command, let code):
+      RedisRefusal.text(command, code)
+    case .damaged(let key, let reason):
+      "\(key) in Redis is damaged: it \(reason). Restore Redis from a copy, or delete that record"
     case .system(let call, let file, let reason):
       "\(call) of \(file) failed: \(reason)"
     }

@@ -73,6 +73,11 @@ package struct SecretHash: Sendable, Codable, CustomStringConvertible, CustomDeb
     Hexadecimal.text(bytes)
   }
 
+  /// Whether both are of the same secret, compared in constant time.
+  func isSame(as other: SecretHash) -> Bool {
+    constantTimeEqual(bytes, other.bytes)
+  }
+
   /// Whether the secret has this hash, compared in constant time.
   package func matches(_ secret: Secret) -> Bool {
     constantTimeEqual(bytes, SecretHash(of: secret).bytes)

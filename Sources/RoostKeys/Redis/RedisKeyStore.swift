@@ -1,0 +1,297 @@
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The key store in Redis, which several daemons may share.
+///
+/// One connection carries questions and changes, a second hears what anyone changes and flushes the caches at once.
+/// While that one is down caches live by their age limits, and they are flushed when it is back. While Redis is down
+/// everything here throws `.unreachable` within a bounded time.
+package final class RedisKeyStore: KeyStore {
+  /// Whether a record that comes from another store is in this one.
+  package enum Adoption: Sendable, Equatable {
+    case added
+    /// It stood here already.
+    case present
+    /// It stood here already, and only there it was revoked: now it is here, too.
+    case revoked
+    /// Another key has its id.
+    case conflict
+  }
+
+  /// What a change is to do, once it has seen what stands.
+  private enum Decision<Value: Sendable>: Sendable {
+    case leave(Value)
+    case write([RedisCommand], Value)
+  }
+
+  /// Redis tells of changes by itself.
+  package let checkInterval: Duration? = nil
+
+  private let commands: RedisLink
+  private let listener: RedisLink?
+  private let handlers: ChangeHandlers
+  private let turns = RedisTurns()
+  private let isClosed = Atomic(false)
+
+  /// Begins to connect; it need not succeed.
+  ///
+  /// - Parameters:
+  ///   - listens: Whether to hear of changes made elsewhere; a command that soon ends need not.
+  ///   - logger: Told when Redis is lost and found again.
+  package init(
+    _ address: RedisAddress, limits: RedisLimits = RedisLimits(), listens: Bool = true, logger: Logger? = nil,
+    group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+  ) {
+    let handlers = ChangeHandlers()
+    let loop = group.next()
+    let place = "\(address)"
+    commands = RedisLink(address, limits: limits, loop: loop) { event in
+      switch event {
+      case .up: logger?.notice("connected to Redis", metadata: ["redis": "\(place)"])
+      case .down(let reason): logger?.error("Redis is lost", metadata: ["redis": "\(place)", "reason": "\(reason)"])
+      case .message: break
+      }
+    }
+    listener =
+      listens
+      ? RedisLink(address, limits: limits, loop: loop, subscription: RedisKeyModel.changes) { event in
+        switch event {
+        // What was changed before it listened again was not heard.
+        case .up, .message: handlers.call()
+        case .down(let reason):
+          logger?.info("changes of keys are not heard for now", metadata: ["reason": "\(reason)"])
+        }
+      } : nil
+    self.handlers = handlers
+  }
+
+  deinit { close() }
+
+  /// Ends both connections; what is asked from then on throws.
+  package func close() {
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+    commands.close()
+    listener?.close()
+  }
+
+  package func onChange(_ handler: @escaping @Sendable () -> Void) {
+    handlers.add(handler)
+  }
+
+  // MARK: Reading
+
+  package func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
+    let answer = try await ask([RedisCommand("HGETALL", RedisKeyModel.hash(id))])
+    if let record = try record(id, answer, at: 0) { return record }
+    return try await confirmAbsence(id)
+  }
+
+  /// Two round trips and one more for each 256 keys, whatever their number: the ids, then their hashes in pipelines.
+  package func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] {
+    let question =
+      owner.map { RedisCommand("SMEMBERS", RedisKeyModel.owner($0)) }
+      ?? RedisCommand("SUNION", RedisKeyModel.active, RedisKeyModel.revoked)
+    let answer = try await ask([question])
+    var ids: [String] = []
+    for part in try array(answer, at: 0, of: question) {
+      guard let id = part.text else { throw .damaged(key: question.words[1], reason: "holds an id that is not UTF-8") }
+      ids.append(id)
+    }
+    var records: [KeyRecord] = []
+    records.reserveCapacity(ids.count)
+    for start in stride(from: 0, to: ids.count, by: 256) {
+      let chunk = ids[start..<min(start + 256, ids.count)]
+      let answers = try await ask(chunk.map { RedisCommand("HGETALL", RedisKeyModel.hash($0)) })
+      for (place, id) in chunk.enumerated() {
+        guard let record = try record(id, answers, at: place) else { throw Self.missing(id) }
+        records.append(record)
+      }
+    }
+    return records.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+  }
+
+  package func check() async throws(KeyStoreError) {
+    _ = try await count([RedisKeyModel.active])
+  }
+
+  // MARK: Changing
+
+  package func create(_ record: KeyRecord) async throws(KeyStoreError) {
+    let isNew = try await change(watching: [RedisKeyModel.hash(record.id)]) { () throws(KeyStoreError) in
+      let answer = try await self.ask([RedisCommand("EXISTS", RedisKeyModel.hash(record.id))])
+      guard case .integer(0) = answer.replies[0] else { return .leave(false) }
+      try await self.checkSets(for: [record])
+      return .write(RedisKeyModel.creation(record), true)
+    }
+    guard isNew else { throw .duplicate(id: record.id) }
+  }
+
+  package func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool {
+    try await change(watching: [RedisKeyModel.active, RedisKeyModel.revoked]) { () throws(KeyStoreError) in
+      let count = try await self.count([RedisKeyModel.active, RedisKeyModel.revoked])
+      guard count == 0 else { return .leave(false) }
+      try await self.checkSets(for: records)
+      return .write(records.flatMap(RedisKeyModel.creation), true)
+    }
+  }
+
+  package func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord? {
+    try await change(watching: [RedisKeyModel.hash(id)]) { () throws(KeyStoreError) in
+      guard var record = try await self.find(id) else { return .leave(nil) }
+      guard record.revokedAt == nil else { return .leave(record) }
+      record.revoke(at: date)
+      return .write(RedisKeyModel.revocation(id, at: date), record)
+    }
+  }
+
+  /// Takes over a record from another store, unchanged, its revocation included. Doing it again changes nothing.
+  package func adopt(_ record: KeyRecord) async throws(KeyStoreError) -> Adoption {
+    try await change(watching: [RedisKeyModel.hash(record.id)]) { () throws(KeyStoreError) in
+      guard let found = try await self.find(record.id) else {
+        try await self.checkSets(for: [record])
+        return .write(RedisKeyModel.creation(record), .added)
+      }
+      guard found.isSameKey(as: record) else { return .leave(.conflict) }
+      if let date = record.revokedAt, found.revokedAt == nil {
+        return .write(RedisKeyModel.revocation(record.id, at: date), .revoked)
+      }
+      return .leave(.present)
+    }
+  }
+
+  /// Looks, decides, and writes all or nothing (MULTI/EXEC), unless what it looked at was changed meanwhile (WATCH):
+  /// then it begins again. One change at a time: on one connection, the EXEC of one would end the WATCH of another.
+  private func change<Value: Sendable>(
+    watching watched: [String], decide: @Sendable () async throws(KeyStoreError) -> Decision<Value>
+  ) async throws(KeyStoreError) -> Value {
+    try await turns.take()
+    defer { turns.give() }
+    for _ in 0..<32 {
+      let watch = try await ask([RedisCommand(["WATCH"] + watched)])
+      let writes: [RedisCommand]
+      let value: Value
+      do throws(KeyStoreError) {
+        switch try await decide() {
+        case .leave(let value):
+          _ = try? await commands.send([RedisCommand("UNWATCH")], on: watch.generation)
+          return value
+        case .write(let commands, let outcome): (writes, value) = (commands, outcome)
+        }
+      } catch {
+        _ = try? await commands.send([RedisCommand("UNWATCH")], on: watch.generation)
+        throw error
+      }
+      // Flushed also when the answer is lost: the change may have been made.
+      defer { handlers.call() }
+      if try await execute(writes, on: watch.generation) { return value }
+    }
+    throw .unreachable("the key is being changed by others again and again: try again")
+  }
+
+  /// - Returns: False if what was watched has changed: then nothing was written.
+  private func execute(_ writes: [RedisCommand], on generation: UInt64) async throws(KeyStoreError) -> Bool {
+    let all = [RedisCommand("MULTI")] + writes + [RedisCommand("EXEC")]
+    let answer = try await commands.send(all, on: generation)
+    for (command, reply) in zip(all, answer.replies) {
+      if let code = reply.errorCode { throw refusal(command, code, answer) }
+    }
+    switch answer.replies[all.count - 1] {
+    case .null: return false
+    case .array(let results) where results.count == writes.count:
+      for (command, result) in zip(writes, results) {
+        if let code = result.errorCode { throw refusal(command, code, answer) }
+      }
+      return true
+    default: throw unexpected("EXEC", answer)
+    }
+  }
+
+  /// A set of another type would fail inside of EXEC, when other commands of it are done already.
+  private func checkSets(for records: [KeyRecord]) async throws(KeyStoreError) {
+    var names = [RedisKeyModel.active, RedisKeyModel.revoked]
+    for record in records { names += [RedisKeyModel.owner(record.ownerID), RedisKeyModel.type(record.type)] }
+    let answer = try await ask(names.map { RedisCommand("TYPE", $0) })
+    for (name, reply) in zip(names, answer.replies) where reply != .status("set") && reply != .status("none") {
+      throw .damaged(key: name, reason: "is not a set")
+    }
+  }
+
+  // MARK: Answers
+
+  /// A hash may have been evicted or deleted while its id still stands in a set: then the key is not unknown. The sets
+  /// are asked first, so that a key made between the two questions is found.
+  private func confirmAbsence(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
+    let questions = [
+      RedisCommand("SISMEMBER", RedisKeyModel.active, id), RedisCommand("SISMEMBER", RedisKeyModel.revoked, id),
+      RedisCommand("HGETALL", RedisKeyModel.hash(id)),
+    ]
+    let answer = try await ask(questions)
+    if let record = try record(id, answer, at: 2) { return record }
+    guard answer.replies[0] == .integer(0), answer.replies[1] == .integer(0) else { throw Self.missing(id) }
+    return nil
+  }
+
+  private func record(_ id: String, _ answer: RedisReplies, at place: Int) throws(KeyStoreError) -> KeyRecord? {
+    let parts = try array(answer, at: place, of: RedisCommand("HGETALL", RedisKeyModel.hash(id)))
+    guard parts.count.isMultiple(of: 2) else { throw unexpected("HGETALL", answer) }
+    return try RedisKeyModel.record(id, parts)
+  }
+
+  /// How many members these sets have together.
+  private func count(_ sets: [String]) async throws(KeyStoreError) -> Int64 {
+    let answer = try await ask(sets.map { RedisCommand("SCARD", $0) })
+    var sum: Int64 = 0
+    for reply in answer.replies {
+      guard case .integer(let count) = reply else { throw unexpected("SCARD", answer) }
+      sum += count
+    }
+    return sum
+  }
+
+  private func array(
+    _ answer: RedisReplies, at place: Int, of command: RedisCommand
+  ) throws(KeyStoreError) -> [RedisReply] {
+    guard case .array(let parts) = answer.replies[place] else { throw unexpected(command.name, answer) }
+    return parts
+  }
+
+  /// Asks and refuses any error among the answers.
+  private func ask(_ questions: [RedisCommand]) async throws(KeyStoreError) -> RedisReplies {
+    let answer = try await commands.send(questions)
+    for (question, reply) in zip(questions, answer.replies) {
+      if let code = reply.errorCode { throw refusal(question, code, answer) }
+    }
+    return answer
+  }
+
+  private func refusal(_ command: RedisCommand, _ code: String, _ answer: RedisReplies) -> KeyStoreError {
+    if RedisRefusal.endsConnection(code) {
+      commands.distrust(answer.generation, RedisRefusal.text(command.name, code))
+    }
+    if code == "WRONGTYPE" { return .damaged(key: command.words[1], reason: "is of another type") }
+    return .refused(command: command.name, code: code)
+  }
+
+  /// An answer of a shape that its command does not have: replies and commands may have come apart.
+  private func unexpected(_ command: String, _ answer: RedisReplies) -> KeyStoreError {
+    let reason = "Redis answered \(command) with something else than it asked for"
+    commands.distrust(answer.generation, reason)
+    return .unreachable(reason)
+  }
+
+  private static func missing(_ id: String) -> KeyStoreError {
+    .damaged(key: RedisKeyModel.hash(id), reason: "is gone, though its id stands in a set of keys")
+  }
+}
+
+/// Who is told of changes. Apart from the store, so that its connections do not hold on to it.
+private final class ChangeHandlers: Sendable {
+  private let handlers = Mutex<[@Sendable () -> Void]>([])
+
+  func add(_ handler: @escaping @Sendable () -> Void) { handlers.withLock { $0.append(handler) } }
+
+  func call() { for handler in handlers.withLock({ $0 }) { handler() } }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import Synchronization
+
+/// A real redis-server with a port and a directory of its own, which a test may kill, stop and continue.
+///
+/// It never outlives the test process: each runs under a shell that kills it when the test's end of a pipe closes.
+/// The port stays the same from start to start; a bound socket keeps it from others while no server runs.
+package final class RedisServer: Sendable {
+  package struct Failure: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  private struct Running {
+    let shell: Process
+    let leash: FileHandle
+    let server: Int32
+  }
+
+  package let port: Int
+  package let directory: String
+  private let reservation: Int32
+  private let running = Mutex<Running?>(nil)
+
+  /// Reserves a port; starts nothing.
+  package init() throws {
+    directory = NSTemporaryDirectory() + "/roost-redis-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    reservation = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var yes: Int32 = 1
+    // Both it and redis-server set this, so that the latter can listen where the former is only bound.
+    setsockopt(reservation, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let socket = reservation
+    let isBound = withUnsafeMutablePointer(to: &address) { address in
+      address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        bind(socket, address, length) == 0 && getsockname(socket, address, &length) == 0
+      }
+    }
+    guard isBound else { throw Failure(description: "no port for a redis-server: \(errno)") }
+    port = Int(UInt16(bigEndian: address.sin_port))
+  }
+
+  deinit {
+    kill()
+    close(reservation)
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  /// Its address, with what stands before the host and behind the port.
+  package func url(_ credentials: String = "", _ database: String = "") -> String {
+    "redis://\(credentials)127.0.0.1:\(port)\(database)"
+  }
+
+  /// Starts it and returns when it accepts connections. Blocks.
+  ///
+  /// - Parameter keeping: Whether its keys survive a kill.
+  package func start(keeping: Bool = true) throws {
+    if !keeping { try? FileManager.default.removeItem(atPath: directory + "/appendonlydir") }
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+    let script = #"redis-server "$@" & echo "process $!"; read -r _; kill -9 %1 2>/dev/null; wait"#
+    shell.arguments = [
+      "-c", script, "redis", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory, "--save", "",
+      "--appendonly", keeping ? "yes" : "no", "--appendfsync", "always", "--daemonize", "no",
+    ]
+    let (leash, output) = (Pipe(), Pipe())
+    shell.standardInput = leash
+    shell.standardOutput = output
+    shell.standardError = output
+    try shell.run()
+    var said = ""
+    var server: Int32?
+    while true {
+      let bytes = output.fileHandleForReading.availableData
+      said += String(decoding: bytes, as: UTF8.self)
+      server = server ?? said.firstMatch(of: #/process (\d+)\n/#).flatMap { Int32($0.1) }
+      if bytes.isEmpty || said.contains("Ready to accept connections") { break }
+    }
+    guard let server, said.contains("Ready to accept connections") else {
+      try? leash.fileHandleForWriting.close()
+      shell.waitUntilExit()
+      throw Failure(description: "redis-server did not start:\n\(said)")
+    }
+    running.withLock { $0 = Running(shell: shell, leash: leash.fileHandleForWriting, server: server) }
+  }
+
+  /// Ends it at once, as a crash would.
+  package func kill() {
+    guard
+      let running = running.withLock({ running in
+        defer { running = nil }
+        return running
+      })
+    else { return }
+    try? running.leash.close()
+    running.shell.waitUntilExit()
+  }
+
+  /// SIGSTOP: it keeps its connections and answers nothing.
+  package func hang() { signal(SIGSTOP) }
+  /// SIGCONT.
+  package func goOn() { signal(SIGCONT) }
+
+  private func signal(_ number: Int32) {
+    running.withLock { if let running = $0 { _ = Foundation.kill(running.server, number) } }
+  }
+
+  /// Runs redis-cli with these arguments. Blocks.
+  ///
+  /// - Returns: What it printed, without the last line's end.
+  @discardableResult
+  package func cli(_ arguments: String...) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["redis-cli", "--no-auth-warning", "-p", "\(port)"] + arguments
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli \(arguments): \(text)") }
+    return text.trimmingCharacters(in: .newlines)
+  }
+}
