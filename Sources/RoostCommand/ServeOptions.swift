@@ -24,6 +24,10 @@ struct ServeOptions: ParsableArguments {
   var shutdownTimeout: String?
   @Flag(inversion: .prefixedNo, help: "Allow an address beyond loopback without TLS (ALLOW_PLAINTEXT).")
   var allowPlaintext: Bool?
+  @Option(help: "Port of a listener of its own for /metrics, which is open (METRICS_PORT, none).")
+  var metricsPort: String?
+  @Option(help: "Address of that listener (METRICS_HOST, 127.0.0.1).") var metricsHost: String?
+  @Option(help: "How many queues have metrics of their own (METRICS_QUEUES, 200).") var metricsQueues: String?
 
   /// What was given, by setting.
   var given: [Setting: String] {
@@ -34,6 +38,7 @@ struct ServeOptions: ParsableArguments {
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .requireLeaseID: requireLeaseId.map(String.init),
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
+      .metricsPort: metricsPort, .metricsHost: metricsHost, .metricsQueues: metricsQueues,
     ]
     return all.compactMapValues { $0 }
   }

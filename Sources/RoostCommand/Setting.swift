@@ -20,6 +20,9 @@ package enum Setting: String, CaseIterable, Sendable {
   case logFormat = "LOG_FORMAT"
   case shutdownTimeout = "SHUTDOWN_TIMEOUT"
   case allowPlaintext = "ALLOW_PLAINTEXT"
+  case metricsPort = "METRICS_PORT"
+  case metricsHost = "METRICS_HOST"
+  case metricsQueues = "METRICS_QUEUES"
 
   /// The same name as a flag.
   package var flag: String { "--" + rawValue.lowercased().replacing("_", with: "-") }

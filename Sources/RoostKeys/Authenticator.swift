@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Metrics
 import Synchronization
 
 /// Turns the `Authorization` header of a request into its caller, from a cache when it can.
@@ -13,15 +14,28 @@ package final class Authenticator: Sendable {
   private let checkIntervalNanoseconds: Int64
   private let cache: Shared<KeyCache>
   private let storeAnswers = Mutex(true)
+  private let hits: Counter
+  private let misses: Counter
+  private let size: Meter
 
-  package init(store: any KeyStore, clock: KeyClock = .system, logger: Logger? = nil) {
+  /// - Parameter metrics: Where cache hits, misses and size are counted.
+  package init(
+    store: any KeyStore, clock: KeyClock = .system, logger: Logger? = nil,
+    metrics: any MetricsFactory = MetricsSystem.factory
+  ) {
+    hits = Counter(label: "roost_key_cache_hits_total", factory: metrics)
+    misses = Counter(label: "roost_key_cache_misses_total", factory: metrics)
+    size = Meter(label: "roost_key_cache_keys", factory: metrics)
     self.store = store
     self.clock = clock
     self.logger = logger
     checkIntervalNanoseconds = store.checkInterval.map { Int64($0 / .nanoseconds(1)) } ?? .max
     let cache = Shared(KeyCache())
     self.cache = cache
-    store.onChange { cache.value.withLock { $0.flush() } }
+    store.onChange { [size] in
+      cache.value.withLock { $0.flush() }
+      size.set(0)
+    }
   }
 
   /// The key in an `Authorization` header; the word `Bearer` in any case.
@@ -38,10 +52,12 @@ package final class Authenticator: Sendable {
   package func cached(_ token: Substring) -> Caller? {
     guard let id = APIKey.unverifiedID(in: token) else { return nil }
     let now = clock.elapsed()
-    return cache.value.withLock { cache in
+    let caller: Caller? = cache.value.withLock { cache in
       guard now - cache.checkedAt < checkIntervalNanoseconds else { return nil }
       return cache.verifiedCaller(id: String(id), key: token, at: now, wall: clock.wall)
     }
+    if caller != nil { hits.increment() }
+    return caller
   }
 
   /// The caller that the value of an `Authorization` header stands for.
@@ -54,6 +70,7 @@ package final class Authenticator: Sendable {
   /// - Throws: `.unavailable` if only the store could tell and it does not answer; never a wrong `.invalid`.
   package func authenticate(token: Substring) async throws(AuthRejection) -> Caller {
     if let caller = cached(token) { return caller }
+    misses.increment()
     guard let key = APIKey(token) else { throw .malformed }
     await checkStoreIfDue()
     let (record, generation) = try await record(id: key.id)
@@ -76,7 +93,11 @@ package final class Authenticator: Sendable {
     do {
       let record = try await store.find(id)
       note(answers: true)
-      cache.value.withLock { $0.remember(record, id: id, readAt: now, generation: generation) }
+      let count = cache.value.withLock { cache in
+        cache.remember(record, id: id, readAt: now, generation: generation)
+        return cache.count
+      }
+      size.set(count)
       return (record, generation)
     } catch {
       note(answers: false, error)
