@@ -1,4 +1,6 @@
+import ArgumentParser
 import Glibc
+import Metrics
 import RoostCore
 import RoostEngine
 import RoostKeys
@@ -41,16 +43,27 @@ extension Daemon {
     front.port = configuration.port
     front.maxPayloadBytes = configuration.maxPayloadBytes
     front.accessLog = configuration.logsAccess
+    front.version = Roost.configuration.version
+    front.metricsPort = configuration.metricsPort
+    front.metricsHost = configuration.metricsHost
+    front.metricsQueues = configuration.metricsQueues
     front.maxConnections = min(front.maxConnections, DescriptorLimit.raised().connections)
     let failures = configuration.authFailuresPerMinute
     let throttle = failures > 0 ? GuessThrottle(failuresPerMinute: failures) : nil
+    let metrics = PrometheusRegistry()
+    // For what libraries count; the daemon's own parts are handed the registry.
+    MetricsSystem.bootstrap(metrics)
+    let authenticator = Authenticator(store: store, throttle: throttle, logger: logger, metrics: metrics)
     return makeRoostServer(
-      engine: engine, authenticator: Authenticator(store: store, throttle: throttle, logger: logger),
-      keys: KeyService(store: store),
-      keyStore: store, configuration: front, logger: logger,
+      engine: engine, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
+      configuration: front, logger: logger, metrics: metrics,
       onListening: { [host = configuration.host] port in
         let shown = host.contains(":") ? "[\(host)]" : host
         StandardStream.error.write(line: "listening on http://\(shown):\(port)")
+      },
+      onMetricsListening: { [host = configuration.metricsHost] port in
+        let shown = host.contains(":") ? "[\(host)]" : host
+        StandardStream.error.write(line: "metrics on http://\(shown):\(port)/metrics")
       })
   }
 }

@@ -25,6 +25,10 @@ package struct ServeConfiguration: Sendable {
   package var allowsPlaintext = false
   /// Wrong keys from one address; 0: no limit.
   package var authFailuresPerMinute = 60
+  /// Of a listener of its own for `/metrics`; nil: the main one serves it. 0: the system chooses one.
+  package var metricsPort: Int?
+  package var metricsHost = "127.0.0.1"
+  package var metricsQueues = 200
   /// Development keys, printed at every start; loopback only.
   package var isDevelopment = false
 
@@ -62,6 +66,11 @@ package struct ServeConfiguration: Sendable {
     values.duration(.shutdownTimeout, 100...600_000, into: &shutdownMilliseconds)
     values.boolean(.allowPlaintext, into: &allowsPlaintext)
     values.integer(.authFailuresPerMinute, 0...1_000_000, into: &authFailuresPerMinute)
+    var metricsPort = -1
+    values.integer(.metricsPort, 0...65_535, into: &metricsPort)
+    self.metricsPort = metricsPort < 0 ? nil : metricsPort
+    values.text(.metricsHost, into: &metricsHost)
+    values.integer(.metricsQueues, 0...10_000, into: &metricsQueues)
     values.refuseUnsupported()
     checkAddress(&values)
     if !values.problems.isEmpty { throw ConfigurationProblems(problems: values.problems) }
@@ -105,6 +114,8 @@ package struct ServeConfiguration: Sendable {
       (.logFormat, logFormat.rawValue), (.shutdownTimeout, DurationText.text(milliseconds: shutdownMilliseconds)),
       (.allowPlaintext, "\(allowsPlaintext)"),
       (.authFailuresPerMinute, "\(authFailuresPerMinute)"),
+      (.metricsPort, metricsPort.map(String.init) ?? ""), (.metricsHost, metricsHost),
+      (.metricsQueues, "\(metricsQueues)"),
     ]
     return values.map { setting, value in
       "\(setting.rawValue)=\(inert(value))  # \(sources[setting]?.description ?? "default")"

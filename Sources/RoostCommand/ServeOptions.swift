@@ -26,6 +26,10 @@ struct ServeOptions: ParsableArguments {
   var allowPlaintext: Bool?
   @Option(help: "Wrong keys that one address may send in a minute; 0: any (AUTH_FAILURES_PER_MINUTE, 60).")
   var authFailuresPerMinute: String?
+  @Option(help: "Port of a listener of its own for /metrics, which is open (METRICS_PORT, none).")
+  var metricsPort: String?
+  @Option(help: "Address of that listener (METRICS_HOST, 127.0.0.1).") var metricsHost: String?
+  @Option(help: "How many queues have metrics of their own (METRICS_QUEUES, 200).") var metricsQueues: String?
 
   /// What was given, by setting.
   var given: [Setting: String] {
@@ -37,6 +41,7 @@ struct ServeOptions: ParsableArguments {
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
       .authFailuresPerMinute: authFailuresPerMinute,
+      .metricsPort: metricsPort, .metricsHost: metricsHost, .metricsQueues: metricsQueues,
     ]
     return all.compactMapValues { $0 }
   }

@@ -21,6 +21,9 @@ package enum Setting: String, CaseIterable, Sendable {
   case shutdownTimeout = "SHUTDOWN_TIMEOUT"
   case allowPlaintext = "ALLOW_PLAINTEXT"
   case authFailuresPerMinute = "AUTH_FAILURES_PER_MINUTE"
+  case metricsPort = "METRICS_PORT"
+  case metricsHost = "METRICS_HOST"
+  case metricsQueues = "METRICS_QUEUES"
 
   /// The same name as a flag.
   package var flag: String { "--" + rawValue.lowercased().replacing("_", with: "-") }

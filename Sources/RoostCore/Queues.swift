@@ -4,6 +4,7 @@
 struct QueueRow {
   var counts = StateCounts()
   var totals = QueueTotals()
+  var activity = QueueActivity()
   /// The first of the queue's `ReadyLevel`s, highest priority first.
   var levels: Slot = .none
   /// The waiting workers, first come first served, as `WaitLink`s.
@@ -13,6 +14,17 @@ struct QueueRow {
   var exists = false
   /// It stands in `StateMachine.hungry`.
   var isHungry = false
+}
+
+/// What a queue has seen since the daemon started and no total in the log tells; volatile, for metrics.
+package struct QueueActivity: Equatable, Sendable, BitwiseCopyable {
+  /// Leases that ended by their time; they count as failed attempts in the totals, too.
+  package var expired: UInt64 = 0
+  package var cancelled: UInt64 = 0
+  /// Submits answered with the job that their idempotency key had made before.
+  package var idempotent: UInt64 = 0
+
+  package init() {}
 }
 
 /// The READY jobs of one queue that have one priority, in their order.

@@ -201,6 +201,9 @@ extension StateMachine {
     case .released, .undelivered, .cancelled, .cancelRequested: break
     }
     if next == .dead { queues[Int(queue)].totals.dead += 1 }
+    guard isLive else { return }
+    if outcome == .expired { queues[Int(queue)].activity.expired += 1 }
+    if next == .cancelled { queues[Int(queue)].activity.cancelled += 1 }
   }
 
   /// The job's lease cell, nil for a job that was neither leased nor cancelled.

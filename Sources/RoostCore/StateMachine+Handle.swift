@@ -40,7 +40,7 @@ extension StateMachine {
   private mutating func handle(_ command: Command.Submit, _ ticket: UInt64, _ step: inout Step) {
     if command.hasKey {
       let known = keys.find(command.keyHash)
-      if known != .none { return answerAgain(known, command.keyFingerprint, ticket, &step) }
+      if known != .none { return answerAgain(known, command, ticket, &step) }
     }
     if conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
     if conditions.isMemoryLow { return step.answer(ticket, .refused(.memoryLow)) }
@@ -75,9 +75,11 @@ extension StateMachine {
   }
 
   /// The same key again: the same job, or a conflict.
-  private mutating func answerAgain(_ known: Slot, _ fingerprint: UInt64, _ ticket: UInt64, _ step: inout Step) {
+  private mutating func answerAgain(
+    _ known: Slot, _ command: Command.Submit, _ ticket: UInt64, _ step: inout Step
+  ) {
     let entry = keys.entry(known)
-    guard entry.pointee.fingerprint == fingerprint else {
+    guard entry.pointee.fingerprint == command.keyFingerprint else {
       return step.answer(ticket, .refused(.idempotencyConflict))
     }
     var answer: Answer.Accepted
@@ -89,6 +91,11 @@ extension StateMachine {
     } else {
       answer = accepted(entry.pointee.target)
       answer.isIdempotent = true
+    }
+    // A stub does not know its queue; the submit does, and a key belongs to one queue.
+    if let body = JobBodyLayout(step.bytes(command.body)) {
+      let queue = queueNames.find(body.queue)
+      if queue != .none { queues[Int(queue)].activity.idempotent += 1 }
     }
     step.answer(ticket, .submitted(answer))
   }

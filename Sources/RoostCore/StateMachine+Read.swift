@@ -109,7 +109,7 @@ extension StateMachine {
       step.queues.append(
         QueueImage(
           name: step.copy(name), counts: queues[id].counts, totals: queues[id].totals,
-          oldestReady: oldestReady(UInt32(id))))
+          activity: queues[id].activity, oldestReady: oldestReady(UInt32(id))))
     }
     step.answer(ticket, .queues(first: first, count: Int32(step.queues.count) - first))
   }

@@ -115,6 +115,7 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var name: ByteRange
   package var counts: StateCounts
   package var totals: QueueTotals
+  package var activity: QueueActivity
   /// How long the job has been READY that has been so longest, milliseconds; −1 when none is.
   package var oldestReady: Int64
 }

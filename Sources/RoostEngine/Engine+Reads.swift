@@ -75,7 +75,8 @@ extension Engine {
         name: delivery.text(queue.name), counts: JobState.allCases.map { Int(queue.counts[$0]) },
         oldestReadyMilliseconds: queue.oldestReady < 0 ? nil : queue.oldestReady,
         submittedTotal: queue.totals.submitted, leasedTotal: queue.totals.leased, ackedTotal: queue.totals.acked,
-        failedTotal: queue.totals.failed, deadTotal: queue.totals.dead)
+        failedTotal: queue.totals.failed, deadTotal: queue.totals.dead,
+        activity: queue.activity)
     }.sorted { $0.name < $1.name }
   }
 

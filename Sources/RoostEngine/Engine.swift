@@ -9,6 +9,8 @@ package final class Engine: Sendable {
   let writer: Writer
   let secret: SipKey
   private let read: @Sendable () -> ClockReading
+  /// What the start read.
+  let replay: ReplayFigures
   /// A stored payload was found that does not match its checksum.
   let hasMetDamage = Atomic(false)
   /// Reads that the page cache cannot serve wait here, not on an event loop.
@@ -33,12 +35,20 @@ package final class Engine: Sendable {
     let setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
-    var store = try Store.open(disk: disk, setting: setting, progress: configuration.onReplay)
+    let began = MonotonicClock.nanoseconds
+    var replay = ReplayFigures()
+    var store = try Store.open(disk: disk, setting: setting) { bytes in
+      replay.bytes = bytes
+      configuration.onReplay(bytes)
+    }
+    replay.nanoseconds = MonotonicClock.nanoseconds - began
+    replay.jobs = store.machine.jobCount
     store.memoryLimit = configuration.memoryLimitBytes
-    return Engine(store: store, configuration: configuration)
+    return Engine(store: store, configuration: configuration, replay: replay)
   }
 
-  private init(store: consuming Store, configuration: EngineConfiguration) {
+  private init(store: consuming Store, configuration: EngineConfiguration, replay: ReplayFigures) {
+    self.replay = replay
     mailbox = Mailbox(bounds: configuration.mailbox)
     secret = store.machine.secret
     read = configuration.clock
@@ -75,13 +85,13 @@ package final class Engine: Sendable {
   }
 
   /// Trims finished since the start.
-  package var trims: Int { writer.status.withLock { $0.trims } }
+  package var trims: Int { writer.status.withLock { $0.figures.trims } }
   /// Jobs in memory.
-  package var jobCount: Int { writer.status.withLock { $0.jobs } }
+  package var jobCount: Int { writer.status.withLock { $0.figures.jobs } }
   /// Commands left in the mailbox since the start.
   package var postedCommands: UInt64 { mailbox.postedCommands }
   /// Commits that reached the disk since the start, for the figure of answers per sync.
-  package var syncs: UInt64 { writer.status.withLock { $0.syncs } }
+  package var syncs: UInt64 { writer.status.withLock { $0.figures.frames } }
 
   // MARK: Asking
 

@@ -160,6 +160,23 @@ package struct QueueView: Sendable {
   package var ackedTotal: UInt64
   package var failedTotal: UInt64
   package var deadTotal: UInt64
+  /// Since the daemon started, not since the queue began.
+  package var activity: QueueActivity
+
+  package init(
+    name: String, counts: [Int], oldestReadyMilliseconds: Int64?, submittedTotal: UInt64, leasedTotal: UInt64,
+    ackedTotal: UInt64, failedTotal: UInt64, deadTotal: UInt64, activity: QueueActivity
+  ) {
+    self.name = name
+    self.counts = counts
+    self.oldestReadyMilliseconds = oldestReadyMilliseconds
+    self.submittedTotal = submittedTotal
+    self.leasedTotal = leasedTotal
+    self.ackedTotal = ackedTotal
+    self.failedTotal = failedTotal
+    self.deadTotal = deadTotal
+    self.activity = activity
+  }
 
   /// How many jobs are in `state`.
   package func count(_ state: JobState) -> Int { counts[Int(state.rawValue) - 1] }

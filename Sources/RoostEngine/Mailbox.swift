@@ -38,7 +38,7 @@ final class Mailbox: @unchecked Sendable {
 
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  private let bounds: MailboxBounds
+  let bounds: MailboxBounds
   private var filling = Batch()
   private var nextTicket: UInt64 = 1
   private var isWriterAsleep = false
@@ -106,6 +106,13 @@ final class Mailbox: @unchecked Sendable {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return nextTicket - 1
+  }
+
+  /// What waits for the writer now.
+  var depth: (commands: Int, bytes: Int) {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return (filling.commands.count, filling.arena.count)
   }
 
   /// Wakes the writer without a command.

@@ -23,6 +23,9 @@ struct Compaction {
   var damage: LogError?
   /// Segments trimmed since the start.
   var trims = 0
+  /// Records copied since the start, and their bytes.
+  var copies: UInt64 = 0
+  var copiedBytes: UInt64 = 0
 
   static let pieceBytes = 256 << 10
 }
@@ -143,6 +146,7 @@ extension Store {
     let room = log.frameLimitBytes - SegmentedLog.headroom
     let arena = step.arena
     var done = 0
+    let before = (records: step.records.recordCount, bytes: step.records.count)
     compaction.arena.withUnsafeBytes { bytes in
       step.arena = bytes
       for command in compaction.prepared {
@@ -157,6 +161,8 @@ extension Store {
       }
     }
     step.arena = arena
+    compaction.copies += UInt64(step.records.recordCount - before.records)
+    compaction.copiedBytes += UInt64(step.records.count - before.bytes)
     compaction.prepared.removeFirst(done)
     compaction.sizes.removeFirst(done)
   }

@@ -19,6 +19,8 @@ package struct Store: ~Copyable {
   private var lastFrameWasEmpty = false
   /// Frames synced since opening.
   package private(set) var syncs: UInt64 = 0
+  /// Bytes of those frames.
+  package private(set) var writtenBytes: UInt64 = 0
   /// The journal cannot take a frame for lack of space: only reads are served in this batch.
   package private(set) var isReadOnly = false
   /// Due work waits for space: on a full disk it may not take what the reserve keeps for completions.
@@ -187,6 +189,7 @@ package struct Store: ~Copyable {
     lastFrameAt = reading.boot
     lastFrameWasEmpty = step.records.recordCount == 0
     syncs += 1
+    writtenBytes += UInt64(LogFormat.frameBytes(records: step.records.count))
   }
 
   private var stamp: FrameStamp {

@@ -20,6 +20,10 @@ final class Writer: @unchecked Sendable {
   private var parked: [UInt64: UnsafeContinuation<Delivery, Never>] = [:]
   private var loader = RecordLoader([])
   private var loaderSegments: ClosedRange<UInt32>?
+  /// Nanoseconds of each commit.
+  private var commits = Tally(bounds: Tally.commitNanoseconds)
+  /// Commands of each commit.
+  private var batches = Tally(bounds: Tally.batchCommands)
 
   init(
     store: consuming Store, mailbox: Mailbox, provisioning: Provisioning, read: @escaping @Sendable () -> ClockReading,
@@ -55,18 +59,19 @@ final class Writer: @unchecked Sendable {
   private func serve() throws(LogError) -> Bool {
     let reading = read()
     try store.begin(reading: reading, arena: batch.arena.bytes, expectedBytes: expectedBytes)
-    var next = 0
+    var (next, committed) = (0, 0)
     while next < batch.commands.count {
       if store.handle(batch.commands[next], ticket: batch.firstTicket + UInt64(next)) {
         next += 1
       } else {
         // The frame is full: what was decided so far goes first.
-        _ = try store.commit(decidingDue: false)
+        _ = try commit(commands: next - committed, decidingDue: false)
+        committed = next
         release()
         try store.begin(reading: read(), arena: batch.arena.bytes, expectedBytes: expectedBytes)
       }
     }
-    let hasDue = try store.commit()
+    let hasDue = try commit(commands: next - committed)
     // Before the answers: whoever hears of a full disk finds it in the health report, too.
     publish()
     release()
@@ -77,6 +82,17 @@ final class Writer: @unchecked Sendable {
     unpinTrimmed()
     // Without space nothing can be written: asking again at once would only burn a core.
     return (hasDue || compacts) && !store.isReadOnly
+  }
+
+  /// Commits, and notes how long it took and for how many commands if it wrote anything.
+  private func commit(commands: Int, decidingDue: Bool = true) throws(LogError) -> Bool {
+    let (before, syncs) = (MonotonicClock.nanoseconds, store.syncs)
+    let hasMore = try store.commit(decidingDue: decidingDue)
+    if store.syncs != syncs {
+      commits.add(UInt64(clamping: MonotonicClock.nanoseconds - before))
+      batches.add(UInt64(commands))
+    }
+    return hasMore
   }
 
   private var expectedBytes: Int { batch.arena.count + batch.commands.count * 160 }
@@ -191,15 +207,13 @@ final class Writer: @unchecked Sendable {
     let isMemoryLow = store.machine.conditions.isMemoryLow
     let isClockSuspect = store.clock.isWallSuspect
     let hasDamage = store.damage != nil
-    let (diskLevel, trims, jobs, syncs) = (store.diskLevel, store.trims, store.machine.jobCount, store.syncs)
+    let (diskLevel, figures) = (store.diskLevel, StoreFigures(store, commits: commits, batches: batches))
     status.withLock {
       $0.diskLevel = diskLevel
       $0.isMemoryLow = isMemoryLow
       $0.isClockSuspect = isClockSuspect
       $0.hasDamage = hasDamage
-      $0.trims = trims
-      $0.jobs = jobs
-      $0.syncs = syncs
+      $0.figures = figures
     }
     provisioning.wake(ifBelow: store.log.space)
   }
@@ -213,9 +227,6 @@ struct WriterStatus: Sendable {
   var isMemoryLow = false
   var isClockSuspect = false
   var hasDamage = false
-  var trims = 0
-  var jobs = 0
-  /// Frames synced since the start.
-  var syncs: UInt64 = 0
+  var figures = StoreFigures()
   var onStop: [@Sendable () -> Void] = []
 }

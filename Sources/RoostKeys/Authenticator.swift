@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Metrics
 import Synchronization
 
 /// Turns the `Authorization` header of a request into its caller, from a cache when it can.
@@ -15,11 +16,20 @@ package final class Authenticator: Sendable {
   private let cache: Shared<KeyCache>
   private let storeAnswers = Mutex(true)
   private let reports = Mutex(AllowanceTable<Bool>(perMinute: 1, capacity: 1))
+  private let hits: Counter
+  private let misses: Counter
+  private let size: Meter
 
-  /// - Parameter throttle: Slows down guesses; nil lets everyone guess as fast as they like.
+  /// - Parameters:
+  ///   - throttle: Slows down guesses; nil lets everyone guess as fast as they like.
+  ///   - metrics: Where cache hits, misses and size are counted.
   package init(
-    store: any KeyStore, clock: KeyClock = .system, throttle: GuessThrottle? = nil, logger: Logger? = nil
+    store: any KeyStore, clock: KeyClock = .system, throttle: GuessThrottle? = nil, logger: Logger? = nil,
+    metrics: any MetricsFactory = MetricsSystem.factory
   ) {
+    hits = Counter(label: "roost_key_cache_hits_total", factory: metrics)
+    misses = Counter(label: "roost_key_cache_misses_total", factory: metrics)
+    size = Meter(label: "roost_key_cache_keys", factory: metrics)
     self.store = store
     self.clock = clock
     self.throttle = throttle
@@ -27,7 +37,10 @@ package final class Authenticator: Sendable {
     checkIntervalNanoseconds = store.checkInterval.map { Int64($0 / .nanoseconds(1)) } ?? .max
     let cache = Shared(KeyCache())
     self.cache = cache
-    store.onChange { cache.value.withLock { $0.flush() } }
+    store.onChange { [size] in
+      cache.value.withLock { $0.flush() }
+      size.set(0)
+    }
   }
 
   /// The key in an `Authorization` header; the word `Bearer` in any case.
@@ -44,10 +57,12 @@ package final class Authenticator: Sendable {
   package func cached(_ presented: Secret) -> Caller? {
     guard let id = presented.unverifiedKeyID else { return nil }
     let now = clock.elapsed()
-    return cache.value.withLock { cache in
+    let caller: Caller? = cache.value.withLock { cache in
       guard now - cache.checkedAt < checkIntervalNanoseconds else { return nil }
       return cache.verifiedCaller(id: String(id), key: presented, at: now, wall: clock.wall)
     }
+    if caller != nil { hits.increment() }
+    return caller
   }
 
   /// The caller that the value of an `Authorization` header stands for.
@@ -72,6 +87,7 @@ package final class Authenticator: Sendable {
   }
 
   private func verify(_ presented: Secret) async throws(AuthRejection) -> Caller {
+    misses.increment()
     guard let key = APIKey(presented.reveal()) else { throw .malformed }
     await checkStoreIfDue()
     let (record, generation) = try await record(id: key.id)
@@ -95,7 +111,11 @@ package final class Authenticator: Sendable {
     do {
       let record = try await store.find(id)
       note(answers: true)
-      cache.value.withLock { $0.remember(record, id: id, readAt: now, generation: generation) }
+      let count = cache.value.withLock { cache in
+        cache.remember(record, id: id, readAt: now, generation: generation)
+        return cache.count
+      }
+      size.set(count)
       return (record, generation)
     } catch {
       note(answers: false, error)

@@ -24,6 +24,8 @@ struct KeyCache {
 
   private var entries: [String: Entry] = [:]
   private var absences: [String: Int64] = [:]
+  /// Keys remembered, absent ones not included.
+  var count: Int { entries.count }
   /// Rises with every flush: what was read before one must not be remembered after it.
   private(set) var generation: UInt64 = 0
   /// When the store was last known to agree with what stands here.

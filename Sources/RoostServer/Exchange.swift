@@ -8,6 +8,8 @@ package final class Exchange: Sendable {
   /// The request was refused before any route saw it.
   let refusal: Rejection?
   let body: ByteBuffer?
+  /// The `Route.index` of the route that answers; negative until one is found.
+  let route = Atomic(-1)
 
   private struct State {
     var isInputClosed = false

@@ -12,11 +12,18 @@ final class HTTPFront: Sendable {
   private let backend: Backend
   private let authenticator: Authenticator
   private let configuration: ServerConfiguration
+  private let table: RouteTable
+  let metrics: HTTPMetrics
   private let logger: Logger
   private let requestPrefix = String(UInt64.random(in: .min ... .max), radix: 16)
   private let requestCount = Atomic<UInt64>(0)
 
-  init(backend: Backend, authenticator: Authenticator, configuration: ServerConfiguration, logger: Logger) {
+  init(
+    backend: Backend, authenticator: Authenticator, configuration: ServerConfiguration, logger: Logger,
+    table: RouteTable = .all
+  ) {
+    self.table = table
+    metrics = HTTPMetrics(table: table, factory: backend.metrics.registry)
     self.backend = backend
     self.authenticator = authenticator
     self.configuration = configuration
@@ -26,7 +33,7 @@ final class HTTPFront: Sendable {
   /// Answers one request of a connection.
   func respond(_ head: HTTPRequest, _ writer: consuming ResponseWriter, _ queue: ConnectionQueue) async throws {
     let exchange = queue.next()
-    let start = configuration.accessLog ? ContinuousClock.now : nil
+    let start = ContinuousClock.now
     let requestID = requestID(head.headerFields[.requestID])
     let answer: Answer
     do throws(Rejection) {
@@ -36,8 +43,12 @@ final class HTTPFront: Sendable {
         logger.warning("refused", metadata: ["code": "\(error.code.rawValue)", "request_id": "\(requestID)"])
       }
       answer = Answer(error, requestID: requestID)
+      metrics.refused(error.code)
     }
-    if let start { log(head, answer.status, .now - start, requestID) }
+    let duration = ContinuousClock.now - start
+    let route = exchange.route.load(ordering: .relaxed)
+    metrics.answered(route: route < 0 ? nil : route, status: answer.status, after: duration)
+    if configuration.accessLog { log(head, answer.status, duration, requestID) }
     if let grant = answer.grant {
       let engine = backend.engine
       // Rare, and nobody is left to await it: the connection is gone.
@@ -58,7 +69,8 @@ final class HTTPFront: Sendable {
     if let refusal = exchange.refusal { throw refusal }
     let target = head.path ?? "/"
     let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
-    let (route, parameters) = try RouteTable.all.find(head.method.rawValue, target[..<end])
+    let (route, parameters) = try table.find(head.method.rawValue, target[..<end])
+    exchange.route.store(route.index, ordering: .relaxed)
     let caller = try await caller(route, head.headerFields[.authorization], peer)
     let query = end < target.endIndex ? try Query(target[end...].dropFirst()) : Query()
     try query.require(route.parameters)
@@ -77,7 +89,11 @@ final class HTTPFront: Sendable {
     let caller: Caller
     do throws(AuthRejection) {
       caller = try await authenticator.authenticate(header: header, from: peer)
-    } catch { throw Rejection(error) }
+    } catch {
+      let rejection = Rejection(error)
+      metrics.authFailed(rejection.code)
+      throw rejection
+    }
     guard caller.may(ScopeSet(scope)) else {
       throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
         .with("scope", scope.rawValue)

@@ -88,8 +88,8 @@ extension JSONWriter {
     endObject()
   }
 
-  /// A queue's counts by state and totals.
-  mutating func queue(_ queue: QueueView) {
+  /// A queue's counts by state, rates and totals.
+  mutating func queue(_ queue: QueueView, _ rates: QueueRates.Rates) {
     beginObject()
     field("name", queue.name)
     key("counts")
@@ -100,6 +100,14 @@ extension JSONWriter {
     }
     endObject()
     if let age = queue.oldestReadyMilliseconds { field("oldest_ready_age", DurationText.text(milliseconds: age)) }
+    key("rates")
+    beginObject()
+    field("submitted_per_minute", rates.submitted)
+    field("leased_per_minute", rates.leased)
+    field("acked_per_minute", rates.acked)
+    field("failed_per_minute", rates.failed)
+    field("dead_per_minute", rates.dead)
+    endObject()
     key("totals")
     beginObject()
     field("submitted", queue.submittedTotal)

@@ -19,7 +19,9 @@ let listRoutes: [Route] = [
     json.beginObject()
     json.key("items")
     json.beginArray()
-    for queue in queues where request.maySee(queue: queue.name) { json.queue(queue) }
+    for queue in queues where request.maySee(queue: queue.name) {
+      json.queue(queue, backend.metrics.rates.rates(of: queue))
+    }
     json.endArray()
     json.endObject()
     return Answer(200, json)
@@ -31,7 +33,7 @@ let listRoutes: [Route] = [
       throw Rejection(.queueNotFound, "there is no such queue: it begins with its first job")
     }
     var json = JSONWriter(capacity: 320)
-    json.queue(queue)
+    json.queue(queue, backend.metrics.rates.rates(of: queue))
     return Answer(200, json)
   },
   Route("GET", "/dlq", .read, parameters: ["queue", "limit", "cursor"]) { (request, backend) throws(Rejection) in

@@ -14,16 +14,25 @@ import ServiceLifecycle
 /// - Parameters:
 ///   - keyStore: The store behind `authenticator` and `keys`, asked by `/readyz`.
 ///   - group: The event loops that serve connections.
+///   - metrics: Where the counts stand that `/metrics` shows; swift-metrics should be bootstrapped with it.
 ///   - onListening: Called once with the port.
+///   - onMetricsListening: The same for the metrics' listener, where they have one.
 package func makeRoostServer(
   engine: Engine, authenticator: Authenticator, keys: KeyService, keyStore: any KeyStore,
   configuration: ServerConfiguration, logger: Logger,
   group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
-  onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+  metrics: PrometheusRegistry = PrometheusRegistry(),
+  onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in },
+  onMetricsListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
 ) -> some Service {
+  let daemonMetrics = DaemonMetrics(
+    registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues)
   let backend = Backend(
-    engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes)
-  let front = HTTPFront(backend: backend, authenticator: authenticator, configuration: configuration, logger: logger)
+    engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes,
+    metrics: daemonMetrics)
+  let front = HTTPFront(
+    backend: backend, authenticator: authenticator, configuration: configuration, logger: logger,
+    table: configuration.metricsPort == nil ? .all : .withoutMetrics)
   // Hummingbird says at info level what `onListening` says already.
   var quiet = logger
   quiet.logLevel = max(logger.logLevel, .notice)
@@ -34,19 +43,71 @@ package func makeRoostServer(
       availableConnectionsDelegate: MaximumAvailableConnections(configuration.maxConnections, logger: quiet)),
     onServerRunning: { channel in onListening(channel.localAddress?.port ?? configuration.port) },
     eventLoopGroup: group, logger: quiet)
-  return ServerService(server: server, engine: engine)
+  let metricsListener = configuration.metricsPort.map { port in
+    let front = HTTPFront(
+      backend: backend, authenticator: authenticator, configuration: configuration, logger: logger, table: .metricsOnly)
+    let (listening, report) = AsyncStream.makeStream(of: Void.self)
+    let server = Server(
+      childChannelSetup: ConnectionSetup(front: front, configuration: configuration),
+      configuration: .init(address: .hostname(configuration.metricsHost, port: port)),
+      onServerRunning: { channel in
+        onMetricsListening(channel.localAddress?.port ?? port)
+        report.yield()
+      }, eventLoopGroup: group, logger: quiet)
+    return MetricsListener(server: server, listening: listening, hasEnded: { report.finish() })
+  }
+  return ServerService(
+    server: server, metricsListener: metricsListener, engine: engine, rates: daemonMetrics.rates)
 }
 
 private struct ServerService: Service {
   let server: Server<ConnectionSetup>
+  let metricsListener: MetricsListener?
   let engine: Engine
+  let rates: QueueRates
 
   func run() async throws {
     try await withGracefulShutdownHandler {
-      try await server.run()
+      // Before the first request, so that rates count everything since the start.
+      await rates.sample(engine)
+      // Ends with the server: a task that is not awaited is cancelled.
+      async let _ = rates.watch(engine)
+      guard let metricsListener else { return try await server.run() }
+      try await metricsListener.run { try await server.run() }
     } onGracefulShutdown: {
       // The server waits for what is in flight, and long polls are: they end first.
       Task { await engine.drainWaiters() }
+    }
+  }
+}
+
+/// The listener of `/metrics`, where it has one of its own.
+private struct MetricsListener: Sendable {
+  let server: Server<ConnectionSetup>
+  /// Yields once it listens, and finishes when it has ended.
+  let listening: AsyncStream<Void>
+  let hasEnded: @Sendable () -> Void
+
+  /// Could not be opened.
+  struct Failure: Error, CustomStringConvertible {
+    let reason: String
+    var description: String { "cannot listen on METRICS_HOST and METRICS_PORT: \(reason)" }
+  }
+
+  /// Opens it, and only then runs `main`: who asked for metrics should not get a daemon without.
+  func run(_ main: @escaping @Sendable () async throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask {
+        defer { hasEnded() }
+        do { try await server.run() } catch { throw Failure(reason: "\(error)") }
+      }
+      var isOpen = false
+      for await _ in listening {
+        isOpen = true
+        break
+      }
+      if isOpen { tasks.addTask { try await main() } }
+      while let _ = try await tasks.next() {}
     }
   }
 }
@@ -63,6 +124,8 @@ private struct ConnectionSetup: ServerChildChannel {
   let configuration: ServerConfiguration
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+    front.metrics.connectionOpened()
+    channel.closeFuture.whenComplete { [front] _ in front.metrics.connectionClosed() }
     let queue = ConnectionQueue(peer: AddressBlock(channel.remoteAddress))
     let http = HTTP1Channel(
       responder: { [front] request, writer, _ in try await front.respond(request.head, writer, queue) },

@@ -9,6 +9,7 @@ package struct Backend: Sendable {
   package let keyStore: any KeyStore
   /// The largest payload, bytes.
   package let maxPayloadBytes: Int
+  package let metrics: DaemonMetrics
 }
 
 /// One row of the contract: method, path, the scope it needs, and what it does.
@@ -24,6 +25,8 @@ package struct Route: Sendable {
   package let parameters: [String]
   package let handler: Handler
   fileprivate let segments: [Substring]
+  /// Its place in its table.
+  package fileprivate(set) var index = 0
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], _ handler: @escaping Handler
@@ -39,12 +42,16 @@ package struct Route: Sendable {
 
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
-  package static let all = RouteTable(jobRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes)
+  package static let all = RouteTable(
+    jobRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes
+      + metricsRoutes)
 
   package let routes: [Route]
   private let byLength: [[Route]]
 
   package init(_ routes: [Route]) {
+    var routes = routes
+    for index in routes.indices { routes[index].index = index }
     self.routes = routes
     let longest = routes.map(\.segments.count).max() ?? 0
     byLength = (0...longest).map { length in routes.filter { $0.segments.count == length } }

@@ -27,6 +27,15 @@ package struct ServerConfiguration: Sendable {
   /// One line per request, without query, payload or key.
   package var accessLog = false
 
+  /// The daemon's version, for `/metrics`.
+  package var version = "unknown"
+  /// A listener of its own for `GET /metrics`, which is then unknown to the main one; nil: none. 0: any free port,
+  /// reported by `onMetricsListening`.
+  package var metricsPort: Int?
+  package var metricsHost = "127.0.0.1"
+  /// How many queues have series of their own, 0…10,000; the others share one.
+  package var metricsQueues = 200
+
   package init() {}
 
   /// The largest body, bytes.

@@ -40,9 +40,11 @@ struct TestDaemon: Sendable {
     configuration.port = 0
     change(&configuration)
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
+    let metrics = PrometheusRegistry()
     let service = makeRoostServer(
-      engine: engine, authenticator: Authenticator(store: store, throttle: throttle), keys: keys, keyStore: store,
-      configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+      engine: engine, authenticator: Authenticator(store: store, throttle: throttle, metrics: metrics), keys: keys,
+      keyStore: store, configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+      metrics: metrics,
       onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     func key(_ type: KeyType, _ owner: String) async throws -> String {

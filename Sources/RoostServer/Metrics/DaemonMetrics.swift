@@ -1,0 +1,140 @@
+import RoostCore
+import RoostEngine
+import RoostKeys
+import Synchronization
+
+/// Everything that `GET /metrics` says: what swift-metrics counted, and what engine, queues, key store and process say
+/// when asked.
+package final class DaemonMetrics: Sendable {
+  /// What engine and key store get to answer a scrape. Without it a disk that hangs would silence every metric.
+  private static let patience = Duration.seconds(2)
+
+  let registry: PrometheusRegistry
+  /// Events of the last minute by queue, for `GET /queues`.
+  package let rates = QueueRates()
+  private let labels: QueueLabels
+  private let version: String
+  private let start = ContinuousClock.now
+
+  /// - Parameters:
+  ///   - version: Of the daemon.
+  ///   - namedQueues: How many queues have series of their own.
+  init(registry: PrometheusRegistry, version: String, namedQueues: Int) {
+    self.registry = registry
+    self.version = version
+    labels = QueueLabels(limit: namedQueues)
+  }
+
+  /// All metrics in Prometheus' text format.
+  func exposition(_ engine: Engine, _ keyStore: any KeyStore) async -> [UInt8] {
+    async let answers = answer(Self.patience) { await self.isUp(keyStore) }
+    let queues = await answer(Self.patience) { try? await engine.queues(viewer: .all) } ?? nil
+    // After the queues: their answer waited for a commit, whose figures should be in it.
+    let figures = await engine.figures()
+    var text = Exposition()
+    write(queues, into: &text)
+    write(figures, into: &text)
+    write(ProcessFigures.now(), into: &text)
+    text.family(.keyStoreUp, await answers == true ? 1 : 0)
+    text.family(.build, 1, labels: [Label("version", version), Label("log_format", Engine.logFormat)])
+    text.family(.uptime, (ContinuousClock.now - start) / .seconds(1))
+    registry.write(into: &text)
+    return text.bytes
+  }
+
+  private func isUp(_ store: any KeyStore) async -> Bool {
+    do {
+      try await store.check()
+      return true
+    } catch { return false }
+  }
+
+  private func write(_ queues: [QueueView]?, into text: inout Exposition) {
+    text.family(.queueScrape, queues == nil ? 0 : 1)
+    guard let queues else { return }
+    text.family(.queues, queues.count)
+    let shown = labels.shown(queues)
+    let totals: [(Metric, KeyPath<QueueView, UInt64>)] = [
+      (.submitted, \.submittedTotal), (.leased, \.leasedTotal), (.acked, \.ackedTotal), (.failed, \.failedTotal),
+      (.dead, \.deadTotal), (.expired, \.activity.expired), (.cancelled, \.activity.cancelled),
+      (.idempotent, \.activity.idempotent),
+    ]
+    for (metric, total) in totals {
+      text.begin(metric)
+      for queue in shown { text.sample(metric, [Label("queue", queue.name)], queue[keyPath: total]) }
+    }
+    text.begin(.depth)
+    for queue in shown {
+      for state in JobState.allCases {
+        text.sample(.depth, [Label("queue", queue.name), Label("state", state.name)], queue.count(state))
+      }
+    }
+    text.begin(.oldestReady)
+    for queue in shown {
+      let age = Double(queue.oldestReadyMilliseconds ?? 0) / 1_000
+      text.sample(.oldestReady, [Label("queue", queue.name)], age)
+    }
+  }
+
+  private func write(_ figures: EngineFigures, into text: inout Exposition) {
+    let store = figures.store
+    write(.commits, store.commits, unit: 1e9, into: &text)
+    write(.batches, store.batches, unit: 1, into: &text)
+    text.family(.frames, store.frames)
+    text.family(.written, store.writtenBytes)
+    text.family(.live, store.liveBytes)
+    text.family(.garbage, max(0, Int(store.logBytes) - store.liveBytes))
+    text.family(.segments, store.segments)
+    text.family(.spare, store.spareBytes)
+    text.family(.reserve, store.reserveBytes)
+    text.family(.diskLevel, figures.health.diskLevel)
+    text.family(.copies, store.copies)
+    text.family(.copiedBytes, store.copiedBytes)
+    text.family(.trims, store.trims)
+    text.family(.replayJobs, figures.replay.jobs)
+    text.family(.replayBytes, figures.replay.bytes)
+    text.family(.replaySeconds, Double(figures.replay.nanoseconds) / 1e9)
+    text.family(.jobs, store.jobs)
+    text.family(.jobMemory, store.residentBytes)
+    text.family(.memoryLow, figures.health.isMemoryLow ? 1 : 0)
+    text.family(.waiters, store.waiters)
+    text.family(.mailbox, figures.mailboxCommands)
+    text.family(.mailboxLimit, figures.mailboxBounds.commands)
+    text.family(.mailboxBytes, figures.mailboxBytes)
+    text.family(.writable, figures.health.isWritable ? 1 : 0)
+    text.family(.corrupt, figures.health.hasCorruptPayload ? 1 : 0)
+    text.family(.clockSuspect, figures.health.isClockSuspect ? 1 : 0)
+  }
+
+  private func write(_ metric: Metric, _ tally: Tally, unit: Double, into text: inout Exposition) {
+    text.begin(metric)
+    text.histogram(
+      metric, bounds: tally.bounds.indices.map { Double(tally.bounds[$0]) / unit },
+      counts: tally.counts.indices.map { tally.counts[$0] }, sum: Double(tally.sum) / unit)
+  }
+
+  private func write(_ process: ProcessFigures, into text: inout Exposition) {
+    text.family(.residentMemory, process.residentBytes)
+    text.family(.virtualMemory, process.virtualBytes)
+    text.family(.cpu, process.cpuSeconds)
+    text.family(.openDescriptors, process.openDescriptors)
+    text.family(.mostDescriptors, process.mostDescriptors)
+    if let start = process.startSeconds { text.family(.processStart, start) }
+  }
+}
+
+/// What `work` answers, nil if it takes longer than `patience`; it is not ended then, only no longer waited for.
+private func answer<Value: Sendable>(
+  _ patience: Duration, _ work: @escaping @Sendable () async -> Value
+) async -> Value? {
+  let (answers, answer) = AsyncStream.makeStream(of: Value?.self)
+  let alarm = Task {
+    try? await Task.sleep(for: patience)
+    answer.yield(nil)
+  }
+  // Not a child: a child would be waited for, which is what must not happen.
+  Task { answer.yield(await work()) }
+  defer { alarm.cancel() }
+  for await value in answers { return value }
+  return nil
+}
