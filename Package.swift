@@ -35,9 +35,11 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
     .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: [.defaults, "YAML"]),
+    .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
   ],
   targets: [
     .target(name: "CCRC32C"),
+    .target(name: "COpenAPI"),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
@@ -51,7 +53,8 @@ let package = Package(
     .target(
       name: "RoostServer",
       dependencies: [
-        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
+        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI",
+        logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -112,6 +115,7 @@ let package = Package(
         "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
         nioPosix, nioHTTP1, nioSSL, .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Yams", package: "Yams"),
       ], swiftSettings: strict),
     .testTarget(
       name: "RoostClientTests",
@@ -119,7 +123,10 @@ let package = Package(
         "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix,
       ], swiftSettings: strict),
     .testTarget(
-      name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostCore", "RedisForTests", logging],
+      name: "RoostCommandTests",
+      dependencies: [
+        "RoostCommand", "RoostCore", "RedisForTests", logging, .product(name: "Yams", package: "Yams"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "RoostSimulationTests",

@@ -9,6 +9,9 @@ package struct FieldTable<Field>: Sendable where Field: RawRepresentable<String>
     precondition(fields.count <= 64, "the set of fields seen is one word")
   }
 
+  /// All of them, as they stand on the wire.
+  package var allNames: [String] { fields.map(\.rawValue) }
+
   func name(_ index: Int) -> String { fields[index].rawValue }
 
   func index(_ name: ArraySlice<UInt8>) -> Int? {

@@ -24,6 +24,9 @@ struct SubmitBody {
 
   private static let table = FieldTable(Field.self)
 
+  /// All fields, those of `retry` too.
+  static var fields: [String] { table.allNames + retryTable.allNames.map { Field.retry.rawValue + "." + $0 } }
+
   /// - Parameter header: The value of `Idempotency-Key`, which may stand for the field.
   static func decode(
     _ bytes: [UInt8], header: String?, maxPayloadBytes: Int

@@ -55,6 +55,7 @@ extension JSONWriter {
     if job.cancelRequested { field("cancel_requested", true) }
     if withResult, let result = job.result { field("result", raw: result) }
     if let error = job.lastError { field("result_error", error) }
+    if let reason = job.cancelReason { field("cancel_reason", reason) }
     if let metadata = job.body.metadata { field("metadata", raw: metadata) }
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }

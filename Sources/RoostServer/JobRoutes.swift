@@ -5,7 +5,7 @@ import RoostKeys
 
 /// What clients do with jobs: submit, read, cancel, run now.
 let jobRoutes: [Route] = [
-  Route("POST", "/jobs", .submit) { (request, backend) throws(Rejection) in
+  Route("POST", "/jobs", .submit, fields: SubmitBody.fields) { (request, backend) throws(Rejection) in
     let spec = try SubmitBody.decode(
       request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
     try request.requireQueue(spec.queue)
@@ -25,7 +25,7 @@ let jobRoutes: [Route] = [
     json.job(job, withPayload: withPayload, withResult: true)
     return Answer(200, json)
   },
-  Route("POST", "/jobs/{id}/cancel", .cancel) { (request, backend) throws(Rejection) in
+  Route("POST", "/jobs/{id}/cancel", .cancel, fields: cancelTable.allNames) { (request, backend) throws(Rejection) in
     var reason: String?
     try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
       reason = try json.string("reason", limit: Bounds.errorBytes)

@@ -4,7 +4,7 @@ import RoostKeys
 
 /// Keys: made, listed, revoked. Only the answer to the creation carries a whole key.
 let keyRoutes: [Route] = [
-  Route("POST", "/admin/keys", .createKeys) { (request, backend) throws(Rejection) in
+  Route("POST", "/admin/keys", .createKeys, fields: keyTable.allNames) { (request, backend) throws(Rejection) in
     let wish = try decodeKey(request.body)
     let made = try await refusableKey { () throws(KeyRejection) in
       try await backend.keys.create(

@@ -106,7 +106,7 @@ package struct Query: Sendable {
   /// The page size, 1…200; 50 when not given.
   package func limit() throws(Rejection) -> Int {
     guard let text = self["limit"] else { return 50 }
-    guard let value = Int(text), (1...200).contains(value) else {
+    guard text.utf8.first != UInt8(ascii: "+"), let value = Int(text), (1...200).contains(value) else {
       throw Rejection(.outOfRange, field: "limit", "limit must be a number between 1 and 200")
     }
     return value
@@ -115,7 +115,7 @@ package struct Query: Sendable {
   /// Where the page begins, from the `next_cursor` of the page before.
   package func cursor() throws(Rejection) -> UInt64? {
     guard let text = self["cursor"] else { return nil }
-    guard text.utf8.count <= 16, let value = UInt64(text, radix: 16) else {
+    guard text.utf8.count <= 16, text.utf8.first != UInt8(ascii: "+"), let value = UInt64(text, radix: 16) else {
       throw Rejection(.outOfRange, field: "cursor", "cursor must be the next_cursor of an earlier page")
     }
     return value

@@ -23,18 +23,22 @@ package struct Route: Sendable {
   package let scope: Scope?
   /// The query parameters it knows.
   package let parameters: [String]
+  /// The fields its body may have, those of an object inside as `retry.max`; empty: it takes no body.
+  package let fields: [String]
   package let handler: Handler
   fileprivate let segments: [Substring]
   /// Its place in its table.
   package fileprivate(set) var index = 0
 
   package init(
-    _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], _ handler: @escaping Handler
+    _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
+    _ handler: @escaping Handler
   ) {
     self.method = method
     self.path = path
     self.scope = scope
     self.parameters = parameters
+    self.fields = fields
     self.handler = handler
     segments = path.split(separator: "/")
   }
@@ -43,8 +47,7 @@ package struct Route: Sendable {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes
-      + metricsRoutes)
+    jobRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes)
 
   package let routes: [Route]
   private let byLength: [[Route]]
@@ -72,7 +75,7 @@ package struct RouteTable: Sendable {
       }
     }
     guard !allowed.isEmpty else {
-      throw Rejection(.routeNotFound, "there is no such route: the routes are listed in docs/http-api.md")
+      throw Rejection(.routeNotFound, "there is no such route: the routes are listed in /openapi.yaml")
     }
     let list = allowed.joined(separator: ", ")
     throw Rejection(.methodNotAllowed, "this path knows only \(list)").header("Allow", list)

@@ -5,11 +5,11 @@ import RoostKeys
 
 /// What workers do with jobs: lease, acknowledge, fail, extend, hand back.
 let workerRoutes: [Route] = [
-  Route("POST", "/jobs/lease", .lease, leaseJob),
-  Route("POST", "/jobs/{id}/ack", .ack, acknowledgeJob),
-  Route("POST", "/jobs/{id}/fail", .ack, failJob),
-  Route("POST", "/jobs/{id}/extend", .ack, extendLease),
-  Route("POST", "/jobs/{id}/release", .ack, releaseJob),
+  Route("POST", "/jobs/lease", .lease, fields: leaseTable.allNames, leaseJob),
+  Route("POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames, acknowledgeJob),
+  Route("POST", "/jobs/{id}/fail", .ack, fields: failTable.allNames, failJob),
+  Route("POST", "/jobs/{id}/extend", .ack, fields: extendTable.allNames, extendLease),
+  Route("POST", "/jobs/{id}/release", .ack, fields: releaseTable.allNames, releaseJob),
 ]
 
 private enum LeaseField: String, CaseIterable { case queues, lease, wait, workerID = "worker_id" }

@@ -78,7 +78,10 @@ struct TestDaemon: Sendable {
     let connection = try Connection(port: port)
     defer { connection.close() }
     connection.send(Connection.request(method, path, key, body, headers))
-    return try await connection.reply(isHead: method == "HEAD")
+    let reply = try await connection.reply(isHead: method == "HEAD")
+    // Whatever a test asks, no answer may be one that docs/openapi.yaml does not describe.
+    #expect(Contract.shared.examine(method, path, reply).problems == [])
+    return reply
   }
 }
 

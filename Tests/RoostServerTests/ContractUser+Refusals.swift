@@ -1,0 +1,84 @@
+import Foundation
+import RoostAPI
+import RoostKeys
+import RoostServer
+import Testing
+
+/// The refusals: those that every route has in common, and those of single routes.
+extension ContractUser {
+  func beRefused() async throws {
+    for operation in Contract.shared.operations {
+      let path = filled(operation.path)
+      try await ask(operation.method, path + "?nope=1", daemon.admin, expecting: 400)
+      let long = path + "?" + String(repeating: "x", count: 9_000)
+      try await ask(operation.method, long, daemon.admin, expecting: 414)
+      let wide = "X-Wide: " + String(repeating: "x", count: 40_000)
+      try await ask(operation.method, path, daemon.admin, nil, [wide], expecting: 431)
+      try await ask(operation.method, path, daemon.admin, nil, ["Content-Length: 999999999"], expecting: 413)
+      if operation.responses[401] != nil { try await ask(operation.method, path, nil, expecting: 401) }
+    }
+    try await lackScope()
+    try await lackQueue()
+    try await findNothing()
+    try await sayNonsense()
+  }
+
+  private func filled(_ path: String) -> String {
+    path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
+  }
+
+  private func lackScope() async throws {
+    for route in RouteTable.all.routes {
+      guard let scope = route.scope else { continue }
+      for (key, type) in [(daemon.client, KeyType.client), (daemon.worker, .worker)]
+      where !type.scopes.contains(ScopeSet(scope)) {
+        try await ask(route.method, filled(route.path), key, expecting: 403)
+      }
+    }
+  }
+
+  private func lackQueue() async throws {
+    func key(_ type: String) async throws -> String {
+      let wish = #"{"name":"n","owner_id":"alice","type":"\#(type)","queues":["img-*"]}"#
+      return try #require(try await ask("POST", "/admin/keys", daemon.admin, wish, expecting: 201).string("key"))
+    }
+    let (client, worker) = (try await key("client"), try await key("worker"))
+    try await ask("POST", "/jobs", client, #"{"payload":1,"queue":"none"}"#, expecting: 403)
+    try await ask("POST", "/jobs/lease", worker, #"{"queues":["none"]}"#, expecting: 403)
+    for path in ["/jobs?queue=none", "/dlq?queue=none", "/queues/none", "/queues/none/jobs"] {
+      try await ask("GET", path, client, expecting: 403)
+    }
+  }
+
+  private func findNothing() async throws {
+    let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
+    for path in [job, letter, "/queues/none"] { try await ask("GET", path, daemon.admin, expecting: 404) }
+    for path in [job + "/cancel", job + "/retry", job + "/ack", letter + "/replay"] {
+      try await ask("POST", path, daemon.admin, expecting: 404)
+    }
+    let held = #"{"lease_id":"1-1"}"#
+    for verb in ["extend", "release"] { try await ask("POST", "\(job)/\(verb)", daemon.admin, held, expecting: 404) }
+    try await ask("POST", job + "/fail", daemon.admin, #"{"error":"x","lease_id":"1-1"}"#, expecting: 404)
+    try await ask("POST", "/jobs/lease", daemon.admin, #"{"queues":["none"]}"#, expecting: 404)
+    try await ask("DELETE", "/keys/none", daemon.admin, expecting: 404)
+    try await ask("GET", "/none", nil, expecting: 404)
+    try await ask("PATCH", "/jobs", nil, expecting: 405)
+  }
+
+  private func sayNonsense() async throws {
+    let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
+    for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b"] {
+      try await ask("GET", path, daemon.admin, expecting: 422)
+    }
+    for path in [job, letter] { try await ask("GET", path + "?payload=perhaps", daemon.admin, expecting: 422) }
+    let bodies = [
+      ("/jobs", #"{"payload":1,"priority":1000}"#), ("/jobs/lease", #"{"queues":[]}"#),
+      (job + "/cancel", #"{"reason":"\#(String(repeating: "x", count: 20_000))"}"#),
+      (job + "/ack", #"{"result":1,"result_error":"x"}"#), (job + "/fail", #"{"error":"x"}"#), (job + "/extend", "{}"),
+      (job + "/release", "{}"), ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),
+    ]
+    for (path, body) in bodies { try await ask("POST", path, daemon.admin, body, expecting: 422) }
+    try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"max_retires":1}"#, expecting: 400)
+    try await ask("POST", "/jobs", daemon.client, "{", expecting: 400)
+  }
+}

@@ -1,0 +1,189 @@
+import Foundation
+import RoostAPI
+import RoostServer
+import Synchronization
+import Testing
+
+/// What the contract promises can be had: every field of its answers, and every status below 500.
+@Suite struct OpenAPIAnswerTests {
+  @Test("every field and status of the contract's answers appears when its routes are used")
+  func answers() async throws {
+    let witness = Witness()
+    try await TestDaemon.run { daemon in
+      let user = ContractUser(daemon: daemon, witness: witness)
+      try await user.submitAndRead()
+      try await user.work()
+      try await user.readQueues()
+      try await user.useKeys()
+      try await user.readOpenRoutes()
+      try await user.beRefused()
+    }
+    try await TestDaemon.run {
+      $0.bodyTimeout = .milliseconds(20)
+    } _: { daemon in
+      for operation in Contract.shared.operations {
+        let slow = try Connection(port: daemon.port)
+        defer { slow.close() }
+        slow.send(Connection.request(operation.method, operation.path, nil, nil, ["Content-Length: 2"]))
+        witness.note(Contract.shared.examine(operation.method, operation.path, try await slow.reply()), 408)
+      }
+    }
+    for operation in Contract.shared.operations {
+      // What the daemon cannot be made to say here: its own faults. The fault tests of the suite compare those.
+      let promised = Set(operation.responses.keys.filter { $0 < 500 })
+      #expect(witness.statuses(operation.id) == promised, "\(operation.id)")
+    }
+    #expect(Self.answerProperties().subtracting(witness.seen) == [])
+  }
+
+  /// The properties of all answers but those of 5xx, as `Schema.property`.
+  private static func answerProperties() -> Set<String> {
+    var names: Set<String> = []
+    for operation in Contract.shared.operations {
+      for (status, response) in operation.responses where status < 500 {
+        for media in (response["content"]?.object ?? [:]).values { collect(media["schema"] ?? .null, "", &names) }
+      }
+    }
+    // A restriction of `Error.code` has no name of its own.
+    return names.filter { !$0.hasPrefix(".") }
+  }
+
+  private static func collect(_ schema: JSONValue, _ name: String, _ names: inout Set<String>) {
+    if let reference = schema["$ref"]?.string {
+      let check = SchemaCheck(Contract.shared.document)
+      collect(check.resolve(schema), String(reference.split(separator: "/").last ?? ""), &names)
+    }
+    for part in ["allOf", "anyOf", "oneOf"].flatMap({ schema[$0]?.array ?? [] }) { collect(part, name, &names) }
+    if let items = schema["items"] { collect(items, name, &names) }
+    for (property, inner) in schema["properties"]?.object ?? [:]
+    where names.insert("\(name).\(property)").inserted { collect(inner, "\(name).\(property)", &names) }
+  }
+}
+
+/// What was seen of the contract.
+final class Witness: Sendable {
+  private struct State {
+    var statuses: [String: Set<Int>] = [:]
+    var seen: Set<String> = []
+  }
+
+  private let state = Mutex(State())
+
+  var seen: Set<String> { state.withLock { $0.seen } }
+
+  func statuses(_ operation: String) -> Set<Int> { state.withLock { $0.statuses[operation] ?? [] } }
+
+  func note(_ finding: Contract.Finding, _ status: Int) {
+    #expect(finding.problems == [])
+    state.withLock { state in
+      state.seen.formUnion(finding.seen)
+      if let operation = finding.operation { state.statuses[operation, default: []].insert(status) }
+    }
+  }
+}
+
+/// Uses every route in every way that the contract tells apart.
+struct ContractUser: Sendable {
+  let daemon: TestDaemon
+  let witness: Witness
+
+  @discardableResult
+  func ask(
+    _ method: String, _ path: String, _ key: String?, _ body: String? = nil, _ headers: [String] = [],
+    expecting status: Int? = nil, _ line: SourceLocation = #_sourceLocation
+  ) async throws -> Reply {
+    let reply = try await daemon.send(method, path, key, body, headers: headers)
+    witness.note(Contract.shared.examine(method, path, reply), reply.status)
+    if let status { #expect(reply.status == status, "\(method) \(path): \(reply.text)", sourceLocation: line) }
+    return reply
+  }
+
+  private func submit(_ fields: String) async throws -> String {
+    let made = try await ask("POST", "/jobs", daemon.client, #"{"payload":{"n":1},\#(fields)}"#)
+    return "/jobs/" + (try #require(made.string("job_id")))
+  }
+
+  private func lease(_ queue: String) async throws -> (job: String, lease: String) {
+    let body = #"{"queues":["\#(queue)"],"lease":"5m","worker_id":"w"}"#
+    let leased = try await ask("POST", "/jobs/lease", daemon.worker, body)
+    return ("/jobs/" + (try #require(leased.string("job_id"))), try #require(leased.string("lease_id")))
+  }
+
+  func submitAndRead() async throws {
+    let whole = """
+      {"payload":1,"type":"t","queue":"whole","priority":"high","max_retries":0,"lease":"1m","retention":"1h",
+       "retry":{"initial":"1s","factor":1.5,"max":"1m","jitter":"none"},"metadata":{"k":"v"},"tags":["a"],
+       "traceparent":"00-x","idempotency_key":"one"}
+      """
+    try await ask("POST", "/jobs", daemon.client, whole, expecting: 201)
+    try await ask("POST", "/jobs", daemon.client, whole, expecting: 200)
+    let other = whole.replacingOccurrences(of: "\"t\"", with: "\"u\"")
+    try await ask("POST", "/jobs", daemon.client, other, expecting: 409)
+    let (job, lease) = try await lease("whole")
+    try await ask("GET", job + "?payload=true", daemon.client, expecting: 200)
+    try await ask("POST", job + "/cancel", daemon.client, expecting: 200)
+    try await ask("GET", job, daemon.client, expecting: 200)
+    try await ask("POST", job + "/ack", daemon.worker, #"{"result":[1],"lease_id":"\#(lease)"}"#, expecting: 200)
+    try await ask("GET", job, daemon.client, expecting: 200)
+    try await ask("POST", job + "/cancel", daemon.client, expecting: 409)
+
+    let later = try await submit(#""queue":"later","delay":"1h""#)
+    try await ask("GET", later, daemon.client, expecting: 200)
+    try await ask("POST", later + "/retry", daemon.client, expecting: 200)
+    try await ask("POST", later + "/retry", daemon.client, expecting: 409)
+    try await ask("POST", later + "/cancel", daemon.client, #"{"reason":"because"}"#, expecting: 200)
+    try await ask("GET", later, daemon.client, expecting: 200)
+  }
+
+  func work() async throws {
+    let job = try await submit(#""queue":"work","max_retries":1"#)
+    let first = try await lease("work")
+    let stale = #""lease_id":"0-0""#
+    for verb in ["ack", "extend", "release"] {
+      try await ask("POST", job + "/" + verb, daemon.worker, "{\(stale)}", expecting: 409)
+    }
+    try await ask("POST", job + "/fail", daemon.worker, #"{"error":"x",\#(stale)}"#, expecting: 409)
+    try await ask("POST", job + "/extend", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
+    try await ask("POST", job + "/release", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
+    let second = try await lease("work")
+    let failed = #"{"error":"x","retry_after":"1h","lease_id":"\#(second.lease)"}"#
+    try await ask("POST", job + "/fail", daemon.worker, failed, expecting: 200)
+    try await ask("POST", job + "/retry", daemon.client, expecting: 200)
+    for queue in ["work", "dead"] {
+      if queue == "dead" { _ = try await submit(#""queue":"dead","max_retries":0"#) }
+      let last = try await lease(queue)
+      try await ask("POST", last.job + "/ack", daemon.worker, #"{"result_error":"boom"}"#, expecting: 200)
+    }
+    try await ask("GET", job, daemon.client, expecting: 200)
+    try await ask("GET", "/dlq?limit=1", daemon.client, expecting: 200)
+    let letter = job.replacingOccurrences(of: "/jobs/", with: "/dlq/")
+    try await ask("GET", letter + "?payload=true", daemon.client, expecting: 200)
+    try await ask("POST", letter + "/replay", daemon.admin, expecting: 200)
+    try await ask("POST", letter + "/replay", daemon.admin, expecting: 409)
+  }
+
+  func readQueues() async throws {
+    _ = try await submit(#""queue":"work""#)
+    for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
+      try await ask("GET", path, daemon.client, expecting: 200)
+    }
+  }
+
+  func useKeys() async throws {
+    let wish = #"{"name":"n","owner_id":"alice","type":"client","expires_at":"2999-01-01T00:00:00Z"}"#
+    let made = try await ask("POST", "/admin/keys", daemon.admin, wish, expecting: 201)
+    let id = try #require(made.string("id"))
+    try await ask("DELETE", "/keys/\(id)", daemon.client, expecting: 200)
+    try await ask("GET", "/keys", daemon.client, expecting: 200)
+    try await ask("GET", "/admin/keys", daemon.admin, expecting: 200)
+    let foreign = wish.replacingOccurrences(of: "alice", with: "bob")
+    let other = try #require(try await ask("POST", "/admin/keys", daemon.admin, foreign).string("id"))
+    try await ask("DELETE", "/keys/\(other)", daemon.client, expecting: 403)
+  }
+
+  func readOpenRoutes() async throws {
+    for path in ["/health", "/healthz", "/readyz", "/openapi.yaml"] {
+      try await ask("GET", path, nil, expecting: 200)
+    }
+  }
+}
