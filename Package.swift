@@ -69,6 +69,7 @@ let package = Package(
       dependencies: [
         "RoostAPI", logging, lifecycle, nioCore, nioHTTP1, nioSSL,
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -121,6 +122,7 @@ let package = Package(
       name: "RoostClientTests",
       dependencies: [
         "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix,
+        nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(
       name: "RoostCommandTests",

@@ -1,0 +1,148 @@
+import Foundation
+import RoostAPI
+
+/// Submits jobs to a Roost daemon and asks what became of them.
+///
+/// ```swift
+/// let client = try Client(url: "http://127.0.0.1:8080", key: key)
+/// let job = try await client.submit(SendEmail(to: "ada@example.org"))
+/// let done = try await client.waitForCompletion(of: job.id)
+/// ```
+///
+/// A client is a handle on a pool of connections: make one, copy it freely, use it from any task. The connections
+/// close when the last copy is gone. Every method may be cancelled, and then throws `CancellationError`; everything
+/// else that fails throws ``RoostError``.
+public struct Client: Sendable {
+  let transport: Transport
+
+  /// Makes no connection yet.
+  ///
+  /// - Parameters:
+  ///   - url: Such as `http://127.0.0.1:8080` or `https://roost.example.org`.
+  ///   - key: The API key; one of type client submits and reads, one of type worker leases.
+  /// - Throws: ``RoostError`` with code `invalid_configuration`.
+  public init(
+    url: String, key: String, configuration: ClientConfiguration = ClientConfiguration()
+  ) throws(RoostError) {
+    transport = try Transport(url: url, key: key, configuration: configuration)
+  }
+
+  /// Takes URL and key from `ROOST_URL` (`http://127.0.0.1:8080` if it is not set) and `ROOST_KEY`.
+  ///
+  /// - Throws: ``RoostError`` with code `invalid_configuration` if there is no key, or something is wrong.
+  public static func fromEnvironment(
+    configuration: ClientConfiguration = ClientConfiguration()
+  ) throws(RoostError) -> Client {
+    let environment = ProcessInfo.processInfo.environment
+    guard let key = environment["ROOST_KEY"], !key.isEmpty else {
+      throw RoostError(.invalidConfiguration, "there is no API key: set the environment variable ROOST_KEY")
+    }
+    return try Client(
+      url: environment["ROOST_URL"] ?? "http://127.0.0.1:8080", key: key, configuration: configuration)
+  }
+
+  /// What is known of a job.
+  ///
+  /// - Parameter includingPayload: Whether to send the payload along.
+  /// - Throws: ``RoostError`` with code `job_not_found`.
+  public func job(_ id: JobID, includingPayload: Bool = false) async throws -> Job {
+    let query = includingPayload ? "?payload=true" : ""
+    return try Job(JSONFields(try await transport.send(.get(path(id) + query))))
+  }
+
+  /// Waits until a job has ended, by long polls.
+  ///
+  /// - Parameter timeout: How long to wait at most; nil waits as long as it takes.
+  /// - Returns: The job, ACKED, DEAD or CANCELLED.
+  /// - Throws: ``RoostError`` with code `timed_out` if it has not ended by then; the job goes on.
+  public func waitForCompletion(of id: JobID, timeout: Duration? = nil) async throws -> Job {
+    let clock = ContinuousClock()
+    let deadline = timeout.map { clock.now + $0 }
+    var backoff = Backoff(transport.configuration.retry)
+    while true {
+      let begun = clock.now
+      let left = deadline.map { max(.zero, begun.duration(to: $0)) } ?? Self.longPoll
+      let wait = min(left, Self.longPoll)
+      var request = Transport.Request.get(path(id) + "?wait=\(DurationText.text(milliseconds: wait.milliseconds))")
+      request.wait = wait
+      let job = try Job(JSONFields(try await transport.send(request)))
+      if job.state.isFinal { return job }
+      if let deadline, clock.now >= deadline {
+        throw RoostError(.timedOut, "job \(id) is still \(job.state)")
+      }
+      // A daemon that stops ends its long polls early: no reason to ask at full speed.
+      if begun.duration(to: clock.now) < wait / 2 {
+        try await Task.sleep(for: backoff.pause())
+      } else {
+        backoff.reset()
+      }
+    }
+  }
+
+  /// Waits until a job has ended and decodes what its worker gave back.
+  ///
+  /// - Throws: ``RoostError`` with code `no_result` if it failed, was cancelled or has no result; `timed_out`;
+  ///   `decoding_failed`.
+  public func result<Value: Decodable>(
+    of id: JobID, as type: Value.Type = Value.self, timeout: Duration? = nil
+  ) async throws -> Value {
+    try await waitForCompletion(of: id, timeout: timeout).result(as: type)
+  }
+
+  /// Calls a job off. One that waits ends at once; one that runs is ended by its worker, which hears of it at its
+  /// next heartbeat and may still finish it.
+  ///
+  /// - Returns: CANCELLED, or RUNNING if a worker has to end it.
+  /// - Throws: ``RoostError`` with code `job_finished` if it is ACKED or DEAD.
+  @discardableResult
+  public func cancel(_ id: JobID, reason: String? = nil) async throws -> JobState {
+    var body = JSONWriter()
+    body.beginObject()
+    if let reason { body.field("reason", reason) }
+    body.endObject()
+    return try await state(after: .post(path(id) + "/cancel", body.bytes))
+  }
+
+  /// Runs a job now that waits for its time or its next attempt, or again if it is DEAD or CANCELLED.
+  ///
+  /// - Throws: ``RoostError`` with code `wrong_state` if it is READY, RUNNING or ACKED.
+  @discardableResult
+  public func retry(_ id: JobID) async throws -> JobState {
+    try await state(after: .post(path(id) + "/retry"))
+  }
+
+  /// The queues that this key may see.
+  public func queues() async throws -> [QueueStatus] {
+    let answer = try JSONFields(try await transport.send(.get("/queues")))
+    var queues: [QueueStatus] = []
+    for bytes in try answer.required("items", JSONFields.elements) {
+      queues.append(try QueueStatus(JSONFields(bytes)))
+    }
+    return queues
+  }
+
+  /// One queue.
+  ///
+  /// - Throws: ``RoostError`` with code `queue_not_found` before its first job.
+  public func queue(_ name: String) async throws -> QueueStatus {
+    try QueueStatus(JSONFields(try await transport.send(.get("/queues/" + percentEncoded(name)))))
+  }
+
+  private static let longPoll = Duration.seconds(30)
+
+  private func state(after request: Transport.Request) async throws -> JobState {
+    let answer = try JSONFields(try await transport.send(request))
+    return JobState(rawValue: try answer.required("state", JSONFields.text))
+  }
+
+  private func path(_ id: JobID) -> String { "/jobs/" + percentEncoded(id.rawValue) }
+}
+
+extension QueueStatus {
+  init(_ fields: JSONFields) throws(RoostError) {
+    name = try fields.required("name", JSONFields.text)
+    counts = fields.integers("counts").reduce(into: [:]) { $0[JobState(rawValue: $1.key)] = $1.value }
+    oldestReadyAge = fields.text("oldest_ready_age").flatMap { DurationText.milliseconds($0) }.map(
+      Duration.milliseconds)
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+
+/// A job's name: it comes with the submit and stays the same for ever.
+public struct JobID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  public let rawValue: String
+
+  public init(rawValue: String) {
+    self.rawValue = rawValue
+  }
+
+  public init(_ text: String) {
+    rawValue = text
+  }
+
+  public init(from decoder: any Decoder) throws {
+    rawValue = try decoder.singleValueContainer().decode(String.self)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(rawValue)
+  }
+
+  public var description: String { rawValue }
+}
+
+/// Where a job is in its life. States that this version of the library does not list may come.
+public struct JobState: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+  public let rawValue: String
+
+  public init(rawValue: String) {
+    self.rawValue = rawValue
+  }
+
+  /// Waits for a worker.
+  public static let ready = JobState(rawValue: "READY")
+  /// Waits for its time.
+  public static let scheduled = JobState(rawValue: "SCHEDULED")
+  /// A worker holds it.
+  public static let running = JobState(rawValue: "RUNNING")
+  /// Failed, and waits for its next attempt.
+  public static let retry = JobState(rawValue: "RETRY")
+  /// Done.
+  public static let acked = JobState(rawValue: "ACKED")
+  /// Failed for good.
+  public static let dead = JobState(rawValue: "DEAD")
+  /// Called off.
+  public static let cancelled = JobState(rawValue: "CANCELLED")
+
+  /// Whether the job has ended: ACKED, DEAD or CANCELLED.
+  public var isFinal: Bool { self == .acked || self == .dead || self == .cancelled }
+
+  public var description: String { rawValue }
+}
+
+/// A job as it was when it was asked for.
+public struct Job: Sendable, Identifiable {
+  public let id: JobID
+  public let queue: String
+  /// Empty if none was given.
+  public let type: String
+  public let state: JobState
+  public let priority: JobPriority
+  /// How many attempts have begun.
+  public let attempts: Int
+  /// Retries after the first attempt.
+  public let maxRetries: Int
+  public let createdAt: Date
+  /// Not before this time; nil if it may run at once.
+  public let runAt: Date?
+  /// When the first attempt began.
+  public let startedAt: Date?
+  /// Until when a worker holds it.
+  public let leaseUntil: Date?
+  public let finishedAt: Date?
+  /// What the worker calls itself.
+  public let workerID: String?
+  /// Whether it was cancelled while running, and its worker has not ended it yet.
+  public let isCancelRequested: Bool
+  /// What the worker gave back; lists leave it out.
+  public let result: RawJSON?
+  /// Why the last attempt failed.
+  public let error: String?
+  /// What the worker last reported while running.
+  public let progress: RawJSON?
+  public let tags: [String]
+  public let metadata: [String: String]
+  public let traceparent: String?
+  /// What was submitted, if it was asked for.
+  public let payload: RawJSON?
+
+  /// Decodes what the worker gave back.
+  ///
+  /// - Throws: ``RoostError`` with code `no_result` if the job is not ACKED or has no result (its error says why
+  ///   the job failed), `decoding_failed` if the result is of another type.
+  public func result<Value: Decodable>(as type: Value.Type = Value.self) throws(RoostError) -> Value {
+    guard state == .acked else {
+      let why = error.map { ": \($0)" } ?? ""
+      throw RoostError(.noResult, "job \(id) is \(state)\(why)")
+    }
+    guard let result else { throw RoostError(.noResult, "job \(id) was done without a result") }
+    return try result.decode(as: type)
+  }
+
+  init(_ fields: JSONFields) throws(RoostError) {
+    id = JobID(try fields.required("job_id", JSONFields.text))
+    queue = try fields.required("queue", JSONFields.text)
+    type = fields.text("type") ?? ""
+    state = JobState(rawValue: try fields.required("state", JSONFields.text))
+    priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
+    attempts = fields.integer("attempts") ?? 0
+    maxRetries = fields.integer("max_retries") ?? 0
+    createdAt = try fields.required("created_at", JSONFields.date)
+    runAt = fields.date("run_at")
+    startedAt = fields.date("started_at")
+    leaseUntil = fields.date("lease_until")
+    finishedAt = fields.date("finished_at")
+    workerID = fields.text("worker_id")
+    isCancelRequested = fields.flag("cancel_requested")
+    result = fields.json("result")
+    error = fields.text("result_error")
+    progress = fields.json("progress")
+    tags = try fields.json("tags")?.decode() ?? []
+    metadata = fields.texts("metadata")
+    traceparent = fields.text("traceparent")
+    payload = fields.json("payload")
+  }
+}
+
+/// What became of a submit.
+public struct SubmittedJob: Sendable, Identifiable {
+  public let id: JobID
+  /// READY, or SCHEDULED where it was delayed; any other state if it is a duplicate.
+  public let state: JobState
+  public let queue: String
+  /// Not before this time.
+  public let runAt: Date
+  public let createdAt: Date
+  /// Whether a job with this idempotency key was there already: this is that job, and no other was made.
+  public let isDuplicate: Bool
+
+  init(_ fields: JSONFields) throws(RoostError) {
+    id = JobID(try fields.required("job_id", JSONFields.text))
+    state = JobState(rawValue: try fields.required("state", JSONFields.text))
+    queue = try fields.required("queue", JSONFields.text)
+    runAt = try fields.required("run_at", JSONFields.date)
+    createdAt = try fields.required("created_at", JSONFields.date)
+    isDuplicate = fields.flag("idempotent")
+  }
+}
+
+/// A queue as it was when it was asked for.
+public struct QueueStatus: Sendable, Identifiable {
+  public let name: String
+  /// How many jobs are in each state.
+  public let counts: [JobState: Int]
+  /// How long the job that is ready for longest has waited.
+  public let oldestReadyAge: Duration?
+
+  public var id: String { name }
+
+  /// How many jobs are in a state.
+  public func count(_ state: JobState) -> Int { counts[state] ?? 0 }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Logging
+
+/// What a handler knows of its job beside the payload, and how it reports progress.
+public struct JobContext: Sendable {
+  public let id: JobID
+  /// Empty if none was given.
+  public let type: String
+  public let queue: String
+  /// 1 for the first attempt.
+  public let attempt: Int
+  /// Retries after the first attempt.
+  public let maxRetries: Int
+  public let priority: JobPriority
+  public let createdAt: Date?
+  public let metadata: [String: String]
+  public let tags: [String]
+  public let traceparent: String?
+  /// The lease's fencing token: it belongs to this attempt only. Written into your own store together with the effect,
+  /// it tells whether this attempt or a later one had it.
+  public let leaseID: String
+  /// Says the job's id, type and attempt with each line.
+  public let logger: Logger
+
+  private let report: @Sendable (RawJSON) async throws -> Void
+
+  /// Whether a failure of this attempt, unless it is snoozed, leaves the job DEAD.
+  public var isLastAttempt: Bool { attempt > maxRetries }
+
+  /// Tells how far the job is: it stands in ``Job/progress`` while the job runs. It also extends the lease.
+  ///
+  /// Each call is a request and waits for its answer: once or twice a second is plenty. If the daemon cannot be
+  /// reached, the report is dropped and the job goes on.
+  ///
+  /// - Parameter progress: Anything small: a number, a text, an object; at most 16 KiB.
+  /// - Throws: `CancellationError` if the job was cancelled or is no longer this worker's: stop working on it.
+  ///   ``RoostError`` if the daemon refuses the report.
+  public func reportProgress(_ progress: some Encodable) async throws {
+    try await report(try RawJSON(encoding: progress))
+  }
+
+  init(_ job: LeasedJob, logger: Logger, report: @escaping @Sendable (RawJSON) async throws -> Void) {
+    id = job.id
+    type = job.type
+    queue = job.queue
+    attempt = job.attempt
+    maxRetries = job.maxRetries
+    priority = job.priority
+    createdAt = job.createdAt
+    metadata = job.metadata
+    tags = job.tags
+    traceparent = job.traceparent
+    leaseID = job.leaseID
+    var logger = logger
+    logger[metadataKey: "job_id"] = "\(job.id)"
+    logger[metadataKey: "type"] = "\(job.type)"
+    logger[metadataKey: "attempt"] = "\(job.attempt)"
+    self.logger = logger
+    self.report = report
+  }
+}
+
+/// A job as a lease hands it out.
+struct LeasedJob: Sendable {
+  let id: JobID
+  let leaseID: String
+  let payload: RawJSON
+  let type: String
+  let queue: String
+  let priority: JobPriority
+  let attempt: Int
+  let maxRetries: Int
+  let createdAt: Date?
+  let metadata: [String: String]
+  let tags: [String]
+  let traceparent: String?
+
+  init(_ fields: JSONFields) throws(RoostError) {
+    id = JobID(try fields.required("job_id", JSONFields.text))
+    leaseID = try fields.required("lease_id", JSONFields.text)
+    payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
+    type = fields.text("type") ?? ""
+    queue = try fields.required("queue", JSONFields.text)
+    priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
+    attempt = try fields.required("attempt", JSONFields.integer)
+    maxRetries = try fields.required("max_retries", JSONFields.integer)
+    createdAt = fields.date("created_at")
+    metadata = fields.texts("metadata")
+    tags = try fields.json("tags")?.decode() ?? []
+    traceparent = fields.text("traceparent")
+  }
+}
+
+extension RawJSON {
+  static let null = RawJSON(trusted: Array("null".utf8)[...])
+}

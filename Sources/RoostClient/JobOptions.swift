@@ -1,0 +1,161 @@
+import Foundation
+import RoostAPI
+
+/// What a job is besides its payload. Whatever is left out the queue or the daemon decides.
+public struct JobOptions: Sendable {
+  /// What kind of job it is, such as `email.send`: chooses the worker's handler. At most 200 bytes.
+  public var type: String?
+  /// 1 to 200 of `A-Z a-z 0-9 . _ : -`; `default` if left out.
+  public var queue: String?
+  /// Higher goes first; `.medium` if left out.
+  public var priority: JobPriority?
+  /// Not before this long from now, at most ten years. Not together with `runAt`.
+  public var delay: Duration?
+  /// Not before this time. Not together with `delay`.
+  public var runAt: Date?
+  /// Retries after the first attempt, 0 to 1000; 3 if left out.
+  public var maxRetries: Int?
+  /// How long to wait between attempts.
+  public var retry: RetryPolicy?
+  /// The lease of a worker that asks for none itself, 1 second to 12 hours.
+  public var lease: Duration?
+  /// How long the finished job is kept.
+  public var retention: Duration?
+  /// At most 64 texts of 1 to 200 bytes.
+  public var tags: [String]
+  /// Anything the worker should know beside the payload, at most 64 KiB.
+  public var metadata: [String: String]
+  /// W3C trace context, so that the worker's trace continues this one.
+  public var traceparent: String?
+  /// Jobs submitted with the same key are one job. If it is left out, the client makes one for each submit, so that
+  /// repeating a request never makes two jobs; give one of your own to make repeating the *call* safe, too, such as
+  /// after a crash of your program. 1 to 255 bytes.
+  public var idempotencyKey: String?
+
+  public init(
+    type: String? = nil, queue: String? = nil, priority: JobPriority? = nil, delay: Duration? = nil,
+    runAt: Date? = nil, maxRetries: Int? = nil, retry: RetryPolicy? = nil, lease: Duration? = nil,
+    retention: Duration? = nil, tags: [String] = [], metadata: [String: String] = [:], traceparent: String? = nil,
+    idempotencyKey: String? = nil
+  ) {
+    self.type = type
+    self.queue = queue
+    self.priority = priority
+    self.delay = delay
+    self.runAt = runAt
+    self.maxRetries = maxRetries
+    self.retry = retry
+    self.lease = lease
+    self.retention = retention
+    self.tags = tags
+    self.metadata = metadata
+    self.traceparent = traceparent
+    self.idempotencyKey = idempotencyKey
+  }
+}
+
+/// Which of the ready jobs of a queue goes first: −128 to 127, higher first.
+public struct JobPriority: RawRepresentable, Sendable, Hashable, Comparable, ExpressibleByIntegerLiteral {
+  public let rawValue: Int
+
+  public init(rawValue: Int) {
+    self.rawValue = rawValue
+  }
+
+  public init(integerLiteral value: Int) {
+    rawValue = value
+  }
+
+  public static let low: JobPriority = -10
+  public static let medium: JobPriority = 0
+  public static let high: JobPriority = 10
+  public static let critical: JobPriority = 20
+
+  public static func < (left: JobPriority, right: JobPriority) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// How long a failed job waits before its next attempt: `initial`, then `factor` times longer each time, up to `max`.
+public struct RetryPolicy: Sendable, Hashable {
+  /// At most a day.
+  public var initial: Duration
+  /// 1 to 100.
+  public var factor: Double
+  /// At most a week.
+  public var max: Duration
+  public var jitter: Jitter
+
+  public init(
+    initial: Duration = .seconds(2), factor: Double = 2, max: Duration = .seconds(60), jitter: Jitter = .full
+  ) {
+    self.initial = initial
+    self.factor = factor
+    self.max = max
+    self.jitter = jitter
+  }
+
+  /// How much of the pause is random.
+  public enum Jitter: String, Sendable {
+    /// None of it.
+    case none
+    /// All of it: between nothing and the pause.
+    case full
+    /// Half of it.
+    case equal
+    /// Between the first pause and three times the last one.
+    case decorrelated
+  }
+}
+
+extension JSONWriter {
+  /// The body of a submit: payload first, then what is not left out.
+  mutating func submit(_ payload: RawJSON, _ options: JobOptions, idempotencyKey: String) {
+    beginObject()
+    field("payload", raw: payload.bytes[...])
+    if let type = options.type { field("type", type) }
+    if let queue = options.queue { field("queue", queue) }
+    if let priority = options.priority { field("priority", priority.rawValue) }
+    if let delay = options.delay { field("delay", duration: delay) }
+    if let runAt = options.runAt { field("run_at", milliseconds: runAt.milliseconds) }
+    if let maxRetries = options.maxRetries { field("max_retries", maxRetries) }
+    if let retry = options.retry { field(retry) }
+    if let lease = options.lease { field("lease", duration: lease) }
+    if let retention = options.retention { field("retention", duration: retention) }
+    if !options.tags.isEmpty {
+      key("tags")
+      strings(options.tags)
+    }
+    if !options.metadata.isEmpty {
+      key("metadata")
+      beginObject()
+      for (name, value) in options.metadata.sorted(by: { $0.key < $1.key }) {
+        anyKey(name)
+        string(value)
+      }
+      endObject()
+    }
+    if let traceparent = options.traceparent { field("traceparent", traceparent) }
+    field("idempotency_key", options.idempotencyKey ?? idempotencyKey)
+    endObject()
+  }
+
+  private mutating func field(_ retry: RetryPolicy) {
+    key("retry")
+    beginObject()
+    field("initial", duration: retry.initial)
+    // What is no number in JSON is refused by the daemon, with the field's name.
+    field("factor", raw: Array((retry.factor.isFinite ? "\(retry.factor)" : "\"\(retry.factor)\"").utf8)[...])
+    field("max", duration: retry.max)
+    field("jitter", retry.jitter.rawValue)
+    endObject()
+  }
+
+  mutating func strings(_ texts: [String]) {
+    beginArray()
+    for text in texts { string(text) }
+    endArray()
+  }
+
+  mutating func field(_ name: StaticString, duration: Duration) {
+    field(name, DurationText.text(milliseconds: duration.milliseconds))
+  }
+}

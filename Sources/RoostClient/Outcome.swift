@@ -1,0 +1,53 @@
+/// What became of an attempt, as its handler says it. A handler that returns a value, or nothing, has completed; one
+/// that throws is retried while attempts are left.
+public struct Outcome: Sendable {
+  enum Kind: Sendable {
+    case complete(RawJSON?)
+    case retry(error: String, after: Duration?)
+    case snooze(Duration)
+    case fail(String)
+  }
+
+  let kind: Kind
+
+  /// Done, without a result: the job becomes ACKED.
+  public static let complete = Outcome(kind: .complete(nil))
+
+  /// Done: the job becomes ACKED and keeps the result, at most 4 MiB, for whoever submitted it.
+  /// A result that cannot be encoded fails the job for good.
+  public static func complete(_ result: some Encodable) -> Outcome {
+    do throws(RoostError) {
+      return Outcome(kind: .complete(try RawJSON(encoding: result)))
+    } catch {
+      return .fail(error.message)
+    }
+  }
+
+  /// Done, with a result that is JSON already.
+  public static func complete(_ result: RawJSON) -> Outcome { Outcome(kind: .complete(result)) }
+
+  /// Failed, to be tried again while attempts are left: RETRY, then DEAD.
+  ///
+  /// - Parameters:
+  ///   - error: Why, for whoever looks at the job; cut at 8 KiB.
+  ///   - after: When; nil leaves it to the job's retry policy. At most a week.
+  public static func retry(_ error: String, after: Duration? = nil) -> Outcome {
+    Outcome(kind: .retry(error: error, after: after))
+  }
+
+  /// Not now: the job comes back after this time, and the attempt does not count.
+  public static func snooze(_ delay: Duration) -> Outcome { Outcome(kind: .snooze(delay)) }
+
+  /// Failed, and trying again would not help: the job becomes DEAD.
+  public static func fail(_ error: String) -> Outcome { Outcome(kind: .fail(error)) }
+}
+
+/// Thrown by a handler, however deep inside, it fails the job for good, as ``Outcome/fail(_:)`` does.
+public struct PermanentFailure: Error, Sendable, CustomStringConvertible {
+  public let description: String
+
+  /// - Parameter reason: Why, for whoever looks at the job.
+  public init(_ reason: String) {
+    description = reason
+  }
+}

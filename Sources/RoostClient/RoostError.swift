@@ -1,0 +1,130 @@
+import RoostAPI
+
+/// Why a request was refused, or why it could not be made.
+///
+/// Everything in this library that fails throws this type, except for `CancellationError` where the task was cancelled.
+public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// What went wrong, as a stable name.
+  public let code: Code
+  /// What went wrong and what to do about it, for a person.
+  public let message: String
+  /// The HTTP status; nil if the daemon said nothing.
+  public let status: Int?
+  /// Under which the daemon logged the request; say it when you ask for help.
+  public let requestID: String?
+  /// The field of the request that is wrong, such as `retry.max`.
+  public let field: String?
+  /// How long the daemon asks to wait before the next attempt.
+  public let retryAfter: Duration?
+
+  /// Whether the same request may succeed later, unchanged: no answer came (408, 429, 5xx but for 500), or the daemon
+  /// was busy, full or stopping. The client has then repeated it already, within ``ClientConfiguration/retry``.
+  public var isRetryable: Bool {
+    switch status {
+    case nil: code == .unreachable
+    case 408, 429, 502, 503, 504, 507: true
+    default: false
+    }
+  }
+
+  public var description: String {
+    var text = "\(code.rawValue): \(message)"
+    if let requestID { text += " (request \(requestID))" }
+    return text
+  }
+
+  init(
+    _ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil, field: String? = nil,
+    retryAfter: Duration? = nil
+  ) {
+    self.code = code
+    self.message = message
+    self.status = status
+    self.requestID = requestID
+    self.field = field
+    self.retryAfter = retryAfter
+  }
+}
+
+extension RoostError {
+  /// The stable name of what went wrong. Names that this version of the library does not list may come.
+  public struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+      self.rawValue = rawValue
+    }
+
+    public var description: String { rawValue }
+
+    private init(_ code: ErrorCode) {
+      rawValue = code.rawValue
+    }
+
+    private init(_ name: String) {
+      rawValue = name
+    }
+  }
+}
+
+extension RoostError.Code {
+  // What this library says by itself.
+
+  /// No answer came, or none in time. Whether the daemon did what was asked is not known.
+  public static let unreachable = Self("unreachable")
+  /// The time given to the call is over, and what it waited for has not come.
+  public static let timedOut = Self("timed_out")
+  /// The answer is none of Roost's: something else listens there.
+  public static let unexpectedAnswer = Self("unexpected_answer")
+  /// The URL, the key or the certificates cannot be used.
+  public static let invalidConfiguration = Self("invalid_configuration")
+  /// A payload, result or progress could not be encoded.
+  public static let encodingFailed = Self("encoding_failed")
+  /// A payload or result is not of the type that was expected.
+  public static let decodingFailed = Self("decoding_failed")
+  /// A result was asked of a job that is not ACKED, or has none.
+  public static let noResult = Self("no_result")
+
+  // What the daemon says; docs/http-api.md lists them all.
+
+  /// The text is not one JSON value.
+  public static let invalidJSON = Self(.invalidJSON)
+  /// The key is unknown, misspelt or expired.
+  public static let invalidKey = Self(.invalidKey)
+  /// The key was revoked.
+  public static let revokedKey = Self(.revokedKey)
+  /// The key may not do this.
+  public static let forbiddenScope = Self(.forbiddenScope)
+  /// The key may not use this queue.
+  public static let queueForbidden = Self(.queueForbidden)
+  /// There is no such job, or the key may not see it.
+  public static let jobNotFound = Self(.jobNotFound)
+  /// There is no such queue yet: it begins with its first job.
+  public static let queueNotFound = Self(.queueNotFound)
+  /// The payload, the result or the whole request is too large.
+  public static let payloadTooLarge = Self(.payloadTooLarge)
+  /// Another worker may hold the job, or it has ended: stop working on it.
+  public static let leaseLost = Self(.leaseLost)
+  /// The job is ACKED or DEAD already.
+  public static let jobFinished = Self(.jobFinished)
+  /// The job's state does not allow this.
+  public static let wrongState = Self(.wrongState)
+  /// The idempotency key was used for another job.
+  public static let idempotencyConflict = Self(.idempotencyConflict)
+  /// A value is out of its range.
+  public static let outOfRange = Self(.outOfRange)
+  /// Two values contradict each other.
+  public static let contradiction = Self(.contradiction)
+  /// Too much waits for the disk.
+  public static let overloaded = Self(.overloaded)
+  /// The daemon's memory limit is reached.
+  public static let memoryLow = Self(.memoryLow)
+  /// The disk is full.
+  public static let diskLow = Self(.diskLow)
+  /// The key store cannot be asked.
+  public static let authUnavailable = Self(.authUnavailable)
+  /// The daemon is shutting down.
+  public static let stopping = Self(.stopping)
+  /// The log failed while the request was under way.
+  public static let outcomeUnknown = Self(.outcomeUnknown)
+}

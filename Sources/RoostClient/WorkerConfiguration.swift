@@ -1,0 +1,25 @@
+import Foundation
+
+/// How a worker works. The defaults suit jobs of seconds to minutes.
+public struct WorkerConfiguration: Sendable {
+  /// How many jobs run at once, and so how many are leased at most.
+  public var concurrency = 4
+  /// How long the daemon waits for a sign of life before it gives a job to another worker, 1 second to 12 hours.
+  /// The worker extends its leases three times as often by itself, however long a handler takes: this decides only
+  /// how soon a job comes back after a worker's death.
+  public var lease: Duration = .seconds(30)
+  /// How long one poll waits for a job when there is none, at most a minute.
+  public var pollWait: Duration = .seconds(30)
+  /// How long running handlers may go on after a graceful shutdown began. What is left then is cancelled, and its
+  /// jobs are handed back, their attempts not counted.
+  public var drainTimeout: Duration = .seconds(20)
+  /// What the worker calls itself in listings, at most 200 bytes.
+  public var workerID = "\(ProcessInfo.processInfo.hostName.prefix(180)):\(ProcessInfo.processInfo.processIdentifier)"
+
+  public init() {}
+
+  /// - Parameter concurrency: How many jobs run at once.
+  public init(concurrency: Int) {
+    self.concurrency = concurrency
+  }
+}
