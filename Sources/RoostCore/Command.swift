@@ -64,6 +64,8 @@ package enum Command: Sendable, BitwiseCopyable {
   case cancel(JobRef, ViewerRef, reason: ByteRange, checksum: UInt32)
   case runNow(JobRef, ViewerRef, onlyDead: Bool)
   case read(JobRef, ViewerRef)
+  /// A read that waits until the job is ACKED, DEAD or CANCELLED.
+  case awaitEnd(JobRef, ViewerRef, milliseconds: Int64)
   case list(List)
   case queues(ViewerRef)
   case carry(Carry)

@@ -34,16 +34,21 @@ struct ReadyLevel: BitwiseCopyable {
   var next: Slot = .none
 }
 
-/// A worker that waits for a job; lost on a crash, like its connection.
+/// A worker that waits for a job, or a reader that waits for a job's end; lost on a crash, like its connection.
 struct Waiter: BitwiseCopyable {
   var ticket: UInt64
-  /// Log time at which it is told that there is nothing.
+  /// Log time at which the wait is over.
   var deadline: Int64
   /// Milliseconds; 0: the job's own.
-  var leaseMilliseconds: Int64
-  var worker: UInt32
-  var keyID: UInt32
+  var leaseMilliseconds: Int64 = 0
+  var worker: UInt32 = .none
+  var keyID: UInt32 = .none
   var firstLink: Slot = .none
+  /// The job whose end is waited for; `.none` for a worker.
+  var job: Slot = .none
+  /// Others who wait for the same job's end.
+  var nextOfJob: Slot = .none
+  var previousOfJob: Slot = .none
 }
 
 /// A waiter's place in one queue.

@@ -7,6 +7,8 @@ extension StateMachine {
     endDueWaits(&step)
     var left = min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     checkLeases(&left, &step)
+    // Before retention: a job may end and leave in one step.
+    if !endedJobs.isEmpty { answerEnds(&step) }
     while left > 0, let first = dueHeap.minimum, first.deadline <= now.log {
       ready(first.slot, isReplay: false, &step)
       left -= 1

@@ -100,6 +100,7 @@ extension StateMachine {
       previousBytes: cell?.historyBytes ?? 0, entry: entry)
     let (position, bytes) = event.encode(into: &step.records)
     apply(event, to: slot, at: position, bytes: bytes)
+    if next.isFinished { noteEnd(slot) }
   }
 
   /// Each entry into a list takes a new order number; what is handed back undelayed keeps its place.

@@ -13,6 +13,7 @@ extension StateMachine {
       cancel(job, viewer, reason, checksum, ticket, &step)
     case .runNow(let job, let viewer, let onlyDead): runNow(job, viewer, onlyDead, ticket, &step)
     case .read(let job, let viewer): read(job, viewer, ticket, &step)
+    case .awaitEnd(let job, let viewer, let milliseconds): awaitEnd(job, viewer, milliseconds, ticket, &step)
     case .list(let list): handle(list, ticket, &step)
     case .queues(let viewer): listQueues(viewer, ticket, &step)
     case .carry(let carry): handle(carry, ticket, &step)
@@ -20,6 +21,7 @@ extension StateMachine {
     case .carryQueues: carryQueues(ticket, &step)
     case .drainWaiters: drainWaiters(ticket, &step)
     }
+    if !endedJobs.isEmpty { answerEnds(&step) }
     if !hungry.isEmpty { feed(&step) }
   }
 

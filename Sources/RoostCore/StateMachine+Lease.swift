@@ -95,6 +95,9 @@ extension StateMachine {
   /// Takes a waiter out of all its queues.
   private mutating func unpark(_ waiter: Slot) {
     let cell = waiters.pointer(waiter).pointee
+    waiterOfTicket[cell.ticket] = nil
+    defer { waiters.free(waiter) }
+    guard cell.job == .none else { return leaveJob(cell) }
     var at = cell.firstLink
     while at != .none {
       let link = waitLinks.pointer(at).pointee
@@ -115,8 +118,6 @@ extension StateMachine {
     }
     workerNames.release(cell.worker)
     keyNames.release(cell.keyID)
-    waiterOfTicket[cell.ticket] = nil
-    waiters.free(waiter)
   }
 
   /// The job that a waiter gets, if any of its queues has one.
@@ -163,11 +164,12 @@ extension StateMachine {
     hungry.removeAll(keepingCapacity: true)
   }
 
-  /// The connection of a waiter is gone, or its worker gave up: it is told that there is nothing.
+  /// A wait is over: a worker is told that there is nothing, a reader how the job is.
   mutating func endWait(_ ticket: UInt64, _ step: inout Step) {
     guard let waiter = waiterOfTicket[ticket] else { return }
+    let job = waiters.pointer(waiter).pointee.job
     unpark(waiter)
-    step.answer(ticket, .nothing)
+    step.answer(ticket, job == .none ? .nothing : .job(image(job, &step)))
   }
 
   /// Ends every wait, and lets none begin.

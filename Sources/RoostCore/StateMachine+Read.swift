@@ -6,7 +6,7 @@ extension StateMachine {
     step.answer(ticket, .job(image(slot, &step)))
   }
 
-  private func image(_ slot: Slot, _ step: inout Step) -> JobImage {
+  func image(_ slot: Slot, _ step: inout Step) -> JobImage {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     let cell = existingLeaseCell(slot)?.pointee

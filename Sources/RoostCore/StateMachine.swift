@@ -66,6 +66,10 @@ package struct StateMachine: ~Copyable {
   var waitLinks = Slab<WaitLink>()
   var waitHeap = ExpiryHeap()
   var waiterOfTicket: [UInt64: Slot] = [:]
+  /// Of each job whose end is waited for, the first waiter.
+  var endWaits: [Slot: Slot] = [:]
+  /// Jobs that ended in this command while somebody waits for that.
+  var endedJobs: [Slot] = []
   /// Queues in which a job became READY while workers wait.
   var hungry: [UInt32] = []
   /// Answers of waits that nobody parks any more: the daemon stops.

@@ -71,7 +71,7 @@ extension Engine {
   }
 
   /// An answer that may be long in coming: cancelling the task ends the wait.
-  private func waitable(_ bytes: [UInt8], _ command: (Int) -> Command) async -> Delivery {
+  func waitable(_ bytes: [UInt8], _ command: (Int) -> Command) async -> Delivery {
     let ticket = Atomic<UInt64>(0)
     return await withTaskCancellationHandler {
       await withUnsafeContinuation { asker in

@@ -15,6 +15,28 @@ extension Engine {
     return try await view(image, delivery)
   }
 
+  /// One job as soon as it is ACKED, DEAD or CANCELLED, or as it is when the time is over or the engine drains.
+  ///
+  /// Nothing polls: the job's end, once durable, answers. Cancelling the calling task ends the wait.
+  ///
+  /// - Parameter waitMilliseconds: 0…60,000.
+  /// - Throws: `jobNotFound`, `overloaded` when too many wait already, `stopping`.
+  package func waitForEnd(
+    _ id: JobID, viewer: Viewer, waitMilliseconds: Int64
+  ) async throws(Refusal) -> JobView {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let job = try reference(id)
+    let delivery = await waitable(asked.bytes) { base in
+      .awaitEnd(job, viewer.from(base), milliseconds: waitMilliseconds)
+    }
+    switch delivery.answer {
+    case .job(let image): return try await view(image, delivery)
+    case .refused(let refusal): throw refusal
+    default: throw .stopping
+    }
+  }
+
   /// Jobs, the one submitted last first.
   ///
   /// - Parameters:

@@ -240,7 +240,7 @@ extension Command {
   /// Whether the command changes nothing.
   var isRead: Bool {
     switch self {
-    case .read, .list, .queues, .endWait, .drainWaiters: true
+    case .read, .awaitEnd, .list, .queues, .endWait, .drainWaiters: true
     default: false
     }
   }

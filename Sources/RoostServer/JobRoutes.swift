@@ -16,11 +16,10 @@ let jobRoutes: [Route] = [
     json.submitted(job)
     return Answer(job.isIdempotent ? 200 : 201, json)
   },
-  Route("GET", "/jobs/{id}", .read, parameters: ["payload"]) { (request, backend) throws(Rejection) in
+  Route("GET", "/jobs/{id}", .read, parameters: ["payload", "wait"]) { (request, backend) throws(Rejection) in
     let withPayload = try request.query.flag("payload")
-    let job = try await refusable { () throws(Refusal) in
-      try await backend.engine.job(request.jobID, viewer: request.viewer)
-    }
+    let wait = try request.query.duration("wait", Bounds.wait) ?? 0
+    let job = wait > 0 ? try await waitForEnd(wait, request, backend) : try await read(request, backend)
     var json = JSONWriter(capacity: 512)
     json.job(job, withPayload: withPayload, withResult: true)
     return Answer(200, json)
@@ -49,6 +48,41 @@ let jobRoutes: [Route] = [
     return Answer(200, json)
   },
 ]
+
+private func read(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> JobView {
+  try await refusable { () throws(Refusal) in
+    try await backend.engine.job(request.jobID, viewer: request.viewer)
+  }
+}
+
+/// Waits until the job has ended, the time is over, or the client is gone.
+private func waitForEnd(
+  _ milliseconds: Int64, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> JobView {
+  try await whileConnected(request) { () throws(Rejection) in
+    try await refusable { () throws(Refusal) in
+      try await backend.engine.waitForEnd(
+        request.jobID, viewer: request.viewer, waitMilliseconds: milliseconds)
+    }
+  }
+}
+
+/// Runs something that may take long, and cancels it when the client hangs up.
+func whileConnected<Value: Sendable>(
+  _ request: RouteRequest, _ work: @escaping @Sendable () async throws(Rejection) -> Value
+) async throws(Rejection) -> Value {
+  // A task of its own, awaited here, because only it can be cancelled from the connection's side.
+  let waiting = Task { () -> Result<Value, Rejection> in
+    do throws(Rejection) { return .success(try await work()) } catch { return .failure(error) }
+  }
+  request.onDisconnect { waiting.cancel() }
+  let outcome = await withTaskCancellationHandler {
+    await waiting.value
+  } onCancel: {
+    waiting.cancel()
+  }
+  return try outcome.get()
+}
 
 private enum CancelField: String, CaseIterable { case reason }
 

@@ -103,6 +103,19 @@ package struct Query: Sendable {
     }
   }
 
+  /// A duration such as `30s`, milliseconds; nil when not given.
+  package func duration(_ name: String, _ range: ClosedRange<Int64>) throws(Rejection) -> Int64? {
+    guard let text = self[name] else { return nil }
+    guard let value = DurationText.milliseconds(text), range.contains(value) else {
+      let (low, high) = (range.lowerBound, range.upperBound)
+      throw Rejection(
+        .outOfRange, field: name,
+        "\(name) must be a duration between \(DurationText.text(milliseconds: low)) and "
+          + "\(DurationText.text(milliseconds: high)), such as 30s")
+    }
+    return value
+  }
+
   /// The page size, 1…200; 50 when not given.
   package func limit() throws(Rejection) -> Int {
     guard let text = self["limit"] else { return 50 }

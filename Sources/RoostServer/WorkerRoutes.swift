@@ -70,17 +70,7 @@ private func grant(_ wish: LeaseRequest, _ backend: Backend) async throws(Reject
 private func waitForJob(
   _ wish: LeaseRequest, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> LeasedJob? {
-  // A task of its own, awaited here, because only it can be cancelled from the connection's side.
-  let waiting = Task { () -> Result<LeasedJob?, Rejection> in
-    do throws(Rejection) { return .success(try await grant(wish, backend)) } catch { return .failure(error) }
-  }
-  request.onDisconnect { waiting.cancel() }
-  let outcome = await withTaskCancellationHandler {
-    await waiting.value
-  } onCancel: {
-    waiting.cancel()
-  }
-  let job = try outcome.get()
+  let job = try await whileConnected(request) { () throws(Rejection) in try await grant(wish, backend) }
   guard let job, request.isDisconnected() else { return job }
   await backend.engine.undelivered(job.id, leaseID: job.leaseID)
   return nil

@@ -17,6 +17,8 @@ extension ReferenceModel {
     } else {
       switch request {
       case .lease(let lease): try self.lease(lease, ticket, &rest)
+      case .awaitEnd(let id, let isForged, let viewer, let milliseconds):
+        try awaitEnd(id, isForged, viewer, milliseconds, ticket, &rest)
       case .endWait(let waiting): try endWait(waiting, &rest)
       case .drainWaiters: try drainWaiters(ticket, &rest)
       default:
@@ -26,7 +28,7 @@ extension ReferenceModel {
         try answered(request, own.answer, page: page, queues: queues)
       }
     }
-    for reply in rest { try served(reply, isAlone: isAlone) }
+    for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
     try noneIsLeftWaiting()
   }
 
@@ -43,7 +45,7 @@ extension ReferenceModel {
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
     case .list(let list): try self.list(list, answer, page)
     case .queues(let viewer): try listQueues(viewer, queues)
-    case .lease, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
+    case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
 
@@ -114,7 +116,7 @@ extension ReferenceModel {
       return try granted(grant, to: lease)
     }
     if lease.waitMilliseconds > 0, !isDraining {
-      if waiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
+      if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
       try expect(own == nil, "a lease that should wait got \(own as Any)")
       waiters.append(
         Waiter(ticket: ticket, wanted: lease, deadline: now.log + lease.waitMilliseconds * 1_000_000))
@@ -170,6 +172,9 @@ extension ReferenceModel {
   }
 
   func noneIsLeftWaiting() throws(Violation) {
+    for waiter in endWaiters {
+      try expect(jobs[waiter.number]?.state.isFinished == false, "a reader waits for the end of job \(waiter.number)")
+    }
     guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
     for waiter in waiters {
       let best = best(of: waiter.wanted.queues)
@@ -177,7 +182,41 @@ extension ReferenceModel {
     }
   }
 
+  private mutating func awaitEnd(
+    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ milliseconds: Int64, _ ticket: UInt64,
+    _ replies: inout ArraySlice<Reply>
+  ) throws(Violation) {
+    let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
+    guard !isForged, let job = visible(id, viewer) else { return try refused(.jobNotFound, own, "a wait for an end") }
+    if job.state.isFinished || milliseconds <= 0 || isDraining {
+      guard case .job(let image) = own else { throw Violation(message: "an ended job was waited for: \(own as Any)") }
+      return try verify(job, image)
+    }
+    if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "a wait") }
+    try expect(own == nil, "a wait for the end of a job that is \(job.state.name) got \(own as Any)")
+    endWaiters.append(
+      EndWaiter(ticket: ticket, number: id.number.rawValue, deadline: now.log + milliseconds * 1_000_000))
+  }
+
+  /// Whether the reply is to a reader whose job has ended; it must be so in truth.
+  mutating func endMet(_ reply: Reply) throws(Violation) -> Bool {
+    guard let index = endWaiters.firstIndex(where: { $0.ticket == reply.ticket }) else { return false }
+    guard case .job(let image) = reply.answer else { throw Violation(message: "the end of a job: \(reply)") }
+    let waiter = endWaiters.remove(at: index)
+    try expect(image.id.number.rawValue == waiter.number, "a reader was told of another job")
+    try expect(image.state.isFinished, "a reader was told of the end of a job that is \(image.state.name)")
+    // What ended in this step may have left in it.
+    if let job = jobs[waiter.number] { try verify(job, image) }
+    return true
+  }
+
   private mutating func endWait(_ waiting: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
+    if let index = endWaiters.firstIndex(where: { $0.ticket == waiting }) {
+      guard let reply = replies.popFirst(), reply.ticket == waiting, case .job(let image) = reply.answer else {
+        throw Violation(message: "a reader whose wait ended was not told how the job is")
+      }
+      return try verify(jobs[endWaiters.remove(at: index).number]!, image)
+    }
     guard let index = waiters.firstIndex(where: { $0.ticket == waiting }) else { return }
     guard let reply = replies.popFirst(), reply.ticket == waiting, case .nothing = reply.answer else {
       throw Violation(message: "a wait that ended was not told so")
@@ -187,9 +226,11 @@ extension ReferenceModel {
 
   private mutating func drainWaiters(_ ticket: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
     let told = Set(replies.map(\.ticket))
-    try expect(told == Set(waiters.map(\.ticket) + [ticket]), "waiters were left when draining")
+    let parked = waiters.map(\.ticket) + endWaiters.map(\.ticket)
+    try expect(told == Set(parked + [ticket]), "waiters were left when draining")
     replies = []
     waiters = []
+    endWaiters = []
     isDraining = true
   }
 
@@ -417,7 +458,7 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .list, .queues, .endWait, .drainWaiters: true
+    case .read, .awaitEnd, .list, .queues, .endWait, .drainWaiters: true
     default: false
     }
   }

@@ -10,24 +10,32 @@ extension ReferenceModel {
     _ replies: ArraySlice<Reply>, hasMore: Bool, count: Int, _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     var grants: [Reply] = []
+    var ends: [Reply] = []
     for reply in replies {
       if case .leased = reply.answer {
         grants.append(reply)
+      } else if let waiter = endWaiters.first(where: { $0.ticket == reply.ticket }), waiter.deadline > now.log {
+        ends.append(reply)
       } else {
         try waitEnded(reply)
       }
     }
     try expect(!waiters.contains { $0.deadline <= now.log }, "a worker waits longer than it wished")
+    try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
     if !now.isReadOnly {
       try decide(Set(grants.compactMap(\.grantedNumber)), hasMore: hasMore, seen)
       if !hasMore { forgetStubs() }
     }
+    for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
     for grant in grants { try served(grant, isAlone: false) }
     try noneIsLeftWaiting()
     try verify(count: count, seen)
   }
 
   private mutating func waitEnded(_ reply: Reply) throws(Violation) {
+    if let index = endWaiters.firstIndex(where: { $0.ticket == reply.ticket }), case .job(let image) = reply.answer {
+      return try verify(jobs[endWaiters.remove(at: index).number]!, image)
+    }
     guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }), case .nothing = reply.answer else {
       throw Violation(message: "an answer that nobody waits for: \(reply)")
     }

@@ -68,9 +68,17 @@ struct ReferenceModel {
     var deadline: Int64
   }
 
+  /// A reader that waits until a job has ended.
+  struct EndWaiter {
+    var ticket: UInt64
+    var number: UInt64
+    var deadline: Int64
+  }
+
   var jobs: [UInt64: Job] = [:]
   var keys: [String: Key] = [:]
   var waiters: [Waiter] = []
+  var endWaiters: [EndWaiter] = []
   var totals: [String: QueueTotals] = [:]
   var isDraining = false
   var epoch: UInt64 = 0
@@ -101,6 +109,7 @@ struct ReferenceModel {
     self.credited = credited
     self.now = now
     waiters = []
+    endWaiters = []
     isDraining = false
     for (number, job) in jobs where job.state == .running {
       jobs[number]!.deadline = max(job.deadline, now.log + min(job.leaseDuration, 60_000_000_000))

@@ -11,6 +11,7 @@ enum Request {
   case cancel(JobID, Viewer, reason: [UInt8])
   case runNow(JobID, Viewer, onlyDead: Bool)
   case read(JobID, isForged: Bool, Viewer)
+  case awaitEnd(JobID, isForged: Bool, Viewer, milliseconds: Int64)
   case list(List)
   case queues(Viewer)
   case drainWaiters
@@ -105,6 +106,8 @@ struct RequestEncoder {
       return .cancel(reference(job), put(viewer), reason: put(reason), checksum: checksum(reason))
     case .runNow(let job, let viewer, let onlyDead): return .runNow(reference(job), put(viewer), onlyDead: onlyDead)
     case .read(let job, let isForged, let viewer): return .read(reference(job, isForged), put(viewer))
+    case .awaitEnd(let job, let isForged, let viewer, let milliseconds):
+      return .awaitEnd(reference(job, isForged), put(viewer), milliseconds: milliseconds)
     case .list(let list):
       return .list(
         Command.List(

@@ -27,10 +27,16 @@ struct Workload {
     case ..<80: return extend(model)
     case ..<84: return cancel(model)
     case ..<88: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
-    case ..<93: return .read(pick(model), isForged: random.chance(0.05), viewer())
+    case ..<91: return .read(pick(model), isForged: random.chance(0.05), viewer())
+    case ..<93:
+      return .awaitEnd(
+        pick(model, preferring: .running), isForged: random.chance(0.05), viewer(),
+        milliseconds: Int64(random.below(6_000)))
     case ..<96: return .list(list(model))
     case ..<98: return .queues(viewer())
-    default: return .endWait(ticket: model.waiters.randomElement(using: &random)?.ticket ?? 0)
+    default:
+      let tickets = model.waiters.map(\.ticket) + model.endWaiters.map(\.ticket)
+      return .endWait(ticket: tickets.randomElement(using: &random) ?? 0)
     }
   }
 
