@@ -47,7 +47,7 @@ extension Daemon {
     return makeRoostServer(
       engine: engine, authenticator: Authenticator(store: store, throttle: throttle, logger: logger),
       keys: KeyService(store: store),
-      keyStore: store, configuration: front, logger: logger,
+      keyStore: store, configuration: front, audit: audit, logger: logger,
       onListening: { [host = configuration.host] port in
         let shown = host.contains(":") ? "[\(host)]" : host
         StandardStream.error.write(line: "listening on http://\(shown):\(port)")

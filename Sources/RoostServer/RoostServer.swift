@@ -13,17 +13,19 @@ import ServiceLifecycle
 ///
 /// - Parameters:
 ///   - keyStore: The store behind `authenticator` and `keys`, asked by `/readyz`.
+///   - audit: Hears of changes to keys and of what admins do; nil writes nothing down.
 ///   - group: The event loops that serve connections.
 ///   - onListening: Called once with the port.
 package func makeRoostServer(
   engine: Engine, authenticator: Authenticator, keys: KeyService, keyStore: any KeyStore,
-  configuration: ServerConfiguration, logger: Logger,
+  configuration: ServerConfiguration, audit: AuditLog? = nil, logger: Logger,
   group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
   onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
 ) -> some Service {
   let backend = Backend(
     engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes)
-  let front = HTTPFront(backend: backend, authenticator: authenticator, configuration: configuration, logger: logger)
+  let front = HTTPFront(
+    backend: backend, authenticator: authenticator, configuration: configuration, audit: audit, logger: logger)
   // Hummingbird says at info level what `onListening` says already.
   var quiet = logger
   quiet.logLevel = max(logger.logLevel, .notice)
