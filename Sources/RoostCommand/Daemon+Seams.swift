@@ -56,7 +56,7 @@ extension Daemon {
     let authenticator = Authenticator(store: store, throttle: throttle, logger: logger, metrics: metrics)
     return makeRoostServer(
       engine: engine, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
-      configuration: front, logger: logger, metrics: metrics,
+      configuration: front, audit: audit, logger: logger, metrics: metrics,
       onListening: { [host = configuration.host] port in
         let shown = host.contains(":") ? "[\(host)]" : host
         StandardStream.error.write(line: "listening on http://\(shown):\(port)")

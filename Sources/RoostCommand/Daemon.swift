@@ -13,11 +13,13 @@ import ServiceLifecycle
 struct Daemon {
   let configuration: ServeConfiguration
   let logger: Logger
+  let audit: AuditLog
 
   init(configuration: ServeConfiguration) {
     self.configuration = configuration
     let level = configuration.logLevel
     logger = Logger(label: "roost") { _ in LineLogHandler(level: level) }
+    audit = AuditLog(directory: configuration.dataDirectory, logger: logger)
   }
 
   func run() async throws(CommandFailure) {
@@ -50,7 +52,7 @@ struct Daemon {
   private func openKeyStore() async throws(CommandFailure) -> EmbeddedKeyStore {
     do {
       let store = try EmbeddedKeyStore(directory: configuration.dataDirectory)
-      let bootstrap = KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory)
+      let bootstrap = KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory, audit: audit)
       if configuration.isDevelopment {
         for line in try await bootstrap.ensureDevKeys() { StandardStream.output.write(line: line.reveal()) }
       } else if let file = try await bootstrap.ensureAdminKey() {

@@ -1,20 +1,27 @@
 import ArgumentParser
 import Foundation
+import Logging
 import RoostKeys
 
 /// `roost keys`: makes, lists and revokes the keys of a data directory, beside a running daemon or without one.
 struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys", abstract: "Make, list and revoke API keys.",
-    subcommands: [Create.self, List.self, Revoke.self])
+    subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
 
   struct DataDirectory: ParsableArguments {
     @Option(help: "The data directory (default: WAL_DIR, else ./data).")
     var data: String?
 
+    private var path: String { data ?? ProcessInfo.processInfo.environment["WAL_DIR"] ?? "./data" }
+
     func service() throws -> KeyService {
-      let directory = data ?? ProcessInfo.processInfo.environment["WAL_DIR"] ?? "./data"
-      return KeyService(store: try EmbeddedKeyStore(directory: directory))
+      KeyService(store: try EmbeddedKeyStore(directory: path))
+    }
+
+    /// Where what is done here is written down, beside what the daemon does; only what goes wrong is said.
+    func audit() -> AuditLog {
+      AuditLog(directory: path, logger: Logger(label: "roost") { _ in LineLogHandler(level: .error) })
     }
   }
 
@@ -42,6 +49,9 @@ struct KeysCommand: AsyncParsableCommand {
       let created = try await directory.service().create(
         name: name, ownerID: owner, type: type, queues: queue.isEmpty ? nil : queue, expiresAt: expiry,
         by: .commandLine)
+      await directory.audit().record(
+        AuditEvent(
+          "key.create", by: .commandLine, target: created.record.id, details: created.record.auditDetails))
       print(created.key.reveal())
     }
   }
@@ -72,6 +82,10 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       let record = try await directory.service().revoke(id, by: .commandLine)
+      await directory.audit().record(
+        AuditEvent(
+          "key.revoke", by: .commandLine, target: record.id,
+          details: ["key_owner": record.ownerID, "key_type": record.type.rawValue]))
       print("revoked \(record.maskedKey)")
     }
   }

@@ -28,6 +28,11 @@ extension APIKey {
     return String(decoding: result, as: UTF8.self)
   }
 
+  /// Whether a whole key, by form and checksum, is a word of the text.
+  static func stands(in text: String) -> Bool {
+    text.utf8.split { !Base62.isDigit($0) && $0 != UInt8(ascii: "_") }.contains { APIKey(Substring($0)) != nil }
+  }
+
   private static let typeNames = KeyType.allCases.map { Array($0.rawValue.utf8) }
   private static let separators = [Array("_".utf8), Array("%5f".utf8)]
 

@@ -52,6 +52,12 @@ package struct APIKey: Sendable, CustomStringConvertible {
     self.whole = whole
   }
 
+  /// The public id in a text that is one, or looks like a whole key; nil if it is neither. It checks the form only.
+  package static func publicID(in text: String) -> String? {
+    let id = unverifiedID(in: text[...]) ?? text[...]
+    return id.utf8.count == idLength && Base62.isText(id) ? String(id) : nil
+  }
+
   /// The id in what looks like a key, without checking anything; nil if there is none. For the cache's fast path,
   /// which compares the whole key anyway.
   static func unverifiedID(in token: Substring) -> Substring? {

@@ -24,12 +24,14 @@ package struct KeyBootstrap: Sendable {
 
   private let store: any KeyStore
   private let clock: KeyClock
+  private let audit: AuditLog?
   private let adminFile: PrivateFile
   private let devFile: PrivateFile
 
-  package init(store: any KeyStore, dataDirectory: String, clock: KeyClock = .system) {
+  package init(store: any KeyStore, dataDirectory: String, audit: AuditLog? = nil, clock: KeyClock = .system) {
     self.store = store
     self.clock = clock
+    self.audit = audit
     adminFile = PrivateFile(directory: dataDirectory, name: "admin.key")
     devFile = PrivateFile(directory: dataDirectory, name: "dev.keys")
   }
@@ -42,11 +44,13 @@ package struct KeyBootstrap: Sendable {
     guard try await store.list(owner: nil).isEmpty else { return nil }
     let key = APIKey.mint(.admin)
     try adminFile.replace(with: Array((key.whole.reveal() + "\n").utf8))
-    guard try await store.createFirst([record(key, name: "bootstrap", owner: Self.adminOwner)]) else {
+    let first = record(key, name: "bootstrap", owner: Self.adminOwner)
+    guard try await store.createFirst([first]) else {
       // Someone made a key in between: ours is not in the store, so the file would mislead.
       try adminFile.remove()
       return nil
     }
+    await note([first])
     return adminFile.path
   }
 
@@ -62,7 +66,7 @@ package struct KeyBootstrap: Sendable {
         try devFile.replace(with: Array(lines.joined().utf8))
         let records = keys.map { record($0, name: "dev-\($0.type.rawValue)", owner: Self.devOwner) }
         // If it adds nothing, others were quicker, and reading back below says so.
-        _ = try await store.createFirst(records)
+        if try await store.createFirst(records) { await note(records) }
       }
       return try await readDevKeys()
     } catch let error as KeyStoreError {
@@ -90,6 +94,13 @@ package struct KeyBootstrap: Sendable {
       }
     }
     return lines.map { Secret(String($0)) }
+  }
+
+  private func note(_ records: [KeyRecord]) async {
+    for record in records {
+      await audit?.record(
+        AuditEvent("key.bootstrap", by: .daemon, target: record.id, details: record.auditDetails))
+    }
   }
 
   private func unusable(_ reason: String) -> Failure {

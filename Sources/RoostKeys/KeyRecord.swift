@@ -81,6 +81,13 @@ package struct KeyRecord: Sendable, Codable {
     APIKey.masked(type: type, id: id)
   }
 
+  /// What the audit log says of a key that was made.
+  package var auditDetails: [String: String] {
+    var details = ["key_owner": ownerID, "key_type": type.rawValue, "key_name": name]
+    details["key_queues"] = queues.map(\.description).joined(separator: ",")
+    return details
+  }
+
   private enum CodingKeys: String, CodingKey {
     case id, name, type, queues
     case ownerID = "owner_id"

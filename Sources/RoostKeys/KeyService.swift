@@ -53,6 +53,28 @@ package struct KeyService: Sendable {
     return Created(key: key.whole, record: record)
   }
 
+  /// Makes a key with the rights of another: owner, type, name, queues, and its lifetime counted anew. The other one
+  /// works on until it is revoked.
+  ///
+  /// - Parameter idOrKey: A key that is neither revoked nor expired.
+  package func replace(
+    _ idOrKey: String, by actor: Actor
+  ) async throws(KeyRejection) -> (old: KeyRecord, new: Created) {
+    try require(.createKeys, of: actor, "only an admin key may make keys")
+    let key = APIKey(idOrKey)
+    let found: KeyRecord?
+    do { found = try await store.find(key?.id ?? idOrKey) } catch { throw .unavailable(error) }
+    guard let old = found, key.map(old.belongs) ?? true else { throw .notFound }
+    guard old.revokedAt == nil, !old.isExpired(at: clock.wall()) else {
+      throw .invalid(field: "id", message: "names a key that is revoked or has expired: make a new one")
+    }
+    let lifetime = old.expiresAt.map { $0.timeIntervalSince(old.createdAt) }
+    let new = try await create(
+      name: old.name, ownerID: old.ownerID, type: old.type, queues: old.queues.map(\.description),
+      expiresAt: lifetime.map { clock.wall().addingTimeInterval($0) }, by: actor)
+    return (old, new)
+  }
+
   /// The keys of the caller's owner, revoked ones included, the oldest first. For `GET /keys`.
   package func list(ownedBy caller: Caller) async throws(KeyRejection) -> [KeyRecord] {
     try require(.readKeys, of: .caller(caller), "this key may not list keys")
@@ -103,6 +125,9 @@ package struct KeyService: Sendable {
   private func validate(_ text: String, field: String) throws(KeyRejection) {
     guard (1...Self.maximumTextBytes).contains(text.utf8.count) else {
       throw .invalid(field: field, message: "must have 1 to \(Self.maximumTextBytes) bytes")
+    }
+    guard !APIKey.stands(in: text) else {
+      throw .invalid(field: field, message: "must not contain an API key: it is shown to others")
     }
     // Names are shown in terminals and pages: nothing that moves a cursor or turns text around.
     guard text.unicodeScalars.allSatisfy({ !Self.hiddenCategories.contains($0.properties.generalCategory) }) else {

@@ -9,6 +9,8 @@ package struct Answer: Sendable {
   package var headers: [Rejection.Header] = []
   /// A lease that must be given back if this answer cannot be written.
   package var grant: (id: JobID, leaseID: LeaseID)?
+  /// What the audit log is to say of it, where the path does not: the id of what was made, and more.
+  package var audited: (target: String, details: [String: String])?
 
   package init(_ status: Int, _ json: JSONWriter) {
     self.status = status

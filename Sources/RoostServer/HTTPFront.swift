@@ -13,20 +13,23 @@ final class HTTPFront: Sendable {
   private let authenticator: Authenticator
   private let configuration: ServerConfiguration
   private let table: RouteTable
+  private let audit: AuditLog?
   let metrics: HTTPMetrics
   private let logger: Logger
   private let requestPrefix = String(UInt64.random(in: .min ... .max), radix: 16)
   private let requestCount = Atomic<UInt64>(0)
 
   init(
-    backend: Backend, authenticator: Authenticator, configuration: ServerConfiguration, logger: Logger,
-    table: RouteTable = .all
+    backend: Backend, authenticator: Authenticator, configuration: ServerConfiguration, audit: AuditLog?,
+    logger: Logger, table: RouteTable = .all
   ) {
     self.table = table
+    self.audit = audit
     metrics = HTTPMetrics(table: table, factory: backend.metrics.registry)
     self.backend = backend
     self.authenticator = authenticator
     self.configuration = configuration
+    self.audit = audit
     self.logger = logger
   }
 
@@ -37,7 +40,7 @@ final class HTTPFront: Sendable {
     let requestID = requestID(head.headerFields[.requestID])
     let answer: Answer
     do throws(Rejection) {
-      answer = try await route(head, exchange, queue.peer)
+      answer = try await route(head, exchange, queue.peer, requestID)
     } catch {
       if error.status >= 500 {
         logger.warning("refused", metadata: ["code": "\(error.code.rawValue)", "request_id": "\(requestID)"])
@@ -64,15 +67,40 @@ final class HTTPFront: Sendable {
     }
   }
 
-  private func route(_ head: HTTPRequest, _ exchange: Exchange, _ peer: AddressBlock?) async throws(Rejection) -> Answer
-  {
+  private func route(
+    _ head: HTTPRequest, _ exchange: Exchange, _ peer: AddressBlock?, _ requestID: String
+  ) async throws(Rejection) -> Answer {
     if let refusal = exchange.refusal { throw refusal }
     let target = head.path ?? "/"
     let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
     let (route, parameters) = try table.find(head.method.rawValue, target[..<end])
     exchange.route.store(route.index, ordering: .relaxed)
     let caller = try await caller(route, head.headerFields[.authorization], peer)
-    let query = end < target.endIndex ? try Query(target[end...].dropFirst()) : Query()
+    let query = target[end...].dropFirst()
+    guard let audit, let caller, route.audit != .never else {
+      return try await perform(route, parameters, query, head, exchange, caller)
+    }
+    let audited = AuditedRequest(
+      audit: audit, route: route, parameters: parameters, caller: caller, peer: peer, requestID: requestID)
+    do throws(Rejection) {
+      let answer = try await perform(route, parameters, query, head, exchange, caller)
+      await audited.record(.success(answer))
+      return answer
+    } catch {
+      await audited.record(.failure(error))
+      throw error
+    }
+  }
+
+  private func perform(
+    _ route: Route, _ parameters: [String], _ queryText: Substring, _ head: HTTPRequest, _ exchange: Exchange,
+    _ caller: Caller?
+  ) async throws(Rejection) -> Answer {
+    if let caller, let scope = route.scope, !caller.may(ScopeSet(scope)) {
+      throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
+        .with("scope", scope.rawValue)
+    }
+    let query = queryText.isEmpty ? Query() : try Query(queryText)
     try query.require(route.parameters)
     let body = exchange.body.map { Array($0.readableBytesView) } ?? []
     var request = RouteRequest(parameters: parameters, query: query, body: body, identity: caller)
@@ -85,20 +113,14 @@ final class HTTPFront: Sendable {
   private func caller(
     _ route: Route, _ header: String?, _ peer: AddressBlock?
   ) async throws(Rejection) -> Caller? {
-    guard let scope = route.scope else { return nil }
-    let caller: Caller
+    guard route.scope != nil else { return nil }
     do throws(AuthRejection) {
-      caller = try await authenticator.authenticate(header: header, from: peer)
+      return try await authenticator.authenticate(header: header, from: peer)
     } catch {
       let rejection = Rejection(error)
       metrics.authFailed(rejection.code)
       throw rejection
     }
-    guard caller.may(ScopeSet(scope)) else {
-      throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
-        .with("scope", scope.rawValue)
-    }
-    return caller
   }
 
   private func response(_ answer: Answer, _ requestID: String, closes: Bool) -> HTTPResponse {

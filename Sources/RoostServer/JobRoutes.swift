@@ -24,7 +24,9 @@ let jobRoutes: [Route] = [
     json.job(job, withPayload: withPayload, withResult: true)
     return Answer(200, json)
   },
-  Route("POST", "/jobs/{id}/cancel", .cancel, fields: cancelTable.allNames) { (request, backend) throws(Rejection) in
+  Route(
+    "POST", "/jobs/{id}/cancel", .cancel, fields: cancelTable.allNames, audit: .ofAdmins("job.cancel")
+  ) { (request, backend) throws(Rejection) in
     var reason: String?
     try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
       reason = try json.string("reason", limit: Bounds.errorBytes)
@@ -38,7 +40,7 @@ let jobRoutes: [Route] = [
     json.endObject()
     return Answer(200, json)
   },
-  Route("POST", "/jobs/{id}/retry", .cancel) { (request, backend) throws(Rejection) in
+  Route("POST", "/jobs/{id}/retry", .cancel, audit: .ofAdmins("job.retry")) { (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
     let state = try await refusable { () throws(Refusal) in
       try await backend.engine.runNow(request.jobID, viewer: request.viewer)

@@ -4,7 +4,9 @@ import RoostKeys
 
 /// Keys: made, listed, revoked. Only the answer to the creation carries a whole key.
 let keyRoutes: [Route] = [
-  Route("POST", "/admin/keys", .createKeys, fields: keyTable.allNames) { (request, backend) throws(Rejection) in
+  Route(
+    "POST", "/admin/keys", .createKeys, fields: keyTable.allNames, audit: .always("key.create")
+  ) { (request, backend) throws(Rejection) in
     let wish = try decodeKey(request.body)
     let made = try await refusableKey { () throws(KeyRejection) in
       try await backend.keys.create(
@@ -13,9 +15,11 @@ let keyRoutes: [Route] = [
     }
     var json = JSONWriter(capacity: 512)
     json.keyRecord(made.record, shown: made.key.reveal())
-    return Answer(201, json)
+    var answer = Answer(201, json)
+    answer.audited = (made.record.id, made.record.auditDetails)
+    return answer
   },
-  Route("GET", "/admin/keys", .admin) { (request, backend) throws(Rejection) in
+  Route("GET", "/admin/keys", .admin, audit: .refused("key.list_all")) { (request, backend) throws(Rejection) in
     let records = try await refusableKey { () throws(KeyRejection) in
       try await backend.keys.listAll(by: .caller(request.caller))
     }
@@ -27,7 +31,7 @@ let keyRoutes: [Route] = [
     }
     return keyList(records)
   },
-  Route("DELETE", "/keys/{id}", .revokeKeys) { (request, backend) throws(Rejection) in
+  Route("DELETE", "/keys/{id}", .revokeKeys, audit: .always("key.revoke")) { (request, backend) throws(Rejection) in
     let record = try await refusableKey { () throws(KeyRejection) in
       try await backend.keys.revoke(request.parameters[0], by: .caller(request.caller))
     }
@@ -38,7 +42,9 @@ let keyRoutes: [Route] = [
     json.field("id", record.id)
     if let date = record.revokedAt { json.field("revoked_at", milliseconds: milliseconds(date)) }
     json.endObject()
-    return Answer(200, json)
+    var answer = Answer(200, json)
+    answer.audited = (record.id, ["key_owner": record.ownerID, "key_type": record.type.rawValue])
+    return answer
   },
 ]
 

@@ -55,7 +55,8 @@ let listRoutes: [Route] = [
     json.deadLetter(job, withPayload: withPayload)
     return Answer(200, json)
   },
-  Route("POST", "/dlq/{id}/replay", .manageQueues) { (request, backend) throws(Rejection) in
+  Route("POST", "/dlq/{id}/replay", .manageQueues, audit: .always("dlq.replay")) {
+    (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
     let state = try await refusable { () throws(Refusal) in
       try await backend.engine.replay(request.jobID, viewer: request.viewer)

@@ -13,13 +13,14 @@ import ServiceLifecycle
 ///
 /// - Parameters:
 ///   - keyStore: The store behind `authenticator` and `keys`, asked by `/readyz`.
+///   - audit: Hears of changes to keys and of what admins do; nil writes nothing down.
 ///   - group: The event loops that serve connections.
 ///   - metrics: Where the counts stand that `/metrics` shows; swift-metrics should be bootstrapped with it.
 ///   - onListening: Called once with the port.
 ///   - onMetricsListening: The same for the metrics' listener, where they have one.
 package func makeRoostServer(
   engine: Engine, authenticator: Authenticator, keys: KeyService, keyStore: any KeyStore,
-  configuration: ServerConfiguration, logger: Logger,
+  configuration: ServerConfiguration, audit: AuditLog? = nil, logger: Logger,
   group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
   metrics: PrometheusRegistry = PrometheusRegistry(),
   onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in },
@@ -31,7 +32,7 @@ package func makeRoostServer(
     engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes,
     metrics: daemonMetrics)
   let front = HTTPFront(
-    backend: backend, authenticator: authenticator, configuration: configuration, logger: logger,
+    backend: backend, authenticator: authenticator, configuration: configuration, audit: audit, logger: logger,
     table: configuration.metricsPort == nil ? .all : .withoutMetrics)
   // Hummingbird says at info level what `onListening` says already.
   var quiet = logger

@@ -25,6 +25,8 @@ package struct Route: Sendable {
   package let parameters: [String]
   /// The fields its body may have, those of an object inside as `retry.max`; empty: it takes no body.
   package let fields: [String]
+  /// Whether, and under which name, the audit log hears of it.
+  package let audit: Audit
   package let handler: Handler
   fileprivate let segments: [Substring]
   /// Its place in its table.
@@ -32,6 +34,7 @@ package struct Route: Sendable {
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
+    audit: Audit = .never,
     _ handler: @escaping Handler
   ) {
     self.method = method
@@ -39,8 +42,30 @@ package struct Route: Sendable {
     self.scope = scope
     self.parameters = parameters
     self.fields = fields
+    self.audit = audit
     self.handler = handler
     segments = path.split(separator: "/")
+  }
+}
+
+/// What of a route's requests stands in the audit log, once its caller is known.
+package enum Audit: Sendable, Equatable {
+  case never
+  /// Every request.
+  case always(String)
+  /// Those that were refused: looking changes nothing, but who tried to is worth knowing.
+  case refused(String)
+  /// Those of admins, who reach what belongs to others.
+  case ofAdmins(String)
+
+  /// The action's name, if a request of this caller with this outcome belongs into the log.
+  func action(by caller: Caller, isDone: Bool) -> String? {
+    switch self {
+    case .never: nil
+    case .always(let action): action
+    case .refused(let action): isDone ? nil : action
+    case .ofAdmins(let action): caller.type == .admin ? action : nil
+    }
   }
 }
 

@@ -69,3 +69,59 @@ struct KeyServiceTests {
     #expect(await field(expiry: .distantFuture) == nil)
   }
 }
+
+/// A second key with the rights of the first.
+struct KeyReplacementTests {
+  private let store = CountingStore()
+  private let manual = ManualClock()
+  private var service: KeyService { KeyService(store: store, clock: manual.clock) }
+
+  @Test("a replacement has the same rights and a lifetime of its own, and both work until the old one is revoked")
+  func replace() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let old = try await service.create(
+      name: "shop", ownerID: "ada", type: .worker, queues: ["img-*"], expiresAt: manual.now.addingTimeInterval(100),
+      by: .commandLine)
+    manual.advance(milliseconds: 60_000)
+    let (replaced, new) = try await service.replace(old.record.id, by: .commandLine)
+    #expect(replaced.id == old.record.id && new.record.id != old.record.id)
+    #expect(new.record.name == "shop" && new.record.ownerID == "ada" && new.record.type == .worker)
+    #expect(new.record.queues == old.record.queues)
+    #expect(new.record.expiresAt == manual.now.addingTimeInterval(100))
+    for key in [old.key, new.key] {
+      #expect(try await authenticator.authenticate(token: Substring(key.reveal())).mayUse(queue: "img-1"))
+    }
+    _ = try await service.revoke(old.record.id, by: .commandLine)
+    manual.advance(milliseconds: 5_000)
+    await #expect(throws: AuthRejection.revoked) {
+      try await authenticator.authenticate(token: Substring(old.key.reveal()))
+    }
+    #expect(try await authenticator.authenticate(token: Substring(new.key.reveal())).keyID == new.record.id)
+  }
+
+  @Test("only a living key is replaced, and only by one who may make keys")
+  func refused() async throws {
+    let old = try await service.create(name: "n", ownerID: "o", type: .client, by: .commandLine)
+    let worker = KeyService.Actor.caller(Caller(keyID: "k", ownerID: "o", type: .worker))
+    let refused = await #expect(throws: KeyRejection.self) { try await service.replace(old.record.id, by: worker) }
+    #expect(refused?.status == 403)
+    await #expect(throws: KeyRejection.notFound) { try await service.replace("nothing", by: .commandLine) }
+    _ = try await service.revoke(old.record.id, by: .commandLine)
+    let dead = await #expect(throws: KeyRejection.self) { try await service.replace(old.record.id, by: .commandLine) }
+    #expect(dead?.status == 422)
+  }
+
+  @Test("a name or owner that holds a whole key is refused, one that only looks a little like it is not")
+  func keyAsName() async throws {
+    let key = APIKey.mint(.client).whole.reveal()
+    for name in [key, "my key is \(key)!", "(\(key))"] {
+      await #expect(throws: KeyRejection.self) {
+        try await service.create(name: name, ownerID: "o", type: .client, by: .commandLine)
+      }
+      await #expect(throws: KeyRejection.self) {
+        try await service.create(name: "n", ownerID: name, type: .client, by: .commandLine)
+      }
+    }
+    _ = try await service.create(name: "admin_keys-of-ada", ownerID: "client_a", type: .client, by: .commandLine)
+  }
+}

@@ -68,7 +68,7 @@ struct SecretTests {
 }
 
 /// Lines as a log handler got them.
-private final class Lines: Sendable {
+final class Lines: Sendable {
   private let lines = Mutex<[String]>([])
 
   var all: String { lines.withLock { $0.joined(separator: "\n") } }
@@ -76,7 +76,7 @@ private final class Lines: Sendable {
 }
 
 /// Writes events down with all their metadata.
-private struct LineCollector: LogHandler {
+struct LineCollector: LogHandler {
   let lines: Lines
   var logLevel = Logger.Level.trace
   var metadata: Logger.Metadata = [:]

@@ -24,6 +24,7 @@ struct TestDaemon: Sendable {
   let worker: String
   let admin: String
   let keys: KeyService
+  let directory: String
 
   /// Runs `body` against a fresh server and shuts it down gracefully.
   static func run(
@@ -43,8 +44,8 @@ struct TestDaemon: Sendable {
     let metrics = PrometheusRegistry()
     let service = makeRoostServer(
       engine: engine, authenticator: Authenticator(store: store, throttle: throttle, metrics: metrics), keys: keys,
-      keyStore: store, configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-      metrics: metrics,
+      keyStore: store, configuration: configuration, audit: AuditLog(directory: directory),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, metrics: metrics,
       onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     func key(_ type: KeyType, _ owner: String) async throws -> String {
@@ -60,7 +61,7 @@ struct TestDaemon: Sendable {
         break
       }
       let daemon = TestDaemon(
-        port: port, engine: engine, client: client, worker: worker, admin: admin, keys: keys)
+        port: port, engine: engine, client: client, worker: worker, admin: admin, keys: keys, directory: directory)
       do { try await body(daemon) } catch {
         await group.triggerGracefulShutdown()
         throw error
@@ -68,6 +69,13 @@ struct TestDaemon: Sendable {
       await group.triggerGracefulShutdown()
       try await tasks.waitForAll()
       await engine.stop()
+    }
+  }
+
+  /// What the audit log holds, a line each.
+  func auditLines() throws -> [[String: String]] {
+    try Data(contentsOf: URL(fileURLWithPath: directory + "/audit.log")).split(separator: UInt8(ascii: "\n")).map {
+      try #require(try JSONSerialization.jsonObject(with: $0) as? [String: String])
     }
   }
 

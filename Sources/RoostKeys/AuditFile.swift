@@ -1,0 +1,51 @@
+import Glibc
+
+/// The file behind the audit log: lines appended one write each, by any number of processes at once.
+///
+/// It is opened for every line. Changes of keys are rare, and so a file that was moved away, by logrotate or by hand,
+/// is never written to after that: the next line begins a new one. Every call blocks: not for an event loop.
+struct AuditFile: Sendable {
+  let path: String
+
+  /// Appends a line, which ends in a newline.
+  ///
+  /// - Parameter isSynced: Returns only when the line, and a new file's name, are on disk.
+  func append(_ line: [UInt8], isSynced: Bool) throws(KeyStoreError) {
+    let number = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard number >= 0 else { throw failure("open") }
+    defer { _ = close(number) }
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw failure("fstat") }
+    // What a full disk or a crash cut short keeps to its own line.
+    let line = try isLineOpen(number, status.st_size) ? [UInt8(ascii: "\n")] + line : line
+    var written = -1
+    repeat {
+      written = line.withUnsafeBytes { write(number, $0.baseAddress, $0.count) }
+    } while written < 0
+      && errno == EINTR
+    guard written >= 0 else { throw failure("write") }
+    guard written == line.count else {
+      throw .system(call: "write", file: path, reason: "only \(written) of \(line.count) bytes were taken")
+    }
+    guard isSynced else { return }
+    guard fdatasync(number) == 0 else { throw failure("fdatasync") }
+    if status.st_size == 0 { try syncDirectory() }
+  }
+
+  private func isLineOpen(_ number: Int32, _ size: off_t) throws(KeyStoreError) -> Bool {
+    guard size > 0 else { return false }
+    var last: UInt8 = 0
+    guard pread(number, &last, 1, size - 1) >= 0 else { throw failure("pread") }
+    return last != UInt8(ascii: "\n")
+  }
+
+  private func syncDirectory() throws(KeyStoreError) {
+    let end = path.lastIndex(of: "/") ?? path.startIndex
+    try PrivateFile(directory: String(path[..<end]), name: "").syncDirectory()
+  }
+
+  /// Reads `errno`: to be called before anything else can change it.
+  private func failure(_ call: String) -> KeyStoreError {
+    .system(call: call, file: path, reason: String(cString: strerror(errno)))
+  }
+}

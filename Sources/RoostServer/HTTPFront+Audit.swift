@@ -1,0 +1,35 @@
+import RoostAPI
+import RoostCore
+import RoostKeys
+
+/// What of a request the audit log hears.
+struct AuditedRequest {
+  let audit: AuditLog
+  let route: Route
+  let parameters: [String]
+  let caller: Caller
+  let peer: AddressBlock?
+  let requestID: String
+
+  /// Writes down what became of it, before it is answered.
+  func record(_ outcome: Result<Answer, Rejection>) async {
+    let (answer, code): (Answer?, String) =
+      switch outcome {
+      case .success(let answer): (answer, "done")
+      case .failure(let rejection): (nil, rejection.code.rawValue)
+      }
+    guard let action = route.audit.action(by: caller, isDone: answer != nil) else { return }
+    var event = AuditEvent(
+      action, by: .key(caller), target: answer?.audited?.target ?? targetInPath, outcome: code,
+      details: answer?.audited?.details ?? [:])
+    event.address = peer.map { "\($0)" }
+    event.requestID = requestID
+    await audit.record(event)
+  }
+
+  /// The id that the path names. A text that is no id is left out: it could be anything, a secret too.
+  private var targetInPath: String? {
+    guard let text = parameters.first else { return nil }
+    return JobID(text)?.description ?? APIKey.publicID(in: text)
+  }
+}

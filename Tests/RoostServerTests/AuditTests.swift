@@ -1,0 +1,67 @@
+import Foundation
+import RoostKeys
+import RoostServer
+import Testing
+
+/// What stands in the audit log after requests.
+@Suite struct AuditTests {
+  @Test("keys made and revoked, dead letters replayed and what admins cancel are written down, with who and whence")
+  func changes() async throws {
+    try await TestDaemon.run { daemon in
+      let wish = #"{"name":"n","owner_id":"zoe","type":"client","queues":["a*"]}"#
+      let made = try await daemon.send(
+        "POST", "/admin/keys", daemon.admin, wish, headers: ["X-Request-ID: making"])
+      let id = try #require(made.string("id"))
+      let key = try #require(made.string("key"))
+      #expect(try await daemon.send("DELETE", "/keys/\(key)", daemon.admin).status == 200)
+      let job = try #require(try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1}"#).string("job_id"))
+      #expect(try await daemon.send("POST", "/jobs/\(job)/cancel", daemon.admin).status == 200)
+      #expect(try await daemon.send("POST", "/jobs/\(job)/retry", daemon.client).status == 200)
+      let lines = try daemon.auditLines()
+      #expect(lines.map { $0["event"] } == ["key.create", "key.revoke", "job.cancel"])
+      #expect(lines.map { $0["target"] } == [id, id, job])
+      #expect(lines.allSatisfy { $0["outcome"] == "done" && $0["address"] == "127.0.0.1" })
+      #expect(lines.allSatisfy { $0["actor_key"] == APIKey(daemon.admin)?.id && $0["actor_owner"] == "root" })
+      #expect(lines[0]["request_id"] == "making" && lines[0]["key_owner"] == "zoe" && lines[0]["key_queues"] == "a*")
+    }
+  }
+
+  @Test("who tried what only admins may is written down, too, and what is no id is not")
+  func refusals() async throws {
+    try await TestDaemon.run { daemon in
+      let secret = String(daemon.admin.split(separator: "_")[2])
+      let tries = [
+        ("POST", "/admin/keys", "key.create", "forbidden_scope"),
+        ("GET", "/admin/keys", "key.list_all", "forbidden_scope"),
+        ("DELETE", "/keys/\(secret)", "key.revoke", "key_not_found"),
+        ("DELETE", "/keys/\(try #require(APIKey(daemon.admin)).id)", "key.revoke", "forbidden"),
+        ("POST", "/dlq/x/replay", "dlq.replay", "forbidden_scope"),
+      ]
+      for (method, path, _, code) in tries {
+        #expect(try await daemon.send(method, path, daemon.client).code == code)
+      }
+      #expect(try await daemon.send("GET", "/admin/keys", daemon.admin).status == 200)
+      #expect(try await daemon.send("POST", "/admin/keys", APIKey.mint(.admin).whole.reveal()).status == 401)
+      let lines = try daemon.auditLines()
+      #expect(lines.map { $0["event"] } == tries.map(\.2))
+      #expect(lines.map { $0["outcome"] } == tries.map(\.3))
+      #expect(lines.map { $0["target"] != nil } == [false, false, false, true, false])
+      #expect(lines.allSatisfy { $0["actor_key"] == APIKey(daemon.client)?.id })
+    }
+  }
+
+  @Test("every route that changes keys or queues is in the audit log")
+  func everyChange() {
+    let watched: [Scope] = [.createKeys, .revokeKeys, .manageQueues, .admin]
+    for route in RouteTable.all.routes where route.scope.map(watched.contains) ?? false {
+      let isChange = route.method != "GET"
+      let isAudited =
+        switch route.audit {
+        case .always: true
+        case .refused, .ofAdmins: !isChange
+        case .never: false
+        }
+      #expect(isAudited, "\(route.method) \(route.path) needs an audit name")
+    }
+  }
+}
