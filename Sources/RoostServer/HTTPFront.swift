@@ -24,7 +24,6 @@ final class HTTPFront: Sendable {
     logger: Logger, table: RouteTable = .all
   ) {
     self.table = table
-    self.audit = audit
     metrics = HTTPMetrics(table: table, factory: backend.metrics.registry)
     self.backend = backend
     self.authenticator = authenticator
