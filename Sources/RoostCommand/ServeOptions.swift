@@ -24,6 +24,10 @@ struct ServeOptions: ParsableArguments {
   var shutdownTimeout: String?
   @Flag(inversion: .prefixedNo, help: "Allow an address beyond loopback without TLS (ALLOW_PLAINTEXT).")
   var allowPlaintext: Bool?
+  @Option(help: "The server's certificate and those above it, PEM (TLS_CERT, none).") var tlsCert: String?
+  @Option(help: "Its private key, PEM (TLS_KEY, none).") var tlsKey: String?
+  @Option(help: "Authorities whose certificates clients must show, PEM (TLS_CLIENT_CA, none).")
+  var tlsClientCa: String?
 
   /// What was given, by setting.
   var given: [Setting: String] {
@@ -34,6 +38,7 @@ struct ServeOptions: ParsableArguments {
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .requireLeaseID: requireLeaseId.map(String.init),
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
+      .tlsCertificate: tlsCert, .tlsKey: tlsKey, .tlsClientAuthority: tlsClientCa,
     ]
     return all.compactMapValues { $0 }
   }

@@ -192,6 +192,7 @@ final class Writer: @unchecked Sendable {
     let isClockSuspect = store.clock.isWallSuspect
     let hasDamage = store.damage != nil
     let (diskLevel, trims, jobs, syncs) = (store.diskLevel, store.trims, store.machine.jobCount, store.syncs)
+    let waiters = store.machine.waiterCount
     status.withLock {
       $0.diskLevel = diskLevel
       $0.isMemoryLow = isMemoryLow
@@ -199,6 +200,7 @@ final class Writer: @unchecked Sendable {
       $0.hasDamage = hasDamage
       $0.trims = trims
       $0.jobs = jobs
+      $0.waiters = waiters
       $0.syncs = syncs
     }
     provisioning.wake(ifBelow: store.log.space)
@@ -215,6 +217,8 @@ struct WriterStatus: Sendable {
   var hasDamage = false
   var trims = 0
   var jobs = 0
+  /// Workers that wait for a job.
+  var waiters = 0
   /// Frames synced since the start.
   var syncs: UInt64 = 0
   var onStop: [@Sendable () -> Void] = []

@@ -26,6 +26,22 @@ final class HTTPFront: Sendable {
   /// Answers one request of a connection.
   func respond(_ head: HTTPRequest, _ writer: consuming ResponseWriter, _ queue: ConnectionQueue) async throws {
     let exchange = queue.next()
+    let (response, body) = await response(to: head, exchange)
+    do {
+      try await writer.write(response: response, body: body.map { ResponseBody(byteBuffer: $0) } ?? ResponseBody())
+    } catch {
+      exchange.lost()
+      throw error
+    }
+  }
+
+  /// Answers the request of a stream.
+  func respond(_ request: StreamRequest) async {
+    let (response, body) = await response(to: request.head, request.exchange)
+    do { try await request.answer(response, body) } catch { request.exchange.lost() }
+  }
+
+  private func response(to head: HTTPRequest, _ exchange: Exchange) async -> (HTTPResponse, ByteBuffer?) {
     let start = configuration.accessLog ? ContinuousClock.now : nil
     let requestID = requestID(head.headerFields[.requestID])
     let answer: Answer
@@ -44,13 +60,7 @@ final class HTTPFront: Sendable {
       exchange.onLoss { Task { await engine.undelivered(grant.id, leaseID: grant.leaseID) } }
     }
     let response = response(answer, requestID, closes: head.headerFields[.connection] == "close")
-    let body = head.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
-    do {
-      try await writer.write(response: response, body: body)
-    } catch {
-      exchange.lost()
-      throw error
-    }
+    return (response, head.method == .head ? nil : ByteBuffer(bytes: answer.body))
   }
 
   private func route(_ head: HTTPRequest, _ exchange: Exchange) async throws(Rejection) -> Answer {

@@ -1,8 +1,6 @@
-import HTTPTypes
 import HummingbirdCore
 import Logging
 import NIOCore
-import NIOHTTPTypes
 import NIOPosix
 import RoostEngine
 import RoostKeys
@@ -48,33 +46,5 @@ private struct ServerService: Service {
       // The server waits for what is in flight, and long polls are: they end first.
       Task { await engine.drainWaiters() }
     }
-  }
-}
-
-/// Sets up a connection: Hummingbird's HTTP/1 pipeline with a gate of our own, and a responder that knows it.
-private struct ConnectionSetup: ServerChildChannel {
-  struct Value: ServerChildChannelValue {
-    let http: HTTP1Channel
-    let stream: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
-    var channel: any Channel { stream.channel }
-  }
-
-  let front: HTTPFront
-  let configuration: ServerConfiguration
-
-  func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    let queue = ConnectionQueue()
-    let http = HTTP1Channel(
-      responder: { [front] request, writer, _ in try await front.respond(request.head, writer, queue) },
-      configuration: .init(
-        additionalChannelHandlers: [RequestGate(configuration: configuration, queue: queue)],
-        httpDecoderConfiguration: .init(
-          maxHeaderFieldSize: configuration.maxHeaderBytes, maxHeaderListSize: configuration.maxHeaderBytes,
-          maxHeaderFieldCount: configuration.maxHeaderCount)))
-    return http.setup(channel: channel, logger: logger).map { Value(http: http, stream: $0) }
-  }
-
-  func handle(value: Value, logger: Logger) async {
-    await value.http.handle(value: value.stream, logger: logger)
   }
 }

@@ -68,6 +68,15 @@ final class Connection: Sendable {
     try await blocking { (try? self.byte()) == nil }
   }
 
+  /// Whatever the server sends until it closes.
+  func rest() async throws -> [UInt8] {
+    try await blocking {
+      var bytes: [UInt8] = []
+      while let byte = try? self.byte() { bytes.append(byte) }
+      return bytes
+    }
+  }
+
   private func byte() throws -> UInt8 {
     var byte: UInt8 = 0
     guard recv(socket, &byte, 1, 0) == 1 else { throw Closed() }
