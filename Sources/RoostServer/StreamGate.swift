@@ -170,8 +170,11 @@ final class StreamGate: ChannelDuplexHandler {
 
   private func hangUp() {
     disarm()
-    exchange?.inputClosed()
-    exchange?.lost()
+    // A stream ends with its last frame, before the socket has taken that: then the write says what became of it.
+    if answer == .notYet {
+      exchange?.inputClosed()
+      exchange?.lost()
+    }
     exchange = nil
   }
 }

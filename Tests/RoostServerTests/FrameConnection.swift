@@ -11,6 +11,8 @@ final class FrameConnection: Sendable {
     var flags: UInt8
     var stream: Int
     var payload: [UInt8]
+    /// The fields of HEADERS.
+    var fields: [String: String] = [:]
 
     var isEnd: Bool { (kind == Kind.data || kind == Kind.headers) && flags & 1 == 1 }
     /// The last four bytes of RST_STREAM, the second four of GOAWAY.
@@ -80,17 +82,27 @@ final class FrameConnection: Sendable {
     let head = try await secure.take(9)
     let length = Int(head[0]) << 16 | Int(head[1]) << 8 | Int(head[2])
     let stream = head[5...].reduce(0) { $0 << 8 | Int($1) }
-    return Frame(kind: head[3], flags: head[4], stream: stream, payload: try await secure.take(length))
+    var frame = Frame(kind: head[3], flags: head[4], stream: stream, payload: try await secure.take(length))
+    // Every block is decoded: later ones refer to it.
+    if frame.kind == Kind.headers {
+      var block = ByteBuffer(bytes: frame.payload)
+      for (name, value, _) in try decoder.withLock({ try $0.decodeHeaders(from: &block) }) {
+        frame.fields[name] = value
+      }
+    }
+    return frame
   }
 
-  /// The next frame of a kind; others are passed over, but none of those lost that carry an answer's head.
+  /// The next frame of a kind; others are passed over.
   func next(_ kind: UInt8) async throws -> Frame {
     while true {
       let frame = try await next()
       if frame.kind == kind { return frame }
-      if frame.kind == Kind.headers { _ = try fields(frame) }
     }
   }
+
+  /// Takes what comes until the server closes.
+  func untilClosed() async throws { while true { _ = try await next() } }
 
   /// The answer on a stream; it must be the only one under way.
   func reply(_ stream: Int) async throws -> Reply {
@@ -102,7 +114,7 @@ final class FrameConnection: Sendable {
       guard frame.stream == stream else { continue }
       if frame.kind == Kind.reset { throw SecureConnection.Closed() }
       if frame.kind == Kind.headers {
-        for (name, value, _) in try fields(frame) { headers[name] = value }
+        headers = frame.fields
       } else if frame.kind == Kind.data {
         body += frame.payload
       }
@@ -117,11 +129,6 @@ final class FrameConnection: Sendable {
   ) async throws -> Reply {
     request(stream, method, path, key, body, headers)
     return try await reply(stream)
-  }
-
-  private func fields(_ frame: Frame) throws -> HPACKHeaders {
-    var block = ByteBuffer(bytes: frame.payload)
-    return try decoder.withLock { try $0.decodeHeaders(from: &block) }
   }
 
   private static func bytes(_ number: UInt32) -> [UInt8] {

@@ -124,3 +124,12 @@ func until(_ what: @autoclosure () -> String, _ isSo: () async throws -> Bool) a
 struct WaitedInVain: Error {
   let what: String
 }
+
+extension AnswersInFlight {
+  /// Waits, on a thread of its own, until what was taken so far is answered or given up.
+  func areAnswered() async -> Bool {
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread { continuation.resume(returning: self.waitUntilAnswered(atMost: .seconds(60))) }
+    }
+  }
+}
