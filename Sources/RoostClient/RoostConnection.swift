@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 
 /// A daemon's address and a key: sends requests and takes apart what comes back.
 /// The command line uses it as it is; it retries nothing by itself.
@@ -14,13 +15,16 @@ package struct RoostConnection: Sendable {
 
   private let base: String
   private let key: String?
+  private let authority: String?
 
   /// - Parameters:
   ///   - url: Such as `http://127.0.0.1:8080`; with or without a slash at the end.
   ///   - key: The API key; nil sends none.
-  package init(url: String, key: String?) {
+  ///   - authority: A file in PEM with the authority to trust; nil trusts those of the system.
+  package init(url: String, key: String?, authority: String? = nil) {
     base = url.hasSuffix("/") ? String(url.dropLast()) : url
     self.key = key
+    self.authority = authority
   }
 
   /// Sends one request and reads the whole answer, at most 16 MiB.
@@ -33,6 +37,11 @@ package struct RoostConnection: Sendable {
   ) async throws(Unreachable) -> Reply {
     var request = HTTPClientRequest(url: base + path)
     request.method = HTTPMethod(rawValue: method.rawValue)
+    if let authority {
+      var tls = TLSConfiguration.makeClientConfiguration()
+      tls.trustRoots = .file(authority)
+      request.tlsConfiguration = tls
+    }
     for (name, value) in headers { request.headers.add(name: name, value: value) }
     if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
     if let body {
@@ -44,7 +53,11 @@ package struct RoostConnection: Sendable {
       let content = try await response.body.collect(upTo: 16 << 20)
       return Reply(status: Int(response.status.code), body: Array(content.readableBytesView))
     } catch {
-      throw Unreachable(url: base, reason: "\(error)")
+      let isUntrusted = "\(error)".contains("CERTIFICATE_VERIFY_FAILED")
+      throw Unreachable(
+        url: base,
+        reason: isUntrusted
+          ? "its certificate is not trusted; ROOST_CA names the file of a private authority" : "\(error)")
     }
   }
 

@@ -20,11 +20,11 @@ extension Daemon {
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
     limits.requiresLeaseID = configuration.requiresLeaseID
     do throws(LogError) {
-      var engine = EngineConfiguration(directory: configuration.dataDirectory) { error in
-        // Neither memory nor page cache can be trusted any more; the next start recovers. The answers that say so
-        // are on their way to their sockets.
+      var engine = EngineConfiguration(directory: configuration.dataDirectory) { [answers] error in
+        // Neither memory nor page cache can be trusted any more; the next start recovers. Whoever waited is being told
+        // so, and a client that does not read its answer cannot keep the process.
         StandardStream.error.write(line: "roost: \(inert("\(error)"))")
-        usleep(200_000)
+        answers.waitUntilAnswered(atMost: .seconds(2))
         _exit(ExitStatus.logFailed.rawValue)
       }
       engine.limits = limits
@@ -37,7 +37,7 @@ extension Daemon {
     }
   }
 
-  func makeServer(_ engine: Engine, _ store: EmbeddedKeyStore) -> some Service {
+  func makeServer(_ engine: Engine, _ store: EmbeddedKeyStore, _ tls: TLSIdentity?) -> some Service {
     var front = ServerConfiguration()
     front.host = configuration.host
     front.port = configuration.port
@@ -47,6 +47,8 @@ extension Daemon {
     front.metricsPort = configuration.metricsPort
     front.metricsHost = configuration.metricsHost
     front.metricsQueues = configuration.metricsQueues
+    front.tls = tls
+    front.answers = answers
     front.maxConnections = min(front.maxConnections, DescriptorLimit.raised().connections)
     let failures = configuration.authFailuresPerMinute
     let throttle = failures > 0 ? GuessThrottle(failuresPerMinute: failures) : nil
@@ -57,9 +59,9 @@ extension Daemon {
     return makeRoostServer(
       engine: engine, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
       configuration: front, audit: audit, logger: logger, metrics: metrics,
-      onListening: { [host = configuration.host] port in
+      onListening: { [host = configuration.host, scheme = tls == nil ? "http" : "https"] port in
         let shown = host.contains(":") ? "[\(host)]" : host
-        StandardStream.error.write(line: "listening on http://\(shown):\(port)")
+        StandardStream.error.write(line: "listening on \(scheme)://\(shown):\(port)")
       },
       onMetricsListening: { [host = configuration.metricsHost] port in
         let shown = host.contains(":") ? "[\(host)]" : host

@@ -14,6 +14,8 @@ struct Daemon {
   let configuration: ServeConfiguration
   let logger: Logger
   let audit: AuditLog
+  /// What must be written before the process may end.
+  let answers = AnswersInFlight()
 
   init(configuration: ServeConfiguration) {
     self.configuration = configuration
@@ -23,9 +25,10 @@ struct Daemon {
   }
 
   func run() async throws(CommandFailure) {
+    let tls = try openTLS()
     let engine = try openEngine()
     do throws(CommandFailure) {
-      try await serve(engine)
+      try await serve(engine, tls)
     } catch {
       await engine.stop()
       throw error
@@ -34,10 +37,10 @@ struct Daemon {
     logger.info("stopped")
   }
 
-  private func serve(_ engine: Engine) async throws(CommandFailure) {
+  private func serve(_ engine: Engine, _ tls: TLSIdentity?) async throws(CommandFailure) {
     let store = try await openKeyStore()
-    let server = makeServer(engine, store)
-    let stop = StopSignals(logger: logger)
+    let server = makeServer(engine, store, tls)
+    let stop = StopSignals(logger: logger, onHangUp: { reload(tls) })
     do {
       try await stop.run(server, within: .milliseconds(configuration.shutdownMilliseconds))
     } catch let error as IOError {

@@ -29,6 +29,10 @@ package struct ServeConfiguration: Sendable {
   package var metricsPort: Int?
   package var metricsHost = "127.0.0.1"
   package var metricsQueues = 200
+  /// Files in PEM; empty: none. Certificate and key go together.
+  package var tlsCertificate = ""
+  package var tlsKey = ""
+  package var tlsClientAuthority = ""
   /// Development keys, printed at every start; loopback only.
   package var isDevelopment = false
 
@@ -71,7 +75,11 @@ package struct ServeConfiguration: Sendable {
     self.metricsPort = metricsPort < 0 ? nil : metricsPort
     values.text(.metricsHost, into: &metricsHost)
     values.integer(.metricsQueues, 0...10_000, into: &metricsQueues)
+    values.text(.tlsCertificate, into: &tlsCertificate)
+    values.text(.tlsKey, into: &tlsKey)
+    values.text(.tlsClientAuthority, into: &tlsClientAuthority)
     values.refuseUnsupported()
+    checkTLS(&values)
     checkAddress(&values)
     if !values.problems.isEmpty { throw ConfigurationProblems(problems: values.problems) }
     sources = values.sources
@@ -80,16 +88,28 @@ package struct ServeConfiguration: Sendable {
   /// Where each value came from that is not the default.
   private(set) var sources: [Setting: SettingSource] = [:]
 
+  /// Whether connections are encrypted.
+  package var usesTLS: Bool { !tlsCertificate.isEmpty && !tlsKey.isEmpty }
+
+  private func checkTLS(_ values: inout SettingValues) {
+    if tlsCertificate.isEmpty != tlsKey.isEmpty {
+      let (given, missing) = tlsKey.isEmpty ? (Setting.tlsCertificate, Setting.tlsKey) : (.tlsKey, .tlsCertificate)
+      values.report(given, "a certificate and its key go together: set \(missing.rawValue), too")
+    } else if !tlsClientAuthority.isEmpty, !usesTLS {
+      values.report(.tlsClientAuthority, "only TLS can ask clients for certificates: set TLS_CERT and TLS_KEY, too")
+    }
+  }
+
   private func checkAddress(_ values: inout SettingValues) {
     guard !Self.isLoopback(host) else { return }
     if isDevelopment {
       values.report(
         .host, "\(values.shown(host)) is not a loopback address, and --dev prints keys that anyone could use")
-    } else if !allowsPlaintext {
+    } else if !usesTLS, !allowsPlaintext {
       values.report(
         .host,
         "\(values.shown(host)) is not a loopback address, and keys would cross the network unencrypted. "
-          + "Put a TLS proxy in front and set ALLOW_PLAINTEXT=true")
+          + "Set TLS_CERT and TLS_KEY, or put a TLS proxy in front and set ALLOW_PLAINTEXT=true")
     }
   }
 
@@ -116,6 +136,7 @@ package struct ServeConfiguration: Sendable {
       (.authFailuresPerMinute, "\(authFailuresPerMinute)"),
       (.metricsPort, metricsPort.map(String.init) ?? ""), (.metricsHost, metricsHost),
       (.metricsQueues, "\(metricsQueues)"),
+      (.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsClientAuthority, tlsClientAuthority),
     ]
     return values.map { setting, value in
       "\(setting.rawValue)=\(inert(value))  # \(sources[setting]?.description ?? "default")"

@@ -30,6 +30,10 @@ struct ServeOptions: ParsableArguments {
   var metricsPort: String?
   @Option(help: "Address of that listener (METRICS_HOST, 127.0.0.1).") var metricsHost: String?
   @Option(help: "How many queues have metrics of their own (METRICS_QUEUES, 200).") var metricsQueues: String?
+  @Option(help: "The server's certificate and those above it, PEM (TLS_CERT, none).") var tlsCert: String?
+  @Option(help: "Its private key, PEM (TLS_KEY, none).") var tlsKey: String?
+  @Option(help: "Authorities whose certificates clients must show, PEM (TLS_CLIENT_CA, none).")
+  var tlsClientCa: String?
 
   /// What was given, by setting.
   var given: [Setting: String] {
@@ -42,6 +46,7 @@ struct ServeOptions: ParsableArguments {
       .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
       .authFailuresPerMinute: authFailuresPerMinute,
       .metricsPort: metricsPort, .metricsHost: metricsHost, .metricsQueues: metricsQueues,
+      .tlsCertificate: tlsCert, .tlsKey: tlsKey, .tlsClientAuthority: tlsClientCa,
     ]
     return all.compactMapValues { $0 }
   }

@@ -24,6 +24,9 @@ package enum Setting: String, CaseIterable, Sendable {
   case metricsPort = "METRICS_PORT"
   case metricsHost = "METRICS_HOST"
   case metricsQueues = "METRICS_QUEUES"
+  case tlsCertificate = "TLS_CERT"
+  case tlsKey = "TLS_KEY"
+  case tlsClientAuthority = "TLS_CLIENT_CA"
 
   /// The same name as a flag.
   package var flag: String { "--" + rawValue.lowercased().replacing("_", with: "-") }
@@ -100,8 +103,7 @@ struct SettingValues {
   /// Settings of later releases: to ignore one would be to run otherwise than was asked.
   mutating func refuseUnsupported() {
     let instead = [
-      ("REDIS_URL", "keys are kept in the data directory"), ("TLS_CERT", "put a TLS proxy in front"),
-      ("TLS_KEY", "put a TLS proxy in front"),
+      ("REDIS_URL", "keys are kept in the data directory")
     ]
     for (name, reason) in instead where environment[name]?.isEmpty == false {
       problems.append("\(name) (environment): this release does not know it: \(reason). Unset it")

@@ -4,8 +4,10 @@ import ServiceLifecycle
 import UnixSignals
 
 /// Turns the first SIGTERM or SIGINT into a graceful shutdown and the second into an exit at once.
+/// SIGHUP stops nothing: files that may be read again are.
 struct StopSignals {
   let logger: Logger
+  let onHangUp: @Sendable () -> Void
 
   /// Runs a service until it ends or a signal asks it to.
   ///
@@ -16,12 +18,16 @@ struct StopSignals {
       logger: Logger(label: "roost.services") { _ in SwiftLogNoOpLogHandler() })
     configuration.maximumGracefulShutdownDuration = limit
     let group = ServiceGroup(configuration: configuration)
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       tasks.addTask {
         var isStopping = false
         for await signal in signals {
+          guard signal != .sighup else {
+            onHangUp()
+            continue
+          }
           // Nothing answered is lost by this: the log is as durable as after a kill.
           if isStopping { _exit(128 + signal.rawValue) }
           isStopping = true

@@ -208,12 +208,14 @@ final class Writer: @unchecked Sendable {
     let isClockSuspect = store.clock.isWallSuspect
     let hasDamage = store.damage != nil
     let (diskLevel, figures) = (store.diskLevel, StoreFigures(store, commits: commits, batches: batches))
+    let waiters = store.machine.waiterCount
     status.withLock {
       $0.diskLevel = diskLevel
       $0.isMemoryLow = isMemoryLow
       $0.isClockSuspect = isClockSuspect
       $0.hasDamage = hasDamage
       $0.figures = figures
+      $0.waiters = waiters
     }
     provisioning.wake(ifBelow: store.log.space)
   }
@@ -228,5 +230,7 @@ struct WriterStatus: Sendable {
   var isClockSuspect = false
   var hasDamage = false
   var figures = StoreFigures()
+  /// Workers that wait for a job.
+  var waiters = 0
   var onStop: [@Sendable () -> Void] = []
 }

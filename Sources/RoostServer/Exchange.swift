@@ -1,3 +1,4 @@
+import Dispatch
 import NIOCore
 import RoostAPI
 import RoostKeys
@@ -20,10 +21,12 @@ package final class Exchange: Sendable {
   }
 
   private let state = Mutex(State())
+  private let inFlight: DispatchGroup
 
-  init(body: ByteBuffer? = nil, refusal: Rejection? = nil) {
+  init(body: ByteBuffer? = nil, refusal: Rejection? = nil, among answers: AnswersInFlight) {
     self.body = body
     self.refusal = refusal
+    inFlight = answers.enter()
   }
 
   var isDisconnected: Bool { state.withLock { $0.isInputClosed } }
@@ -55,19 +58,22 @@ package final class Exchange: Sendable {
   }
 
   func delivered() {
-    state.withLock { state in
-      state.isDelivered = true
+    let isNew = state.withLock { state in
+      defer { state.isDelivered = true }
       state.onLoss = nil
       state.onDisconnect = nil
+      return !state.isDelivered && !state.isLost
     }
+    if isNew { inFlight.leave() }
   }
 
   func lost() {
-    let action: (@Sendable () -> Void)? = state.withLock { state in
-      guard !state.isDelivered else { return nil }
-      state.isLost = true
-      return state.onLoss.take()
+    let (isNew, action): (Bool, (@Sendable () -> Void)?) = state.withLock { state in
+      guard !state.isDelivered else { return (false, nil) }
+      defer { state.isLost = true }
+      return (!state.isLost, state.onLoss.take())
     }
+    if isNew { inFlight.leave() }
     action?()
   }
 }

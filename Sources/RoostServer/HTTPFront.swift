@@ -35,11 +35,29 @@ final class HTTPFront: Sendable {
   /// Answers one request of a connection.
   func respond(_ head: HTTPRequest, _ writer: consuming ResponseWriter, _ queue: ConnectionQueue) async throws {
     let exchange = queue.next()
+    let (response, body) = await response(to: head, exchange, queue.peer)
+    do {
+      try await writer.write(response: response, body: body.map { ResponseBody(byteBuffer: $0) } ?? ResponseBody())
+    } catch {
+      exchange.lost()
+      throw error
+    }
+  }
+
+  /// Answers the request of a stream.
+  func respond(_ request: StreamRequest, from peer: AddressBlock?) async {
+    let (response, body) = await response(to: request.head, request.exchange, peer)
+    do { try await request.answer(response, body) } catch { request.exchange.lost() }
+  }
+
+  private func response(
+    to head: HTTPRequest, _ exchange: Exchange, _ peer: AddressBlock?
+  ) async -> (HTTPResponse, ByteBuffer?) {
     let start = ContinuousClock.now
     let requestID = requestID(head.headerFields[.requestID])
     let answer: Answer
     do throws(Rejection) {
-      answer = try await route(head, exchange, queue.peer, requestID)
+      answer = try await route(head, exchange, peer, requestID)
     } catch {
       if error.status >= 500 {
         logger.warning("refused", metadata: ["code": "\(error.code.rawValue)", "request_id": "\(requestID)"])
@@ -57,13 +75,7 @@ final class HTTPFront: Sendable {
       exchange.onLoss { Task { await engine.undelivered(grant.id, leaseID: grant.leaseID) } }
     }
     let response = response(answer, requestID, closes: head.headerFields[.connection] == "close")
-    let body = head.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
-    do {
-      try await writer.write(response: response, body: body)
-    } catch {
-      exchange.lost()
-      throw error
-    }
+    return (response, head.method == .head ? nil : ByteBuffer(bytes: answer.body))
   }
 
   private func route(

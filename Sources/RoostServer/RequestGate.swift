@@ -2,6 +2,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import NIOSSL
 import RoostAPI
 
 /// Lets only whole, bounded and timely requests through to the HTTP library, and sees what becomes of the answers.
@@ -78,13 +79,14 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     if let error = error as? HTTPParserError {
       // A connection that ends inside of a request has nobody to answer.
       if error == .invalidEOFState { return context.close(promise: nil) }
-      let limit = configuration.maxHeaderBytes
       refuse(
         error == .headerOverflow
-          ? Rejection(.headersTooLarge, "the headers are larger than \(limit) bytes: send fewer or shorter ones")
-          : Rejection(.badRequest, "this is not valid HTTP/1.1"), context)
+          ? configuration.headersTooLarge : Rejection(.badRequest, "this is not valid HTTP/1.1"), context)
     } else if error is ChannelError || error is IOError {
       context.fireErrorCaught(error)
+    } else if error is NIOSSLError || error is BoringSSLError || error is NIOSSLCloseTimedOutError {
+      // The connection was cut below TLS, or tampered with: there is nobody to answer.
+      context.close(promise: nil)
     } else {
       refuse(Rejection(.badRequest, "this is not valid HTTP/1.1"), context)
     }
@@ -131,16 +133,10 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     if let connection = head.headerFields[.connection], connection.lowercased().contains("close") {
       head.headerFields[.connection] = "close"
     }
-    if let path = head.path, path.utf8.count > configuration.maxURLBytes {
-      let limit = configuration.maxURLBytes
-      reading = .discarding(head, Rejection(.uriTooLong, "the URL is longer than \(limit) bytes: shorten it"), 0)
-      return
-    }
-    let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
-    let isAwaitingGo = head.headerFields[.expect]?.lowercased() == "100-continue"
-    if length > configuration.maxBodyBytes {
-      reading = .discarding(head, tooLarge, 0)
-      if isAwaitingGo || length > configuration.maxDiscardBytes { refuse(tooLarge, context) }
+    let isAwaitingGo = configuration.awaitsGo(head)
+    if let refusal = configuration.refusal(head) {
+      reading = .discarding(head, refusal, 0)
+      if isAwaitingGo || configuration.length(head) > configuration.maxDiscardBytes { refuse(refusal, context) }
       return
     }
     reading = .body(head, nil)
@@ -166,7 +162,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
   private func checkSize(_ context: ChannelHandlerContext) {
     switch reading {
     case .body(let head, let body?) where body.readableBytes > configuration.maxBodyBytes:
-      reading = .discarding(head, tooLarge, body.readableBytes)
+      reading = .discarding(head, configuration.bodyTooLarge, body.readableBytes)
     case .discarding(_, let why, let count) where count > configuration.maxDiscardBytes: refuse(why, context)
     default: break
     }
@@ -174,21 +170,17 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func receiveEnd(_ context: ChannelHandlerContext) {
     switch reading {
-    case .body(let head, let body): pass(head, Exchange(body: body), context)
-    case .discarding(let head, let why, _): pass(head, Exchange(refusal: why), context)
+    case .body(let head, let body): pass(head, Exchange(body: body, among: configuration.answers), context)
+    case .discarding(let head, let why, _): pass(head, Exchange(refusal: why, among: configuration.answers), context)
     case .head, .refused: return
     }
     deadline = nil
     reading = .head
   }
 
-  private var tooLarge: Rejection {
-    Rejection(.payloadTooLarge, "the body is larger than \(configuration.maxBodyBytes) bytes: send a reference instead")
-  }
-
   /// Answers what is being read with a refusal, and takes nothing more.
   private func refuse(_ why: Rejection, _ context: ChannelHandlerContext) {
-    var head = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "*")
+    var head = HTTPRequest.unreadable
     switch reading {
     case .refused: return
     case .body(let started, _), .discarding(let started, _, _): head = started
@@ -198,7 +190,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     reading = .refused
     // Answers before this one may take their time, but not forever: a long poll ends before.
     arm(configuration.idleTimeout, context)
-    pass(head, Exchange(refusal: why), context)
+    pass(head, Exchange(refusal: why, among: configuration.answers), context)
     context.fireChannelReadComplete()
   }
 
@@ -262,8 +254,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     if isAnswerStuck { return context.close(promise: nil) }
     switch reading {
     case .body, .discarding:
-      refuse(
-        Rejection(.requestTimeout, "the body took too long to arrive: send it faster, or in smaller parts"), context)
+      refuse(configuration.bodyTooSlow, context)
     // A long poll is no idleness.
     case .head where !inFlight.isEmpty: break
     case .head, .refused: context.close(promise: nil)

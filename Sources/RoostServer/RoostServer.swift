@@ -1,8 +1,6 @@
-import HTTPTypes
 import HummingbirdCore
 import Logging
 import NIOCore
-import NIOHTTPTypes
 import NIOPosix
 import RoostEngine
 import RoostKeys
@@ -45,11 +43,15 @@ package func makeRoostServer(
     onServerRunning: { channel in onListening(channel.localAddress?.port ?? configuration.port) },
     eventLoopGroup: group, logger: quiet)
   let metricsListener = configuration.metricsPort.map { port in
+    // Open like the route itself: no key, no certificate.
+    var plain = configuration
+    plain.tls = nil
     let front = HTTPFront(
-      backend: backend, authenticator: authenticator, configuration: configuration, logger: logger, table: .metricsOnly)
+      backend: backend, authenticator: authenticator, configuration: plain, audit: nil, logger: logger,
+      table: .metricsOnly)
     let (listening, report) = AsyncStream.makeStream(of: Void.self)
     let server = Server(
-      childChannelSetup: ConnectionSetup(front: front, configuration: configuration),
+      childChannelSetup: ConnectionSetup(front: front, configuration: plain),
       configuration: .init(address: .hostname(configuration.metricsHost, port: port)),
       onServerRunning: { channel in
         onMetricsListening(channel.localAddress?.port ?? port)
@@ -110,35 +112,5 @@ private struct MetricsListener: Sendable {
       if isOpen { tasks.addTask { try await main() } }
       while let _ = try await tasks.next() {}
     }
-  }
-}
-
-/// Sets up a connection: Hummingbird's HTTP/1 pipeline with a gate of our own, and a responder that knows it.
-private struct ConnectionSetup: ServerChildChannel {
-  struct Value: ServerChildChannelValue {
-    let http: HTTP1Channel
-    let stream: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
-    var channel: any Channel { stream.channel }
-  }
-
-  let front: HTTPFront
-  let configuration: ServerConfiguration
-
-  func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    front.metrics.connectionOpened()
-    channel.closeFuture.whenComplete { [front] _ in front.metrics.connectionClosed() }
-    let queue = ConnectionQueue(peer: AddressBlock(channel.remoteAddress))
-    let http = HTTP1Channel(
-      responder: { [front] request, writer, _ in try await front.respond(request.head, writer, queue) },
-      configuration: .init(
-        additionalChannelHandlers: [RequestGate(configuration: configuration, queue: queue)],
-        httpDecoderConfiguration: .init(
-          maxHeaderFieldSize: configuration.maxHeaderBytes, maxHeaderListSize: configuration.maxHeaderBytes,
-          maxHeaderFieldCount: configuration.maxHeaderCount)))
-    return http.setup(channel: channel, logger: logger).map { Value(http: http, stream: $0) }
-  }
-
-  func handle(value: Value, logger: Logger) async {
-    await value.http.handle(value: value.stream, logger: logger)
   }
 }

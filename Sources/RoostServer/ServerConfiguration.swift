@@ -24,6 +24,18 @@ package struct ServerConfiguration: Sendable {
   package var writeTimeout: Duration = .seconds(30)
   /// How long the other side may take to close after the last answer.
   package var lingerTimeout: Duration = .seconds(2)
+  /// The certificate to show; nil serves without encryption, and HTTP/1.1 only.
+  package var tls: TLSIdentity?
+  /// Streams that an HTTP/2 connection may have open at once.
+  package var maxStreams = 128
+  /// Streams that an HTTP/2 client may reset within 30 seconds before its connection is closed.
+  package var maxStreamResets = 200
+  /// How long an HTTP/2 connection may be silent before it is asked whether it lives.
+  package var pingInterval: Duration = .seconds(30)
+  /// How long it may take to answer that.
+  package var pingTimeout: Duration = .seconds(15)
+  /// Counts the requests whose answers are not written yet.
+  package var answers = AnswersInFlight()
   /// One line per request, without query, payload or key.
   package var accessLog = false
 

@@ -44,6 +44,18 @@ struct ServeConfigurationTests {
     }
   }
 
+  @Test("TLS opens an address beyond loopback; certificate and key go together, and client certificates need them")
+  func tls() throws {
+    let pair = [Setting.tlsCertificate: "cert.pem", .tlsKey: "key.pem"]
+    let open = try ServeConfiguration(flags: pair.merging([.host: "0.0.0.0"]) { own, _ in own })
+    #expect(open.usesTLS && open.host == "0.0.0.0")
+    for setting in [Setting.tlsCertificate, .tlsKey, .tlsClientAuthority] {
+      let error = #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(flags: [setting: "x.pem"]) }
+      #expect(error?.description.contains("\(setting.rawValue) (flag \(setting.flag))") == true)
+      #expect(error?.problems.count == 1)
+    }
+  }
+
   @Test("loopback in every form needs nothing", arguments: ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
   func loopback(host: String) throws {
     #expect(try ServeConfiguration(flags: [.host: host], isDevelopment: true).host == host)

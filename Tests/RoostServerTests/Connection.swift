@@ -6,6 +6,7 @@ final class Connection: Sendable {
   struct Closed: Error {}
 
   private let socket: Int32
+  var descriptor: Int32 { socket }
 
   init(port: Int) throws {
     socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -66,6 +67,19 @@ final class Connection: Sendable {
   /// Waits until the server has closed.
   func isClosedByServer() async throws -> Bool {
     try await blocking { (try? self.byte()) == nil }
+  }
+
+  /// Whatever the server sends until it closes.
+  func rest() async throws -> [UInt8] {
+    try await blocking {
+      var bytes: [UInt8] = []
+      var buffer = [UInt8](repeating: 0, count: 65_536)
+      while true {
+        let count = recv(self.socket, &buffer, buffer.count, 0)
+        guard count > 0 else { return bytes }
+        bytes += buffer[..<count]
+      }
+    }
   }
 
   private func byte() throws -> UInt8 {

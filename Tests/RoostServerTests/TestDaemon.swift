@@ -79,6 +79,25 @@ struct TestDaemon: Sendable {
     }
   }
 
+  /// The same with TLS, under an authority of the test's own.
+  static func secure(
+    _ change: @Sendable @escaping (inout ServerConfiguration) -> Void = { _ in },
+    _ body: @Sendable @escaping (TestDaemon, TestCertificates) async throws -> Void
+  ) async throws {
+    try await TestCertificates.with { certificates in
+      let identity = try certificates.identity()
+      try await run({
+        $0.tls = identity
+        change(&$0)
+      }) { try await body($0, certificates) }
+    }
+  }
+
+  /// Waits until so many workers wait for a job.
+  func untilWaiting(_ count: Int) async throws {
+    try await until("\(count) workers wait, not \(engine.waitingWorkers)") { engine.waitingWorkers == count }
+  }
+
   /// One request over a connection of its own.
   func send(
     _ method: String, _ path: String, _ key: String? = nil, _ body: String? = nil, headers: [String] = []
@@ -106,4 +125,26 @@ struct Reply: Sendable {
   var array: [Any] { (try? JSONSerialization.jsonObject(with: Data(body))) as? [Any] ?? [] }
   var code: String? { json["code"] as? String }
   func string(_ name: String) -> String? { json[name] as? String }
+}
+
+/// Waits until something is so; the limit only ends a test that would wait for ever.
+func until(_ what: @autoclosure () -> String, _ isSo: () async throws -> Bool) async throws {
+  let limit = ContinuousClock.now + .seconds(60)
+  while try await !isSo() {
+    guard ContinuousClock.now < limit else { throw WaitedInVain(what: what()) }
+    try await Task.sleep(for: .milliseconds(2))
+  }
+}
+
+struct WaitedInVain: Error {
+  let what: String
+}
+
+extension AnswersInFlight {
+  /// Waits, on a thread of its own, until what was taken so far is answered or given up.
+  func areAnswered() async -> Bool {
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread { continuation.resume(returning: self.waitUntilAnswered(atMost: .seconds(60))) }
+    }
+  }
 }

@@ -1,0 +1,39 @@
+import HTTPTypes
+import RoostAPI
+
+/// What every request must keep to, whichever version of HTTP brought it.
+extension ServerConfiguration {
+  /// Why a head cannot be served; nil if it can.
+  func refusal(_ head: HTTPRequest) -> Rejection? {
+    if let path = head.path, path.utf8.count > maxURLBytes {
+      return Rejection(.uriTooLong, "the URL is longer than \(maxURLBytes) bytes: shorten it")
+    }
+    return length(head) > maxBodyBytes ? bodyTooLarge : nil
+  }
+
+  /// What the head says of its body, bytes.
+  func length(_ head: HTTPRequest) -> Int { head.headerFields[.contentLength].flatMap { Int($0) } ?? 0 }
+
+  func awaitsGo(_ head: HTTPRequest) -> Bool { head.headerFields[.expect]?.lowercased() == "100-continue" }
+
+  var bodyTooLarge: Rejection {
+    Rejection(.payloadTooLarge, "the body is larger than \(maxBodyBytes) bytes: send a reference instead")
+  }
+
+  var bodyTooSlow: Rejection {
+    Rejection(.requestTimeout, "the body took too long to arrive: send it faster, or in smaller parts")
+  }
+
+  var headersTooLarge: Rejection {
+    Rejection(.headersTooLarge, "the headers are larger than \(maxHeaderBytes) bytes: send fewer or shorter ones")
+  }
+
+  var tooManyHeaders: Rejection {
+    Rejection(.headersTooLarge, "there are more than \(maxHeaderCount) headers: send fewer")
+  }
+}
+
+extension HTTPRequest {
+  /// Stands for a request whose head could not be read.
+  static let unreadable = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "*")
+}
