@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import RoostCore
 import RoostEngine
 import RoostKeys
@@ -16,12 +17,15 @@ extension Daemon {
     limits.retentionMilliseconds = configuration.retentionMilliseconds
     limits.retentionMaxJobs = configuration.retentionMaxJobs
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
+    limits.maxWaiters = configuration.maxWaiters
     limits.requiresLeaseID = configuration.requiresLeaseID
     do throws(LogError) {
-      var engine = EngineConfiguration(directory: configuration.dataDirectory) { error in
+      var engine = EngineConfiguration(directory: configuration.dataDirectory) {
+        [format = configuration.logFormat] error in
         // Neither memory nor page cache can be trusted any more; the next start recovers. The answers that say so
         // are on their way to their sockets.
-        StandardStream.error.write(line: "roost: \(inert("\(error)"))")
+        let failure = CommandFailure(.logFailed, inert("\(error)")).said(as: format)
+        StandardStream.error.write(line: failure.description)
         usleep(200_000)
         _exit(ExitStatus.logFailed.rawValue)
       }
@@ -41,13 +45,25 @@ extension Daemon {
     front.port = configuration.port
     front.maxPayloadBytes = configuration.maxPayloadBytes
     front.accessLog = configuration.logsAccess
-    front.maxConnections = min(front.maxConnections, DescriptorLimit.raised().connections)
+    front.idleTimeout = configuration.idleTimeout
+    front.bodyTimeout = configuration.bodyTimeout
+    front.maxConnections = min(configuration.maxConnections, DescriptorLimit.raised().connections)
     return makeRoostServer(
       engine: engine, authenticator: Authenticator(store: store, logger: logger), keys: KeyService(store: store),
       keyStore: store, configuration: front, logger: logger,
-      onListening: { [host = configuration.host] port in
-        let shown = host.contains(":") ? "[\(host)]" : host
-        StandardStream.error.write(line: "listening on http://\(shown):\(port)")
-      })
+      onListening: { port in sayAddress(port) })
+  }
+
+  /// Says where the daemon listens, whatever the log level: those who started it wait for it.
+  private func sayAddress(_ port: Int) {
+    let host = configuration.host
+    let address = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    switch configuration.logFormat {
+    case .text: StandardStream.error.write(line: "listening on \(inert(address))")
+    case .json:
+      let line = LogLine(
+        .notice, "listening on \(address)", ["address": "\(address)", "port": .stringConvertible(port)])
+      StandardStream.error.write(line: line.text(as: .json))
+    }
   }
 }

@@ -1,5 +1,6 @@
 import NIOCore
 import RoostAPI
+import RoostKeys
 import Synchronization
 
 /// One request and the fate of its answer, shared by the connection's event loop and the task that answers.
@@ -12,6 +13,7 @@ package final class Exchange: Sendable {
     var isInputClosed = false
     var isLost = false
     var isDelivered = false
+    var caller: Caller?
     var onDisconnect: (@Sendable () -> Void)?
     var onLoss: (@Sendable () -> Void)?
   }
@@ -22,6 +24,11 @@ package final class Exchange: Sendable {
     self.body = body
     self.refusal = refusal
   }
+
+  /// Whose key it carries, once that is known; for the access log.
+  var caller: Caller? { state.withLock { $0.caller } }
+
+  func identify(_ caller: Caller?) { state.withLock { $0.caller = caller } }
 
   var isDisconnected: Bool { state.withLock { $0.isInputClosed } }
 

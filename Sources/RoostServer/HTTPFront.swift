@@ -37,7 +37,7 @@ final class HTTPFront: Sendable {
       }
       answer = Answer(error, requestID: requestID)
     }
-    if let start { log(head, answer.status, .now - start, requestID) }
+    if let start { log(head, answer, .now - start, requestID, exchange) }
     if let grant = answer.grant {
       let engine = backend.engine
       // Rare, and nobody is left to await it: the connection is gone.
@@ -59,6 +59,7 @@ final class HTTPFront: Sendable {
     let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
     let (route, parameters) = try RouteTable.all.find(head.method.rawValue, target[..<end])
     let caller = try await caller(route, head.headerFields[.authorization])
+    if configuration.accessLog { exchange.identify(caller) }
     let query = end < target.endIndex ? try Query(target[end...].dropFirst()) : Query()
     try query.require(route.parameters)
     let body = exchange.body.map { Array($0.readableBytesView) } ?? []
@@ -109,14 +110,22 @@ final class HTTPFront: Sendable {
     return requestPrefix + "-" + String(number, radix: 16)
   }
 
-  private func log(_ head: HTTPRequest, _ status: Int, _ duration: Duration, _ requestID: String) {
+  private func log(
+    _ head: HTTPRequest, _ answer: Answer, _ duration: Duration, _ requestID: String, _ exchange: Exchange
+  ) {
     let path = (head.path ?? "").prefix { $0 != "?" }
-    logger.info(
-      "request",
-      metadata: [
-        "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path)))", "status": "\(status)",
-        "microseconds": "\(duration / .microseconds(1))", "request_id": "\(requestID)",
-      ])
+    var metadata: Logger.Metadata = [
+      "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path)))",
+      "status": .stringConvertible(answer.status),
+      "microseconds": .stringConvertible(Int64(duration / .microseconds(1))),
+      "bytes_in": .stringConvertible(exchange.body?.readableBytes ?? 0),
+      "bytes_out": .stringConvertible(answer.body.count), "request_id": "\(requestID)",
+    ]
+    if let caller = exchange.caller {
+      metadata["key_id"] = "\(caller.keyID)"
+      metadata["owner_id"] = "\(caller.ownerID)"
+    }
+    logger.info("request", metadata: metadata)
   }
 }
 
