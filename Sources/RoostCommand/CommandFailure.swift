@@ -1,3 +1,4 @@
+import Logging
 import RoostLog
 
 /// Why a command ends in failure: a message for a person and a status for a program.
@@ -5,13 +6,37 @@ struct CommandFailure: Error, CustomStringConvertible {
   let status: ExitStatus
   /// What happened and what to do about it.
   let message: String
+  /// What is wrong in particular.
+  private var details: [String] = []
+  private var format = LogFormat.text
 
   init(_ status: ExitStatus, _ message: String) {
     self.status = status
     self.message = message
   }
 
-  var description: String { message }
+  init(_ problems: ConfigurationProblems) {
+    self.init(.usage, problems.summary)
+    details = problems.problems
+    format = problems.logFormat
+  }
+
+  /// The same, said in the format of the daemon's log.
+  func said(as format: LogFormat) -> CommandFailure {
+    var failure = self
+    failure.format = format
+    return failure
+  }
+
+  /// What stands on standard error: lines for a person, or one JSON object.
+  var description: String {
+    switch format {
+    case .text: return "roost: \(([message] + details).joined(separator: "\n  "))"
+    case .json:
+      let metadata: Logger.Metadata = details.isEmpty ? [:] : ["problems": .array(details.map { .string($0) })]
+      return LogLine(.critical, message, metadata).text(as: format, within: 1 << 20)
+    }
+  }
 }
 
 /// How the process ends; the numbers from 64 on are those of `sysexits.h`.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Logging
 import Metrics
 import RoostCore
 import RoostEngine
@@ -18,12 +19,15 @@ extension Daemon {
     limits.retentionMilliseconds = configuration.retentionMilliseconds
     limits.retentionMaxJobs = configuration.retentionMaxJobs
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
+    limits.maxWaiters = configuration.maxWaiters
     limits.requiresLeaseID = configuration.requiresLeaseID
     do throws(LogError) {
-      var engine = EngineConfiguration(directory: configuration.dataDirectory) { [answers] error in
+      var engine = EngineConfiguration(directory: configuration.dataDirectory) {
+        [answers, format = configuration.logFormat] error in
         // Neither memory nor page cache can be trusted any more; the next start recovers. Whoever waited is being told
         // so, and a client that does not read its answer cannot keep the process.
-        StandardStream.error.write(line: "roost: \(inert("\(error)"))")
+        let failure = CommandFailure(.logFailed, inert("\(error)")).said(as: format)
+        StandardStream.error.write(line: failure.description)
         answers.waitUntilAnswered(atMost: .seconds(2))
         _exit(ExitStatus.logFailed.rawValue)
       }
@@ -43,13 +47,15 @@ extension Daemon {
     front.port = configuration.port
     front.maxPayloadBytes = configuration.maxPayloadBytes
     front.accessLog = configuration.logsAccess
+    front.idleTimeout = configuration.idleTimeout
+    front.bodyTimeout = configuration.bodyTimeout
+    front.maxConnections = min(configuration.maxConnections, DescriptorLimit.raised().connections)
     front.version = Roost.configuration.version
     front.metricsPort = configuration.metricsPort
     front.metricsHost = configuration.metricsHost
     front.metricsQueues = configuration.metricsQueues
     front.tls = tls
     front.answers = answers
-    front.maxConnections = min(front.maxConnections, DescriptorLimit.raised().connections)
     let failures = configuration.authFailuresPerMinute
     let throttle = failures > 0 ? GuessThrottle(failuresPerMinute: failures) : nil
     let metrics = PrometheusRegistry()
@@ -59,13 +65,18 @@ extension Daemon {
     return makeRoostServer(
       engine: engine, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
       configuration: front, audit: audit, logger: logger, metrics: metrics,
-      onListening: { [host = configuration.host, scheme = tls == nil ? "http" : "https"] port in
-        let shown = host.contains(":") ? "[\(host)]" : host
-        StandardStream.error.write(line: "listening on \(scheme)://\(shown):\(port)")
-      },
-      onMetricsListening: { [host = configuration.metricsHost] port in
-        let shown = host.contains(":") ? "[\(host)]" : host
-        StandardStream.error.write(line: "metrics on http://\(shown):\(port)/metrics")
-      })
+      onListening: { port in say("listening on", tls == nil ? "http" : "https", configuration.host, port) },
+      onMetricsListening: { port in say("metrics on", "http", configuration.metricsHost, port, path: "/metrics") })
+  }
+
+  /// Says where the daemon listens, whatever the log level: those who started it wait for it.
+  private func say(_ what: String, _ scheme: String, _ host: String, _ port: Int, path: String = "") {
+    let address = "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)\(path)"
+    switch configuration.logFormat {
+    case .text: StandardStream.error.write(line: "\(what) \(inert(address))")
+    case .json:
+      let line = LogLine(.notice, "\(what) \(address)", ["address": "\(address)", "port": .stringConvertible(port)])
+      StandardStream.error.write(line: line.text(as: .json))
+    }
   }
 }

@@ -4,13 +4,11 @@ import RoostServer
 /// The daemon's certificate: read before anything else is touched, and again on SIGHUP.
 extension Daemon {
   func openTLS() throws(CommandFailure) -> TLSIdentity? {
-    guard configuration.usesTLS else { return nil }
-    let authority = configuration.tlsClientAuthority
+    guard let certificate = configuration.tlsCertificateFile, let key = configuration.tlsKeyFile else { return nil }
     do throws(TLSProblem) {
       return try TLSIdentity(
         TLSIdentity.Files(
-          certificate: configuration.tlsCertificate, key: configuration.tlsKey,
-          clientAuthority: authority.isEmpty ? nil : authority), logger: logger)
+          certificate: certificate, key: key, clientAuthority: configuration.tlsClientCAFile), logger: logger)
     } catch {
       throw CommandFailure(.usage, "TLS cannot be used: \(inert("\(error)"))")
     }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import Logging
 import NIOCore
@@ -19,12 +20,14 @@ struct Daemon {
 
   init(configuration: ServeConfiguration) {
     self.configuration = configuration
-    let level = configuration.logLevel
-    logger = Logger(label: "roost") { _ in LineLogHandler(level: level) }
+    let (level, format) = (configuration.logLevel, configuration.logFormat)
+    LogStream.standardError.speak(format)
+    logger = Logger(label: "roost") { _ in LineLogHandler(level: level, format: format) }
     audit = AuditLog(directory: configuration.dataDirectory, logger: logger)
   }
 
   func run() async throws(CommandFailure) {
+    sayConfiguration()
     let tls = try openTLS()
     let engine = try openEngine()
     do throws(CommandFailure) {
@@ -35,6 +38,18 @@ struct Daemon {
     }
     await engine.stop()
     logger.info("stopped")
+  }
+
+  /// One line with everything that is not the default.
+  private func sayConfiguration() {
+    let settings = configuration.given.map { ($0.name, Logger.MetadataValue.string($0.value)) }
+    logger.info(
+      "starting",
+      metadata: [
+        "version": "\(Roost.configuration.version)",
+        "settings": .dictionary(Dictionary(uniqueKeysWithValues: settings)),
+      ])
+    for warning in configuration.warnings { logger.warning("\(warning)") }
   }
 
   private func serve(_ engine: Engine, _ tls: TLSIdentity?) async throws(CommandFailure) {

@@ -1,15 +1,19 @@
 import Foundation
 import Logging
 
-/// Writes each event as one line on standard error: time, level, message, `key=value` pairs.
-/// One line is one unbuffered write; control characters are escaped, so that no value can forge a line.
+/// Writes each event as one line on standard error, as text or as a JSON object.
+/// The writer thread of the engine never logs; whoever does waits a second at most for a reader that has stopped.
 package struct LineLogHandler: LogHandler {
   package var logLevel: Logger.Level
   package var metadata: Logger.Metadata = [:]
   package var metadataProvider: Logger.MetadataProvider?
+  private let format: LogFormat
+  private let stream: LogStream
 
-  package init(level: Logger.Level) {
+  package init(level: Logger.Level, format: LogFormat = .text, stream: LogStream = .standardError) {
     logLevel = level
+    self.format = format
+    self.stream = stream
   }
 
   package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -18,7 +22,7 @@ package struct LineLogHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    StandardStream.error.write(line: line(event, at: Date()))
+    stream.write(line: line(event, at: Date()))
   }
 
   /// The line without its end.
@@ -27,27 +31,6 @@ package struct LineLogHandler: LogHandler {
     if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
     if let own = event.metadata { all.merge(own) { $1 } }
     if let error = event.error { all["error"] = "\(error)" }
-    let stamp = time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-    let pairs = all.sorted { $0.key < $1.key }.map { " \(inert($0.key))=\(pairValue("\($0.value)"))" }
-    return "\(stamp) \(event.level.rawValue) \(inert("\(event.message)"))\(pairs.joined())"
+    return LogLine(event.level, "\(event.message)", all, at: time).text(as: format)
   }
-
-  private func pairValue(_ text: String) -> String {
-    let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" }
-    return isPlain ? inert(text) : "\"\(inert(text.replacingOccurrences(of: "\"", with: "\\\"")))\""
-  }
-}
-
-/// The text with everything escaped that could move a cursor, end a line or turn text around.
-func inert(_ text: String) -> String {
-  var safe = String.UnicodeScalarView()
-  for scalar in text.unicodeScalars {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned, .surrogate:
-      safe.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
-    default:
-      safe.append(scalar)
-    }
-  }
-  return String(safe)
 }

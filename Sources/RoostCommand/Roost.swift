@@ -23,7 +23,7 @@ struct Roost: AsyncParsableCommand {
         try command.run()
       }
     } catch let failure as CommandFailure {
-      StandardStream.error.write(line: "roost: \(failure.message)")
+      StandardStream.error.write(line: failure.description)
       Glibc.exit(failure.status.rawValue)
     } catch {
       exit(withError: error)

@@ -6,32 +6,42 @@ struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Run the daemon.",
     discussion: """
-      Every setting can also come from the environment; a flag goes first.
+      Every setting can also come from the environment, by the name in parentheses, or from a settings file, by that \
+      name in lower case. A flag goes before the environment, the environment before the file.
 
       Exit codes: 0 stopped in good order, 64 a wrong setting, 65 the log is damaged (nothing was changed), \
       69 another process holds the directory, 70 the log failed at run time, 73 the directory or the address \
       cannot be used.
       """)
 
+  @Option(help: "A settings file in YAML (ROOST_CONFIG).") var config: String?
   @OptionGroup var options: ServeOptions
   @Flag(help: "Make development keys on an empty store and print them; loopback only.") var dev = false
   @Flag(help: "Print the settings and where each comes from, then exit.") var printConfig = false
+  @Flag(help: .private) var printConfigTable = false
+  // Taken up rather than refused by the parser, so that it is listed beside everything else that is wrong.
+  @Argument(parsing: .allUnrecognized, help: .private) var unknown: [String] = []
 
   func run() async throws {
+    if printConfigTable { return StandardStream.output.write(line: SettingTable.markdown) }
     let configuration = try settled(environment: ProcessInfo.processInfo.environment)
-    if printConfig {
-      StandardStream.output.write(line: configuration.printed)
-    } else {
+    if printConfig { return StandardStream.output.write(line: configuration.printed) }
+    do throws(ConfigurationProblems) { try configuration.requireSupport() } catch { throw CommandFailure(error) }
+    do throws(CommandFailure) {
       try await Daemon(configuration: configuration).run()
+    } catch {
+      throw error.said(as: configuration.logFormat)
     }
   }
 
-  /// Flags over environment over defaults.
-  func settled(environment: [String: String]) throws(CommandFailure) -> ServeConfiguration {
+  /// Flags over environment over settings file over defaults.
+  private func settled(environment: [String: String]) throws(CommandFailure) -> ServeConfiguration {
     do throws(ConfigurationProblems) {
-      return try ServeConfiguration(flags: options.given, environment: environment, isDevelopment: dev)
+      return try ServeConfiguration(
+        flags: options.given, environment: environment, configFile: config, unknownArguments: unknown,
+        isDevelopment: dev)
     } catch {
-      throw CommandFailure(.usage, error.description)
+      throw CommandFailure(error)
     }
   }
 }

@@ -1,116 +1,94 @@
 import Logging
-import RoostAPI
 
-/// What `roost serve` runs with: flags over environment over defaults, read once and checked as a whole.
+/// What `roost serve` runs with: flags over environment over settings file over defaults, read once and checked as a
+/// whole.
 package struct ServeConfiguration: Sendable {
-  package var host = "127.0.0.1"
-  /// 0: the system chooses one.
-  package var port = 8080
-  package var dataDirectory = "./data"
-  package var leaseMilliseconds: Int64 = 30_000
-  package var leaseCheckMilliseconds: Int64 = 1_000
-  package var retentionMilliseconds: Int64 = 86_400_000
-  package var retentionMaxJobs = 1_000_000
-  package var idempotencyWindowMilliseconds: Int64 = 3_600_000
-  package var maxPayloadBytes = 1 << 20
-  package var maxQueues = 10_000
-  /// nil: no limit.
-  package var memoryLimitBytes: Int?
-  package var segmentBytes = 64 << 20
-  package var requiresLeaseID = false
-  package var logsAccess = false
-  package var logLevel = Logger.Level.info
-  package var logFormat = LogFormat.text
-  package var shutdownMilliseconds: Int64 = 30_000
-  package var allowsPlaintext = false
-  /// Wrong keys from one address; 0: no limit.
-  package var authFailuresPerMinute = 60
-  /// Of a listener of its own for `/metrics`; nil: the main one serves it. 0: the system chooses one.
-  package var metricsPort: Int?
-  package var metricsHost = "127.0.0.1"
-  package var metricsQueues = 200
-  /// Files in PEM; empty: none. Certificate and key go together.
-  package var tlsCertificate = ""
-  package var tlsKey = ""
-  package var tlsClientAuthority = ""
+  private var values: [Setting: SettingValue] = [:]
+  /// Where each value came from that is not the default.
+  package private(set) var sources: [Setting: SettingSource] = [:]
+  /// What is odd without being wrong, for the log.
+  package private(set) var warnings: [String] = []
   /// Development keys, printed at every start; loopback only.
-  package var isDevelopment = false
-
-  package enum LogFormat: String, Sendable, CaseIterable {
-    case text
-  }
+  package let isDevelopment: Bool
 
   /// Reads and checks everything.
   ///
-  /// - Parameter flags: As given on the command line.
+  /// - Parameters:
+  ///   - flags: As given on the command line.
+  ///   - configFile: The settings file, before the one that `ROOST_CONFIG` names.
+  ///   - unknownArguments: What the command line has beside flags that exist.
   /// - Throws: Every problem at once, each with where the value came from.
   package init(
-    flags: [Setting: String] = [:], environment: [String: String] = [:], isDevelopment: Bool = false
+    flags: [Setting: String] = [:], environment: [String: String] = [:], configFile: String? = nil,
+    unknownArguments: [String] = [], isDevelopment: Bool = false
   ) throws(ConfigurationProblems) {
-    var values = SettingValues(flags: flags, environment: environment)
     self.isDevelopment = isDevelopment
-    values.text(.host, into: &host)
-    values.integer(.port, 0...65_535, into: &port)
-    values.text(.dataDirectory, into: &dataDirectory)
-    values.duration(.leaseDuration, 1_000...43_200_000, into: &leaseMilliseconds)
-    values.duration(.leaseCheckInterval, 10...60_000, into: &leaseCheckMilliseconds)
-    values.duration(.retention, 0...315_360_000_000, into: &retentionMilliseconds)
-    values.integer(.retentionMaxJobs, 0...1_000_000_000, into: &retentionMaxJobs)
-    values.duration(.idempotencyWindow, 0...315_360_000_000, into: &idempotencyWindowMilliseconds)
-    values.bytes(.maxPayloadBytes, 1_024...(8 << 20), into: &maxPayloadBytes)
-    values.integer(.maxQueues, 1...1_000_000, into: &maxQueues)
-    var memoryLimit = 0
-    values.bytes(.memoryLimit, (16 << 20)...(1 << 50), into: &memoryLimit)
-    memoryLimitBytes = memoryLimit == 0 ? nil : memoryLimit
-    values.bytes(.segmentBytes, (64 << 10)...(1 << 30), into: &segmentBytes)
-    values.boolean(.requireLeaseID, into: &requiresLeaseID)
-    values.boolean(.accessLog, into: &logsAccess)
-    values.choice(.logLevel, Logger.Level.allCases, into: &logLevel)
-    values.choice(.logFormat, LogFormat.allCases, into: &logFormat)
-    values.duration(.shutdownTimeout, 100...600_000, into: &shutdownMilliseconds)
-    values.boolean(.allowPlaintext, into: &allowsPlaintext)
-    values.integer(.authFailuresPerMinute, 0...1_000_000, into: &authFailuresPerMinute)
-    var metricsPort = -1
-    values.integer(.metricsPort, 0...65_535, into: &metricsPort)
-    self.metricsPort = metricsPort < 0 ? nil : metricsPort
-    values.text(.metricsHost, into: &metricsHost)
-    values.integer(.metricsQueues, 0...10_000, into: &metricsQueues)
-    values.text(.tlsCertificate, into: &tlsCertificate)
-    values.text(.tlsKey, into: &tlsKey)
-    values.text(.tlsClientAuthority, into: &tlsClientAuthority)
-    values.refuseUnsupported()
-    checkTLS(&values)
-    checkAddress(&values)
-    if !values.problems.isEmpty { throw ConfigurationProblems(problems: values.problems) }
-    sources = values.sources
+    let variable = environment["ROOST_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
+    let file = (configFile ?? variable).map(SettingsFile.init)
+    var problems = StrayArguments.problems(unknownArguments)
+    let variables = StrayVariables(environment)
+    problems += variables.problems
+    warnings = variables.warnings
+    problems += file?.problems ?? []
+    problems += take(SettingReader(flags: flags, environment: environment, file: file))
+    problems += contradictions
+    if !problems.isEmpty { throw ConfigurationProblems(problems: problems, logFormat: logFormat) }
   }
 
-  /// Where each value came from that is not the default.
-  private(set) var sources: [Setting: SettingSource] = [:]
-
-  /// Whether connections are encrypted.
-  package var usesTLS: Bool { !tlsCertificate.isEmpty && !tlsKey.isEmpty }
-
-  private func checkTLS(_ values: inout SettingValues) {
-    if tlsCertificate.isEmpty != tlsKey.isEmpty {
-      let (given, missing) = tlsKey.isEmpty ? (Setting.tlsCertificate, Setting.tlsKey) : (.tlsKey, .tlsCertificate)
-      values.report(given, "a certificate and its key go together: set \(missing.rawValue), too")
-    } else if !tlsClientAuthority.isEmpty, !usesTLS {
-      values.report(.tlsClientAuthority, "only TLS can ask clients for certificates: set TLS_CERT and TLS_KEY, too")
+  /// - Returns: What is wrong with single values; their settings keep the default.
+  private mutating func take(_ reader: SettingReader) -> [String] {
+    var problems: [String] = []
+    for setting in Setting.allCases {
+      let definition = setting.definition
+      if let standard = definition.standard { values[setting] = definition.kind.parse(standard) }
+      guard let (text, source) = reader.read(setting) else { continue }
+      sources[setting] = source
+      if let value = definition.kind.parse(text) {
+        values[setting] = value
+      } else {
+        let shown = definition.isSecret ? "its value" : "\"\(inert(text))\""
+        problems.append(problem(setting, "\(shown) is not \(definition.kind.expected)"))
+      }
     }
+    return problems
   }
 
-  private func checkAddress(_ values: inout SettingValues) {
-    guard !Self.isLoopback(host) else { return }
-    if isDevelopment {
-      values.report(
-        .host, "\(values.shown(host)) is not a loopback address, and --dev prints keys that anyone could use")
-    } else if !usesTLS, !allowsPlaintext {
-      values.report(
-        .host,
-        "\(values.shown(host)) is not a loopback address, and keys would cross the network unencrypted. "
-          + "Set TLS_CERT and TLS_KEY, or put a TLS proxy in front and set ALLOW_PLAINTEXT=true")
+  /// A problem with a setting, with where its value came from.
+  func problem(_ setting: Setting, _ what: String) -> String {
+    "\(setting.rawValue) (\(sources[setting]?.description ?? "default")): \(what)"
+  }
+
+  /// Settings that are good each for itself and not together.
+  private var contradictions: [String] {
+    var problems: [String] = []
+    func require(_ isSo: Bool, _ setting: Setting, _ what: String) {
+      if !isSo { problems.append(problem(setting, what)) }
     }
+    func given(_ setting: Setting) -> Bool { sources[setting] != nil }
+    let isServingTLS = given(.tlsCertificate) || given(.tlsKey)
+    if !Self.isLoopback(host) {
+      let beyond = "\"\(inert(host))\" is not a loopback address, and"
+      require(!isDevelopment, .host, "\(beyond) --dev prints keys that anyone could use")
+      require(
+        isDevelopment || allowsPlaintext || isServingTLS, .host,
+        "\(beyond) keys would cross the network unencrypted: set TLS_CERT and TLS_KEY, or put a TLS proxy in front and "
+          + "set ALLOW_PLAINTEXT=true")
+    }
+    require(!given(.tlsCertificate) || given(.tlsKey), .tlsCertificate, "it needs TLS_KEY, which is not set")
+    require(!given(.tlsKey) || given(.tlsCertificate), .tlsKey, "it needs TLS_CERT, which is not set")
+    require(!given(.tlsClientCA) || isServingTLS, .tlsClientCA, "it needs TLS_CERT and TLS_KEY, which are not set")
+    require(!given(.metricsHost) || given(.metricsPort), .metricsHost, "it needs METRICS_PORT, which is not set")
+    require(
+      metricsPort != port || port == 0 || metricsHost != host, .metricsPort,
+      "it is PORT, too: choose another, or leave it out to have /metrics on PORT")
+    require(
+      leaseCheckMilliseconds <= leaseMilliseconds, .leaseCheckInterval,
+      "leases would be checked more seldom than they last: it must be at most LEASE_DURATION, "
+        + shown(.leaseDuration))
+    require(
+      !logsAccess || logLevel <= .info, .accessLog,
+      "its lines are of level info, and LOG_LEVEL is \(logLevel.rawValue): they would not be written")
+    return problems
   }
 
   static func isLoopback(_ host: String) -> Bool {
@@ -118,38 +96,90 @@ package struct ServeConfiguration: Sendable {
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
   }
+}
 
-  /// One line a setting: name, value, and where it came from.
+/// The values, by what the daemon does with them.
+extension ServeConfiguration {
+  package var host: String { text(.host) ?? "" }
+  /// 0: the system chooses one.
+  package var port: Int { number(.port) ?? 0 }
+  package var allowsPlaintext: Bool { isSo(.allowPlaintext) }
+  package var tlsCertificateFile: String? { text(.tlsCertificate) }
+  package var tlsKeyFile: String? { text(.tlsKey) }
+  package var tlsClientCAFile: String? { text(.tlsClientCA) }
+  package var dataDirectory: String { text(.dataDirectory) ?? "" }
+  /// A secret: never shown. nil: keys are kept in the data directory.
+  package var redisURL: String? { text(.redisURL) }
+  package var authFailuresPerMinute: Int { number(.authFailuresPerMinute) ?? 0 }
+  package var leaseMilliseconds: Int64 { milliseconds(.leaseDuration) }
+  package var leaseCheckMilliseconds: Int64 { milliseconds(.leaseCheckInterval) }
+  package var requiresLeaseID: Bool { isSo(.requireLeaseID) }
+  package var retentionMilliseconds: Int64 { milliseconds(.retention) }
+  package var retentionMaxJobs: Int { number(.retentionMaxJobs) ?? 0 }
+  package var idempotencyWindowMilliseconds: Int64 { milliseconds(.idempotencyWindow) }
+  package var maxPayloadBytes: Int { number(.maxPayloadBytes) ?? 0 }
+  package var maxQueues: Int { number(.maxQueues) ?? 0 }
+  package var maxWaiters: Int { number(.maxWaiters) ?? 0 }
+  package var maxConnections: Int { number(.maxConnections) ?? 0 }
+  package var idleTimeout: Duration { .milliseconds(milliseconds(.idleTimeout)) }
+  package var bodyTimeout: Duration { .milliseconds(milliseconds(.bodyTimeout)) }
+  /// nil: no limit.
+  package var memoryLimitBytes: Int? { number(.memoryLimit) }
+  package var segmentBytes: Int { number(.segmentBytes) ?? 0 }
+  /// nil: metrics are served on the main listener.
+  package var metricsPort: Int? { number(.metricsPort) }
+  package var metricsHost: String { text(.metricsHost) ?? "" }
+  package var metricsQueues: Int { number(.metricsQueues) ?? 0 }
+  package var logsAccess: Bool { isSo(.accessLog) }
+  package var logLevel: Logger.Level { text(.logLevel).flatMap { Logger.Level(rawValue: $0) } ?? .info }
+  package var logFormat: LogFormat { text(.logFormat).flatMap { LogFormat(rawValue: $0) } ?? .text }
+  package var shutdownMilliseconds: Int64 { milliseconds(.shutdownTimeout) }
+
+  private func text(_ setting: Setting) -> String? {
+    if case .text(let text) = values[setting] { text } else { nil }
+  }
+
+  private func number(_ setting: Setting) -> Int? {
+    if case .number(let number) = values[setting] { number } else { nil }
+  }
+
+  private func milliseconds(_ setting: Setting) -> Int64 { Int64(number(setting) ?? 0) }
+
+  private func isSo(_ setting: Setting) -> Bool { values[setting] == .truth(true) }
+}
+
+/// The values as a person reads them.
+extension ServeConfiguration {
+  /// One line a setting: name, value, and where it came from. Secrets are not in it.
   package var printed: String {
-    let values: [(Setting, String)] = [
-      (.port, "\(port)"), (.host, host), (.dataDirectory, dataDirectory),
-      (.leaseDuration, DurationText.text(milliseconds: leaseMilliseconds)),
-      (.leaseCheckInterval, DurationText.text(milliseconds: leaseCheckMilliseconds)),
-      (.retention, DurationText.text(milliseconds: retentionMilliseconds)),
-      (.retentionMaxJobs, "\(retentionMaxJobs)"),
-      (.idempotencyWindow, DurationText.text(milliseconds: idempotencyWindowMilliseconds)),
-      (.maxPayloadBytes, "\(maxPayloadBytes)"), (.maxQueues, "\(maxQueues)"),
-      (.memoryLimit, memoryLimitBytes.map(String.init) ?? ""), (.segmentBytes, "\(segmentBytes)"),
-      (.requireLeaseID, "\(requiresLeaseID)"), (.accessLog, "\(logsAccess)"), (.logLevel, logLevel.rawValue),
-      (.logFormat, logFormat.rawValue), (.shutdownTimeout, DurationText.text(milliseconds: shutdownMilliseconds)),
-      (.allowPlaintext, "\(allowsPlaintext)"),
-      (.authFailuresPerMinute, "\(authFailuresPerMinute)"),
-      (.metricsPort, metricsPort.map(String.init) ?? ""), (.metricsHost, metricsHost),
-      (.metricsQueues, "\(metricsQueues)"),
-      (.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsClientAuthority, tlsClientAuthority),
-    ]
-    return values.map { setting, value in
-      "\(setting.rawValue)=\(inert(value))  # \(sources[setting]?.description ?? "default")"
+    Setting.allCases.map { setting in
+      "\(setting.rawValue)=\(shown(setting))  # \(sources[setting]?.description ?? "default")"
     }.joined(separator: "\n")
+  }
+
+  /// The settings that are not the default, for the log.
+  package var given: [(name: String, value: String)] {
+    Setting.allCases.filter { sources[$0] != nil }.map { ($0.rawValue, shown($0)) }
+  }
+
+  private func shown(_ setting: Setting) -> String {
+    guard let value = values[setting] else { return "" }
+    return setting.definition.isSecret ? "(redacted)" : inert(setting.definition.kind.text(value))
   }
 }
 
 /// Everything that is wrong with a configuration.
 package struct ConfigurationProblems: Error, CustomStringConvertible {
   package let problems: [String]
+  /// How they are to be logged, as far as that could be read.
+  package let logFormat: LogFormat
+
+  /// The first line of `description`.
+  var summary: String {
+    "the configuration has \(problems.count == 1 ? "a problem" : "\(problems.count) problems"), nothing was started"
+  }
 
   package var description: String {
-    "the configuration has \(problems.count == 1 ? "a problem" : "\(problems.count) problems"), nothing was started:\n"
-      + problems.map { "  \($0)" }.joined(separator: "\n")
+    "\(summary):\n" + problems.map { "  \($0)" }.joined(separator: "\n")
   }
 }

@@ -1,53 +1,86 @@
 import ArgumentParser
 
-/// The flags of `roost serve`, taken as text: `ServeConfiguration` checks them together with the environment.
+/// The flags of `roost serve`, taken as text: `ServeConfiguration` checks them together with everything else.
 struct ServeOptions: ParsableArguments {
-  @Option(help: "Port to listen on; 0 lets the system choose (PORT, 8080).") var port: String?
-  @Option(help: "Address to listen on (HOST, 127.0.0.1).") var host: String?
-  @Option(help: "Data directory, made if missing (WAL_DIR, ./data).") var walDir: String?
-  @Option(help: "Lease of a job that names none (LEASE_DURATION, 30s).") var leaseDuration: String?
-  @Option(help: "How often leases are checked (LEASE_CHECK_INTERVAL, 1s).") var leaseCheckInterval: String?
-  @Option(help: "How long finished jobs are kept (RETENTION, 1d).") var retention: String?
-  @Option(help: "How many finished jobs are kept (RETENTION_MAX_JOBS, 1000000).") var retentionMaxJobs: String?
-  @Option(help: "How long an idempotency key outlives its job (IDEMPOTENCY_WINDOW, 1h).")
-  var idempotencyWindow: String?
-  @Option(help: "Largest payload (MAX_PAYLOAD_BYTES, 1MiB).") var maxPayloadBytes: String?
-  @Option(help: "How many queues there may be (MAX_QUEUES, 10000).") var maxQueues: String?
-  @Option(help: "Refuse submits above this much memory (MEMORY_LIMIT, none).") var memoryLimit: String?
-  @Option(help: "Size of a log segment (SEGMENT_BYTES, 64MiB).") var segmentBytes: String?
-  @Flag(inversion: .prefixedNo, help: "Refuse acknowledgements without a lease id (REQUIRE_LEASE_ID).")
-  var requireLeaseId: Bool?
-  @Flag(inversion: .prefixedNo, help: "Log every request (ACCESS_LOG).") var accessLog: Bool?
-  @Option(help: "trace, debug, info, notice, warning, error or critical (LOG_LEVEL, info).") var logLevel: String?
-  @Option(help: "text (LOG_FORMAT).") var logFormat: String?
-  @Option(help: "Time for requests in flight to end after SIGTERM (SHUTDOWN_TIMEOUT, 30s).")
-  var shutdownTimeout: String?
-  @Flag(inversion: .prefixedNo, help: "Allow an address beyond loopback without TLS (ALLOW_PLAINTEXT).")
-  var allowPlaintext: Bool?
-  @Option(help: "Wrong keys that one address may send in a minute; 0: any (AUTH_FAILURES_PER_MINUTE, 60).")
-  var authFailuresPerMinute: String?
-  @Option(help: "Port of a listener of its own for /metrics, which is open (METRICS_PORT, none).")
-  var metricsPort: String?
-  @Option(help: "Address of that listener (METRICS_HOST, 127.0.0.1).") var metricsHost: String?
-  @Option(help: "How many queues have metrics of their own (METRICS_QUEUES, 200).") var metricsQueues: String?
-  @Option(help: "The server's certificate and those above it, PEM (TLS_CERT, none).") var tlsCert: String?
-  @Option(help: "Its private key, PEM (TLS_KEY, none).") var tlsKey: String?
-  @Option(help: "Authorities whose certificates clients must show, PEM (TLS_CLIENT_CA, none).")
-  var tlsClientCa: String?
+  @Option(.port) var port: String?
+  @Option(.host) var host: String?
+  @Flag(.allowPlaintext) var allowPlaintext: Bool?
+  @Option(.tlsCertificate) var tlsCertificate: String?
+  @Option(.tlsKey) var tlsKey: String?
+  @Option(.tlsClientCA) var tlsClientCA: String?
+  @Option(.dataDirectory) var dataDirectory: String?
+  @Option(.authFailuresPerMinute) var authFailuresPerMinute: String?
+  @Option(.leaseDuration) var leaseDuration: String?
+  @Option(.leaseCheckInterval) var leaseCheckInterval: String?
+  @Flag(.requireLeaseID) var requireLeaseID: Bool?
+  @Option(.retention) var retention: String?
+  @Option(.retentionMaxJobs) var retentionMaxJobs: String?
+  @Option(.idempotencyWindow) var idempotencyWindow: String?
+  @Option(.maxPayloadBytes) var maxPayloadBytes: String?
+  @Option(.maxQueues) var maxQueues: String?
+  @Option(.maxWaiters) var maxWaiters: String?
+  @Option(.maxConnections) var maxConnections: String?
+  @Option(.idleTimeout) var idleTimeout: String?
+  @Option(.bodyTimeout) var bodyTimeout: String?
+  @Option(.memoryLimit) var memoryLimit: String?
+  @Option(.segmentBytes) var segmentBytes: String?
+  @Option(.metricsPort) var metricsPort: String?
+  @Option(.metricsHost) var metricsHost: String?
+  @Option(.metricsQueues) var metricsQueues: String?
+  @Flag(.accessLog) var accessLog: Bool?
+  @Option(.logLevel) var logLevel: String?
+  @Option(.logFormat) var logFormat: String?
+  @Option(.shutdownTimeout) var shutdownTimeout: String?
 
   /// What was given, by setting.
   var given: [Setting: String] {
     let all: [Setting: String?] = [
-      .port: port, .host: host, .dataDirectory: walDir, .leaseDuration: leaseDuration,
-      .leaseCheckInterval: leaseCheckInterval, .retention: retention, .retentionMaxJobs: retentionMaxJobs,
-      .idempotencyWindow: idempotencyWindow, .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues,
-      .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .requireLeaseID: requireLeaseId.map(String.init),
+      .port: port, .host: host, .allowPlaintext: allowPlaintext.map(String.init), .tlsCertificate: tlsCertificate,
+      .tlsKey: tlsKey, .tlsClientCA: tlsClientCA, .dataDirectory: dataDirectory,
+      .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
+      .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
+      .retention: retention, .retentionMaxJobs: retentionMaxJobs, .idempotencyWindow: idempotencyWindow,
+      .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .maxWaiters: maxWaiters,
+      .maxConnections: maxConnections, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
+      .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
+      .metricsQueues: metricsQueues,
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
-      .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
-      .authFailuresPerMinute: authFailuresPerMinute,
-      .metricsPort: metricsPort, .metricsHost: metricsHost, .metricsQueues: metricsQueues,
-      .tlsCertificate: tlsCert, .tlsKey: tlsKey, .tlsClientAuthority: tlsClientCa,
+      .shutdownTimeout: shutdownTimeout,
     ]
     return all.compactMapValues { $0 }
+  }
+}
+
+extension Option where Value == String? {
+  /// The flag of a setting, with the help of its row in the table.
+  fileprivate init(_ setting: Setting) {
+    self.init(name: .customLong(setting.flagName), help: setting.help)
+  }
+}
+
+extension Flag where Value == Bool? {
+  /// The flags that turn a setting on and off.
+  fileprivate init(_ setting: Setting) {
+    self.init(name: .customLong(setting.flagName), inversion: .prefixedNo, exclusivity: .exclusive, help: setting.help)
+  }
+}
+
+extension Setting {
+  fileprivate var help: ArgumentHelp {
+    let plain = definition.summary.replacing("`", with: "")
+    let standard = definition.standard.map { ", \($0)" } ?? ""
+    return ArgumentHelp("\(plain) (\(rawValue)\(standard))", valueName: valueName)
+  }
+
+  private var valueName: String {
+    switch definition.kind {
+    case .integer: "number"
+    case .bytes: "bytes"
+    case .duration: "duration"
+    case .boolean: "bool"
+    case .choice: "name"
+    case .text(let what): what.split(separator: " ").last.map(String.init) ?? what
+    case .url: "url"
+    }
   }
 }

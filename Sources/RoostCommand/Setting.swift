@@ -1,140 +1,173 @@
-import RoostAPI
-
-/// The settings of `roost serve`, by their names in the environment; `docs/configuration.md` describes each.
+/// The settings of `roost serve`, by their names in the environment. `definition` is the one table from which flags,
+/// their help, parsing, `--print-config` and the table in `docs/configuration.md` are made.
 package enum Setting: String, CaseIterable, Sendable {
   case port = "PORT"
   case host = "HOST"
+  case allowPlaintext = "ALLOW_PLAINTEXT"
+  case tlsCertificate = "TLS_CERT"
+  case tlsKey = "TLS_KEY"
+  case tlsClientCA = "TLS_CLIENT_CA"
   case dataDirectory = "WAL_DIR"
+  case redisURL = "REDIS_URL"
+  case authFailuresPerMinute = "AUTH_FAILURES_PER_MINUTE"
   case leaseDuration = "LEASE_DURATION"
   case leaseCheckInterval = "LEASE_CHECK_INTERVAL"
+  case requireLeaseID = "REQUIRE_LEASE_ID"
   case retention = "RETENTION"
   case retentionMaxJobs = "RETENTION_MAX_JOBS"
   case idempotencyWindow = "IDEMPOTENCY_WINDOW"
   case maxPayloadBytes = "MAX_PAYLOAD_BYTES"
   case maxQueues = "MAX_QUEUES"
+  case maxWaiters = "MAX_WAITERS"
+  case maxConnections = "MAX_CONNECTIONS"
+  case idleTimeout = "IDLE_TIMEOUT"
+  case bodyTimeout = "BODY_TIMEOUT"
   case memoryLimit = "MEMORY_LIMIT"
   case segmentBytes = "SEGMENT_BYTES"
-  case requireLeaseID = "REQUIRE_LEASE_ID"
+  case metricsPort = "METRICS_PORT"
+  case metricsHost = "METRICS_HOST"
+  case metricsQueues = "METRICS_QUEUES"
   case accessLog = "ACCESS_LOG"
   case logLevel = "LOG_LEVEL"
   case logFormat = "LOG_FORMAT"
   case shutdownTimeout = "SHUTDOWN_TIMEOUT"
-  case allowPlaintext = "ALLOW_PLAINTEXT"
-  case authFailuresPerMinute = "AUTH_FAILURES_PER_MINUTE"
-  case metricsPort = "METRICS_PORT"
-  case metricsHost = "METRICS_HOST"
-  case metricsQueues = "METRICS_QUEUES"
-  case tlsCertificate = "TLS_CERT"
-  case tlsKey = "TLS_KEY"
-  case tlsClientAuthority = "TLS_CLIENT_CA"
 
-  /// The same name as a flag.
-  package var flag: String { "--" + rawValue.lowercased().replacing("_", with: "-") }
-}
-
-/// Where a setting's value came from.
-enum SettingSource: Sendable, CustomStringConvertible {
-  case flag(String)
-  case environment
-
-  var description: String {
+  package var definition: SettingDefinition {
     switch self {
-    case .flag(let name): "flag \(name)"
-    case .environment: "environment"
+    case .port:
+      .init(
+        .integer(0...65_535), "8080", sample: "9090",
+        "Port to listen on. 0 lets the system choose; the line `listening on …` says which.")
+    case .host:
+      .init(
+        .text("an address"), "127.0.0.1", sample: "127.0.0.2",
+        "Address to listen on. Beyond loopback it needs `TLS_CERT` and `TLS_KEY`, or `ALLOW_PLAINTEXT=true`.")
+    case .allowPlaintext:
+      .init(
+        .boolean, "false", sample: "true",
+        "Accepts that keys cross the network unencrypted, for a TLS proxy in front.")
+    case .tlsCertificate:
+      .init(
+        .text("a file"), nil, sample: "tls.crt",
+        "The server's certificate and those between it and the root, PEM (see [tls.md](tls.md)). Needs `TLS_KEY`.")
+    case .tlsKey:
+      .init(
+        .text("a file"), nil, sample: "tls.key",
+        "Its private key, PEM, not encrypted; SIGHUP reads both again. Needs `TLS_CERT`.")
+    case .tlsClientCA:
+      .init(
+        .text("a file"), nil, sample: "clients.crt",
+        "Authorities, PEM: only clients with a certificate of one of them may connect. Needs `TLS_CERT` and `TLS_KEY`.")
+    case .dataDirectory:
+      .init(.text("a directory"), "./data", sample: "elsewhere", "Log, keys and lock. Made if it is missing.")
+    case .redisURL:
+      .init(
+        .url(["redis"]), nil, sample: "redis://:hidden@127.0.0.1:6379/2", isSecret: true,
+        "Keys in Redis, shared by several daemons (see [below](#keys-in-redis)); without it they are kept in `WAL_DIR`. "
+          + "Has no flag: flags stand in the list of processes.")
+    case .authFailuresPerMinute:
+      .init(
+        .integer(0...1_000_000), "60", sample: "100",
+        "How many requests with a wrong key an address may make at once, and again in each minute, before it gets 429 "
+          + "(see [security.md](security.md)); 0: any number.")
+    case .leaseDuration:
+      .init(
+        .duration(1_000...43_200_000), "30s", sample: "1m30s",
+        "Lease of a job when neither worker nor job names one.")
+    case .leaseCheckInterval:
+      .init(
+        .duration(10...60_000), "1s", sample: "250ms",
+        "How often leases are checked, at most `LEASE_DURATION`; delays and retries are released when due.")
+    case .requireLeaseID:
+      .init(.boolean, "false", sample: "true", "Refuses an acknowledgement without a lease id.")
+    case .retention:
+      .init(
+        .duration(0...315_360_000_000), "1d", sample: "7d",
+        "How long ACKED and CANCELLED jobs are kept. Time while the daemon is down does not count.")
+    case .retentionMaxJobs:
+      .init(
+        .integer(0...1_000_000_000), "1000000", sample: "5000",
+        "How many of them are kept; the oldest leave first.")
+    case .idempotencyWindow:
+      .init(
+        .duration(0...315_360_000_000), "1h", sample: "2h",
+        "How long an idempotency key still answers after its job has ended.")
+    case .maxPayloadBytes:
+      .init(.bytes(1_024...(8 << 20)), "1MiB", sample: "2MiB", "The largest payload.")
+    case .maxQueues:
+      .init(.integer(1...1_000_000), "10000", sample: "200", "How many different queues may exist at once.")
+    case .maxWaiters:
+      .init(
+        .integer(1...1_000_000), "100000", sample: "5000",
+        "How many requests may wait for a job at once; those beyond get 503.")
+    case .maxConnections:
+      .init(
+        .integer(1...1_000_000), "16384", sample: "512",
+        "How many connections are served at once, at most half of the process's descriptors; those beyond wait.")
+    case .idleTimeout:
+      .init(
+        .duration(1_000...3_600_000), "75s", sample: "2m", "How long a connection may wait for its next request.")
+    case .bodyTimeout:
+      .init(.duration(1_000...600_000), "30s", sample: "10s", "How long the body of a request may take to arrive.")
+    case .memoryLimit:
+      .init(
+        .bytes((16 << 20)...(1 << 50)), nil, sample: "1GiB",
+        "Above this many bytes of memory submits are refused (503 `memory_low`).")
+    case .segmentBytes:
+      .init(.bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB", "Size of a segment of the log.")
+    case .metricsPort:
+      .init(
+        .integer(0...65_535), nil, sample: "9464",
+        "Port of a listener of its own for `/metrics`, open and without TLS; else `/metrics` is served on `PORT`.")
+    case .metricsHost:
+      .init(.text("an address"), "127.0.0.1", sample: "127.0.0.3", "Address of that listener. Needs `METRICS_PORT`.")
+    case .metricsQueues:
+      .init(
+        .integer(0...10_000), "200", sample: "20",
+        "How many queues have metrics of their own; the others share `(other)` (see [metrics.md](metrics.md)).")
+    case .accessLog:
+      .init(
+        .boolean, "false", sample: "true",
+        "One line a request on standard error, without query, payload and key. Needs `LOG_LEVEL` `info` or below.")
+    case .logLevel:
+      .init(.choice(LogLevelName.all), "info", sample: "debug", "The least grave of what is logged.")
+    case .logFormat:
+      .init(
+        .choice(LogFormat.allCases.map(\.rawValue)), "text", sample: "json",
+        "How it is logged, on standard error: a line of text or a JSON object an event.")
+    case .shutdownTimeout:
+      .init(
+        .duration(100...600_000), "30s", sample: "5s", "What requests in flight get after SIGTERM or SIGINT.")
     }
   }
+
+  /// The same name as a flag, without its hyphens: `wal-dir`.
+  package var flagName: String { rawValue.lowercased().replacing("_", with: "-") }
+  /// The flag, or nil where a value must not stand in the list of processes.
+  package var flag: String? { definition.isSecret ? nil : "--" + flagName }
+  /// The same name as a key of the settings file: `wal_dir`.
+  package var key: String { rawValue.lowercased() }
 }
 
-/// Flags and environment on their way into a configuration; collects what is wrong instead of stopping at the first.
-struct SettingValues {
-  private let flags: [Setting: String]
-  private let environment: [String: String]
-  private(set) var problems: [String] = []
-  private(set) var sources: [Setting: SettingSource] = [:]
+/// One row of the table: what a setting may be, what it is when nobody says, and what it does.
+package struct SettingDefinition: Sendable {
+  package let kind: SettingKind
+  /// As one would write it; nil: none.
+  package let standard: String?
+  /// A value other than the default, for tests and examples.
+  package let sample: String
+  /// What it does, in Markdown.
+  package let summary: String
+  /// Never shown, and without a flag.
+  package let isSecret: Bool
 
-  init(flags: [Setting: String], environment: [String: String]) {
-    self.flags = flags
-    self.environment = environment
-  }
-
-  mutating func text(_ setting: Setting, into value: inout String) {
-    read(setting, "some text", into: &value) { $0 }
-  }
-
-  mutating func integer(_ setting: Setting, _ range: ClosedRange<Int>, into value: inout Int) {
-    read(setting, "a whole number from \(range.lowerBound) to \(range.upperBound)", into: &value) { text in
-      Int(text).flatMap { range.contains($0) ? $0 : nil }
-    }
-  }
-
-  /// A number of bytes, with `KiB`, `MiB` or `GiB` behind it if wanted.
-  mutating func bytes(_ setting: Setting, _ range: ClosedRange<Int>, into value: inout Int) {
-    let expected = "a number of bytes from \(range.lowerBound) to \(range.upperBound), such as 1048576 or 1MiB"
-    read(setting, expected, into: &value) { text in
-      let units = ["KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
-      let unit = units.first { text.hasSuffix($0.key) }
-      guard let number = Int(unit.map { text.dropLast($0.key.count) } ?? text[...]) else { return nil }
-      let (total, isTooLarge) = number.multipliedReportingOverflow(by: unit?.value ?? 1)
-      return !isTooLarge && range.contains(total) ? total : nil
-    }
-  }
-
-  mutating func duration(_ setting: Setting, _ range: ClosedRange<Int64>, into value: inout Int64) {
-    let (least, most) = (
-      DurationText.text(milliseconds: range.lowerBound), DurationText.text(milliseconds: range.upperBound)
-    )
-    read(setting, "a duration from \(least) to \(most), such as 30s or 1h30m", into: &value) { text in
-      DurationText.milliseconds(text).flatMap { range.contains($0) ? $0 : nil }
-    }
-  }
-
-  mutating func boolean(_ setting: Setting, into value: inout Bool) {
-    let words = ["true": true, "1": true, "on": true, "false": false, "0": false, "off": false]
-    read(setting, "true or false", into: &value) { words[$0.lowercased()] }
-  }
-
-  mutating func choice<Value: RawRepresentable<String>>(
-    _ setting: Setting, _ choices: [Value], into value: inout Value
+  init(
+    _ kind: SettingKind, _ standard: String?, sample: String, isSecret: Bool = false, _ summary: String
   ) {
-    let expected = "one of \(choices.map(\.rawValue).joined(separator: ", "))"
-    read(setting, expected, into: &value) { text in choices.first { $0.rawValue == text.lowercased() } }
-  }
-
-  /// Settings of later releases: to ignore one would be to run otherwise than was asked.
-  mutating func refuseUnsupported() {
-    let instead = [
-      ("REDIS_URL", "keys are kept in the data directory")
-    ]
-    for (name, reason) in instead where environment[name]?.isEmpty == false {
-      problems.append("\(name) (environment): this release does not know it: \(reason). Unset it")
-    }
-  }
-
-  /// Notes a problem with a value that was read.
-  mutating func report(_ setting: Setting, _ problem: String) {
-    problems.append("\(setting.rawValue) (\(sources[setting]?.description ?? "default")): \(problem)")
-  }
-
-  func shown(_ text: String) -> String { "\"\(inert(text))\"" }
-
-  /// An empty variable counts as none, as in compose files; an empty flag is an error.
-  private mutating func read<Value>(
-    _ setting: Setting, _ expected: String, into value: inout Value, _ parse: (String) -> Value?
-  ) {
-    let text: String
-    if let flag = flags[setting] {
-      text = flag
-      sources[setting] = .flag(setting.flag)
-    } else if let variable = environment[setting.rawValue], !variable.isEmpty {
-      text = variable
-      sources[setting] = .environment
-    } else {
-      return
-    }
-    if !text.isEmpty, let parsed = parse(text) {
-      value = parsed
-    } else {
-      report(setting, "\(shown(text)) is not \(expected)")
-    }
+    self.kind = kind
+    self.standard = standard
+    self.sample = sample
+    self.isSecret = isSecret
+    self.summary = summary
   }
 }

@@ -16,6 +16,7 @@ package final class Exchange: Sendable {
     var isInputClosed = false
     var isLost = false
     var isDelivered = false
+    var caller: Caller?
     var onDisconnect: (@Sendable () -> Void)?
     var onLoss: (@Sendable () -> Void)?
   }
@@ -28,6 +29,11 @@ package final class Exchange: Sendable {
     self.refusal = refusal
     inFlight = answers.enter()
   }
+
+  /// Whose key it carries, once that is known; for the access log.
+  var caller: Caller? { state.withLock { $0.caller } }
+
+  func identify(_ caller: Caller?) { state.withLock { $0.caller = caller } }
 
   var isDisconnected: Bool { state.withLock { $0.isInputClosed } }
 

@@ -68,7 +68,7 @@ final class HTTPFront: Sendable {
     let duration = ContinuousClock.now - start
     let route = exchange.route.load(ordering: .relaxed)
     metrics.answered(route: route < 0 ? nil : route, status: answer.status, after: duration)
-    if configuration.accessLog { log(head, answer.status, duration, requestID) }
+    if configuration.accessLog { log(head, answer, duration, requestID, exchange) }
     if let grant = answer.grant {
       let engine = backend.engine
       // Rare, and nobody is left to await it: the connection is gone.
@@ -87,6 +87,7 @@ final class HTTPFront: Sendable {
     let (route, parameters) = try table.find(head.method.rawValue, target[..<end])
     exchange.route.store(route.index, ordering: .relaxed)
     let caller = try await caller(route, head.headerFields[.authorization], peer)
+    if configuration.accessLog { exchange.identify(caller) }
     let query = target[end...].dropFirst()
     guard let audit, let caller, route.audit != .never else {
       return try await perform(route, parameters, query, head, exchange, caller)
@@ -156,14 +157,22 @@ final class HTTPFront: Sendable {
     return requestPrefix + "-" + String(number, radix: 16)
   }
 
-  private func log(_ head: HTTPRequest, _ status: Int, _ duration: Duration, _ requestID: String) {
+  private func log(
+    _ head: HTTPRequest, _ answer: Answer, _ duration: Duration, _ requestID: String, _ exchange: Exchange
+  ) {
     let path = (head.path ?? "").prefix { $0 != "?" }
-    logger.info(
-      "request",
-      metadata: [
-        "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path)))", "status": "\(status)",
-        "microseconds": "\(duration / .microseconds(1))", "request_id": "\(requestID)",
-      ])
+    var metadata: Logger.Metadata = [
+      "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path)))",
+      "status": .stringConvertible(answer.status),
+      "microseconds": .stringConvertible(Int64(duration / .microseconds(1))),
+      "bytes_in": .stringConvertible(exchange.body?.readableBytes ?? 0),
+      "bytes_out": .stringConvertible(answer.body.count), "request_id": "\(requestID)",
+    ]
+    if let caller = exchange.caller {
+      metadata["key_id"] = "\(caller.keyID)"
+      metadata["owner_id"] = "\(caller.ownerID)"
+    }
+    logger.info("request", metadata: metadata)
   }
 }
 

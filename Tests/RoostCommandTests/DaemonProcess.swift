@@ -64,9 +64,8 @@ final class DaemonProcess {
   private static func port(saidIn errors: URL, by process: Process) throws -> Int {
     while true {
       let isRunning = process.isRunning
-      for line in text(errors).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-      where line.hasPrefix("listening on ") {
-        if let port = line.split(separator: ":").last.flatMap({ Int($0) }) { return port }
+      for line in text(errors).split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+        if let port = ListeningLine.port(in: line) { return port }
       }
       guard isRunning else { throw Failure(description: "the daemon ended before it listened:\n\(text(errors))") }
       usleep(2_000)
@@ -75,6 +74,14 @@ final class DaemonProcess {
 
   struct Failure: Error, CustomStringConvertible {
     let description: String
+  }
+}
+
+/// The line that says where a daemon listens: `listening on http://127.0.0.1:8080`, as text or as a JSON message.
+enum ListeningLine {
+  static func port(in line: Substring) -> Int? {
+    guard let start = line.range(of: "listening on http")?.lowerBound else { return nil }
+    return line[start...].prefix { $0 != "\"" }.split(separator: ":").last.flatMap { Int($0) }
   }
 }
 

@@ -143,6 +143,6 @@ private final class ErrorStream: Sendable {
 
   private static func port(in text: String) -> Int? {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-    return lines.first { $0.hasPrefix("listening on ") }?.split(separator: ":").last.flatMap { Int($0) }
+    return lines.lazy.compactMap { ListeningLine.port(in: $0) }.first
   }
 }

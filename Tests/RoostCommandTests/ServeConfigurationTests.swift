@@ -20,7 +20,7 @@ struct ServeConfigurationTests {
     let error = #expect(throws: ConfigurationProblems.self) {
       try ServeConfiguration(
         flags: [.port: "70000", .segmentBytes: "12"],
-        environment: ["LEASE_DURATION": "soon", "ACCESS_LOG": "perhaps", "LOG_LEVEL": "loud", "REDIS_URL": "redis://x"])
+        environment: ["LEASE_DURATION": "soon", "ACCESS_LOG": "perhaps", "LOG_LEVEL": "loud", "REDIS_URL": "http://x"])
     }
     let text = error?.description ?? ""
     for expected in [
@@ -48,10 +48,10 @@ struct ServeConfigurationTests {
   func tls() throws {
     let pair = [Setting.tlsCertificate: "cert.pem", .tlsKey: "key.pem"]
     let open = try ServeConfiguration(flags: pair.merging([.host: "0.0.0.0"]) { own, _ in own })
-    #expect(open.usesTLS && open.host == "0.0.0.0")
-    for setting in [Setting.tlsCertificate, .tlsKey, .tlsClientAuthority] {
+    #expect(open.tlsKeyFile == "key.pem" && open.host == "0.0.0.0")
+    for setting in [Setting.tlsCertificate, .tlsKey, .tlsClientCA] {
       let error = #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(flags: [setting: "x.pem"]) }
-      #expect(error?.description.contains("\(setting.rawValue) (flag \(setting.flag))") == true)
+      #expect(error?.description.contains("\(setting.rawValue) (flag \(setting.flag ?? ""))") == true)
       #expect(error?.problems.count == 1)
     }
   }
@@ -70,19 +70,44 @@ struct ServeConfigurationTests {
     }
   }
 
-  @Test("every setting is printed with its source, has a flag, and stands in docs/configuration.md")
-  func everySetting() async throws {
-    let printed = try ServeConfiguration(environment: ["PORT": "9"]).printed
-    let document = try String(
-      contentsOf: ReadmeTests.root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
-    let help = try await withDirectory { try CommandOutcome(roost: ["serve", "--help"], in: $0).output }
-    for setting in Setting.allCases {
-      #expect(printed.contains("\(setting.rawValue)="))
-      #expect(document.contains("`\(setting.rawValue)`"))
-      #expect(help.contains(setting.flag))
+  @Test("settings that contradict each other are refused together")
+  func contradictions() {
+    let error = #expect(throws: ConfigurationProblems.self) {
+      try ServeConfiguration(
+        flags: [.tlsCertificate: "c", .metricsHost: "127.0.0.9", .leaseCheckInterval: "1m", .accessLog: "true"],
+        environment: ["TLS_CLIENT_CA": "a", "LOG_LEVEL": "error"])
     }
-    #expect(printed.contains("PORT=9  # environment"))
-    #expect(printed.contains("HOST=127.0.0.1  # default"))
+    for expected in [
+      "TLS_CERT (flag --tls-cert): it needs TLS_KEY", "METRICS_HOST (flag --metrics-host)",
+      "LEASE_CHECK_INTERVAL (flag --lease-check-interval)", "ACCESS_LOG (flag --access-log)",
+    ] {
+      #expect(error?.problems.contains { $0.hasPrefix(expected) } == true, "\(error?.description ?? "")")
+    }
+    #expect(error?.problems.count == 4)
+    #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(flags: [.tlsKey: "k"]) }
+    #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(flags: [.tlsClientCA: "a"]) }
+    #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(flags: [.port: "9", .metricsPort: "9"]) }
+  }
+
+  @Test("TLS serves any address")
+  func tlsBeyondLoopback() throws {
+    let configuration = try ServeConfiguration(flags: [.host: "0.0.0.0", .tlsCertificate: "c", .tlsKey: "k"])
+    #expect(configuration.tlsCertificateFile == "c" && configuration.tlsKeyFile == "k")
+  }
+
+  @Test("a variable that is ours but for a slip is refused or named; those of others are left alone")
+  func strayVariables() throws {
+    for name in ["ROOST_CONFG", "ROOST_WAL_DIR", "ROOST_LEASE_DURATON"] {
+      let error = #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(environment: [name: "x"]) }
+      #expect(error?.problems.first?.contains("\(name) (environment)") == true, "\(error?.description ?? "")")
+    }
+    let slip = try ServeConfiguration(environment: ["LEASE_DURATON": "9s"])
+    #expect(slip.warnings.first?.contains("did you mean LEASE_DURATION?") == true)
+    let others = try ServeConfiguration(environment: [
+      "ROOST_PORT": "tcp://10.0.0.1:8080", "ROOST_SERVICE_HOST": "10.0.0.1", "ROOST_URL": "u", "ROOST_CA": "c",
+      "ROOST_PORT_8080_TCP_ADDR": "10.0.0.1", "ROOST_SCRATCH": "s", "ROOST_BIN": "b", "PATH": "p", "HOME": "h",
+    ])
+    #expect(others.warnings.isEmpty)
   }
 
   @Test("a wrong setting ends the daemon with 64 before it touches the directory")
