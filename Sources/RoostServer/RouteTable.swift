@@ -26,6 +26,8 @@ package struct Route: Sendable {
   package let fields: [String]
   package let handler: Handler
   fileprivate let segments: [Substring]
+  /// Whether its path has a `{…}`.
+  fileprivate let hasParameters: Bool
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
@@ -38,6 +40,7 @@ package struct Route: Sendable {
     self.fields = fields
     self.handler = handler
     segments = path.split(separator: "/")
+    hasParameters = path.contains("{")
   }
 }
 
@@ -51,7 +54,10 @@ package struct RouteTable: Sendable {
   package init(_ routes: [Route]) {
     self.routes = routes
     let longest = routes.map(\.segments.count).max() ?? 0
-    byLength = (0...longest).map { length in routes.filter { $0.segments.count == length } }
+    byLength = (0...longest).map { length in
+      let routes = routes.filter { $0.segments.count == length }
+      return routes.filter { !$0.hasParameters } + routes.filter(\.hasParameters)
+    }
   }
 
   /// The route of a method and a path without query, and what its path's `{…}` hold.
@@ -60,11 +66,13 @@ package struct RouteTable: Sendable {
     if segments.first == "v1" { segments = segments.dropFirst() }
     let wanted = method == "HEAD" ? "GET" : method
     var allowed: [String] = []
+    var isNamed = false
     if segments.count < byLength.count {
       for route in byLength[segments.count] where matches(route.segments, segments) {
+        // `/jobs/lease` is not the job of the id `lease`, whatever the method.
+        if isNamed, route.hasParameters { break }
         if route.method == wanted { return (route, try parameters(route.segments, segments)) }
-        // `/jobs/lease` is not the job of the id `lease`.
-        if !allowed.isEmpty, route.path.contains("{") { continue }
+        isNamed = !route.hasParameters
         allowed += route.method == "GET" ? ["GET", "HEAD"] : [route.method]
       }
     }
