@@ -121,11 +121,13 @@ extension JSONReader {
 
   mutating func retryPolicy(_ name: String) throws(Rejection) -> RetryPolicy {
     var policy = RetryPolicy.standard
-    var hasMaximum = false
+    var (hasInitial, hasMaximum) = (false, false)
     try object(name, retryTable) { (field, json) throws(Rejection) in
       if try json.takeNull() { return }
       switch field {
-      case .initial: policy.initialMilliseconds = UInt32(try json.duration("initial", 0...86_400_000))
+      case .initial:
+        policy.initialMilliseconds = UInt32(try json.duration("initial", 0...86_400_000))
+        hasInitial = true
       case .factor: policy.factorThousandths = UInt32((try json.decimal("factor", 1...100) * 1_000).rounded())
       case .max:
         policy.maxMilliseconds = UInt32(try json.duration("max", 0...604_800_000))
@@ -133,6 +135,8 @@ extension JSONReader {
       case .jitter: policy.jitter = try json.jitter("jitter")
       }
     }
+    // Who gives one of them need not know the other's default.
+    if !hasInitial { policy.initialMilliseconds = min(policy.initialMilliseconds, policy.maxMilliseconds) }
     if !hasMaximum { policy.maxMilliseconds = max(policy.maxMilliseconds, policy.initialMilliseconds) }
     guard policy.maxMilliseconds >= policy.initialMilliseconds else {
       throw Rejection(.contradiction, field: "retry.max", "retry.max must not be shorter than retry.initial")

@@ -31,6 +31,8 @@ package struct Route: Sendable {
   fileprivate let segments: [Substring]
   /// Its place in its table.
   package fileprivate(set) var index = 0
+  /// Whether its path has a `{…}`.
+  fileprivate let hasParameters: Bool
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
@@ -45,6 +47,7 @@ package struct Route: Sendable {
     self.audit = audit
     self.handler = handler
     segments = path.split(separator: "/")
+    hasParameters = path.contains("{")
   }
 }
 
@@ -82,7 +85,10 @@ package struct RouteTable: Sendable {
     for index in routes.indices { routes[index].index = index }
     self.routes = routes
     let longest = routes.map(\.segments.count).max() ?? 0
-    byLength = (0...longest).map { length in routes.filter { $0.segments.count == length } }
+    byLength = (0...longest).map { length in
+      let routes = routes.filter { $0.segments.count == length }
+      return routes.filter { !$0.hasParameters } + routes.filter(\.hasParameters)
+    }
   }
 
   /// The route of a method and a path without query, and what its path's `{…}` hold.
@@ -91,11 +97,13 @@ package struct RouteTable: Sendable {
     if segments.first == "v1" { segments = segments.dropFirst() }
     let wanted = method == "HEAD" ? "GET" : method
     var allowed: [String] = []
+    var isNamed = false
     if segments.count < byLength.count {
       for route in byLength[segments.count] where matches(route.segments, segments) {
+        // `/jobs/lease` is not the job of the id `lease`, whatever the method.
+        if isNamed, route.hasParameters { break }
         if route.method == wanted { return (route, try parameters(route.segments, segments)) }
-        // `/jobs/lease` is not the job of the id `lease`.
-        if !allowed.isEmpty, route.path.contains("{") { continue }
+        isNamed = !route.hasParameters
         allowed += route.method == "GET" ? ["GET", "HEAD"] : [route.method]
       }
     }

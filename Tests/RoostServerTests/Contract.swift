@@ -58,10 +58,11 @@ struct Contract: Sendable {
     if path.first == "v1" { path = path.dropFirst() }
     let fitting = operations.filter { operation in
       let pattern = operation.path.split(separator: "/")
-      return operation.method == (method == "HEAD" ? "GET" : method) && pattern.count == path.count
-        && zip(pattern, path).allSatisfy { $0.first == "{" ? !$1.isEmpty : $0 == $1 }
+      return pattern.count == path.count && zip(pattern, path).allSatisfy { $0.first == "{" ? !$1.isEmpty : $0 == $1 }
     }
-    return fitting.first { !$0.path.contains("{") } ?? fitting.first
+    // A path that has a name of its own is no other's parameter.
+    let named = fitting.filter { !$0.path.contains("{") }
+    return (named.isEmpty ? fitting : named).first { $0.method == (method == "HEAD" ? "GET" : method) }
   }
 
   /// Compares an answer with what the contract says of its request.

@@ -129,6 +129,10 @@ import Testing
     try await TestDaemon.run { daemon in
       let method = try await daemon.send("DELETE", "/jobs", daemon.client)
       #expect(method.status == 405 && method.headers["allow"]?.contains("POST") == true)
+      for wrong in ["GET", "OPTIONS"] {
+        let lease = try await daemon.send(wrong, "/jobs/lease", daemon.client)
+        #expect(lease.status == 405 && lease.headers["allow"] == "POST", "it is not the job of the id `lease`")
+      }
       #expect(try await daemon.send("GET", "/nothing", daemon.client).code == "route_not_found")
       #expect(try await daemon.send("GET", "/jobs").status == 401)
       #expect(try await daemon.send("GET", "/jobs?colour=red", daemon.client).code == "unknown_parameter")
@@ -168,6 +172,16 @@ import Testing
       #expect(try await daemon.send("GET", "/queues/none", daemon.client).code == "queue_not_found")
       let list = try await daemon.send("GET", "/jobs?state=CANCELLED&limit=1", daemon.client)
       #expect((list.json["items"] as? [Any])?.count == 1)
+    }
+  }
+
+  @Test("a retry policy may give its shortest or its longest pause alone, but not the shortest above the longest")
+  func retryPolicy() async throws {
+    try await TestDaemon.run { daemon in
+      for (retry, status) in [(#""max":"1s""#, 201), (#""initial":"5m""#, 201), (#""initial":"5m","max":"1s""#, 422)] {
+        let made = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"retry":{\#(retry)}}"#)
+        #expect(made.status == status, "\(retry): \(made.text)")
+      }
     }
   }
 
