@@ -7,7 +7,7 @@ ROUNDS ?= 1000
 SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 # Without @testable the tests need no other flags than the daemon, so nothing is built twice.
 SWIFT_TEST = swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
-SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks) Package.swift
+SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
 .PHONY: run build build-tests test lint format crash bench clean bootstrap
 

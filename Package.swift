@@ -15,6 +15,16 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 
+/// The examples are a package of their own, `sdk-examples`; here they are built with the rest, so that tests can run
+/// them without building every dependency twice. Like a package of its own they see only what is public.
+let examples = [
+  "01-simple-client", "02-simple-worker", "03-video-processing", "04-batch-submit", "05-custom-results",
+].map { name in
+  Target.executableTarget(
+    name: "example-\(name)", dependencies: ["RoostClient"], path: "sdk-examples/Sources/\(name)", packageAccess: false,
+    swiftSettings: strict)
+}
+
 let package = Package(
   name: "roost",
   products: [
@@ -88,8 +98,8 @@ let package = Package(
     .executableTarget(
       name: "roost-rows", dependencies: ["RoostCore"], path: "Benchmarks/roost-rows", swiftSettings: strict),
     .executableTarget(
-      name: "roost-bench", dependencies: ["RoostCore", "RoostLog", "RoostEngine"], path: "Benchmarks/roost-bench",
-      swiftSettings: strict),
+      name: "roost-bench", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostClient", logging],
+      path: "Benchmarks/roost-bench", swiftSettings: strict),
     .executableTarget(
       name: "roost-echo",
       dependencies: [
@@ -129,11 +139,12 @@ let package = Package(
     .testTarget(
       name: "RoostCommandTests",
       dependencies: [
-        "RoostCommand", "RoostCore", "RedisForTests", logging, .product(name: "Yams", package: "Yams"),
+        "RoostCommand", "RoostCore", "RoostClient", "RedisForTests", logging,
+        .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "RoostSimulationTests",
       dependencies: ["RoostSimulation", "RoostCore", "RoostLog", "RoostEngine"], swiftSettings: strict),
-  ]
+  ] + examples
 )

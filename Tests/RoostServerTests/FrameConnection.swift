@@ -118,7 +118,9 @@ final class FrameConnection: Sendable {
       } else if frame.kind == Kind.data {
         body += frame.payload
       }
-      if frame.isEnd { return Reply(status: Int(headers[":status"] ?? "") ?? 0, headers: headers, head: [], body: body) }
+      if frame.isEnd {
+        return Reply(status: Int(headers[":status"] ?? "") ?? 0, headers: headers, head: [], body: body)
+      }
     }
   }
 
