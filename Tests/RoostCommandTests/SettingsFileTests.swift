@@ -146,7 +146,7 @@ struct SettingsFileTests {
       _ = try ServeConfiguration(configFile: path)
       return []
     } catch {
-      return error.problems
+      return error.problems.map { $0.replacingOccurrences(of: directory.path + "/", with: "") }
     }
   }
 }
