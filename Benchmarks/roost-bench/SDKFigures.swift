@@ -24,14 +24,15 @@ struct SDKFigures {
     let data = "\(folder)/sdk-\(level)"
     let daemon = Daemon.roost(roost, folder: data)
     let keys = [Daemon.key("client", folder: data), Daemon.key("admin", folder: data)]
+    let client = client(daemon.port, keys[1])
     var (rawSubmits, submits, rawCycles, cycles, batched): ([Double], [Double], [Double], [Double], [Double]) =
       ([], [], [], [], [])
     for _ in 0..<Self.rounds {
       rawCycles.append(raw(daemon.port, level, .cycle, keys))
-      cycles.append(blocking { try await cyclesPerSecond(client(daemon, keys[1]), level) })
+      cycles.append(blocking { try await cyclesPerSecond(client, level) })
       rawSubmits.append(raw(daemon.port, level, .submit, keys))
-      submits.append(blocking { try await submitsPerSecond(client(daemon, keys[1]), level) })
-      batched.append(blocking { try await batchedPerSecond(client(daemon, keys[1])) })
+      submits.append(blocking { try await submitsPerSecond(client, level) })
+      batched.append(blocking { try await batchedPerSecond(client) })
     }
     daemon.stop()
     let ratio = { (sdk: [Double], raw: [Double]) in "\(decimal(median(sdk) / median(raw) * 100, 0)) %" }
@@ -47,10 +48,14 @@ struct SDKFigures {
     return load.run(seconds: seconds).perSecond
   }
 
-  private func client(_ daemon: Daemon, _ key: String) throws -> Client {
+  private func client(_ port: UInt16, _ key: String) -> Client {
     var configuration = ClientConfiguration()
     configuration.logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
-    return try Client(url: "http://127.0.0.1:\(daemon.port)", key: key, configuration: configuration)
+    do {
+      return try Client(url: "http://127.0.0.1:\(port)", key: key, configuration: configuration)
+    } catch {
+      fail("\(error)")
+    }
   }
 
   /// The body that the raw generator sends, but for the idempotency key, which the SDK always adds.

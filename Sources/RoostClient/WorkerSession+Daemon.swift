@@ -27,11 +27,10 @@ extension WorkerSession {
 
   /// - Returns: Why the daemon refuses to hear it at all.
   private func tell(_ job: LeasedJob, _ outcome: Outcome) async -> RoostError? {
-    let request = request(for: outcome, of: job)
     var backoff = Backoff(transport.configuration.retry)
     while true {
       do throws(Transport.Failure) {
-        _ = try await transport.sendOnce(request)
+        try await tellOnce(job, outcome)
         return nil
       } catch .refused(let error) where error.isRetryable {
         guard !isAborted, ending(of: job.leaseID) != .leaseLost else {
@@ -52,15 +51,13 @@ extension WorkerSession {
     }
   }
 
-  private func request(for outcome: Outcome, of job: LeasedJob) -> Transport.Request {
+  private func tellOnce(_ job: LeasedJob, _ outcome: Outcome) async throws(Transport.Failure) {
     var body = JSONWriter()
     body.beginObject()
     body.field("lease_id", job.leaseID)
     let verb: String
     switch outcome.kind {
-    case .complete(let result):
-      verb = "ack"
-      if let result { body.field("result", raw: result.bytes[...]) }
+    case .complete(let result): return try await acknowledger.acknowledge(job, result)
     case .retry(let error, let after):
       verb = "fail"
       body.field("error", Self.bounded(error))
@@ -74,7 +71,7 @@ extension WorkerSession {
       if delay > .zero { body.field("delay", duration: delay) }
     }
     body.endObject()
-    return .post(path(job.id, verb), body.bytes)
+    _ = try await transport.sendOnce(.post(path(job.id, verb), body.bytes))
   }
 
   /// The daemon takes 16 KiB of text, and none at all it refuses.

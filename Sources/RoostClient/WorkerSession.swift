@@ -54,6 +54,7 @@ final class WorkerSession: Sendable {
   let worker: Worker
   let transport: Transport
   let logger: Logger
+  let acknowledger: Acknowledger
   private let state = Mutex(State())
   private static let clock = ContinuousClock()
   /// What a cancelled handler gets to end by itself before its job is handed back without it.
@@ -63,6 +64,7 @@ final class WorkerSession: Sendable {
     self.worker = worker
     transport = worker.client.transport
     logger = transport.configuration.logger
+    acknowledger = Acknowledger(transport)
   }
 
   func run() async throws {

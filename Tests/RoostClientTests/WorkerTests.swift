@@ -206,6 +206,46 @@ struct WorkerTests {
     }
   }
 
+  @Test("what ends while an acknowledgement is under way is acknowledged together by the next request")
+  func sharedAcknowledgement() async throws {
+    try await TestDaemon.run { daemon in
+      let (asked, ended, go) = (Event(), Counter(), Event())
+      try await Proxy.run(
+        before: daemon,
+        judge: { request in
+          guard request.path.hasSuffix("/ack"), request.path != "/jobs/ack" else { return .forward }
+          asked.happen()
+          await go.wait()
+          return .forward
+        }
+      ) { proxy in
+        let client = try daemon.client()
+        let first = try await client.submit(0).id
+        var others: [JobID] = []
+        var worker = Worker(
+          client: try daemon.workerClient(through: proxy), configuration: WorkerConfiguration(concurrency: 10))
+        worker.handleOthers { raw, _ in
+          ended.add()
+          return .complete(raw)
+        }
+        try await worker.running { _ in
+          await asked.wait()
+          for number in 1...9 { others.append(try await client.submit(number).id) }
+          await ended.reaches(10)
+          // Handlers that have returned need a moment of the worker's; these round trips are far longer.
+          for _ in 1...50 { _ = try await client.queues() }
+          go.happen()
+          for (number, id) in zip(0..., [first] + others) {
+            #expect(try await client.result(of: id, as: Int.self) == number)
+          }
+        }
+        let requests = proxy.requests.filter { $0.path.hasSuffix("/ack") }
+        #expect(requests.count < 10)
+        #expect(requests.contains { $0.path == "/jobs/ack" })
+      }
+    }
+  }
+
   @Test("a result that the daemon refuses fails the job for good, and says why")
   func refusedResult() async throws {
     try await TestDaemon.run { daemon in
