@@ -30,7 +30,9 @@ struct MetricsTests {
       for (name, count) in totals {
         #expect(after[#"roost_jobs_\#(name)_total{queue="default"}"#] == Double(count), "\(name) survives")
       }
-      #expect(after[#"roost_jobs_expired_total{queue="default"}"#] == 0, "this one begins anew")
+      for name in ["expired", "cancelled", "idempotent_hits"] {
+        #expect(after[#"roost_jobs_\#(name)_total{queue="default"}"#] == 0, "\(name) begins anew")
+      }
       #expect(after["roost_replay_jobs"] == 4 && after["roost_jobs"] == 4)
       #expect(try #require(after["roost_replay_bytes"]) > 0)
       #expect(try #require(after["roost_replay_duration_seconds"]) > 0)

@@ -142,6 +142,18 @@ import Testing
     #expect(submitted(220, 600) == 0)
   }
 
+  @Test("what does not answer in time is not waited for: a scrape goes on without it")
+  func patience() async {
+    let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+    let late = await answer(within: .milliseconds(1)) {
+      for await _ in gate {}
+      return 1
+    }
+    #expect(late == nil)
+    opening.finish()
+    #expect(await answer(within: .seconds(600)) { 2 } == 2)
+  }
+
   private func queue(_ name: String, _ submitted: UInt64) -> QueueView {
     var counts = JobState.allCases.map { _ in 0 }
     counts[Int(JobState.ready.rawValue) - 1] = Int(submitted)

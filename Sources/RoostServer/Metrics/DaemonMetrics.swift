@@ -27,8 +27,8 @@ package final class DaemonMetrics: Sendable {
 
   /// All metrics in Prometheus' text format.
   func exposition(_ engine: Engine, _ keyStore: any KeyStore) async -> [UInt8] {
-    async let answers = answer(Self.patience) { await self.isUp(keyStore) }
-    let queues = await answer(Self.patience) { try? await engine.queues(viewer: .all) } ?? nil
+    async let answers = answer(within: Self.patience) { await self.isUp(keyStore) }
+    let queues = await answer(within: Self.patience) { try? await engine.queues(viewer: .all) } ?? nil
     // After the queues: their answer waited for a commit, whose figures should be in it.
     let figures = await engine.figures()
     var text = Exposition()
@@ -124,8 +124,8 @@ package final class DaemonMetrics: Sendable {
 }
 
 /// What `work` answers, nil if it takes longer than `patience`; it is not ended then, only no longer waited for.
-private func answer<Value: Sendable>(
-  _ patience: Duration, _ work: @escaping @Sendable () async -> Value
+package func answer<Value: Sendable>(
+  within patience: Duration, _ work: @escaping @Sendable () async -> Value
 ) async -> Value? {
   let (answers, answer) = AsyncStream.makeStream(of: Value?.self)
   let alarm = Task {
