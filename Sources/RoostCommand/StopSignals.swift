@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// Turns the first SIGTERM or SIGINT into a graceful shutdown and the second into an exit at once.
@@ -18,6 +19,7 @@ struct StopSignals {
       logger: Logger(label: "roost.services") { _ in SwiftLogNoOpLogHandler() })
     configuration.maximumGracefulShutdownDuration = limit
     let group = ServiceGroup(configuration: configuration)
+    let asked = AskedToStop()
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
@@ -31,16 +33,22 @@ struct StopSignals {
           // Nothing answered is lost by this: the log is as durable as after a kill.
           if isStopping { _exit(128 + signal.rawValue) }
           isStopping = true
+          asked.time.withLock { $0 = .now }
           logger.info("stopping: answering what is in flight", metadata: ["signal": "\(signal)"])
           await group.triggerGracefulShutdown()
         }
       }
       defer { tasks.cancelAll() }
-      do {
-        try await tasks.next()
-      } catch is CancellationError {
+      do { try await tasks.next() } catch is CancellationError {}
+      // The group cancels what is left when the time is up, and does not say so.
+      if let since = asked.time.withLock({ $0 }), .now - since >= limit {
         logger.warning("the time to stop ran out with requests in flight")
       }
     }
   }
+}
+
+/// When the first signal came; nil before.
+private final class AskedToStop: Sendable {
+  let time = Mutex<ContinuousClock.Instant?>(nil)
 }

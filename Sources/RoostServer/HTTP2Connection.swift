@@ -28,7 +28,8 @@ struct HTTP2Connection: Sendable {
     ) { stream in
       stream.eventLoop.makeCompletedFuture {
         try stream.pipeline.syncOperations.addHandlers(
-          HTTP2FramePayloadToHTTPServerCodec(), StreamGate(configuration: configuration, requests: arrivals))
+          EndOfStream(), HTTP2FramePayloadToHTTPServerCodec(),
+          StreamGate(configuration: configuration, requests: arrivals))
       }
     }
     let gate = HTTP2ConnectionGate(configuration: configuration)

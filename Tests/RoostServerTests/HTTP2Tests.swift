@@ -190,6 +190,24 @@ import Testing
     }
   }
 
+  @Test("an answer ends with its last frame: no empty one comes behind it, which would make clients reset the stream")
+  func lastFrame() async throws {
+    try await TestDaemon.secure { daemon, certificates in
+      let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
+      defer { connection.close() }
+      connection.request(1, "GET", "/health")
+      connection.request(3, "HEAD", "/health")
+      var frames: [Int: [FrameConnection.Frame]] = [:]
+      while frames[1]?.last?.isEnd != true || frames[3]?.last?.isEnd != true {
+        let frame = try await connection.next()
+        frames[frame.stream, default: []].append(frame)
+      }
+      #expect(frames[1]?.map(\.kind) == [FrameConnection.Kind.headers, FrameConnection.Kind.data])
+      #expect(frames[1]?.last?.payload == Array("OK".utf8))
+      #expect(frames[3]?.map(\.kind) == [FrameConnection.Kind.headers])
+    }
+  }
+
   @Test("a lease stays with the stream that was told of it, although the stream has ended")
   func leaseDelivered() async throws {
     try await TestDaemon.secure { daemon, certificates in
