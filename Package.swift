@@ -92,6 +92,7 @@ let package = Package(
         logging, nioCore, nioPosix, .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
       ], path: "Benchmarks/roost-echo", swiftSettings: strict),
+    .target(name: "SecretWatch", dependencies: ["RoostKeys"], path: "Tests/SecretWatch", swiftSettings: strict),
     .testTarget(name: "RoostCoreTests", dependencies: ["RoostCore"], swiftSettings: strict),
     .testTarget(
       name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
@@ -107,7 +108,7 @@ let package = Package(
       name: "RoostServerTests",
       dependencies: [
         "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
-        nioPosix, nioHTTP1, nioSSL, .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        nioPosix, nioHTTP1, nioSSL, "SecretWatch", .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(
@@ -116,7 +117,9 @@ let package = Package(
         "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix,
       ], swiftSettings: strict),
     .testTarget(
-      name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostCore", logging], swiftSettings: strict),
+      name: "RoostCommandTests",
+      dependencies: ["RoostCommand", "RoostCore", "RoostServer", "RoostKeys", "SecretWatch", logging],
+      swiftSettings: strict),
     .testTarget(
       name: "RoostSimulationTests",
       dependencies: ["RoostSimulation", "RoostCore", "RoostLog", "RoostEngine"], swiftSettings: strict),

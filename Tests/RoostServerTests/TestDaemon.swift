@@ -4,6 +4,7 @@ import RoostAPI
 import RoostEngine
 import RoostKeys
 import RoostServer
+import SecretWatch
 import ServiceLifecycle
 import Testing
 
@@ -39,12 +40,16 @@ struct TestDaemon: Sendable {
     let engine = try makeEngine(directory: directory)
     var configuration = ServerConfiguration()
     configuration.port = 0
+    configuration.accessLog = true
     change(&configuration)
+    let log = CapturedLog()
+    defer { log.searchForSecrets(in: directory) }
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let service = makeRoostServer(
-      engine: engine, authenticator: Authenticator(store: store, throttle: throttle), keys: keys, keyStore: store,
-      configuration: configuration, audit: AuditLog(directory: directory),
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+      engine: engine, authenticator: Authenticator(store: store, throttle: throttle, logger: log.logger), keys: keys,
+      keyStore: store,
+      configuration: configuration, audit: AuditLog(directory: directory, logger: log.logger),
+      logger: log.logger,
       onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     func key(_ type: KeyType, _ owner: String) async throws -> String {
@@ -52,6 +57,7 @@ struct TestDaemon: Sendable {
     }
     let (client, worker) = (try await key(.client, "alice"), try await key(.worker, "alice"))
     let admin = try await key(.admin, "root")
+    SecretWatch.shared.register(keysIn: "\(client) \(worker) \(admin)")
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       var port = 0
