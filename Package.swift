@@ -106,6 +106,7 @@ let package = Package(
         logging, nioCore, nioPosix, .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
       ], path: "Benchmarks/roost-echo", swiftSettings: strict),
+    .target(name: "SecretWatch", dependencies: ["RoostKeys"], path: "Tests/SecretWatch", swiftSettings: strict),
     .testTarget(name: "RoostCoreTests", dependencies: ["RoostCore"], swiftSettings: strict),
     .testTarget(
       name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
@@ -124,7 +125,7 @@ let package = Package(
       name: "RoostServerTests",
       dependencies: [
         "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
-        nioPosix, nioHTTP1, nioSSL, .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        nioPosix, nioHTTP1, nioSSL, "SecretWatch", .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -139,7 +140,7 @@ let package = Package(
     .testTarget(
       name: "RoostCommandTests",
       dependencies: [
-        "RoostCommand", "RoostCore", "RoostClient", "RedisForTests", logging,
+        "RoostCommand", "RoostCore", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests", "SecretWatch", logging,
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),

@@ -20,9 +20,12 @@ extension APIKey {
       result.append(contentsOf: rest.prefix(marker))
       rest.removeFirst(marker)
       let body = rest.prefix { !isDelimiter($0) }
-      let id = body.prefix(while: Base62.isDigit).prefix(idLength)
-      result.append(contentsOf: id)
-      if id.count < body.count { result.append(contentsOf: "_***".utf8) }
+      if body.count > idLength {
+        result.append(contentsOf: body.prefix(while: Base62.isDigit).prefix(idLength))
+        result.append(contentsOf: "_***".utf8)
+      } else {
+        result.append(contentsOf: body)
+      }
       rest.removeFirst(body.count)
     }
     return String(decoding: result, as: UTF8.self)

@@ -1,5 +1,6 @@
 import RoostAPI
 import RoostCore
+import RoostKeys
 
 /// What a route answers: status, bytes, headers. No HTTP library's types, so that other fronts can carry it too.
 package struct Answer: Sendable {
@@ -23,10 +24,13 @@ package struct Answer: Sendable {
     contentType = "text/plain; charset=utf-8"
   }
 
-  /// A refusal as an answer.
+  /// A refusal as an answer. It may quote what the request held, but no key.
   package init(_ rejection: Rejection, requestID: String) {
-    status = rejection.status
-    body = rejection.json(requestID: requestID)
+    var shown = rejection
+    shown.message = APIKey.masked(shown.message)
+    for place in shown.details.indices { shown.details[place].value = APIKey.masked(shown.details[place].value) }
+    status = shown.status
+    body = shown.json(requestID: requestID)
     headers = rejection.headers
   }
 }

@@ -31,6 +31,32 @@ struct CommandLineTests {
     }
   }
 
+  @Test("a key is rotated: both work until the old one is revoked, then only the new one, and the audit log says so")
+  func rotation() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start()
+      let data = ["--data", scene.data.path]
+      let made = try scene.roost(["keys", "create"] + data + ["--name", "n", "--owner", "ada", "--type", "client"])
+      let old = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
+      let id = String(old.split(separator: "_")[1])
+      let rotated = try scene.roost(["keys", "rotate"] + data + [id])
+      #expect(rotated.status == 0 && rotated.errors.contains("roost keys revoke \(id)"), "\(rotated.errors)")
+      let new = rotated.output.trimmingCharacters(in: .whitespacesAndNewlines)
+      let connection = try daemon.connect()
+      for key in [old, new] {
+        try waitUntil("the key counts") { try connection.send("GET", "/keys", key).status == 200 }
+      }
+      #expect(try scene.roost(["keys", "revoke"] + data + [id]).status == 0)
+      try waitUntil("the old key is refused") { try connection.send("GET", "/keys", old).code == "revoked_key" }
+      #expect(try connection.send("GET", "/keys", new).status == 200)
+      #expect(try scene.roost(["keys", "rotate"] + data + [id]).status != 0)
+      let audit = try String(contentsOf: scene.data.appendingPathComponent("audit.log"), encoding: .utf8)
+      let events = ["key.bootstrap", "key.create", "key.rotate", "key.revoke"]
+      for event in events { #expect(audit.contains("\"event\":\"\(event)\""), "\(audit)") }
+      #expect(audit.contains("\"replaces\":\"\(id)\""))
+    }
+  }
+
   @Test("a job is submitted, read, leased and acknowledged without curl")
   func jobs() async throws {
     try await Scene.run { scene in

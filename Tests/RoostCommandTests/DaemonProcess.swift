@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import SecretWatch
 import Testing
 
 /// The real binary, started in a directory of its own: the daemon or any other command.
@@ -11,6 +12,7 @@ final class DaemonProcess {
   }()
 
   private let process = Process()
+  private let directory: URL
   private let errors: URL
   private let output: URL
   let port: Int
@@ -20,6 +22,7 @@ final class DaemonProcess {
   ///
   /// - Parameter arguments: After `serve --port <port>`.
   init(in directory: URL, port: Int = 0, _ arguments: [String] = []) throws {
+    self.directory = directory
     process.executableURL = Self.binary
     process.currentDirectoryURL = directory
     process.environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"]
@@ -49,11 +52,19 @@ final class DaemonProcess {
     return process.terminationStatus
   }
 
-  func waitUntilExit() { process.waitUntilExit() }
+  func waitUntilExit() {
+    process.waitUntilExit()
+    let lines = printed.split(separator: "\n")
+    let keyLines = lines.filter { $0.contains("_key=") }
+    SecretWatch.shared.register(keysIn: keyLines.joined(separator: "\n"))
+    expectNoSecret(saidBy: said, withLogsIn: directory)
+    let others = lines.filter { !$0.contains("_key=") }.joined(separator: "\n")
+    expectNoSecret(in: Array(others.utf8), from: "standard output")
+  }
 
   private func end(_ signal: Int32) {
     if process.isRunning { Foundation.kill(process.processIdentifier, signal) }
-    process.waitUntilExit()
+    waitUntilExit()
   }
 
   private static func text(_ file: URL) -> String {
@@ -114,6 +125,11 @@ struct CommandOutcome: Sendable {
     output = String(decoding: try Data(contentsOf: files[0]), as: UTF8.self)
     errors = String(decoding: try Data(contentsOf: files[1]), as: UTF8.self)
     for file in files { try FileManager.default.removeItem(at: file) }
+    SecretWatch.shared.register(keysIn: environment.values.joined(separator: " "))
+    expectNoSecret(in: Array(output.utf8), from: "standard output")
+    // What `keys create` and `keys rotate` print, this once.
+    SecretWatch.shared.register(keysIn: output)
+    expectNoSecret(in: Array(errors.utf8), from: "standard error")
   }
 
   /// Runs `roost`.

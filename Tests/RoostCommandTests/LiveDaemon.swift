@@ -1,4 +1,5 @@
 import Foundation
+import SecretWatch
 import Synchronization
 
 /// A `roost serve --dev` that a test may kill, stop and continue, with the keys it printed.
@@ -10,6 +11,7 @@ final class LiveDaemon: Sendable {
   let client: String
   let worker: String
   let admin: String
+  private let directory: URL
   private let stream: ErrorStream
   private let ending = Mutex<Int32?>(nil)
 
@@ -26,6 +28,7 @@ final class LiveDaemon: Sendable {
       prefix + [DaemonProcess.binary.path, "serve", "--dev", "--port", "0", "--wal-dir", directory.path] + arguments
     let child = try SpawnedProcess(command, environment: environment)
     process = child.process
+    self.directory = directory
     stream = ErrorStream(child.errors)
     guard let port = stream.waitForPort() else {
       let status = SpawnedProcess.wait(child.process)
@@ -41,6 +44,7 @@ final class LiveDaemon: Sendable {
     client = keys["client_key"] ?? ""
     worker = keys["worker_key"] ?? ""
     admin = keys["admin_key"] ?? ""
+    SecretWatch.shared.register(keysIn: "\(client) \(worker) \(admin)")
   }
 
   deinit { _ = end(SIGKILL) }
@@ -63,7 +67,7 @@ final class LiveDaemon: Sendable {
       ending = status
       return status
     }
-    _ = stream.waitForEnd()
+    expectNoSecret(saidBy: stream.waitForEnd(), withLogsIn: directory)
     return ExitReason(status)
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import SecretWatch
 
 /// One kept connection to the daemon: sends a request, waits for its answer.
 final class WireClient {
@@ -44,6 +45,7 @@ final class WireClient {
     var text = "\(method) \(path) HTTP/1.1\r\nHost: roost\r\n"
     for header in headers { text += header + "\r\n" }
     if let key { text += "Authorization: Bearer \(key)\r\n" }
+    SecretWatch.shared.register(keysIn: text)
     if let body { text += "Content-Length: \(body.utf8.count)\r\n" }
     var rest = Array((text + "\r\n" + (body ?? "")).utf8)[...]
     while !rest.isEmpty {
@@ -74,6 +76,9 @@ final class WireClient {
     }
     while received.count < headEnd! + length { try receive() }
     let body = Array(received[headEnd!..<(headEnd! + length)])
+    expectNoSecret(in: Array(received[..<(headEnd! + length)]), from: "an answer")
+    // A key that was just made, and is shown this once.
+    SecretWatch.shared.register(keysIn: String(decoding: body, as: UTF8.self))
     received.removeFirst(headEnd! + length)
     return WireReply(status: Int(head.split(separator: " ")[1]) ?? 0, body: body)
   }

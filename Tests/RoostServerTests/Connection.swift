@@ -1,5 +1,14 @@
 import Foundation
 import Glibc
+import SecretWatch
+import Testing
+
+/// Fails the test if a secret of any test's key stands there.
+func expectNoSecret(in bytes: [UInt8], from place: String, _ location: SourceLocation = #_sourceLocation) {
+  if let complaint = SecretWatch.shared.complaint(about: bytes, from: place) {
+    Issue.record("\(complaint)", sourceLocation: location)
+  }
+}
 
 /// A plain socket, for requests that no well-behaved client would send.
 final class Connection: Sendable {
@@ -31,6 +40,7 @@ final class Connection: Sendable {
   ) -> [UInt8] {
     var lines = ["\(method) \(path) HTTP/1.1", "Host: test"] + headers
     if let key { lines.append("Authorization: Bearer \(key)") }
+    SecretWatch.shared.register(keysIn: lines.joined(separator: " "))
     if let body { lines.append("Content-Length: \(body.utf8.count)") }
     return Array((lines.joined(separator: "\r\n") + "\r\n\r\n" + (body ?? "")).utf8)
   }
@@ -48,7 +58,7 @@ final class Connection: Sendable {
 
   /// The next answer; blocking reads happen on a thread of their own.
   func reply(isHead: Bool = false) async throws -> Reply {
-    try await blocking {
+    let reply = try await blocking {
       var head: [UInt8] = []
       while !head.suffix(4).elementsEqual("\r\n\r\n".utf8) { head.append(try self.byte()) }
       let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n")
@@ -62,6 +72,10 @@ final class Connection: Sendable {
       while body.count < length { body.append(try self.byte()) }
       return Reply(status: Int(lines[0].split(separator: " ")[1]) ?? 0, headers: headers, head: head, body: body)
     }
+    expectNoSecret(in: reply.head + reply.body, from: "an answer with status \(reply.status)")
+    // A key that was just made, and is shown this once.
+    SecretWatch.shared.register(keysIn: reply.text)
+    return reply
   }
 
   /// Waits until the server has closed.

@@ -4,6 +4,7 @@ import RoostAPI
 import RoostEngine
 import RoostKeys
 import RoostServer
+import SecretWatch
 import ServiceLifecycle
 import Testing
 
@@ -39,13 +40,17 @@ struct TestDaemon: Sendable {
     let engine = try makeEngine(directory: directory)
     var configuration = ServerConfiguration()
     configuration.port = 0
+    configuration.accessLog = true
     change(&configuration)
+    let log = CapturedLog()
+    defer { log.searchForSecrets(in: directory) }
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let metrics = PrometheusRegistry()
     let service = makeRoostServer(
-      engine: engine, authenticator: Authenticator(store: store, throttle: throttle, metrics: metrics), keys: keys,
-      keyStore: store, configuration: configuration, audit: AuditLog(directory: directory),
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, metrics: metrics,
+      engine: engine,
+      authenticator: Authenticator(store: store, throttle: throttle, logger: log.logger, metrics: metrics), keys: keys,
+      keyStore: store, configuration: configuration, audit: AuditLog(directory: directory, logger: log.logger),
+      logger: log.logger, metrics: metrics,
       onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     func key(_ type: KeyType, _ owner: String) async throws -> String {
@@ -53,6 +58,7 @@ struct TestDaemon: Sendable {
     }
     let (client, worker) = (try await key(.client, "alice"), try await key(.worker, "alice"))
     let admin = try await key(.admin, "root")
+    SecretWatch.shared.register(keysIn: "\(client) \(worker) \(admin)")
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       var port = 0
