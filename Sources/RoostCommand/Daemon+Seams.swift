@@ -35,7 +35,7 @@ extension Daemon {
     }
   }
 
-  func makeServer(_ engine: Engine, _ store: EmbeddedKeyStore) -> some Service {
+  func makeServer(_ engine: Engine, _ store: any KeyStore) -> some Service {
     var front = ServerConfiguration()
     front.host = configuration.host
     front.port = configuration.port

@@ -1,5 +1,6 @@
 import Logging
 import RoostAPI
+import RoostKeys
 
 /// What `roost serve` runs with: flags over environment over defaults, read once and checked as a whole.
 package struct ServeConfiguration: Sendable {
@@ -23,6 +24,8 @@ package struct ServeConfiguration: Sendable {
   package var logFormat = LogFormat.text
   package var shutdownMilliseconds: Int64 = 30_000
   package var allowsPlaintext = false
+  /// Where keys stand; nil: in the data directory.
+  package var redis: RedisAddress?
   /// Development keys, printed at every start; loopback only.
   package var isDevelopment = false
 
@@ -59,6 +62,7 @@ package struct ServeConfiguration: Sendable {
     values.choice(.logFormat, LogFormat.allCases, into: &logFormat)
     values.duration(.shutdownTimeout, 100...600_000, into: &shutdownMilliseconds)
     values.boolean(.allowPlaintext, into: &allowsPlaintext)
+    values.redisAddress(into: &redis)
     values.refuseUnsupported()
     checkAddress(&values)
     if !values.problems.isEmpty { throw ConfigurationProblems(problems: values.problems) }
@@ -101,6 +105,7 @@ package struct ServeConfiguration: Sendable {
       (.requireLeaseID, "\(requiresLeaseID)"), (.accessLog, "\(logsAccess)"), (.logLevel, logLevel.rawValue),
       (.logFormat, logFormat.rawValue), (.shutdownTimeout, DurationText.text(milliseconds: shutdownMilliseconds)),
       (.allowPlaintext, "\(allowsPlaintext)"),
+      (.redisURL, redis.map { "\($0)" } ?? ""),
     ]
     return values.map { setting, value in
       "\(setting.rawValue)=\(inert(value))  # \(sources[setting]?.description ?? "default")"

@@ -25,6 +25,9 @@ struct ServeOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Allow an address beyond loopback without TLS (ALLOW_PLAINTEXT).")
   var allowPlaintext: Bool?
 
+  @Option(help: "File whose first line is the address of Redis, which then keeps the keys (REDIS_URL, none).")
+  var redisUrlFile: String?
+
   /// What was given, by setting.
   var given: [Setting: String] {
     let all: [Setting: String?] = [
@@ -34,6 +37,7 @@ struct ServeOptions: ParsableArguments {
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .requireLeaseID: requireLeaseId.map(String.init),
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout, .allowPlaintext: allowPlaintext.map(String.init),
+      .redisURL: redisUrlFile,
     ]
     return all.compactMapValues { $0 }
   }

@@ -1,4 +1,5 @@
 import RoostAPI
+import RoostKeys
 
 /// The settings of `roost serve`, by their names in the environment; `docs/configuration.md` describes each.
 package enum Setting: String, CaseIterable, Sendable {
@@ -20,9 +21,13 @@ package enum Setting: String, CaseIterable, Sendable {
   case logFormat = "LOG_FORMAT"
   case shutdownTimeout = "SHUTDOWN_TIMEOUT"
   case allowPlaintext = "ALLOW_PLAINTEXT"
+  /// A secret, so its flag names a file.
+  case redisURL = "REDIS_URL"
 
   /// The same name as a flag.
-  package var flag: String { "--" + rawValue.lowercased().replacing("_", with: "-") }
+  package var flag: String {
+    "--" + rawValue.lowercased().replacing("_", with: "-") + (self == .redisURL ? "-file" : "")
+  }
 }
 
 /// Where a setting's value came from.
@@ -93,11 +98,25 @@ struct SettingValues {
     read(setting, expected, into: &value) { text in choices.first { $0.rawValue == text.lowercased() } }
   }
 
+  /// The address of Redis, in a variable or in the file that the flag names. What is wrong with it is told without it.
+  mutating func redisAddress(into value: inout RedisAddress?) {
+    do throws(RedisAddress.Problem) {
+      if let file = flags[.redisURL] {
+        sources[.redisURL] = .flag(Setting.redisURL.flag)
+        value = try RedisAddress(file: file)
+      } else if let text = environment[Setting.redisURL.rawValue], !text.isEmpty {
+        sources[.redisURL] = .environment
+        value = try RedisAddress(Secret(text))
+      }
+    } catch {
+      report(.redisURL, error.description)
+    }
+  }
+
   /// Settings of later releases: to ignore one would be to run otherwise than was asked.
   mutating func refuseUnsupported() {
     let instead = [
-      ("REDIS_URL", "keys are kept in the data directory"), ("TLS_CERT", "put a TLS proxy in front"),
-      ("TLS_KEY", "put a TLS proxy in front"),
+      ("TLS_CERT", "put a TLS proxy in front"), ("TLS_KEY", "put a TLS proxy in front"),
     ]
     for (name, reason) in instead where environment[name]?.isEmpty == false {
       problems.append("\(name) (environment): this release does not know it: \(reason). Unset it")

@@ -20,12 +20,12 @@ struct ServeConfigurationTests {
     let error = #expect(throws: ConfigurationProblems.self) {
       try ServeConfiguration(
         flags: [.port: "70000", .segmentBytes: "12"],
-        environment: ["LEASE_DURATION": "soon", "ACCESS_LOG": "perhaps", "LOG_LEVEL": "loud", "REDIS_URL": "redis://x"])
+        environment: ["LEASE_DURATION": "soon", "ACCESS_LOG": "perhaps", "LOG_LEVEL": "loud", "TLS_CERT": "x.pem"])
     }
     let text = error?.description ?? ""
     for expected in [
       "PORT (flag --port)", "SEGMENT_BYTES (flag --segment-bytes)", "LEASE_DURATION (environment)",
-      "ACCESS_LOG (environment)", "LOG_LEVEL (environment)", "REDIS_URL (environment)",
+      "ACCESS_LOG (environment)", "LOG_LEVEL (environment)", "TLS_CERT (environment)",
     ] {
       #expect(text.contains(expected), "\(text)")
     }
@@ -47,6 +47,31 @@ struct ServeConfigurationTests {
   @Test("loopback in every form needs nothing", arguments: ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
   func loopback(host: String) throws {
     #expect(try ServeConfiguration(flags: [.host: host], isDevelopment: true).host == host)
+  }
+
+  @Test("the address of Redis comes from a variable or a file, and no print or problem shows its password")
+  func redis() async throws {
+    try await withDirectory { directory in
+      let file = directory.appendingPathComponent("redis.url")
+      try "redis://:s3cret@localhost/2\nanything".write(to: file, atomically: true, encoding: .utf8)
+      let named = try ServeConfiguration(
+        flags: [.redisURL: file.path], environment: ["REDIS_URL": "redis://elsewhere"])
+      #expect(named.printed.contains("REDIS_URL=redis://:***@localhost:6379/2  # flag --redis-url-file"))
+      let variable = try ServeConfiguration(environment: ["REDIS_URL": "redis://ada:s3cret@h:1"])
+      #expect(variable.printed.contains("REDIS_URL=redis://ada:***@h:1/0  # environment"))
+      #expect(try ServeConfiguration(environment: ["REDIS_URL": ""]).redis == nil)
+      for text in [named.printed, variable.printed] { #expect(!text.contains("s3cret")) }
+      for wrong in ["rediss://:s3cret@h", "s3cret", "redis://:s3cret@h:x"] {
+        let outcome = try CommandOutcome(
+          roost: ["serve", "--wal-dir", directory.path], in: directory, environment: ["REDIS_URL": wrong])
+        #expect(outcome.status == 64 && outcome.errors.contains("REDIS_URL (environment)"), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("s3cret"))
+      }
+      let none = #expect(throws: ConfigurationProblems.self) {
+        try ServeConfiguration(flags: [.redisURL: directory.path + "/nothing"])
+      }
+      #expect(none?.description.contains("cannot be read") == true)
+    }
   }
 
   @Test("sizes take units and do not overflow")
