@@ -1,4 +1,5 @@
 import Logging
+import RoostKeys
 import RoostLog
 
 /// Why a command ends in failure: a message for a person and a status for a program.
@@ -47,7 +48,7 @@ enum ExitStatus: Int32 {
   case usage = 64
   /// The log is damaged, or of a format that this release does not read. Nothing was changed.
   case corruptLog = 65
-  /// Another process holds the data directory; or the daemon could not be reached.
+  /// Another process holds the data directory; or the daemon, or Redis, could not be reached.
   case unavailable = 69
   /// The log failed while the daemon ran: what was under way has an unknown outcome.
   case logFailed = 70
@@ -67,6 +68,18 @@ extension CommandFailure {
     case .io, .outOfSpace, .notADirectory: status = .unusable
     }
     self.init(status, "cannot open the log in \(directory): \(error) Here: `\(inspect)`")
+  }
+}
+
+extension CommandFailure {
+  /// A key store that did not do what it was asked.
+  init(store error: KeyStoreError) {
+    let status: ExitStatus
+    switch error {
+    case .unreachable, .refused, .locked: status = .unavailable
+    case .corrupt, .unknownFormat, .vanished, .changed, .duplicate, .damaged, .system: status = .unusable
+    }
+    self.init(status, inert("\(error)"))
   }
 }
 

@@ -41,7 +41,7 @@ extension Daemon {
     }
   }
 
-  func makeServer(_ engine: Engine, _ store: EmbeddedKeyStore, _ tls: TLSIdentity?) -> some Service {
+  func makeServer(_ engine: Engine, _ store: any KeyStore, _ tls: TLSIdentity?) -> some Service {
     var front = ServerConfiguration()
     front.host = configuration.host
     front.port = configuration.port

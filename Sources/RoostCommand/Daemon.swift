@@ -53,7 +53,13 @@ struct Daemon {
   }
 
   private func serve(_ engine: Engine, _ tls: TLSIdentity?) async throws(CommandFailure) {
-    let store = try await openKeyStore()
+    let store = try openKeyStore()
+    let firstKeys = FirstKeys(
+      bootstrap: KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory, audit: audit),
+      isDevelopment: configuration.isDevelopment, logger: logger)
+    let isDone = try await firstKeys.make()
+    // Cancelled when this function ends.
+    async let _: Void = isDone ? () : firstKeys.makeLater()
     let server = makeServer(engine, store, tls)
     let stop = StopSignals(logger: logger, onHangUp: { reload(tls) })
     do {
@@ -66,20 +72,13 @@ struct Daemon {
     }
   }
 
-  /// Opens the key store, and on an empty one makes the first keys.
-  private func openKeyStore() async throws(CommandFailure) -> EmbeddedKeyStore {
-    do {
-      let store = try EmbeddedKeyStore(directory: configuration.dataDirectory)
-      let bootstrap = KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory, audit: audit)
-      if configuration.isDevelopment {
-        for line in try await bootstrap.ensureDevKeys() { StandardStream.output.write(line: line.reveal()) }
-      } else if let file = try await bootstrap.ensureAdminKey() {
-        logger.notice(
-          "an admin key was made; its file is the only place where it stands", metadata: ["file": "\(file)"])
-      }
-      return store
+  /// Opens the key store. Redis need not be there yet.
+  private func openKeyStore() throws(CommandFailure) -> any KeyStore {
+    if let address = configuration.redis { return RedisKeyStore(address, logger: logger) }
+    do throws(KeyStoreError) {
+      return try EmbeddedKeyStore(directory: configuration.dataDirectory)
     } catch {
-      throw CommandFailure(.unusable, inert("\(error)"))
+      throw CommandFailure(store: error)
     }
   }
 }

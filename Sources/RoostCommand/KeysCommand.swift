@@ -1,35 +1,22 @@
 import ArgumentParser
 import Foundation
-import Logging
 import RoostKeys
 
-/// `roost keys`: makes, lists and revokes the keys of a data directory, beside a running daemon or without one.
+/// `roost keys`: makes, lists and revokes keys in Redis or in a data directory, beside a running daemon or without one.
 struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys", abstract: "Make, list and revoke API keys.",
-    subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
-
-  struct DataDirectory: ParsableArguments {
-    @Option(help: "The data directory (default: WAL_DIR, else ./data).")
-    var data: String?
-
-    private var path: String { data ?? ProcessInfo.processInfo.environment["WAL_DIR"] ?? "./data" }
-
-    func service() throws -> KeyService {
-      KeyService(store: try EmbeddedKeyStore(directory: path))
-    }
-
-    /// Where what is done here is written down, beside what the daemon does; only what goes wrong is said.
-    func audit() -> AuditLog {
-      AuditLog(directory: path, logger: Logger(label: "roost") { _ in LineLogHandler(level: .error) })
-    }
-  }
+    discussion: """
+      Keys stand in Redis if REDIS_URL or --redis-url-file says where it is, as for `roost serve`; else in the data \
+      directory.
+      """,
+    subcommands: [Create.self, List.self, Rotate.self, Revoke.self, MigrateKeysCommand.self])
 
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Make a key and print it on stdout: the only time it is shown.")
 
-    @OptionGroup var directory: DataDirectory
+    @OptionGroup var place: KeyPlace
     @Option(help: "What the key is for.") var name: String
     @Option(help: "Whose key it is.") var owner: String
     @Option(help: "client, worker or admin.") var type: KeyType
@@ -46,10 +33,13 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       let expiry = expiresAt?.date ?? expiresIn.map { Date().addingTimeInterval($0.seconds) }
-      let created = try await directory.service().create(
-        name: name, ownerID: owner, type: type, queues: queue.isEmpty ? nil : queue, expiresAt: expiry,
-        by: .commandLine)
-      await directory.audit().record(
+      let service = try place.service()
+      let created = try await answer { () throws(KeyRejection) in
+        try await service.create(
+          name: name, ownerID: owner, type: type, queues: queue.isEmpty ? nil : queue, expiresAt: expiry,
+          by: .commandLine)
+      }
+      await place.audit().record(
         AuditEvent(
           "key.create", by: .commandLine, target: created.record.id, details: created.record.auditDetails))
       print(created.key.reveal())
@@ -59,11 +49,13 @@ struct KeysCommand: AsyncParsableCommand {
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List all keys, without their secrets.")
 
-    @OptionGroup var directory: DataDirectory
+    @OptionGroup var place: KeyPlace
     @Flag(help: "Print a JSON array.") var json = false
 
     func run() async throws {
-      let rows = try await directory.service().listAll(by: .commandLine).map(KeyRow.init)
+      let service = try place.service()
+      let records = try await answer { () throws(KeyRejection) in try await service.listAll(by: .commandLine) }
+      let rows = records.map(KeyRow.init)
       if json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -77,17 +69,28 @@ struct KeysCommand: AsyncParsableCommand {
   struct Revoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Revoke a key, given its id or the whole key.")
 
-    @OptionGroup var directory: DataDirectory
+    @OptionGroup var place: KeyPlace
     @Argument(help: "The key's id.") var id: String
 
     func run() async throws {
-      let record = try await directory.service().revoke(id, by: .commandLine)
-      await directory.audit().record(
+      let service = try place.service()
+      let record = try await answer { () throws(KeyRejection) in try await service.revoke(id, by: .commandLine) }
+      await place.audit().record(
         AuditEvent(
           "key.revoke", by: .commandLine, target: record.id,
           details: ["key_owner": record.ownerID, "key_type": record.type.rawValue]))
       print("revoked \(record.maskedKey)")
     }
+  }
+}
+
+/// Turns a refusal into a message and an exit status.
+func answer<Value>(_ work: () async throws(KeyRejection) -> Value) async throws(CommandFailure) -> Value {
+  do throws(KeyRejection) {
+    return try await work()
+  } catch {
+    if case .unavailable(let error) = error { throw CommandFailure(store: error) }
+    throw CommandFailure(.refused, inert(error.message))
   }
 }
 

@@ -11,12 +11,12 @@ extension KeysCommand {
         Give the new key to every holder, then revoke the old one.
         """)
 
-    @OptionGroup var directory: DataDirectory
+    @OptionGroup var place: KeyPlace
     @Argument(help: "The old key's id.") var id: String
 
     func run() async throws {
-      let (old, new) = try await directory.service().replace(id, by: .commandLine)
-      await directory.audit().record(
+      let (old, new) = try await place.service().replace(id, by: .commandLine)
+      await place.audit().record(
         AuditEvent(
           "key.rotate", by: .commandLine, target: new.record.id,
           details: new.record.auditDetails.merging(["replaces": old.id]) { own, _ in own }))

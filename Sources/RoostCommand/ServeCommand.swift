@@ -16,6 +16,8 @@ struct ServeCommand: AsyncParsableCommand {
 
   @Option(help: "A settings file in YAML (ROOST_CONFIG).") var config: String?
   @OptionGroup var options: ServeOptions
+  @Option(help: "File whose first line is the address of Redis, which then keeps the keys (REDIS_URL).")
+  var redisUrlFile: String?
   @Flag(help: "Make development keys on an empty store and print them; loopback only.") var dev = false
   @Flag(help: "Print the settings and where each comes from, then exit.") var printConfig = false
   @Flag(help: .private) var printConfigTable = false
@@ -26,7 +28,6 @@ struct ServeCommand: AsyncParsableCommand {
     if printConfigTable { return StandardStream.output.write(line: SettingTable.markdown) }
     let configuration = try settled(environment: ProcessInfo.processInfo.environment)
     if printConfig { return StandardStream.output.write(line: configuration.printed) }
-    do throws(ConfigurationProblems) { try configuration.requireSupport() } catch { throw CommandFailure(error) }
     do throws(CommandFailure) {
       try await Daemon(configuration: configuration).run()
     } catch {
@@ -38,8 +39,8 @@ struct ServeCommand: AsyncParsableCommand {
   private func settled(environment: [String: String]) throws(CommandFailure) -> ServeConfiguration {
     do throws(ConfigurationProblems) {
       return try ServeConfiguration(
-        flags: options.given, environment: environment, configFile: config, unknownArguments: unknown,
-        isDevelopment: dev)
+        flags: options.given, environment: environment, configFile: config, redisURLFile: redisUrlFile,
+        unknownArguments: unknown, isDevelopment: dev)
     } catch {
       throw CommandFailure(error)
     }

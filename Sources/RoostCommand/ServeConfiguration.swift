@@ -1,4 +1,5 @@
 import Logging
+import RoostKeys
 
 /// What `roost serve` runs with: flags over environment over settings file over defaults, read once and checked as a
 /// whole.
@@ -8,6 +9,8 @@ package struct ServeConfiguration: Sendable {
   package private(set) var sources: [Setting: SettingSource] = [:]
   /// What is odd without being wrong, for the log.
   package private(set) var warnings: [String] = []
+  /// Where keys stand; nil: in the data directory.
+  package private(set) var redis: RedisAddress?
   /// Development keys, printed at every start; loopback only.
   package let isDevelopment: Bool
 
@@ -16,11 +19,12 @@ package struct ServeConfiguration: Sendable {
   /// - Parameters:
   ///   - flags: As given on the command line.
   ///   - configFile: The settings file, before the one that `ROOST_CONFIG` names.
+  ///   - redisURLFile: A file whose first line is the address of Redis, before `REDIS_URL`.
   ///   - unknownArguments: What the command line has beside flags that exist.
   /// - Throws: Every problem at once, each with where the value came from.
   package init(
     flags: [Setting: String] = [:], environment: [String: String] = [:], configFile: String? = nil,
-    unknownArguments: [String] = [], isDevelopment: Bool = false
+    redisURLFile: String? = nil, unknownArguments: [String] = [], isDevelopment: Bool = false
   ) throws(ConfigurationProblems) {
     self.isDevelopment = isDevelopment
     let variable = environment["ROOST_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
@@ -31,6 +35,7 @@ package struct ServeConfiguration: Sendable {
     warnings = variables.warnings
     problems += file?.problems ?? []
     problems += take(SettingReader(flags: flags, environment: environment, file: file))
+    problems += takeRedis(redisURLFile)
     problems += contradictions
     if !problems.isEmpty { throw ConfigurationProblems(problems: problems, logFormat: logFormat) }
   }
@@ -51,6 +56,21 @@ package struct ServeConfiguration: Sendable {
       }
     }
     return problems
+  }
+
+  /// - Returns: What is wrong with the address, told without it.
+  private mutating func takeRedis(_ file: String?) -> [String] {
+    do throws(RedisAddress.Problem) {
+      if let file {
+        sources[.redisURL] = .flag("--redis-url-file")
+        redis = try RedisAddress(file: file)
+      } else if let text = text(.redisURL) {
+        redis = try RedisAddress(Secret(text))
+      }
+      return []
+    } catch {
+      return [problem(.redisURL, inert("\(error)"))]
+    }
   }
 
   /// A problem with a setting, with where its value came from.
@@ -108,8 +128,6 @@ extension ServeConfiguration {
   package var tlsKeyFile: String? { text(.tlsKey) }
   package var tlsClientCAFile: String? { text(.tlsClientCA) }
   package var dataDirectory: String { text(.dataDirectory) ?? "" }
-  /// A secret: never shown. nil: keys are kept in the data directory.
-  package var redisURL: String? { text(.redisURL) }
   package var authFailuresPerMinute: Int { number(.authFailuresPerMinute) ?? 0 }
   package var leaseMilliseconds: Int64 { milliseconds(.leaseDuration) }
   package var leaseCheckMilliseconds: Int64 { milliseconds(.leaseCheckInterval) }

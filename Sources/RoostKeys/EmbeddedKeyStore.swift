@@ -77,6 +77,30 @@ package final class EmbeddedKeyStore: KeyStore {
     return snapshot.withLock { $0.records[id] }
   }
 
+  package func isEmpty() async throws(KeyStoreError) -> Bool {
+    try await perform(on: readQueue) { () throws(KeyStoreError) in
+      try self.refresh()
+      return self.snapshot.withLock { $0.records.isEmpty }
+    }
+  }
+
+  /// Renames the file to `keys.json.migrated` if it still holds just these records, as they are. Who uses it then finds
+  /// it gone.
+  ///
+  /// - Throws: `.changed` if it holds others; `.system` if a file of that name is there.
+  package func setAside(ifItHolds records: [KeyRecord]) async throws(KeyStoreError) {
+    try await perform(on: writeQueue) { () throws(KeyStoreError) in
+      let lock = try self.lockFile.lock()
+      defer { withExtendedLifetime(lock) {} }
+      try self.refresh()
+      let held = self.sortedRecords()
+      guard held.map(\.id) == records.map(\.id), held.map(\.revokedAt) == records.map(\.revokedAt) else {
+        throw .changed(file: self.file.path)
+      }
+      if !held.isEmpty { try self.file.rename(to: "keys.json.migrated") }
+    }
+  }
+
   package func onChange(_ handler: @escaping @Sendable () -> Void) {
     handlers.withLock { $0.append(handler) }
   }

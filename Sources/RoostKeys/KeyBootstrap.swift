@@ -1,8 +1,9 @@
 import Foundation
+import Synchronization
 
 /// The first keys of an empty store, so that a new installation can be used at all.
 /// Each writes its file before the store: a crash between the two leaves an empty store, and the next start begins anew.
-package struct KeyBootstrap: Sendable {
+package final class KeyBootstrap: Sendable {
   /// Why the development keys cannot be had.
   package enum Failure: Error, CustomStringConvertible {
     case store(KeyStoreError)
@@ -27,6 +28,8 @@ package struct KeyBootstrap: Sendable {
   private let audit: AuditLog?
   private let adminFile: PrivateFile
   private let devFile: PrivateFile
+  /// The id of an admin key that stands in its file, and perhaps in the store: the answer was lost.
+  private let unconfirmed = Mutex<String?>(nil)
 
   package init(store: any KeyStore, dataDirectory: String, audit: AuditLog? = nil, clock: KeyClock = .system) {
     self.store = store
@@ -37,30 +40,38 @@ package struct KeyBootstrap: Sendable {
   }
 
   /// On an empty store, makes one admin key and writes it to `admin.key` (0600), one line.
-  /// Blocks for the file: for start-up, before anything is served.
+  /// Blocks for the file.
   ///
   /// - Returns: The file's path, to be logged; nil if the store held keys already.
   package func ensureAdminKey() async throws(KeyStoreError) -> String? {
-    guard try await store.list(owner: nil).isEmpty else { return nil }
+    guard try await store.isEmpty() else { return try await confirmAdminKey() }
     let key = APIKey.mint(.admin)
     try adminFile.replace(with: Array((key.whole.reveal() + "\n").utf8))
-    let first = record(key, name: "bootstrap", owner: Self.adminOwner)
-    guard try await store.createFirst([first]) else {
-      // Someone made a key in between: ours is not in the store, so the file would mislead.
+    unconfirmed.withLock { $0 = key.id }
+    _ = try await store.createFirst([record(key, name: "bootstrap", owner: Self.adminOwner)])
+    return try await confirmAdminKey()
+  }
+
+  /// Whether the key that was made last is in the store. If someone else made one first, its file would mislead.
+  private func confirmAdminKey() async throws(KeyStoreError) -> String? {
+    guard let id = unconfirmed.withLock({ $0 }) else { return nil }
+    let ours = try await store.find(id)
+    unconfirmed.withLock { $0 = nil }
+    guard let ours else {
       try adminFile.remove()
       return nil
     }
-    await note([first])
+    await note([ours])
     return adminFile.path
   }
 
   /// On an empty store, makes dev-client, dev-worker and dev-admin keys and writes them to `dev.keys` (0600).
-  /// Blocks for the file: for start-up, before anything is served.
+  /// Blocks for the file.
   ///
   /// - Returns: The three lines `client_key=…`, `worker_key=…`, `admin_key=…`, at every start the same.
   package func ensureDevKeys() async throws(Failure) -> [Secret] {
     do {
-      if try await store.list(owner: nil).isEmpty {
+      if try await store.isEmpty() {
         let keys = KeyType.allCases.map(APIKey.mint)
         let lines = keys.map { "\($0.type.rawValue)_key=\($0.whole.reveal())\n" }
         try devFile.replace(with: Array(lines.joined().utf8))

@@ -16,6 +16,9 @@ package protocol KeyStore: Sendable {
   /// All records, or one owner's, revoked ones included; the oldest first.
   func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord]
 
+  /// Whether it holds no key at all, not even a revoked one.
+  func isEmpty() async throws(KeyStoreError) -> Bool
+
   /// Revokes a key, durably. One revoked before keeps its first time.
   ///
   /// - Returns: The record as it then stands; nil if there is none.
@@ -34,6 +37,12 @@ package protocol KeyStore: Sendable {
   func onChange(_ handler: @escaping @Sendable () -> Void)
 }
 
+extension KeyStore {
+  package func isEmpty() async throws(KeyStoreError) -> Bool {
+    try await list(owner: nil).isEmpty
+  }
+}
+
 /// Why a key store could not do what it was asked.
 package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
   /// The store cannot be reached now.
@@ -44,6 +53,8 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
   case unknownFormat(file: String, found: Int, supported: Int)
   /// The file was there and is gone.
   case vanished(file: String)
+  /// The file holds other keys than a moment ago.
+  case changed(file: String)
   /// Another process holds the lock.
   case locked(file: String)
   /// The id is taken.
@@ -66,6 +77,8 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
       "\(file) has format \(found), this version of Roost reads format \(supported): use the newer version"
     case .vanished(let file):
       "\(file) was there and is gone: restore it, or restart to begin with an empty key store"
+    case .changed(let file):
+      "\(file) was changed meanwhile and stays where it is: do it again"
     case .locked(let file):
       "\(file) is held by another process for too long: end that process and try again"
     case .duplicate(let id):

@@ -78,8 +78,16 @@ struct PrivateFile: Sendable {
       }
     }
     guard fsync(number) == 0 else { throw failure("fsync", temporaryPath) }
-    guard rename(temporaryPath, path) == 0 else { throw failure("rename", temporaryPath) }
+    guard Glibc.rename(temporaryPath, path) == 0 else { throw failure("rename", temporaryPath) }
     try syncDirectory()
+  }
+
+  /// Gives the file another name in its directory, durably, and never one that is taken.
+  func rename(to other: String) throws(KeyStoreError) {
+    let target = directory + "/" + other
+    // Unlike a rename, a link does not replace what stands there.
+    guard link(path, target) == 0 else { throw failure("link", target) }
+    try remove()
   }
 
   /// Removes the file durably; it need not be there.

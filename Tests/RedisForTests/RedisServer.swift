@@ -11,8 +11,7 @@ package final class RedisServer: Sendable {
   }
 
   private struct Running {
-    let shell: Process
-    let leash: FileHandle
+    let shell: ChildProcess
     let server: Int32
   }
 
@@ -59,44 +58,29 @@ package final class RedisServer: Sendable {
   /// - Parameter keeping: Whether its keys survive a kill.
   package func start(keeping: Bool = true) throws {
     if !keeping { try? FileManager.default.removeItem(atPath: directory + "/appendonlydir") }
-    let shell = Process()
-    shell.executableURL = URL(fileURLWithPath: "/bin/bash")
     let script = #"redis-server "$@" & echo "process $!"; read -r _; kill -9 %1 2>/dev/null; wait"#
-    shell.arguments = [
-      "-c", script, "redis", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory, "--save", "",
+    let shell = try ChildProcess([
+      "bash", "-c", script, "redis", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory, "--save", "",
       "--appendonly", keeping ? "yes" : "no", "--appendfsync", "always", "--daemonize", "no",
-    ]
-    let (leash, output) = (Pipe(), Pipe())
-    shell.standardInput = leash
-    shell.standardOutput = output
-    shell.standardError = output
-    try shell.run()
+    ])
     var said = ""
-    var server: Int32?
-    while true {
-      let bytes = output.fileHandleForReading.availableData
-      said += String(decoding: bytes, as: UTF8.self)
-      server = server ?? said.firstMatch(of: #/process (\d+)\n/#).flatMap { Int32($0.1) }
-      if bytes.isEmpty || said.contains("Ready to accept connections") { break }
-    }
-    guard let server, said.contains("Ready to accept connections") else {
-      try? leash.fileHandleForWriting.close()
-      shell.waitUntilExit()
+    while !said.contains("Ready to accept connections"), let more = shell.read() { said += more }
+    guard said.contains("Ready to accept connections"),
+      let server = said.firstMatch(of: #/process (\d+)\n/#).flatMap({ Int32($0.1) })
+    else {
+      shell.hangUp()
       throw Failure(description: "redis-server did not start:\n\(said)")
     }
-    running.withLock { $0 = Running(shell: shell, leash: leash.fileHandleForWriting, server: server) }
+    running.withLock { $0 = Running(shell: shell, server: server) }
   }
 
   /// Ends it at once, as a crash would.
   package func kill() {
-    guard
-      let running = running.withLock({ running in
-        defer { running = nil }
-        return running
-      })
-    else { return }
-    try? running.leash.close()
-    running.shell.waitUntilExit()
+    let ended = running.withLock { running in
+      defer { running = nil }
+      return running
+    }
+    ended?.shell.hangUp()
   }
 
   /// SIGSTOP: it keeps its connections and answers nothing.
@@ -113,16 +97,10 @@ package final class RedisServer: Sendable {
   /// - Returns: What it printed, without the last line's end.
   @discardableResult
   package func cli(_ arguments: String...) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["redis-cli", "--no-auth-warning", "-p", "\(port)"] + arguments
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli \(arguments): \(text)") }
+    let process = try ChildProcess(["redis-cli", "--no-auth-warning", "-p", "\(port)"] + arguments)
+    var text = ""
+    while let more = process.read() { text += more }
+    guard process.hangUp() == 0 else { throw Failure(description: "redis-cli \(arguments): \(text)") }
     return text.trimmingCharacters(in: .newlines)
   }
 }

@@ -6,6 +6,10 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
   /// What is wrong with an address, for the one who wrote it.
   package struct Problem: Error, Equatable, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) {
+      self.description = description
+    }
   }
 
   package let host: String

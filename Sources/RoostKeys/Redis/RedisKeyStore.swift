@@ -113,6 +113,10 @@ package final class RedisKeyStore: KeyStore {
     return records.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
   }
 
+  package func isEmpty() async throws(KeyStoreError) -> Bool {
+    try await count([RedisKeyModel.active, RedisKeyModel.revoked]) == 0
+  }
+
   package func check() async throws(KeyStoreError) {
     _ = try await count([RedisKeyModel.active])
   }
@@ -131,8 +135,7 @@ package final class RedisKeyStore: KeyStore {
 
   package func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool {
     try await change(watching: [RedisKeyModel.active, RedisKeyModel.revoked]) { () throws(KeyStoreError) in
-      let count = try await self.count([RedisKeyModel.active, RedisKeyModel.revoked])
-      guard count == 0 else { return .leave(false) }
+      guard try await self.isEmpty() else { return .leave(false) }
       try await self.checkSets(for: records)
       return .write(records.flatMap(RedisKeyModel.creation), true)
     }

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+import Logging
+import RoostKeys
+
+/// Where keys stand, by the same rules as for the daemon: Redis if it is named, else the data directory.
+/// The address of Redis is a secret, so it comes from `REDIS_URL` or a file, never from a flag.
+struct KeyPlace: ParsableArguments {
+  @Option(help: "The data directory (default: WAL_DIR, else ./data).")
+  var data: String?
+  @Option(help: "File whose first line is the address of Redis (default: the variable REDIS_URL).")
+  var redisUrlFile: String?
+
+  /// The keys, where they stand. If that is Redis, it says so on standard error: the result stands elsewhere than the
+  /// data directory might suggest.
+  func service() throws(CommandFailure) -> KeyService {
+    guard let address = try redisAddress() else { return KeyService(store: try embedded()) }
+    StandardStream.error.write(line: "keys in \(inert("\(address)"))")
+    return KeyService(store: RedisKeyStore(address, listens: false))
+  }
+
+  private var directory: String { data ?? ProcessInfo.processInfo.environment["WAL_DIR"] ?? "./data" }
+
+  /// Where what is done here is written down, beside what the daemon does; only what goes wrong is said.
+  func audit() -> AuditLog {
+    AuditLog(directory: directory, logger: Logger(label: "roost") { _ in LineLogHandler(level: .error) })
+  }
+
+  func embedded() throws(CommandFailure) -> EmbeddedKeyStore {
+    do throws(KeyStoreError) {
+      return try EmbeddedKeyStore(directory: directory)
+    } catch {
+      throw CommandFailure(store: error)
+    }
+  }
+
+  /// nil: none is named.
+  func redisAddress() throws(CommandFailure) -> RedisAddress? {
+    do throws(RedisAddress.Problem) {
+      if let redisUrlFile { return try RedisAddress(file: redisUrlFile) }
+      let text = ProcessInfo.processInfo.environment["REDIS_URL"] ?? ""
+      return text.isEmpty ? nil : try RedisAddress(Secret(text))
+    } catch {
+      throw CommandFailure(.usage, "\(redisUrlFile == nil ? "REDIS_URL" : "--redis-url-file"): \(inert("\(error)"))")
+    }
+  }
+}
+
+extension RedisAddress {
+  /// Reads the first line of a file.
+  init(file: String) throws(Problem) {
+    guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
+      throw Problem(description: "the file \(inert(file)) cannot be read")
+    }
+    try self.init(Secret(String(content.prefix { !$0.isNewline })))
+  }
+}
