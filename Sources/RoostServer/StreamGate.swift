@@ -153,6 +153,9 @@ final class StreamGate: ChannelDuplexHandler {
     timer = nil
     if case .body(let head, _) = reading {
       refuse(configuration.bodyTooSlow, head, context)
+    } else if answer == .notYet {
+      // A refusal is being written, on a machine that is slower than the deadline.
+      arm(configuration.lingerTimeout, context)
     } else {
       reset(context)
     }
