@@ -1,5 +1,6 @@
 import Foundation
 import RoostAPI
+import RoostKeys
 import RoostServer
 import Synchronization
 import Testing
@@ -9,7 +10,7 @@ import Testing
   @Test("every field and status of the contract's answers appears when its routes are used")
   func answers() async throws {
     let witness = Witness()
-    try await TestDaemon.run { daemon in
+    try await TestDaemon.run(throttle: GuessThrottle(failuresPerMinute: 3)) { daemon in
       let user = ContractUser(daemon: daemon, witness: witness)
       try await user.submitAndRead()
       try await user.work()
@@ -17,6 +18,7 @@ import Testing
       try await user.useKeys()
       try await user.readOpenRoutes()
       try await user.beRefused()
+      try await user.guessKeys()
     }
     try await TestDaemon.run {
       $0.bodyTimeout = .milliseconds(20)
