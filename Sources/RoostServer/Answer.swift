@@ -7,8 +7,8 @@ package struct Answer: Sendable {
   package var body: [UInt8]
   package var contentType = "application/json"
   package var headers: [Rejection.Header] = []
-  /// A lease that must be given back if this answer cannot be written.
-  package var grant: (id: JobID, leaseID: LeaseID)?
+  /// Leases that must be given back if this answer cannot be written.
+  package var grants: [(id: JobID, leaseID: LeaseID)] = []
 
   package init(_ status: Int, _ json: JSONWriter) {
     self.status = status

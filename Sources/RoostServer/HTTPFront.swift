@@ -38,10 +38,10 @@ final class HTTPFront: Sendable {
       answer = Answer(error, requestID: requestID)
     }
     if let start { log(head, answer.status, .now - start, requestID) }
-    if let grant = answer.grant {
-      let engine = backend.engine
+    if !answer.grants.isEmpty {
+      let (engine, grants) = (backend.engine, answer.grants)
       // Rare, and nobody is left to await it: the connection is gone.
-      exchange.onLoss { Task { await engine.undelivered(grant.id, leaseID: grant.leaseID) } }
+      exchange.onLoss { Task { await engine.undelivered(batch: grants) } }
     }
     let response = response(answer, requestID, closes: head.headerFields[.connection] == "close")
     let body = head.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))

@@ -138,9 +138,10 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
     let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
     let isAwaitingGo = head.headerFields[.expect]?.lowercased() == "100-continue"
-    if length > configuration.maxBodyBytes {
-      reading = .discarding(head, tooLarge, 0)
-      if isAwaitingGo || length > configuration.maxDiscardBytes { refuse(tooLarge, context) }
+    let limit = configuration.maxBodyBytes(target: head.path)
+    if length > limit {
+      reading = .discarding(head, tooLarge(limit), 0)
+      if isAwaitingGo || length > configuration.maxDiscardBytes { refuse(tooLarge(limit), context) }
       return
     }
     reading = .body(head, nil)
@@ -166,7 +167,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
   private func checkSize(_ context: ChannelHandlerContext) {
     switch reading {
     case .body(let head, let body?) where body.readableBytes > configuration.maxBodyBytes:
-      reading = .discarding(head, tooLarge, body.readableBytes)
+      let limit = configuration.maxBodyBytes(target: head.path)
+      if body.readableBytes > limit { reading = .discarding(head, tooLarge(limit), body.readableBytes) }
     case .discarding(_, let why, let count) where count > configuration.maxDiscardBytes: refuse(why, context)
     default: break
     }
@@ -182,8 +184,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     reading = .head
   }
 
-  private var tooLarge: Rejection {
-    Rejection(.payloadTooLarge, "the body is larger than \(configuration.maxBodyBytes) bytes: send a reference instead")
+  private func tooLarge(_ limit: Int) -> Rejection {
+    Rejection(.payloadTooLarge, "the body is larger than \(limit) bytes: send less, or a reference instead")
   }
 
   /// Answers what is being read with a refusal, and takes nothing more.

@@ -39,7 +39,8 @@ package struct Route: Sendable {
 
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
-  package static let all = RouteTable(jobRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes)
+  package static let all = RouteTable(
+    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes)
 
   package let routes: [Route]
   private let byLength: [[Route]]
