@@ -3,8 +3,9 @@ package struct FieldTable<Field>: Sendable where Field: RawRepresentable<String>
   let fields: [Field]
   private let names: [[UInt8]]
 
-  package init(_: Field.Type) {
-    fields = Array(Field.allCases)
+  /// - Parameter except: Fields that this kind of request does not have.
+  package init(_: Field.Type, except: [Field] = []) {
+    fields = Field.allCases.filter { field in !except.contains { $0.rawValue == field.rawValue } }
     names = fields.map { Array($0.rawValue.utf8) }
     precondition(fields.count <= 64, "the set of fields seen is one word")
   }

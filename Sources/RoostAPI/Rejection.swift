@@ -55,17 +55,23 @@ package struct Rejection: Error, Sendable, Equatable {
     json.beginObject()
     json.field("code", code.rawValue)
     json.field("message", message)
-    if !details.isEmpty {
-      json.key("details")
-      json.beginObject()
-      for detail in details {
-        json.anyKey(detail.name)
-        json.string(detail.value)
-      }
-      json.endObject()
-    }
+    json.details(self)
     json.field("request_id", requestID)
     json.endObject()
     return json.bytes
+  }
+}
+
+extension JSONWriter {
+  /// `"details": {…}` of a refusal, where there are any.
+  package mutating func details(_ rejection: Rejection) {
+    guard !rejection.details.isEmpty else { return }
+    key("details")
+    beginObject()
+    for detail in rejection.details {
+      anyKey(detail.name)
+      string(detail.value)
+    }
+    endObject()
   }
 }

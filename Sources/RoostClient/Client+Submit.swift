@@ -40,7 +40,8 @@ extension Client {
 
   /// Submits many jobs in as few requests as fit them: 1,000 jobs or 8 MiB each.
   ///
-  /// Each job stands on its own: one may be refused and the others not.
+  /// Each job stands on its own: one may be refused and the others not. Whole requests are repeated like any other; a
+  /// single job that was refused for the moment (``RoostError/isRetryable``) is left to you.
   ///
   /// - Returns: For each job, in order, its id or why it was refused. If no answer came for a request in spite of
   ///   all repetition, its jobs carry that error (whether they were made is then unknown; give them idempotency

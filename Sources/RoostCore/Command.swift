@@ -73,6 +73,14 @@ package enum Command: Sendable, BitwiseCopyable {
   case carryQueues
   case drainWaiters
 
+  /// Whether it only writes again what is there: compaction's, not a caller's.
+  var isCopy: Bool {
+    switch self {
+    case .carry, .carryStub, .carryQueues: true
+    default: false
+    }
+  }
+
   package struct Submit: Sendable, BitwiseCopyable {
     package var policy: JobPolicy
     package var priority: Int8
@@ -84,6 +92,8 @@ package enum Command: Sendable, BitwiseCopyable {
     package var keyHash: KeyHash
     package var keyFingerprint: UInt64
     package var hasKey: Bool
+    /// Further submits of the same batch follow at once: waiting workers are met with the last of them.
+    package var isFollowed = false
     /// The encoded `JobBodyLayout`, its checksum not yet sealed.
     package var body: ByteRange
 
@@ -112,6 +122,12 @@ package enum Command: Sendable, BitwiseCopyable {
     package var leaseMilliseconds: Int64
     /// 0: do not wait.
     package var waitMilliseconds: Int64
+    /// 0: one job, answered with `.leased`; else at most so many, answered with `.leasedMany`.
+    package var maxJobs: Int32 = 0
+    /// Of several jobs' records together, bytes; the first is granted whatever its size.
+    package var maxBytes = 0
+    /// Counts only if the command before it ended an attempt; otherwise nothing is leased.
+    package var isNext = false
 
     package init(
       queues: ByteRange, worker: ByteRange, keyID: ByteRange, leaseMilliseconds: Int64, waitMilliseconds: Int64

@@ -41,6 +41,9 @@ struct Waiter: BitwiseCopyable {
   var deadline: Int64
   /// Milliseconds; 0: the job's own.
   var leaseMilliseconds: Int64 = 0
+  /// As in `Command.Lease`.
+  var maxJobs: Int32 = 0
+  var maxBytes = 0
   var worker: UInt32 = .none
   var keyID: UInt32 = .none
   var firstLink: Slot = .none

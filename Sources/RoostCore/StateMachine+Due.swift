@@ -27,7 +27,7 @@ extension StateMachine {
       left -= 1
     }
     if !hungry.isEmpty { feed(&step) }
-    return left == 0
+    return left == 0 || !hungry.isEmpty && !conditions.refusesLeases
   }
 
   /// Log time at which something is due next; nil when nothing is.

@@ -5,7 +5,10 @@ extension StateMachine {
     guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
     if let refusal = whyNotHeld(slot, command, step) {
       // The same word again, after its answer was lost: the same success.
-      if wasSaidBefore(slot, command, step) { return step.answer(ticket, changed(slot)) }
+      if wasSaidBefore(slot, command, step) {
+        hasJustFinished = true
+        return step.answer(ticket, changed(slot))
+      }
       return step.answer(ticket, .refused(refusal))
     }
     if Int(command.text.count) > limits.smallResultBytes {
@@ -20,6 +23,7 @@ extension StateMachine {
     case .released, .undelivered: release(slot, command, &step)
     case .expired, .cancelled, .cancelRequested: preconditionFailure("a worker cannot end an attempt this way")
     }
+    hasJustFinished = true
     step.answer(ticket, changed(slot))
   }
 

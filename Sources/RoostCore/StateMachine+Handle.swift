@@ -2,8 +2,12 @@
 extension StateMachine {
   /// Decides one command; waiting workers are met at once.
   package mutating func handle(_ command: Command, ticket: UInt64, into step: inout Step) {
+    let followsFinish = hasJustFinished
+    // Copies come between any two commands.
+    if !command.isCopy { hasJustFinished = false }
     switch command {
     case .submit(let submit): handle(submit, ticket, &step)
+    case .lease(let lease) where lease.isNext && !followsFinish: step.answer(ticket, .nothing)
     case .lease(let lease): handle(lease, ticket, &step)
     case .endWait(let waiting): endWait(waiting, &step)
     case .finish(let finish): handle(finish, ticket, &step)
@@ -22,7 +26,8 @@ extension StateMachine {
     case .drainWaiters: drainWaiters(ticket, &step)
     }
     if !endedJobs.isEmpty { answerEnds(&step) }
-    if !hungry.isEmpty { feed(&step) }
+    if case .submit(let submit) = command, submit.isFollowed { return }
+    if !hungry.isEmpty, !command.isCopy { feed(&step) }
   }
 
   /// The bytes that a command may add to the batch at most; the batch ends before one that might not fit.
@@ -30,6 +35,8 @@ extension StateMachine {
     switch command {
     case .submit(let submit): Int(submit.body.count) + 1_024
     case .finish(let finish): Int(finish.text.count) + 2_048
+    case .lease(let lease):
+      max(1, Int(lease.maxJobs)) * (80 + Int(lease.worker.count) + Int(lease.keyID.count)) + 1_024
     case .carry(let carry): Int(carry.body.count) + Int(carry.history.count) + 1_024
     case .cancel(_, _, let reason, _): Int(reason.count) + 1_024
     case .carryQueues: 0

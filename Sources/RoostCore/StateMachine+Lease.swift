@@ -2,11 +2,16 @@
 extension StateMachine {
   mutating func handle(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
-    let slot = best(of: step.bytes(command.queues))
+    let queues = step.bytes(command.queues)
+    let slot = best(of: queues)
     if slot != .none {
-      grant(
-        slot, ticket, leaseMilliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker),
-        keyID: step.bytes(command.keyID), &step)
+      let terms = LeaseTerms(
+        milliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker), keyID: step.bytes(command.keyID))
+      guard command.maxJobs > 0 else { return step.answer(ticket, .leased(grant(slot, terms, &step))) }
+      var several = Several(first: step.grants.count, jobs: command.maxJobs, bytes: command.maxBytes)
+      var next = slot
+      while take(next, terms, &several, &step) { next = best(of: queues) }
+      step.answer(ticket, several.answer(step))
     } else if command.waitMilliseconds > 0, !isDraining {
       park(command, ticket, &step)
     } else {
@@ -34,27 +39,54 @@ extension StateMachine {
     return a.pointee.order < b.pointee.order
   }
 
-  /// Leases a READY job and answers with it.
-  mutating func grant(
-    _ slot: Slot, _ ticket: UInt64, leaseMilliseconds: Int64, worker: UnsafeRawBufferPointer,
-    keyID: UnsafeRawBufferPointer, _ step: inout Step
-  ) {
+  /// What every job that a lease grants has in common.
+  struct LeaseTerms {
+    /// As asked for; 0: the job's own.
+    let milliseconds: Int64
+    let worker: UnsafeRawBufferPointer
+    let keyID: UnsafeRawBufferPointer
+  }
+
+  /// Leases that are granted together: how many more, and how many more bytes.
+  private struct Several {
+    let first: Int
+    var jobs: Int32
+    var bytes: Int
+
+    func answer(_ step: borrowing Step) -> Answer {
+      .leasedMany(first: Int32(first), count: Int32(step.grants.count - first))
+    }
+  }
+
+  /// Adds a job to leases that are granted together. Returns false, with nothing done, when there is none, or no room
+  /// for it: a smaller one behind it does not overtake it.
+  private mutating func take(
+    _ slot: Slot, _ terms: LeaseTerms, _ several: inout Several, _ step: inout Step
+  ) -> Bool {
+    guard slot != .none, several.jobs > 0, !conditions.refusesLeases else { return false }
+    let bytes = Int(jobs.cold(slot).pointee.recordBytes)
+    guard bytes <= several.bytes || step.grants.count == several.first else { return false }
+    several.jobs -= 1
+    several.bytes -= bytes
+    step.grants.append(grant(slot, terms, &step))
+    return true
+  }
+
+  /// Leases a READY job.
+  private mutating func grant(_ slot: Slot, _ terms: LeaseTerms, _ step: inout Step) -> Answer.Grant {
     let row = jobs.hot(slot)
-    let duration = leaseDuration(slot, asked: leaseMilliseconds).nanoseconds
+    let duration = leaseDuration(slot, asked: terms.milliseconds).nanoseconds
     let event = LeasedEvent(
       number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
-      deadline: now.log + duration, duration: duration, at: now.wall, worker: worker, keyID: keyID)
+      deadline: now.log + duration, duration: duration, at: now.wall, worker: terms.worker, keyID: terms.keyID)
     event.encode(into: &step.records)
     nextLease += 1
     conditions.leasesLeft -= 1
     apply(event, to: slot)
-    step.answer(
-      ticket,
-      .leased(
-        Answer.Grant(
-          id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
-          priority: row.pointee.priority, until: wall(ofLog: event.deadline),
-          base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)))
+    return Answer.Grant(
+      id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
+      priority: row.pointee.priority, until: wall(ofLog: event.deadline),
+      base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)
   }
 
   /// Milliseconds: what the worker asked, else what the job says, else the default.
@@ -71,7 +103,8 @@ extension StateMachine {
     let waiter = waiters.allocate(
       Waiter(
         ticket: ticket, deadline: now.log + command.waitMilliseconds.nanoseconds,
-        leaseMilliseconds: command.leaseMilliseconds, worker: workerNames.intern(step.bytes(command.worker)),
+        leaseMilliseconds: command.leaseMilliseconds, maxJobs: command.maxJobs, maxBytes: command.maxBytes,
+        worker: workerNames.intern(step.bytes(command.worker)),
         keyID: keyNames.intern(step.bytes(command.keyID))))
     let names = step.bytes(command.queues)
     var reader = RecordReader(names)
@@ -140,28 +173,40 @@ extension StateMachine {
     hungry.append(queue)
   }
 
-  /// Gives READY jobs to the workers that wait for them. Where leases are refused their queues stay hungry.
+  /// Gives READY jobs to the workers that wait for them. Where leases are refused, or a step would grow too large,
+  /// their queues stay hungry.
   mutating func feed(_ step: inout Step) {
     var fed = 0
+    let mostLeases = nextLease + Self.leasesPerFeed
     for queue in hungry {
       while queues[Int(queue)].firstWait != .none, firstReady(queue) != .none {
-        guard !conditions.refusesLeases else {
+        guard !conditions.refusesLeases, nextLease < mostLeases else {
           hungry.removeFirst(fed)
           return
         }
         let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
-        let cell = waiters.pointer(waiter).pointee
-        // Another of its queues may have got a job that goes before.
-        let slot = best(of: cell)
-        grant(
-          slot, cell.ticket, leaseMilliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker),
-          keyID: keyNames.bytes(cell.keyID), &step)
+        serve(waiter, &step)
         unpark(waiter)
       }
       queues[Int(queue)].isHungry = false
       fed += 1
     }
     hungry.removeAll(keepingCapacity: true)
+  }
+
+  /// Bounds what waiting workers add to a step; the store keeps room for as much again by `decideDue`.
+  private static let leasesPerFeed: UInt64 = 1_000
+
+  /// Gives a waiting worker what it wished for.
+  private mutating func serve(_ waiter: Slot, _ step: inout Step) {
+    let cell = waiters.pointer(waiter).pointee
+    let terms = LeaseTerms(
+      milliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker), keyID: keyNames.bytes(cell.keyID))
+    // Another of its queues may have got a job that goes before.
+    guard cell.maxJobs > 0 else { return step.answer(cell.ticket, .leased(grant(best(of: cell), terms, &step))) }
+    var several = Several(first: step.grants.count, jobs: cell.maxJobs, bytes: cell.maxBytes)
+    while take(best(of: cell), terms, &several, &step) {}
+    step.answer(cell.ticket, several.answer(step))
   }
 
   /// A wait is over: a worker is told that there is nothing, a reader how the job is.

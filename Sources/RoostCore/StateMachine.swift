@@ -74,6 +74,8 @@ package struct StateMachine: ~Copyable {
   var hungry: [UInt32] = []
   /// Answers of waits that nobody parks any more: the daemon stops.
   var isDraining = false
+  /// The last command ended an attempt: the lease that follows it counts.
+  package var hasJustFinished = false
   /// Log time at which leases were checked last.
   var lastLeaseCheck: Int64 = .min
 

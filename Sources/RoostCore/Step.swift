@@ -5,6 +5,8 @@ package struct Step: ~Copyable {
   package var replies: [Reply] = []
   /// The bytes that the commands' `ByteRange`s point into.
   package var arena = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// Leases of `.leasedMany` answers.
+  package var grants: [Answer.Grant] = []
   /// Jobs of `.page` answers.
   package var jobs: [JobImage] = []
   /// Queues of `.queues` answers.
@@ -15,6 +17,7 @@ package struct Step: ~Copyable {
   package init(headroom: Int) {
     records = RecordBuffer(headroom: headroom)
     replies.reserveCapacity(4_096)
+    grants.reserveCapacity(4_096)
   }
 
   /// Empties everything for a batch whose first record's length prefix will stand at `start`.
@@ -22,6 +25,7 @@ package struct Step: ~Copyable {
     records.begin(at: start)
     self.arena = arena
     replies.removeAll(keepingCapacity: true)
+    grants.removeAll(keepingCapacity: true)
     jobs.removeAll(keepingCapacity: true)
     queues.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
@@ -55,6 +59,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case refused(Refusal)
   case submitted(Accepted)
   case leased(Grant)
+  /// Leases of `Step.grants`, at least one.
+  case leasedMany(first: Int32, count: Int32)
   /// No job, or the wait is over.
   case nothing
   /// What the job is now. `deadline` is wall milliseconds, 0 when there is none.

@@ -4,6 +4,9 @@ import RoostCore
 struct AskedBytes {
   private(set) var bytes: [UInt8] = []
 
+  /// - Parameter capacity: Bytes to reserve.
+  init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
   /// Adds bytes; the range counts from the first byte gathered here.
   mutating func add(_ more: some Collection<UInt8>) -> ByteRange {
     let range = ByteRange(offset: bytes.count, count: more.count)

@@ -9,6 +9,18 @@ extension Engine {
   /// - Throws: `idempotencyConflict`, `tooManyQueues`, `tooLarge`, `diskLow`, `memoryLow`, `overloaded`,
   ///   `outcomeUnknown`, `stopping`.
   package func submit(_ spec: JobSpec, owner: String) async throws(Refusal) -> Submitted {
+    let (command, body) = encode(spec, owner: owner)
+    let delivery = try await ask(body) { base in
+      var placed = command
+      placed.body = ByteRange(offset: base, count: body.count)
+      return .submit(placed)
+    }
+    guard case .submitted(let accepted) = delivery.answer else { preconditionFailure("a submit is answered as one") }
+    return Submitted(accepted, queue: spec.queue)
+  }
+
+  /// What will stand in the log, and the command that says so; where the body lies is for the caller to say.
+  func encode(_ spec: JobSpec, owner: String) -> (command: Command.Submit, body: [UInt8]) {
     let body = JobBodyLayout.encode(
       queue: spec.queue, type: spec.type, owner: owner, traceparent: spec.traceparent ?? "",
       metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload, checksum: { Checksum.of($0) })
@@ -23,16 +35,7 @@ extension Engine {
       command.keyHash = hash(ofKey: key, owner: owner, queue: spec.queue)
       command.keyFingerprint = fingerprint(of: command, body: body)
     }
-    let delivery = try await ask(body) { base in
-      var placed = command
-      placed.body = ByteRange(offset: base, count: body.count)
-      return .submit(placed)
-    }
-    guard case .submitted(let accepted) = delivery.answer else { preconditionFailure("a submit is answered as one") }
-    return Submitted(
-      id: accepted.id, state: accepted.state, queue: spec.queue,
-      createdAtMilliseconds: accepted.id.createdMilliseconds,
-      runAtMilliseconds: accepted.due == 0 ? nil : accepted.due, isIdempotent: accepted.isIdempotent)
+    return (command, body)
   }
 
   /// Grants a job, waiting for one if asked to.
@@ -56,17 +59,22 @@ extension Engine {
     switch delivery.answer {
     case .refused(let refusal): throw refusal
     case .leased(let grant):
-      do throws(Refusal) {
-        return try await leasedJob(grant, delivery.loader!)
-      } catch {
-        await hold(grant)
-        throw error
-      }
+      return try await leased(grant, delivery.loader!)
     default: return nil
     }
   }
 
-  private func answer(_ bytes: [UInt8], _ command: (Int) -> Command) async -> Delivery {
+  /// The job of a lease, with its bytes; one whose bytes are damaged is put to rest.
+  func leased(_ grant: Answer.Grant, _ loader: RecordLoader) async throws(Refusal) -> LeasedJob {
+    do throws(Refusal) {
+      return try await leasedJob(grant, loader)
+    } catch {
+      await hold(grant)
+      throw error
+    }
+  }
+
+  func answer(_ bytes: [UInt8], _ command: (Int) -> Command) async -> Delivery {
     await withUnsafeContinuation { asker in mailbox.post(asker, bytes: bytes, command) }
   }
 
@@ -84,7 +92,7 @@ extension Engine {
     }
   }
 
-  private func endWait(_ ticket: UInt64) {
+  func endWait(_ ticket: UInt64) {
     guard ticket != 0 else { return }
     mailbox.post(nil, bytes: []) { _ in .endWait(ticket: ticket) }
   }
@@ -137,6 +145,19 @@ extension Engine {
       $0.delayMilliseconds = retryAfterMilliseconds ?? -1
     }
     return (changed.state, changed.state == .retry ? changed.deadline : nil)
+  }
+
+  /// Acknowledges or fails, as `end` says.
+  ///
+  /// - Throws: As `acknowledge`.
+  package func finish(
+    _ end: AttemptEnd, keyID: String, viewer: Viewer
+  ) async throws(Refusal) -> AttemptEnd.After {
+    let changed = try await finish(end.id, end.leaseID, keyID, viewer, end.outcome, text: end.text) {
+      $0.isRetryable = end.isRetryable
+      if end.outcome == .failed { $0.delayMilliseconds = end.retryAfterMilliseconds ?? -1 }
+    }
+    return AttemptEnd.After(changed.state, changed.deadline)
   }
 
   /// Hands a job back without spending the attempt.

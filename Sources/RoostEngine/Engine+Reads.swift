@@ -126,28 +126,14 @@ extension Engine {
 
   /// Follows the job's history until result, last error and reason of a cancel are found; 20 entries at most.
   private func addOutcome(of image: JobImage, _ loader: RecordLoader, to view: inout JobView) async throws(Refusal) {
-    let number = image.id.number.rawValue
     var left = HistoryEntry.keptEntries
-    var next = (image.history, image.historyBytes)
-    while next.0 != .none, left > 0, view.lastError == nil {
-      let record = try await bytes(of: loader, at: next.0, next.1)
-      let isSound = record.withUnsafeBytes { bytes -> Bool in
-        guard let history = StoredRecord.history(bytes) else { return false }
-        next = (history.previous, history.previousBytes)
-        var reader = RecordReader(history.entries)
-        while !reader.isAtEnd, left > 0 {
-          guard let entry = HistoryEntry(&reader) else { return false }
-          guard entry.text.isEmpty || Checksum.of(entry.text) ^ checksumSeal(number) == entry.checksum else {
-            return false
-          }
-          view.add(entry)
-          left -= 1
-        }
-        return true
-      }
-      guard isSound else { throw damaged() }
-      if view.state == .acked { return }
+    var found = view
+    try await eachEntry(of: image, loader) { entry in
+      found.add(entry)
+      left -= 1
+      return left > 0 && found.lastError == nil && found.state != .acked
     }
+    view = found
   }
 
   /// A record's bytes: from the page cache at once, else by a thread that may wait for the disk.
@@ -172,7 +158,7 @@ extension Engine {
   }
 
   /// Remembers, for `/readyz`, that bytes on disk are not what was written.
-  private func damaged() -> Refusal {
+  func damaged() -> Refusal {
     hasMetDamage.store(true, ordering: .relaxed)
     return .payloadCorrupt
   }

@@ -7,6 +7,8 @@ package struct Delivery: Sendable {
   package var answer: Answer
   /// Reads the records that the answer names; holding it keeps their segments.
   package var loader: RecordLoader?
+  /// Leases of `.leasedMany`.
+  package var grants: [Answer.Grant] = []
   package var jobs: [JobImage] = []
   package var queues: [QueueImage] = []
   /// What `ByteRange`s of images point into.
@@ -22,7 +24,7 @@ final class Mailbox: @unchecked Sendable {
   /// The commands that came since the writer looked last.
   struct Batch {
     var commands: [Command] = []
-    var askers: [UnsafeContinuation<Delivery, Never>?] = []
+    var askers: [Asker?] = []
     /// The first command's ticket; the others follow.
     var firstTicket: UInt64 = 0
     var arena = Arena()
@@ -84,20 +86,50 @@ final class Mailbox: @unchecked Sendable {
     let ticket = nextTicket
     nextTicket += 1
     filling.commands.append(command(filling.arena.append(bytes)))
-    filling.askers.append(asker)
+    filling.askers.append(asker.map { .one($0) })
+    unlockAndSignal()
+    return ticket
+  }
+
+  /// Leaves the commands of a group, one right behind the other: nothing comes between them.
+  ///
+  /// - Parameter command: Makes the command at a place, given where `bytes` begin in the arena.
+  /// - Returns: The first command's ticket; 0 when all were refused, and the asker has been told.
+  @discardableResult
+  func post(_ group: CommandGroup, bytes: [UInt8], _ command: (_ place: Int, _ base: Int) -> Command) -> UInt64 {
+    pthread_mutex_lock(mutex)
+    if let refusal = whyFull(bytes.count, commands: group.count) {
+      pthread_mutex_unlock(mutex)
+      group.refuse(refusal)
+      return 0
+    }
+    if filling.commands.isEmpty { filling.firstTicket = nextTicket }
+    let ticket = nextTicket
+    nextTicket += UInt64(group.count)
+    let base = filling.arena.append(bytes)
+    let shared = Unmanaged.passRetained(group)
+    for place in 0..<group.count {
+      filling.commands.append(command(place, base))
+      filling.askers.append(.group(shared, place: UInt32(place)))
+    }
+    unlockAndSignal()
+    return ticket
+  }
+
+  private func unlockAndSignal() {
     let mustSignal = isWriterAsleep
     isWriterAsleep = false
     pthread_mutex_unlock(mutex)
     if mustSignal { pthread_cond_signal(condition) }
-    return ticket
   }
 
-  private func whyFull(_ bytes: Int) -> Refusal? {
+  private func whyFull(_ bytes: Int, commands: Int = 1) -> Refusal? {
     switch closing {
     case .stopping: .stopping
     case .failed: .outcomeUnknown
     case .no:
-      filling.commands.count >= bounds.commands || filling.arena.count + bytes > bounds.bytes ? .overloaded : nil
+      filling.commands.count + commands > bounds.commands || filling.arena.count + bytes > bounds.bytes
+        ? .overloaded : nil
     }
   }
 

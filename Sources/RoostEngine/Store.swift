@@ -136,12 +136,14 @@ package struct Store: ~Copyable {
   /// Decides one command. Returns false, with nothing done, when the batch must be committed before it.
   package mutating func handle(_ command: Command, ticket: UInt64) -> Bool {
     if isReadOnly, !command.isRead {
+      machine.hasJustFinished = false
       step.answer(ticket, .refused(.diskLow))
       return true
     }
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
     let wanted = StateMachine.mostBytes(command)
     if wanted > room - Self.groundBytes {
+      machine.hasJustFinished = false
       step.answer(ticket, .refused(.tooLarge))
       return true
     }

@@ -17,7 +17,7 @@ final class Writer: @unchecked Sendable {
 
   private var batch = Mailbox.Batch()
   /// Workers that wait for a job.
-  private var parked: [UInt64: UnsafeContinuation<Delivery, Never>] = [:]
+  private var parked: [UInt64: Asker] = [:]
   private var loader = RecordLoader([])
   private var loaderSegments: ClosedRange<UInt32>?
   /// Nanoseconds of each commit.
@@ -109,12 +109,17 @@ final class Writer: @unchecked Sendable {
   /// The commit is durable: its answers leave.
   private func release() {
     for reply in store.step.replies {
-      guard let asker = asker(of: reply.ticket) else { continue }
-      asker.resume(returning: delivery(reply.answer))
+      switch asker(of: reply.ticket) {
+      case nil: break
+      case .one(let asker)?: asker.resume(returning: delivery(reply.answer))
+      case .group(let group, let place)?:
+        let isLast = group._withUnsafeGuaranteedRef { $0.take(reply.answer, at: place, loader: currentLoader()) }
+        if isLast { group.takeRetainedValue().finish() }
+      }
     }
   }
 
-  private func asker(of ticket: UInt64) -> UnsafeContinuation<Delivery, Never>? {
+  private func asker(of ticket: UInt64) -> Asker? {
     let index = Int(truncatingIfNeeded: ticket &- batch.firstTicket)
     if ticket >= batch.firstTicket, index < batch.askers.count {
       defer { batch.askers[index] = nil }
@@ -136,6 +141,9 @@ final class Writer: @unchecked Sendable {
     var delivery = Delivery(answer: answer)
     switch answer {
     case .leased: delivery.loader = currentLoader()
+    case .leasedMany(let first, let count):
+      delivery.loader = currentLoader()
+      delivery.grants = Array(store.step.grants[Int(first)..<Int(first + count)])
     case .job:
       delivery.loader = currentLoader()
       delivery.text = store.step.text
@@ -190,10 +198,10 @@ final class Writer: @unchecked Sendable {
   private func finish(_ refusal: Refusal) {
     provisioning.stop()
     repeat {
-      for case let asker? in batch.askers { asker.resume(returning: Delivery(answer: .refused(refusal))) }
+      for case let asker? in batch.askers { end(asker, refusal) }
       _ = mailbox.take(&batch, waiting: 0)
     } while !batch.commands.isEmpty
-    for asker in parked.values { asker.resume(returning: Delivery(answer: .nothing)) }
+    for asker in parked.values { end(asker, nil) }
     parked = [:]
     let waiting = status.withLock { status in
       status.hasStopped = true
@@ -201,6 +209,18 @@ final class Writer: @unchecked Sendable {
       return status.onStop
     }
     for body in waiting { body() }
+  }
+
+  /// - Parameter refusal: Nil: there was nothing.
+  private func end(_ asker: Asker, _ refusal: Refusal?) {
+    switch asker {
+    case .one(let asker): asker.resume(returning: Delivery(answer: refusal.map { .refused($0) } ?? .nothing))
+    case .group(let group, let place):
+      let isLast = group._withUnsafeGuaranteedRef { group in
+        refusal.map { group.abandon($0) } ?? group.take(.nothing, at: place, loader: currentLoader())
+      }
+      if isLast { group.takeRetainedValue().finish() }
+    }
   }
 
   private func publish() {

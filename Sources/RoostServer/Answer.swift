@@ -8,8 +8,8 @@ package struct Answer: Sendable {
   package var body: [UInt8]
   package var contentType = "application/json"
   package var headers: [Rejection.Header] = []
-  /// A lease that must be given back if this answer cannot be written.
-  package var grant: (id: JobID, leaseID: LeaseID)?
+  /// Leases that must be given back if this answer cannot be written.
+  package var grants: [(id: JobID, leaseID: LeaseID)] = []
   /// What the audit log is to say of it, where the path does not: the id of what was made, and more.
   package var audited: (target: String, details: [String: String])?
 

@@ -69,10 +69,10 @@ final class HTTPFront: Sendable {
     let route = exchange.route.load(ordering: .relaxed)
     metrics.answered(route: route < 0 ? nil : route, status: answer.status, after: duration)
     if configuration.accessLog { log(head, answer, duration, requestID, exchange) }
-    if let grant = answer.grant {
-      let engine = backend.engine
+    if !answer.grants.isEmpty {
+      let (engine, grants) = (backend.engine, answer.grants)
       // Rare, and nobody is left to await it: the connection is gone.
-      exchange.onLoss { Task { await engine.undelivered(grant.id, leaseID: grant.leaseID) } }
+      exchange.onLoss { Task { await engine.undelivered(batch: grants) } }
     }
     let response = response(answer, requestID, closes: head.headerFields[.connection] == "close")
     return (response, head.method == .head ? nil : ByteBuffer(bytes: answer.body))

@@ -12,6 +12,9 @@ enum Bounds {
   static let extrasBytes = 64 << 10
   static let tags = 64
   static let queuesPerLease = 32
+  static let jobIDBytes = 128
+  /// Of the payloads and what goes with them in one answer of several leases, unless the worker says.
+  static let leaseBytes = 8 << 20
 }
 
 /// Decodes the body of `POST /jobs`, once and whole.
@@ -32,6 +35,15 @@ struct SubmitBody {
     _ bytes: [UInt8], header: String?, maxPayloadBytes: Int
   ) throws(Rejection) -> JobSpec {
     var json = JSONReader(bytes)
+    let spec = try decode(&json, header: header, maxPayloadBytes: maxPayloadBytes)
+    try json.finish()
+    return spec
+  }
+
+  /// The same where the job is an item of a list.
+  static func decode(
+    _ json: inout JSONReader, header: String?, maxPayloadBytes: Int
+  ) throws(Rejection) -> JobSpec {
     var spec = JobSpec(payload: [])
     var hasPayload = false
     try json.object("", table) { (field, json) throws(Rejection) in
@@ -42,7 +54,6 @@ struct SubmitBody {
         try read(field, &json, &spec)
       }
     }
-    try json.finish()
     guard hasPayload else {
       throw Rejection(.missingField, field: "payload", "payload is missing: any JSON value will do")
     }

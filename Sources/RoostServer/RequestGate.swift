@@ -161,8 +161,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func checkSize(_ context: ChannelHandlerContext) {
     switch reading {
-    case .body(let head, let body?) where body.readableBytes > configuration.maxBodyBytes:
-      reading = .discarding(head, configuration.bodyTooLarge, body.readableBytes)
+    case .body(let head, let body?):
+      guard let refusal = configuration.refusal(head, bytes: body.readableBytes) else { break }
+      reading = .discarding(head, refusal, body.readableBytes)
     case .discarding(_, let why, let count) where count > configuration.maxDiscardBytes: refuse(why, context)
     default: break
     }

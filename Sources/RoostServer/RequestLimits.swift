@@ -8,17 +8,21 @@ extension ServerConfiguration {
     if let path = head.path, path.utf8.count > maxURLBytes {
       return Rejection(.uriTooLong, "the URL is longer than \(maxURLBytes) bytes: shorten it")
     }
-    return length(head) > maxBodyBytes ? bodyTooLarge : nil
+    return refusal(head, bytes: length(head))
+  }
+
+  /// Why a body of this many bytes is too large for what this head asks; nil if it is not.
+  func refusal(_ head: HTTPRequest, bytes: Int) -> Rejection? {
+    guard bytes > maxBodyBytes else { return nil }
+    let limit = maxBodyBytes(target: head.path)
+    return bytes > limit
+      ? Rejection(.payloadTooLarge, "the body is larger than \(limit) bytes: send less, or a reference instead") : nil
   }
 
   /// What the head says of its body, bytes.
   func length(_ head: HTTPRequest) -> Int { head.headerFields[.contentLength].flatMap { Int($0) } ?? 0 }
 
   func awaitsGo(_ head: HTTPRequest) -> Bool { head.headerFields[.expect]?.lowercased() == "100-continue" }
-
-  var bodyTooLarge: Rejection {
-    Rejection(.payloadTooLarge, "the body is larger than \(maxBodyBytes) bytes: send a reference instead")
-  }
 
   var bodyTooSlow: Rejection {
     Rejection(.requestTimeout, "the body took too long to arrive: send it faster, or in smaller parts")

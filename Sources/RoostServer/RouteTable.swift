@@ -75,7 +75,8 @@ package enum Audit: Sendable, Equatable {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes)
+    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + keyRoutes + healthRoutes + metricsRoutes
+      + contractRoutes)
 
   package let routes: [Route]
   private let byLength: [[Route]]

@@ -52,6 +52,18 @@ package struct ServerConfiguration: Sendable {
 
   /// The largest body, bytes.
   package var maxBodyBytes: Int { maxPayloadBytes + envelopeBytes }
+  /// The largest body of a batch, bytes.
+  package var maxBatchBytes = 8 << 20
+
+  /// The largest body that a request to this target may have, bytes.
+  package func maxBodyBytes(target: String?) -> Int {
+    let path = (target ?? "").prefix { $0 != "?" }
+    switch path.hasPrefix("/v1/") ? path.dropFirst(3) : path {
+    case "/jobs/batch", "/jobs/ack", "/jobs/fail", "/jobs/extend": return max(maxBodyBytes, maxBatchBytes)
+    default: return maxBodyBytes
+    }
+  }
+
   /// What of a refused body is read and dropped so that the connection stays usable, bytes.
   package var maxDiscardBytes: Int { maxBodyBytes * 8 }
 }

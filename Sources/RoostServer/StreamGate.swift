@@ -85,8 +85,8 @@ final class StreamGate: ChannelDuplexHandler {
       reading = .ended
       if body == nil { body = bytes } else { body?.writeBuffer(&bytes) }
       reading = .body(head, body)
-      if let body, body.readableBytes > configuration.maxBodyBytes {
-        refuse(configuration.bodyTooLarge, head, context)
+      if let body, let refusal = configuration.refusal(head, bytes: body.readableBytes) {
+        refuse(refusal, head, context)
       }
     case .discarding(let count):
       reading = .discarding(count + bytes.readableBytes)
@@ -153,6 +153,9 @@ final class StreamGate: ChannelDuplexHandler {
     timer = nil
     if case .body(let head, _) = reading {
       refuse(configuration.bodyTooSlow, head, context)
+    } else if answer == .notYet {
+      // A refusal is being written, on a machine that is slower than the deadline.
+      arm(configuration.lingerTimeout, context)
     } else {
       reset(context)
     }

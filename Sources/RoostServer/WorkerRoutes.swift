@@ -6,61 +6,90 @@ import RoostKeys
 /// What workers do with jobs: lease, acknowledge, fail, extend, hand back.
 let workerRoutes: [Route] = [
   Route("POST", "/jobs/lease", .lease, fields: leaseTable.allNames, leaseJob),
-  Route("POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames, acknowledgeJob),
+  Route("POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames + leaseNextFields, acknowledgeJob),
   Route("POST", "/jobs/{id}/fail", .ack, fields: failTable.allNames, failJob),
   Route("POST", "/jobs/{id}/extend", .ack, fields: extendTable.allNames, extendLease),
   Route("POST", "/jobs/{id}/release", .ack, fields: releaseTable.allNames, releaseJob),
 ]
 
-private enum LeaseField: String, CaseIterable { case queues, lease, wait, workerID = "worker_id" }
-private enum AckField: String, CaseIterable { case result, resultError = "result_error", leaseID = "lease_id" }
-private enum FailField: String, CaseIterable { case error, retryable, retryAfter = "retry_after", leaseID = "lease_id" }
-private enum ExtendField: String, CaseIterable { case leaseID = "lease_id", lease }
+private enum LeaseField: String, CaseIterable {
+  case queues, lease, wait, workerID = "worker_id", maxJobs = "max_jobs", maxBytes = "max_bytes"
+}
 private enum ReleaseField: String, CaseIterable { case leaseID = "lease_id", delay }
 
 private let leaseTable = FieldTable(LeaseField.self)
-private let ackTable = FieldTable(AckField.self)
-private let failTable = FieldTable(FailField.self)
-private let extendTable = FieldTable(ExtendField.self)
+private let ackTable = FieldTable(AckField.self, except: [.jobID])
+private let failTable = FieldTable(FailField.self, except: [.jobID])
+private let extendTable = FieldTable(ExtendField.self, except: [.jobID])
 private let releaseTable = FieldTable(ReleaseField.self)
 
 @Sendable
 private func leaseJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
   let wish = try decodeLease(request)
-  for queue in wish.queues { try request.requireQueue(queue) }
+  for queue in wish.one.queues { try request.requireQueue(queue) }
+  guard let maxJobs = wish.maxJobs else { return try await leaseOne(wish.one, request, backend) }
+  return try await leaseSeveral(wish.one, maxJobs, wish.maxBytes, request, backend)
+}
+
+private func leaseOne(
+  _ wish: LeaseRequest, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> Answer {
   let job = wish.waitMilliseconds > 0 ? try await waitForJob(wish, request, backend) : try await grant(wish, backend)
   guard let job else { throw Rejection(.noJobsAvailable, "no job is ready: ask again later, or with wait") }
   var json = JSONWriter(capacity: job.body.payload.count + 448)
   json.leased(job)
   var answer = Answer(200, json)
-  answer.grant = (job.id, job.leaseID)
+  answer.grants = [(job.id, job.leaseID)]
   return answer
 }
 
-private func decodeLease(_ request: RouteRequest) throws(Rejection) -> LeaseRequest {
+private func leaseSeveral(
+  _ wish: LeaseRequest, _ maxJobs: Int, _ maxBytes: Int, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> Answer {
+  let lease = { @Sendable () async throws(Rejection) -> [LeasedJob] in
+    try await refusable { () throws(Refusal) in
+      try await backend.engine.lease(wish, maxJobs: maxJobs, maxBytes: maxBytes)
+    }
+  }
+  var jobs = wish.waitMilliseconds > 0 ? try await whileConnected(request, lease) : try await lease()
+  if wish.waitMilliseconds > 0, request.isDisconnected() {
+    await backend.engine.undelivered(batch: jobs.map { ($0.id, $0.leaseID) })
+    jobs = []
+  }
+  var json = JSONWriter(capacity: jobs.reduce(32) { $0 + $1.body.payload.count + 448 })
+  json.beginObject()
+  json.key("jobs")
+  json.beginArray()
+  for job in jobs { json.leased(job) }
+  json.endArray()
+  json.endObject()
+  var answer = Answer(200, json)
+  answer.grants = jobs.map { ($0.id, $0.leaseID) }
+  return answer
+}
+
+private func decodeLease(
+  _ request: RouteRequest
+) throws(Rejection) -> (one: LeaseRequest, maxJobs: Int?, maxBytes: Int) {
   var wish = LeaseRequest(
     queues: ["default"], leaseMilliseconds: nil, waitMilliseconds: 0, workerID: "", keyID: request.caller.keyID)
+  var maxJobs: Int?
+  var maxBytes: Int?
   try decodeOptional(request.body, leaseTable) { (field, json) throws(Rejection) in
     switch field {
-    case .queues:
-      var queues: [String] = []
-      try json.array("queues") { (place, json) throws(Rejection) in
-        let queue = try json.queueName("queues[\(place)]")
-        if !queues.contains(queue) { queues.append(queue) }
-        guard queues.count <= Bounds.queuesPerLease else { throw tooManyQueues }
-      }
-      guard !queues.isEmpty else { throw tooManyQueues }
-      wish.queues = queues
+    case .queues: wish.queues = try json.leaseQueues("queues")
     case .lease: wish.leaseMilliseconds = try json.duration("lease", Bounds.lease)
     case .wait: wish.waitMilliseconds = try json.duration("wait", Bounds.wait)
     case .workerID: wish.workerID = try json.plainText("worker_id", 0...200)
+    case .maxJobs: maxJobs = Int(try json.integer("max_jobs", 1...Int64(Engine.batchItems)))
+    case .maxBytes: maxBytes = Int(try json.integer("max_bytes", 1...Int64(Bounds.leaseBytes)))
     }
   }
-  return wish
+  if maxJobs == nil, maxBytes != nil {
+    throw Rejection(.contradiction, field: "max_bytes", "max_bytes goes with max_jobs: give both, or neither")
+  }
+  return (wish, maxJobs, maxBytes ?? Bounds.leaseBytes)
 }
-
-private let tooManyQueues = Rejection(
-  .outOfRange, field: "queues", "queues must name between 1 and \(Bounds.queuesPerLease) queues")
 
 private func grant(_ wish: LeaseRequest, _ backend: Backend) async throws(Rejection) -> LeasedJob? {
   try await refusable { () throws(Refusal) in try await backend.engine.lease(wish) }
@@ -78,95 +107,75 @@ private func waitForJob(
 
 @Sendable
 private func acknowledgeJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
-  var result: ArraySlice<UInt8>?
-  var error: String?
-  var leaseID: LeaseID?
+  var body = AckBody()
   try decodeOptional(request.body, ackTable) { (field, json) throws(Rejection) in
-    switch field {
-    case .result:
-      let raw = try json.rawValue()
-      guard raw.count <= Bounds.resultBytes else {
-        throw Rejection(.payloadTooLarge, field: "result", "result must have at most \(Bounds.resultBytes) bytes")
-      }
-      result = raw.elementsEqual("\"\"".utf8) ? nil : raw
-    case .resultError:
-      let text = try json.string("result_error", limit: Bounds.errorBytes)
-      error = text.isEmpty ? nil : text
-    case .leaseID: leaseID = try json.leaseID("lease_id")
-    }
+    try body.read(field, &json, keyID: request.caller.keyID)
   }
-  guard let error else { return try await succeed(request, backend, leaseID, result) }
-  guard result == nil else {
-    throw Rejection(.contradiction, field: "result_error", "result and result_error contradict each other: give one")
-  }
-  return try await fail(request, backend, leaseID, error, isRetryable: true, retryAfter: nil)
-}
-
-private func succeed(
-  _ request: RouteRequest, _ backend: Backend, _ leaseID: LeaseID?, _ result: ArraySlice<UInt8>?
-) async throws(Rejection) -> Answer {
-  let state = try await refusable { () throws(Refusal) in
-    try await backend.engine.acknowledge(
-      request.jobID, leaseID: leaseID, keyID: request.caller.keyID, viewer: request.viewer, result: result)
-  }
-  var json = stateAnswer(request.jobID, state)
-  json.endObject()
-  return Answer(200, json)
-}
-
-private func fail(
-  _ request: RouteRequest, _ backend: Backend, _ leaseID: LeaseID?, _ error: String, isRetryable: Bool,
-  retryAfter: Int64?
-) async throws(Rejection) -> Answer {
-  let outcome = try await refusable { () throws(Refusal) in
-    try await backend.engine.fail(
-      request.jobID, leaseID: leaseID, keyID: request.caller.keyID, viewer: request.viewer, error: error,
-      retryable: isRetryable, retryAfterMilliseconds: retryAfter)
-  }
-  var json = stateAnswer(request.jobID, outcome.state)
-  if let time = outcome.runAtMilliseconds { json.field("run_at", milliseconds: time) }
-  json.endObject()
-  return Answer(200, json)
+  let end = try body.end(of: request.jobID)
+  guard let next = body.leaseNext else { return try await finish(end, request, backend) }
+  return try await finish(end, next: next, request, backend)
 }
 
 @Sendable
 private func failJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
-  var error: String?
-  var isRetryable = true
-  var retryAfter: Int64?
-  var leaseID: LeaseID?
-  try decodeOptional(request.body, failTable) { (field, json) throws(Rejection) in
-    switch field {
-    case .error: error = try json.string("error", limit: Bounds.errorBytes)
-    case .retryable: isRetryable = try json.boolean("retryable")
-    case .retryAfter: retryAfter = try json.duration("retry_after", 0...604_800_000)
-    case .leaseID: leaseID = try json.leaseID("lease_id")
+  var body = FailBody()
+  try decodeOptional(request.body, failTable) { (field, json) throws(Rejection) in try body.read(field, &json) }
+  return try await finish(try body.end(of: request.jobID), request, backend)
+}
+
+private func finish(
+  _ end: AttemptEnd, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> Answer {
+  let after = try await refusable { () throws(Refusal) in
+    try await backend.engine.finish(end, keyID: request.caller.keyID, viewer: request.viewer)
+  }
+  var json = ended(request, after)
+  json.endObject()
+  return Answer(200, json)
+}
+
+/// Ends the attempt and leases the next job in one commit; with a wait the answer comes with that job, or with null
+/// when the time is over. The end of the attempt is durable by then, whatever becomes of the wait.
+private func finish(
+  _ end: AttemptEnd, next: LeaseRequest, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> Answer {
+  guard request.caller.may(ScopeSet(.lease)) else {
+    throw Rejection(.forbiddenScope, field: "lease_next", "this key lacks the scope jobs:lease: use one that has it")
+  }
+  for queue in next.queues { try request.requireQueue(queue) }
+  var (after, job) = try await whileConnected(request) { () throws(Rejection) in
+    try await refusable { () throws(Refusal) in
+      try await backend.engine.finish(end, viewer: request.viewer, next: next)
     }
   }
-  guard let error, !error.isEmpty else {
-    throw Rejection(.missingField, field: "error", "error is missing: say what went wrong")
+  if let granted = job, request.isDisconnected() {
+    await backend.engine.undelivered(granted.id, leaseID: granted.leaseID)
+    job = nil
   }
-  if !isRetryable, retryAfter != nil {
-    throw Rejection(.contradiction, field: "retry_after", "retry_after contradicts retryable: false: give one of them")
-  }
-  return try await fail(
-    request, backend, try required(leaseID), error, isRetryable: isRetryable, retryAfter: retryAfter)
+  var json = ended(request, after)
+  json.key("next")
+  if let job { json.leased(job) } else { json.null() }
+  json.endObject()
+  var answer = Answer(200, json)
+  if let job { answer.grants = [(job.id, job.leaseID)] }
+  return answer
+}
+
+/// `{job_id, state, run_at?`, left open for more.
+private func ended(_ request: RouteRequest, _ after: AttemptEnd.After) -> JSONWriter {
+  var json = stateAnswer(request.jobID, after.state)
+  if let time = after.runAtMilliseconds { json.field("run_at", milliseconds: time) }
+  return json
 }
 
 @Sendable
 private func extendLease(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
-  var leaseID: LeaseID?
-  var duration: Int64?
-  try decodeOptional(request.body, extendTable) { (field, json) throws(Rejection) in
-    switch field {
-    case .leaseID: leaseID = try json.leaseID("lease_id")
-    case .lease: duration = try json.duration("lease", Bounds.lease)
-    }
-  }
-  let (token, wanted) = (try required(leaseID), duration)
+  var body = ExtendBody()
+  try decodeOptional(request.body, extendTable) { (field, json) throws(Rejection) in try body.read(field, &json) }
+  let wish = try body.extend(request.jobID)
   let outcome = try await refusable { () throws(Refusal) in
     try await backend.engine.extend(
-      request.jobID, leaseID: token, viewer: request.viewer, leaseMilliseconds: wanted)
+      wish.id, leaseID: wish.leaseID, viewer: request.viewer, leaseMilliseconds: wish.leaseMilliseconds)
   }
   var json = JSONWriter(capacity: 96)
   json.beginObject()
@@ -194,11 +203,4 @@ private func releaseJob(_ request: RouteRequest, _ backend: Backend) async throw
   var json = stateAnswer(request.jobID, state)
   json.endObject()
   return Answer(200, json)
-}
-
-private func required(_ leaseID: LeaseID?) throws(Rejection) -> LeaseID {
-  guard let leaseID else {
-    throw Rejection(.leaseIDRequired, field: "lease_id", "lease_id is missing: send the one that came with the job")
-  }
-  return leaseID
 }

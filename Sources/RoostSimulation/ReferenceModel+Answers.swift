@@ -10,12 +10,18 @@ extension ReferenceModel {
     _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queues: [(String, QueueImage)]
   ) throws(Violation) {
     var rest = replies[...]
+    let followsFinish = hasJustFinished
+    hasJustFinished = false
     // Jobs that no waiter could be given on a full disk are given with the next command, in no certain order.
     let isAlone = !waiters.contains { !best(of: $0.wanted.queues).isEmpty }
     if now.isReadOnly, !request.isRead {
       try expect(rest.popFirst()?.answer.refusal == .diskLow, "a full disk took \(request)")
     } else {
       switch request {
+      case .lease(let lease) where lease.isNext && !followsFinish:
+        guard let own = rest.popFirst(), own.ticket == ticket, case .nothing = own.answer else {
+          throw Violation(message: "a next job was leased though no attempt ended before: \(replies)")
+        }
       case .lease(let lease): try self.lease(lease, ticket, &rest)
       case .awaitEnd(let id, let isForged, let viewer, let milliseconds):
         try awaitEnd(id, isForged, viewer, milliseconds, ticket, &rest)
@@ -29,6 +35,8 @@ extension ReferenceModel {
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
+    // Waiting workers are met behind the last submit of a batch.
+    if case .submit(let job) = request, job.isFollowed { return }
     try noneIsLeftWaiting()
   }
 
@@ -110,10 +118,8 @@ extension ReferenceModel {
     if now.conditions.refusesLeases { return try refused(.diskLow, own, "lease") }
     let best = best(of: lease.queues)
     if !best.isEmpty {
-      guard case .leased(let grant) = own else {
-        throw Violation(message: "job \(best) was not granted: \(own as Any)")
-      }
-      return try granted(grant, to: lease)
+      guard let own else { throw Violation(message: "job \(best) was not granted") }
+      return try granted(own, to: lease)
     }
     if lease.waitMilliseconds > 0, !isDraining {
       if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
@@ -123,6 +129,32 @@ extension ReferenceModel {
     } else {
       guard case .nothing = own else { throw Violation(message: "an empty queue gave \(own as Any)") }
     }
+  }
+
+  /// One job, or as many as wished for, there are, and fit.
+  private mutating func granted(_ answer: Answer, to lease: Request.Lease) throws(Violation) {
+    if lease.maxJobs == 0 {
+      guard case .leased(let grant) = answer else { throw Violation(message: "a lease got \(answer)") }
+      return try granted(grant, to: lease)
+    }
+    guard case .leasedMany(let first, let count) = answer, (1...lease.maxJobs).contains(count) else {
+      throw Violation(message: "a lease of at most \(lease.maxJobs) jobs got \(answer)")
+    }
+    var bytes = 0
+    for grant in stepGrants[Int(first)..<Int(first + count)] {
+      try granted(grant, to: lease)
+      bytes += Int(grant.recordBytes)
+    }
+    try expect(count == 1 || bytes <= lease.maxBytes, "leases of \(bytes) bytes, at most \(lease.maxBytes) wished for")
+    let best = best(of: lease.queues)
+    guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases else { return }
+    let next = best.map { mostRecordBytes(jobs[$0]!) }.max()!
+    try expect(bytes + next > lease.maxBytes, "job \(best) was not granted though there was room")
+  }
+
+  /// More than a job's record can have.
+  private func mostRecordBytes(_ job: Job) -> Int {
+    job.history.prefix(40).reduce(job.wanted.payload.count + 1_000) { $0 + $1.text.count + 300 }
   }
 
   mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease) throws(Violation) {
@@ -159,16 +191,26 @@ extension ReferenceModel {
   ///
   /// - Parameter isAlone: Only one job became READY, so that the order of the queue's waiters decides.
   mutating func served(_ reply: Reply, isAlone: Bool) throws(Violation) {
-    guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }), case .leased(let grant) = reply.answer
+    guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }),
+      let number = grantedNumbers(reply.answer).first
     else { throw Violation(message: "an answer that nobody waits for: \(reply)") }
     let waiter = waiters[index]
-    try granted(grant, to: waiter.wanted)
-    let queue = jobs[grant.id.number.rawValue]!.wanted.queue
+    try granted(reply.answer, to: waiter.wanted)
+    let queue = jobs[number]!.wanted.queue
     if isAlone {
       try expect(
         waiters.first { $0.wanted.queues.contains(queue) }?.ticket == reply.ticket, "a waiter was passed over")
     }
     waiters.remove(at: index)
+  }
+
+  func grantedNumbers(_ answer: Answer) -> [UInt64] {
+    switch answer {
+    case .leased(let grant): [grant.id.number.rawValue]
+    case .leasedMany(let first, let count):
+      stepGrants[Int(first)..<Int(first + count)].map { $0.id.number.rawValue }
+    default: []
+    }
   }
 
   func noneIsLeftWaiting() throws(Violation) {
@@ -244,7 +286,10 @@ extension ReferenceModel {
     guard isHeld else {
       let isSame =
         finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key
-      if job.lease != nil, isSame, job.lastOutcome == finish.outcome { return try changed(job, answer, "said before") }
+      if job.lease != nil, isSame, job.lastOutcome == finish.outcome {
+        hasJustFinished = true
+        return try changed(job, answer, "said before")
+      }
       let refusal: Refusal =
         finish.lease != nil
         ? .leaseLost : limits.requiresLeaseID ? .leaseRequired : job.state == .running ? .leaseLost : .notRunning
@@ -262,6 +307,7 @@ extension ReferenceModel {
     default: release(&job, finish)
     }
     jobs[job.id.number.rawValue] = job
+    hasJustFinished = true
     try changed(job, answer, "finish")
   }
 

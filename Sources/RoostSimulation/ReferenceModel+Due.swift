@@ -12,7 +12,7 @@ extension ReferenceModel {
     var grants: [Reply] = []
     var ends: [Reply] = []
     for reply in replies {
-      if case .leased = reply.answer {
+      if !grantedNumbers(reply.answer).isEmpty {
         grants.append(reply)
       } else if let waiter = endWaiters.first(where: { $0.ticket == reply.ticket }), waiter.deadline > now.log {
         ends.append(reply)
@@ -23,7 +23,7 @@ extension ReferenceModel {
     try expect(!waiters.contains { $0.deadline <= now.log }, "a worker waits longer than it wished")
     try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
     if !now.isReadOnly {
-      try decide(Set(grants.compactMap(\.grantedNumber)), hasMore: hasMore, seen)
+      try decide(Set(grants.flatMap { grantedNumbers($0.answer) }), hasMore: hasMore, seen)
       if !hasMore { forgetStubs() }
     }
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
@@ -118,11 +118,5 @@ extension ReferenceModel {
     for (name, key) in keys {
       if case .stub(_, _, let until) = key.holder, until <= uptime { keys[name] = nil }
     }
-  }
-}
-
-extension Reply {
-  fileprivate var grantedNumber: UInt64? {
-    if case .leased(let grant) = answer { grant.id.number.rawValue } else { nil }
   }
 }

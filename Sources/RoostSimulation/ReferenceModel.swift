@@ -80,6 +80,10 @@ struct ReferenceModel {
   var waiters: [Waiter] = []
   var endWaiters: [EndWaiter] = []
   var totals: [String: QueueTotals] = [:]
+  /// Leases of `.leasedMany` answers in this step.
+  var stepGrants: [Answer.Grant] = []
+  /// The last request ended an attempt.
+  var hasJustFinished = false
   var isDraining = false
   var epoch: UInt64 = 0
   var lastNumber: UInt64 = 0
@@ -110,6 +114,7 @@ struct ReferenceModel {
     self.now = now
     waiters = []
     endWaiters = []
+    hasJustFinished = false
     isDraining = false
     for (number, job) in jobs where job.state == .running {
       jobs[number]!.deadline = max(job.deadline, now.log + min(job.leaseDuration, 60_000_000_000))

@@ -22,6 +22,11 @@ enum Request {
     var key: String
     var leaseMilliseconds: Int64
     var waitMilliseconds: Int64
+    /// 0: one job.
+    var maxJobs: Int32 = 0
+    var maxBytes = 0
+    /// Only if the request before it ended an attempt.
+    var isNext = false
   }
 
   struct Finish {
@@ -60,6 +65,8 @@ struct Submission {
   var policy: JobPolicy
   var key: String?
   var payload: [UInt8]
+  /// Further submits of its batch follow.
+  var isFollowed = false
 
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
@@ -94,10 +101,13 @@ struct RequestEncoder {
     switch request {
     case .submit(let job): return .submit(submit(job))
     case .lease(let lease):
-      return .lease(
-        Command.Lease(
-          queues: put(names: lease.queues), worker: put(Array(lease.worker.utf8)), keyID: put(Array(lease.key.utf8)),
-          leaseMilliseconds: lease.leaseMilliseconds, waitMilliseconds: lease.waitMilliseconds))
+      var command = Command.Lease(
+        queues: put(names: lease.queues), worker: put(Array(lease.worker.utf8)), keyID: put(Array(lease.key.utf8)),
+        leaseMilliseconds: lease.leaseMilliseconds, waitMilliseconds: lease.waitMilliseconds)
+      command.maxJobs = lease.maxJobs
+      command.maxBytes = lease.maxBytes
+      command.isNext = lease.isNext
+      return .lease(command)
     case .endWait(let ticket): return .endWait(ticket: ticket)
     case .finish(let finish): return .finish(self.finish(finish))
     case .extend(let job, let isForged, let viewer, let lease, let milliseconds):
@@ -126,6 +136,7 @@ struct RequestEncoder {
     var command = Command.Submit(
       policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
       delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))
+    command.isFollowed = job.isFollowed
     if let key = job.key {
       let hash = Array("\(job.owner) \(job.queue) \(key)".utf8).withUnsafeBytes { secret.hash128($0) }
       command.hasKey = true

@@ -188,6 +188,7 @@ package final class Simulation {
         reading: clock.reading, arena: UnsafeRawBufferPointer(arena),
         expectedBytes: encoder.arena.count + 256 * requests.count)
       model.now = instant
+      model.stepGrants = []
       var asked: [(request: Request, ticket: UInt64, replies: Range<Int>)] = []
       while next < requests.count {
         let first = daemon.store.step.replies.count
@@ -203,6 +204,7 @@ package final class Simulation {
       } catch {
         failure = error
       }
+      model.stepGrants = daemon.store.step.grants
       // After a failed commit this is what the log may say or not; nothing was answered.
       for (request, ticket, replies) in asked { try judge(request, ticket, replies) }
       try model.decidedDue(
@@ -246,7 +248,9 @@ package final class Simulation {
   func seen(_ id: JobID) -> JobImage? {
     scratch.begin(at: .none, arena: UnsafeRawBufferPointer(start: nil, count: 0))
     let job = JobRef(number: id.number.rawValue, check: id.fullCheck(daemon.store.machine.secret))
+    let hasJustFinished = daemon.store.machine.hasJustFinished
     daemon.store.machine.handle(.read(job, .all), ticket: 0, into: &scratch)
+    daemon.store.machine.hasJustFinished = hasJustFinished
     precondition(scratch.records.recordCount == 0, "looking writes nothing")
     if case .job(let image) = scratch.replies.first?.answer { return image }
     return nil
@@ -302,6 +306,7 @@ extension Answer {
     case .refused(let refusal): "\(refusal)"
     case .submitted(let accepted): accepted.isIdempotent ? "submitted before" : "submitted"
     case .leased: "leased"
+    case .leasedMany: "leased many"
     case .nothing: "nothing"
     case .changed: "changed"
     case .job: "job"

@@ -23,7 +23,9 @@ struct Workload {
     switch random.below(100) {
     case 0..<(open < crowd ? 40 : 8): return .submit(submission(model))
     case ..<56: return .lease(lease())
-    case ..<76: return finish(model)
+    case ..<76:
+      if random.chance(0.3) { return .lease(next()) }
+      return finish(model)
     case ..<80: return extend(model)
     case ..<84: return cancel(model)
     case ..<88: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
@@ -54,6 +56,7 @@ struct Workload {
       type: random.chance(0.5) ? "" : "t\(random.below(3))", priority: [0, 0, 0, 10, -10, 127, -128][random.below(7)],
       maxRetries: UInt16(random.below(4)), delayMilliseconds: 0, runAtMilliseconds: 0, policy: policy(),
       key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
+    job.isFollowed = random.chance(0.2)
     switch random.below(10) {
     case 0: job.delayMilliseconds = Int64(1 + random.below(8_000))
     case 1: job.runAtMilliseconds = max(1, model.now.wall + Int64(random.below(8_000)) - 2_000)
@@ -100,12 +103,25 @@ struct Workload {
   // MARK: Working
 
   private mutating func lease() -> Request.Lease {
-    Request.Lease(
+    var lease = Request.Lease(
       queues: queues.shuffled(using: &random).prefix(1 + random.below(queues.count))
         + (random.chance(0.03) ? ["none"] : []),
       worker: "w\(random.below(5))", key: apiKeys.randomElement(using: &random)!,
       leaseMilliseconds: random.chance(0.7) ? 0 : Int64(1_000 + random.below(20_000)),
       waitMilliseconds: random.chance(0.4) ? Int64(1 + random.below(6_000)) : 0)
+    if random.chance(0.3) {
+      lease.maxJobs = Int32(1 + random.below(8))
+      lease.maxBytes = random.chance(0.5) ? 1 << 20 : random.below(2_000)
+    }
+    return lease
+  }
+
+  /// A lease that counts only behind the end of an attempt.
+  private mutating func next() -> Request.Lease {
+    var lease = lease()
+    lease.maxJobs = 0
+    lease.isNext = true
+    return lease
   }
 
   private mutating func finish(_ model: ReferenceModel) -> Request {

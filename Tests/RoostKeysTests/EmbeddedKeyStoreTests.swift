@@ -109,6 +109,20 @@ struct EmbeddedKeyStoreTests {
     await #expect(throws: KeyBootstrap.Failure.self) { try await bootstrap.ensureDevKeys() }
   }
 
+  @Test("a first key whose answer was lost is kept if it is in the store, and its file removed if another's is")
+  func unconfirmedAdmin() async throws {
+    for isMade in [true, false] {
+      let directory = try TemporaryDirectory()
+      let store = LosingStore(store: try EmbeddedKeyStore(directory: directory.path), makesIt: isMade)
+      let bootstrap = KeyBootstrap(store: store, dataDirectory: directory.path)
+      await #expect(throws: KeyStoreError.self) { try await bootstrap.ensureAdminKey() }
+      if !isMade { try await store.create(record()) }
+      #expect(try await bootstrap.ensureAdminKey() == (isMade ? directory.file("admin.key") : nil))
+      #expect(FileManager.default.fileExists(atPath: directory.file("admin.key")) == isMade)
+      #expect(try await bootstrap.ensureAdminKey() == nil)
+    }
+  }
+
   @Test("development keys are the same at every start, and missing ones are a clear error")
   func devKeys() async throws {
     let first = try await KeyBootstrap(store: open(), dataDirectory: directory.path).ensureDevKeys().map { $0.reveal() }
@@ -119,4 +133,22 @@ struct EmbeddedKeyStoreTests {
     try FileManager.default.removeItem(atPath: directory.file("dev.keys"))
     await #expect(throws: KeyBootstrap.Failure.self) { try await again.ensureDevKeys() }
   }
+}
+
+/// A store whose answer to the creation of the first keys is lost, whether it made them or not.
+private struct LosingStore: KeyStore {
+  let store: EmbeddedKeyStore
+  let makesIt: Bool
+  var checkInterval: Duration? { nil }
+
+  func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool {
+    if makesIt { _ = try await store.createFirst(records) }
+    throw .unreachable("the answer is lost for the test")
+  }
+  func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? { try await store.find(id) }
+  func create(_ record: KeyRecord) async throws(KeyStoreError) { try await store.create(record) }
+  func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] { try await store.list(owner: owner) }
+  func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord? { nil }
+  func check() async throws(KeyStoreError) {}
+  func onChange(_ handler: @escaping @Sendable () -> Void) {}
 }

@@ -100,8 +100,7 @@ struct RedisFaultTests {
     let scene = try await RedisScene()
     let store = try scene.open { $0.command = .milliseconds(200) }
     let authenticator = authenticator(scene, store)
-    let (token, _) = try await scene.makeKey(store)
-    scene.manual.advance(milliseconds: 5_000)
+    let (token, _) = try await scene.makeKey(scene.open(listens: false))
     scene.server.hang()
     for _ in 0..<3 {
       await #expect(throws: AuthRejection.unavailable) { try await authenticator.authenticate(token: token) }
@@ -110,6 +109,26 @@ struct RedisFaultTests {
     await #expect(throws: KeyStoreError.self) { try await other.check() }
     scene.server.goOn()
     try await eventuallyGood(authenticator, token)
+  }
+
+  @Test("fault 42: while Redis hangs only so many questions wait, and more are refused at once")
+  func manyQuestions() async throws {
+    let scene = try await RedisScene()
+    let store = try scene.open(listens: false) {
+      $0.commandsInFlight = 4
+      $0.ping = .seconds(600)
+    }
+    let (_, id) = try await scene.makeKey(scene.open(listens: false))
+    _ = try await store.find(id)
+    scene.server.hang()
+    let outcomes = await withTaskGroup(of: Bool.self) { group in
+      for _ in 0..<6 { group.addTask { (try? await store.find(id)) != nil } }
+      // The two that are refused end while the others wait; only then does it go on.
+      let refused = [await group.next(), await group.next()]
+      scene.server.goOn()
+      return await group.reduce(into: refused.compactMap { $0 }) { $0.append($1) }
+    }
+    #expect(outcomes == [false, false, true, true, true, true])
   }
 
   @Test("fault 43: a Redis that lost its keys refuses them all, and an admin can be made again")

@@ -23,6 +23,19 @@ extension ContractUser {
     try await sayNonsense()
   }
 
+  /// Wrong keys until no more of them are looked at, on every route that asks for one.
+  func guessKeys() async throws {
+    for route in RouteTable.all.routes where route.scope != nil {
+      var status = 401
+      var left = 1_000
+      while status == 401, left > 0 {
+        status = try await ask(route.method, filled(route.path), "no-key").status
+        left -= 1
+      }
+      #expect(status == 429, "\(route.method) \(route.path)")
+    }
+  }
+
   private func filled(_ path: String) -> String {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
   }
@@ -45,6 +58,7 @@ extension ContractUser {
     let (client, worker) = (try await key("client"), try await key("worker"))
     try await ask("POST", "/jobs", client, #"{"payload":1,"queue":"none"}"#, expecting: 403)
     try await ask("POST", "/jobs/lease", worker, #"{"queues":["none"]}"#, expecting: 403)
+    try await ask("POST", "/jobs/batch", client, #"{"jobs":[{"payload":1,"queue":"none"}]}"#, expecting: 200)
     for path in ["/jobs?queue=none", "/dlq?queue=none", "/queues/none", "/queues/none/jobs"] {
       try await ask("GET", path, client, expecting: 403)
     }
@@ -52,7 +66,9 @@ extension ContractUser {
 
   private func findNothing() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in [job, letter, "/queues/none"] { try await ask("GET", path, daemon.admin, expecting: 404) }
+    for path in [job, job + "/history", letter, "/queues/none"] {
+      try await ask("GET", path, daemon.admin, expecting: 404)
+    }
     for path in [job + "/cancel", job + "/retry", job + "/ack", letter + "/replay"] {
       try await ask("POST", path, daemon.admin, expecting: 404)
     }
@@ -71,11 +87,15 @@ extension ContractUser {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }
     for path in [job, letter] { try await ask("GET", path + "?payload=perhaps", daemon.admin, expecting: 422) }
+    let many = Array(repeating: "1", count: 1_001).joined(separator: ",")
     let bodies = [
       ("/jobs", #"{"payload":1,"priority":1000}"#), ("/jobs/lease", #"{"queues":[]}"#),
       (job + "/cancel", #"{"reason":"\#(String(repeating: "x", count: 20_000))"}"#),
       (job + "/ack", #"{"result":1,"result_error":"x"}"#), (job + "/fail", #"{"error":"x"}"#), (job + "/extend", "{}"),
-      (job + "/release", "{}"), ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),
+      (job + "/release", "{}"), ("/jobs/lease", #"{"max_bytes":1}"#),
+      ("/jobs/batch", #"{"jobs":[\#(many)]}"#), ("/jobs/ack", #"{"items":[\#(many)]}"#),
+      ("/jobs/fail", #"{"items":[\#(many)]}"#), ("/jobs/extend", #"{"items":[\#(many)]}"#),
+      ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),
     ]
     for (path, body) in bodies { try await ask("POST", path, daemon.admin, body, expecting: 422) }
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"max_retires":1}"#, expecting: 400)

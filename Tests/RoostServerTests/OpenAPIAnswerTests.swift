@@ -1,5 +1,6 @@
 import Foundation
 import RoostAPI
+import RoostKeys
 import RoostServer
 import Synchronization
 import Testing
@@ -9,14 +10,16 @@ import Testing
   @Test("every field and status of the contract's answers appears when its routes are used")
   func answers() async throws {
     let witness = Witness()
-    try await TestDaemon.run { daemon in
+    try await TestDaemon.run(throttle: GuessThrottle(failuresPerMinute: 3)) { daemon in
       let user = ContractUser(daemon: daemon, witness: witness)
       try await user.submitAndRead()
       try await user.work()
+      try await user.workInBatches()
       try await user.readQueues()
       try await user.useKeys()
       try await user.readOpenRoutes()
       try await user.beRefused()
+      try await user.guessKeys()
     }
     try await TestDaemon.run {
       $0.bodyTimeout = .milliseconds(20)
@@ -162,6 +165,33 @@ struct ContractUser: Sendable {
     try await ask("POST", letter + "/replay", daemon.admin, expecting: 409)
   }
 
+  func workInBatches() async throws {
+    let jobs = #"{"jobs":[{"payload":1,"queue":"batch","idempotency_key":"b"},{"payload":2,"queue":"batch"},"#
+    let again = #"{"payload":1,"queue":"batch","idempotency_key":"b"},{"payload":3,"queue":"batch"},{"paylaod":1}]}"#
+    try await ask("POST", "/jobs/batch", daemon.client, jobs + again, expecting: 200)
+    let wish = #"{"queues":["batch"],"max_jobs":2,"max_bytes":8388608,"worker_id":"w"}"#
+    let leased = try await ask("POST", "/jobs/lease", daemon.worker, wish, expecting: 200)
+    let held = try #require(leased.json["jobs"] as? [[String: Any]]).map { job in
+      (id: job["job_id"] as? String ?? "", fields: #""job_id":"\#(job["job_id"]!)","lease_id":"\#(job["lease_id"]!)""#)
+    }
+    #expect(held.count == 2)
+    let (first, second) = (held[0], held[1])
+    func items(_ list: String...) -> String { #"{"items":[\#(list.joined(separator: ","))]}"# }
+    try await ask("POST", "/jobs/extend", daemon.worker, items("{\(first.fields)}", "{}"), expecting: 200)
+    try await ask("GET", "/jobs/\(first.id)/history", daemon.client, expecting: 200)
+    let failure = #"{\#(first.fields),"error":"x","retry_after":"1h"}"#
+    let failed = try await ask(
+      "POST", "/jobs/fail", daemon.worker, items(failure, failure, #"{"job_id":"x"}"#), expecting: 200)
+    #expect(failed.text.contains(#""RETRY""#) && failed.text.contains(#""code""#))
+    try await ask("POST", "/jobs/ack", daemon.worker, items("{\(second.fields)}", failure), expecting: 200)
+    let last = try await lease("batch")
+    let next = #"{"lease_id":"\#(last.lease)","lease_next":{"queues":["batch"]}}"#
+    #expect(try await ask("POST", last.job + "/ack", daemon.worker, next, expecting: 200).text.contains("null"))
+    try await ask("POST", "/jobs/\(first.id)/cancel", daemon.client, #"{"reason":"enough"}"#, expecting: 200)
+    let history = try await ask("GET", "/jobs/\(first.id)/history", daemon.client, expecting: 200)
+    #expect(history.text.contains("enough"))
+  }
+
   func readQueues() async throws {
     _ = try await submit(#""queue":"work""#)
     for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
@@ -182,7 +212,7 @@ struct ContractUser: Sendable {
   }
 
   func readOpenRoutes() async throws {
-    for path in ["/health", "/healthz", "/readyz", "/openapi.yaml"] {
+    for path in ["/health", "/healthz", "/readyz", "/openapi.yaml", "/metrics"] {
       try await ask("GET", path, nil, expecting: 200)
     }
   }

@@ -21,7 +21,13 @@ struct SchemaCheck {
     }
     for part in schema["allOf"]?.array ?? [] { check(value, part, place, in: name) }
     let choices = (schema["anyOf"] ?? schema["oneOf"])?.array ?? []
-    if !choices.isEmpty, !choices.contains(where: { fits(value, $0) }) { problems.append("\(place) fits no choice") }
+    if !choices.isEmpty {
+      if let found = choices.lazy.compactMap({ trial(value, $0, name) }).first {
+        seen.formUnion(found)
+      } else {
+        problems.append("\(place) fits no choice")
+      }
+    }
     checkValue(value, schema, place)
     if case .object(let fields) = value { checkObject(fields, schema, place, in: name) }
     if case .array(let items) = value {
@@ -32,10 +38,11 @@ struct SchemaCheck {
     }
   }
 
-  private func fits(_ value: JSONValue, _ schema: JSONValue) -> Bool {
+  /// What is seen of a choice; nil if the value does not fit it.
+  private func trial(_ value: JSONValue, _ schema: JSONValue, _ name: String) -> Set<String>? {
     var trial = SchemaCheck(document)
-    trial.check(value, schema, "")
-    return trial.problems.isEmpty
+    trial.check(value, schema, "", in: name)
+    return trial.problems.isEmpty ? trial.seen : nil
   }
 
   private mutating func checkValue(_ value: JSONValue, _ schema: JSONValue, _ place: String) {

@@ -51,7 +51,8 @@ package final class RedisKeyStore: KeyStore {
     commands = RedisLink(address, limits: limits, loop: loop) { event in
       switch event {
       case .up: logger?.notice("connected to Redis", metadata: ["redis": "\(place)"])
-      case .down(let reason): logger?.error("Redis is lost", metadata: ["redis": "\(place)", "reason": "\(reason)"])
+      case .down(let reason):
+        logger?.error("Redis cannot be reached", metadata: ["redis": "\(place)", "reason": "\(reason)"])
       case .message: break
       }
     }

@@ -1,0 +1,145 @@
+import RoostAPI
+import RoostCore
+import RoostEngine
+
+/// What workers say of jobs, decoded: the same fields in a route of one job and in an item of a batch, where `job_id`
+/// stands for the path.
+enum AckField: String, CaseIterable {
+  case jobID = "job_id", result, resultError = "result_error", leaseID = "lease_id", leaseNext = "lease_next"
+}
+
+enum FailField: String, CaseIterable {
+  case jobID = "job_id", error, retryable, retryAfter = "retry_after", leaseID = "lease_id"
+}
+
+enum ExtendField: String, CaseIterable { case jobID = "job_id", leaseID = "lease_id", lease }
+
+/// The fields of an acknowledgement.
+struct AckBody {
+  var jobID: String?
+  var leaseNext: LeaseRequest?
+  private var result: ArraySlice<UInt8>?
+  private var error: String?
+  private var leaseID: LeaseID?
+
+  mutating func read(_ field: AckField, _ json: inout JSONReader, keyID: String) throws(Rejection) {
+    switch field {
+    case .jobID: jobID = try json.string("job_id", limit: Bounds.jobIDBytes)
+    case .result:
+      let raw = try json.rawValue()
+      guard raw.count <= Bounds.resultBytes else {
+        throw Rejection(.payloadTooLarge, field: "result", "result must have at most \(Bounds.resultBytes) bytes")
+      }
+      result = raw.elementsEqual("\"\"".utf8) ? nil : raw
+    case .resultError:
+      let text = try json.string("result_error", limit: Bounds.errorBytes)
+      error = text.isEmpty ? nil : text
+    case .leaseID: leaseID = try json.leaseID("lease_id")
+    case .leaseNext: leaseNext = try json.leaseNext("lease_next", keyID: keyID)
+    }
+  }
+
+  func end(of id: JobID) throws(Rejection) -> AttemptEnd {
+    guard let error else { return .acknowledged(id, leaseID: leaseID, result: result) }
+    guard result == nil else {
+      throw Rejection(.contradiction, field: "result_error", "result and result_error contradict each other: give one")
+    }
+    return .failed(id, leaseID: leaseID, error: error)
+  }
+}
+
+/// The fields of a failure.
+struct FailBody {
+  var jobID: String?
+  private var error: String?
+  private var isRetryable = true
+  private var retryAfter: Int64?
+  private var leaseID: LeaseID?
+
+  mutating func read(_ field: FailField, _ json: inout JSONReader) throws(Rejection) {
+    switch field {
+    case .jobID: jobID = try json.string("job_id", limit: Bounds.jobIDBytes)
+    case .error: error = try json.string("error", limit: Bounds.errorBytes)
+    case .retryable: isRetryable = try json.boolean("retryable")
+    case .retryAfter: retryAfter = try json.duration("retry_after", 0...604_800_000)
+    case .leaseID: leaseID = try json.leaseID("lease_id")
+    }
+  }
+
+  func end(of id: JobID) throws(Rejection) -> AttemptEnd {
+    guard let error, !error.isEmpty else {
+      throw Rejection(.missingField, field: "error", "error is missing: say what went wrong")
+    }
+    if !isRetryable, retryAfter != nil {
+      throw Rejection(
+        .contradiction, field: "retry_after", "retry_after contradicts retryable: false: give one of them")
+    }
+    return .failed(
+      id, leaseID: try required(leaseID), error: error, isRetryable: isRetryable, retryAfterMilliseconds: retryAfter)
+  }
+}
+
+/// The fields of a heartbeat.
+struct ExtendBody {
+  var jobID: String?
+  private var leaseID: LeaseID?
+  private var duration: Int64?
+
+  mutating func read(_ field: ExtendField, _ json: inout JSONReader) throws(Rejection) {
+    switch field {
+    case .jobID: jobID = try json.string("job_id", limit: Bounds.jobIDBytes)
+    case .leaseID: leaseID = try json.leaseID("lease_id")
+    case .lease: duration = try json.duration("lease", Bounds.lease)
+    }
+  }
+
+  func extend(_ id: JobID) throws(Rejection) -> LeaseExtension {
+    LeaseExtension(id: id, leaseID: try required(leaseID), leaseMilliseconds: duration)
+  }
+}
+
+/// A lease's token where it is needed.
+func required(_ leaseID: LeaseID?) throws(Rejection) -> LeaseID {
+  guard let leaseID else {
+    throw Rejection(.leaseIDRequired, field: "lease_id", "lease_id is missing: send the one that came with the job")
+  }
+  return leaseID
+}
+
+private enum NextField: String, CaseIterable { case queues, lease, wait, workerID = "worker_id" }
+
+private let nextTable = FieldTable(NextField.self)
+
+/// The fields of `lease_next`, under its name.
+let leaseNextFields = nextTable.allNames.map { "\(AckField.leaseNext.rawValue).\($0)" }
+
+extension JSONReader {
+  /// Queue names of a lease: 1 to 32, repeated ones once.
+  mutating func leaseQueues(_ name: String) throws(Rejection) -> [String] {
+    var queues: [String] = []
+    let tooMany = outOfRange(name, "a list of 1 to \(Bounds.queuesPerLease) queues")
+    try array(name) { (place, json) throws(Rejection) in
+      let queue = try json.queueName("\(name)[\(place)]")
+      if !queues.contains(queue) { queues.append(queue) }
+      guard queues.count <= Bounds.queuesPerLease else { throw tooMany }
+    }
+    guard !queues.isEmpty else { throw tooMany }
+    return queues
+  }
+
+  /// The wish for a next job: as a lease of one job.
+  fileprivate mutating func leaseNext(_ name: String, keyID: String) throws(Rejection) -> LeaseRequest {
+    var wish = LeaseRequest(
+      queues: ["default"], leaseMilliseconds: nil, waitMilliseconds: 0, workerID: "", keyID: keyID)
+    try object(name, nextTable) { (field, json) throws(Rejection) in
+      if try json.takeNull() { return }
+      switch field {
+      case .queues: wish.queues = try json.leaseQueues("queues")
+      case .lease: wish.leaseMilliseconds = try json.duration("lease", Bounds.lease)
+      case .wait: wish.waitMilliseconds = try json.duration("wait", Bounds.wait)
+      case .workerID: wish.workerID = try json.plainText("worker_id", 0...200)
+      }
+    }
+    return wish
+  }
+}
