@@ -51,6 +51,27 @@ extension Simulation {
     }
   }
 
+  /// The first seeds whose unbroken history trims its log, so that a sweep breaks every step of that.
+  package static func seedsThatTrim(_ count: Int, operations: Int) throws(SimulationFailure) -> [UInt64] {
+    var seeds: [UInt64] = []
+    var seed: UInt64 = 0
+    while seeds.count < count {
+      seed += 1
+      let whole = Simulation(seed: seed, defects: [], faults: .planned(nil))
+      let calls = CallList()
+      whole.disk.observe { operation, _ in calls.add(operation) }
+      var trims = 0
+      try whole.telling {
+        try whole.play(operations: operations) {
+          calls.close()
+          trims = whole.report.trims
+        }
+      }
+      if trims > 0, calls.all.contains(.remove) { seeds.append(seed) }
+    }
+    return seeds
+  }
+
   /// Plays the same history once for each disk call it makes and each fault, and checks everything after each.
   package static func sweep(
     seed: UInt64, operations: Int, faults: [CallFault] = CallFault.all, defects: Set<Defect> = []
@@ -59,9 +80,13 @@ extension Simulation {
     let calls = CallList()
     let whole = Simulation(seed: seed, defects: defects, faults: .planned(nil))
     whole.disk.observe { operation, _ in calls.add(operation) }
-    try whole.telling { try whole.play(operations: operations) { calls.close() } }
+    try whole.telling {
+      try whole.play(operations: operations) {
+        calls.close()
+        sweep.trims = whole.report.trims
+      }
+    }
     sweep.calls = calls.all.count
-    sweep.trims = whole.report.trims
     for fault in faults {
       for (index, operation) in calls.all.enumerated() where fault.canHit(operation) {
         let broken = Simulation(seed: seed, defects: defects, faults: .planned((index + 1, fault)))

@@ -6,10 +6,12 @@ import Testing
 struct SweepTests {
   @Test(
     "a short history with a kill and a stop, broken at any one of its disk calls, keeps every promise",
-    arguments: [3, 6])
-  func everyCall(seed: UInt64) throws {
+    arguments: [0, 1])
+  func everyCall(place: Int) throws {
+    // Seeds are chosen anew whenever the workload changes: a history that trims nothing shows too little.
+    let seed = try Simulation.seedsThatTrim(2, operations: 300)[place]
     let sweep = try Simulation.sweep(seed: seed, operations: 300)
-    print("sweep: \(sweep)")
+    print("sweep: seed \(seed), \(sweep)")
     #expect(sweep.trims > 0)
     #expect(sweep.runs > 3 * sweep.calls)
     #expect(sweep.survived > 0 && sweep.survived < sweep.runs)
