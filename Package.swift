@@ -106,7 +106,8 @@ let package = Package(
         logging, nioCore, nioPosix, .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
       ], path: "Benchmarks/roost-echo", swiftSettings: strict),
-    .target(name: "SecretWatch", dependencies: ["RoostKeys"], path: "Tests/SecretWatch", swiftSettings: strict),
+    .target(
+      name: "SecretWatch", dependencies: ["RoostKeys", logging], path: "Tests/SecretWatch", swiftSettings: strict),
     .testTarget(name: "RoostCoreTests", dependencies: ["RoostCore"], swiftSettings: strict),
     .testTarget(
       name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
@@ -134,7 +135,8 @@ let package = Package(
     .testTarget(
       name: "RoostClientTests",
       dependencies: [
-        "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", logging, lifecycle, nioCore, nioPosix,
+        "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "SecretWatch", logging, lifecycle,
+        nioCore, nioPosix,
         nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(

@@ -34,7 +34,7 @@ cleanup() {
     echo "schemathesis: the daemon's last lines:" >&2
     tail -n 20 "$work/daemon.log" >&2
   fi
-  if [[ -n $daemon ]]; then kill -9 "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null; fi
+  if [[ -n $daemon ]]; then kill -9 "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null || true; fi
   rm -rf "$work"
   exit "$status"
 }

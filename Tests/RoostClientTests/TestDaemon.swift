@@ -4,6 +4,7 @@ import RoostClient
 import RoostEngine
 import RoostKeys
 import RoostServer
+import SecretWatch
 import ServiceLifecycle
 import Testing
 
@@ -13,6 +14,7 @@ struct TestDaemon: Sendable {
   let clientKey: String
   let workerKey: String
   let adminKey: String
+  let log: CapturedLog
 
   /// Runs `body` against a fresh daemon and shuts it down gracefully.
   static func run(_ body: @Sendable @escaping (TestDaemon) async throws -> Void) async throws {
@@ -26,20 +28,23 @@ struct TestDaemon: Sendable {
     let engine = try Engine.open(log)
     var configuration = ServerConfiguration()
     configuration.port = 0
+    let captured = CapturedLog()
+    defer { for complaint in captured.complaints(in: directory) { Issue.record("\(complaint)") } }
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let service = makeRoostServer(
       engine: engine, authenticator: Authenticator(store: store), keys: keys, keyStore: store,
-      configuration: configuration, logger: quiet, onListening: { report.yield($0) })
+      configuration: configuration, logger: captured.logger, onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: quiet)
     func key(_ type: KeyType) async throws -> String {
       try await keys.create(name: "test", ownerID: "alice", type: type, by: .commandLine).key.reveal()
     }
     let (client, worker, admin) = (try await key(.client), try await key(.worker), try await key(.admin))
+    SecretWatch.shared.register(keysIn: "\(client) \(worker) \(admin)")
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       let port = await ports.first { _ in true } ?? 0
       let daemon = TestDaemon(
-        url: "http://127.0.0.1:\(port)", clientKey: client, workerKey: worker, adminKey: admin)
+        url: "http://127.0.0.1:\(port)", clientKey: client, workerKey: worker, adminKey: admin, log: captured)
       do { try await body(daemon) } catch {
         await group.triggerGracefulShutdown()
         throw error
@@ -54,19 +59,19 @@ struct TestDaemon: Sendable {
   func client(
     through proxy: Proxy? = nil, _ change: (inout ClientConfiguration) -> Void = { _ in }
   ) throws -> Client {
-    try Client(url: proxy?.url ?? url, key: clientKey, configuration: Self.configuration(change))
+    try Client(url: proxy?.url ?? url, key: clientKey, configuration: configuration(change))
   }
 
   /// A client with a worker's key.
   func workerClient(
     through proxy: Proxy? = nil, _ change: (inout ClientConfiguration) -> Void = { _ in }
   ) throws -> Client {
-    try Client(url: proxy?.url ?? url, key: workerKey, configuration: Self.configuration(change))
+    try Client(url: proxy?.url ?? url, key: workerKey, configuration: configuration(change))
   }
 
-  private static func configuration(_ change: (inout ClientConfiguration) -> Void) -> ClientConfiguration {
+  private func configuration(_ change: (inout ClientConfiguration) -> Void) -> ClientConfiguration {
     var configuration = ClientConfiguration()
-    configuration.logger = quiet
+    configuration.logger = log.logger
     configuration.retry.initialBackoff = .milliseconds(1)
     configuration.retry.maxBackoff = .milliseconds(50)
     change(&configuration)

@@ -83,7 +83,7 @@ struct SettingsTableTests {
         #expect(help.contains(flag))
         #expect(words.contains("(\(setting.rawValue)"), "\(setting.rawValue)")
       } else {
-        #expect(!help.contains("--\(setting.flagName)"))
+        #expect(!words.contains("--\(setting.flagName) "))
       }
     }
   }

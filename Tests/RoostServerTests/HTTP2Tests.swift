@@ -245,7 +245,8 @@ import Testing
       let (outcomes, report) = AsyncStream.makeStream(of: (hasGoodBye: Bool, body: String).self)
       try await TestDaemon.run({
         $0.tls = identity
-        $0.lingerTimeout = .milliseconds(100)
+        // A ping that is answered ends the wait; one that is not must not be waited for long.
+        $0.lingerTimeout = .seconds(answersPing ? 60 : 2)
       }) { daemon in
         let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
         connection.request(1, "POST", "/jobs/lease", daemon.worker, #"{"wait":"60s"}"#)

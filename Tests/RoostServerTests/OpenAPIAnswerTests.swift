@@ -190,6 +190,9 @@ struct ContractUser: Sendable {
     try await ask("POST", "/jobs/\(first.id)/cancel", daemon.client, #"{"reason":"enough"}"#, expecting: 200)
     let history = try await ask("GET", "/jobs/\(first.id)/history", daemon.client, expecting: 200)
     #expect(history.text.contains("enough"))
+    _ = try await submit(#""queue":"retried""#)
+    let retried = try await lease("retried")
+    try await ask("POST", retried.job + "/ack", daemon.worker, #"{"result_error":"later"}"#, expecting: 200)
   }
 
   func readQueues() async throws {

@@ -3,6 +3,8 @@ import Logging
 import RoostServer
 
 /// An authority of a test's own, made with the `openssl` command, and what it certifies.
+///
+/// `SecretWatch` has nothing to search here: no key of Roost reaches the command, and its output goes nowhere.
 struct TestCertificates: Sendable {
   let directory: URL
 

@@ -43,7 +43,7 @@ struct TestDaemon: Sendable {
     configuration.accessLog = true
     change(&configuration)
     let log = CapturedLog()
-    defer { log.searchForSecrets(in: directory) }
+    defer { for complaint in log.complaints(in: directory) { Issue.record("\(complaint)") } }
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let metrics = PrometheusRegistry()
     let service = makeRoostServer(
