@@ -9,10 +9,20 @@ extension APIKey {
   ///
   /// Mistyped, cut and percent-encoded keys are masked too, so it errs on the safe side: whatever follows
   /// `client_`, `worker_` or `admin_` up to a delimiter is hidden unless it is short enough to be only an id.
-  package static func masked(_ text: String) -> String {
+  ///
+  /// - Parameter bareSecrets: Hides, too, every run of letters and digits that is long enough to be a secret alone.
+  package static func masked(_ text: String, bareSecrets: Bool = false) -> String {
     var rest = Array(text.utf8)[...]
     var result: [UInt8] = []
     while !rest.isEmpty {
+      if bareSecrets, result.last.map(Base62.isDigit) != true {
+        let run = rest.prefix(while: Base62.isDigit)
+        if run.count >= secretLength {
+          result.append(contentsOf: "***".utf8)
+          rest.removeFirst(run.count)
+          continue
+        }
+      }
       guard let marker = typeMarkerLength(rest) else {
         result.append(rest.removeFirst())
         continue

@@ -5,7 +5,7 @@
 package struct APIKey: Sendable, CustomStringConvertible {
   /// Characters in an id; short enough that Swift keeps it inside the string value, without an allocation.
   package static let idLength = 12
-  private static let secretLength = 27
+  static let secretLength = 27
   private static let checksumLength = 6
 
   package let type: KeyType

@@ -162,7 +162,7 @@ final class HTTPFront: Sendable {
   ) {
     let path = (head.path ?? "").prefix { $0 != "?" }
     var metadata: Logger.Metadata = [
-      "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path)))",
+      "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path), bareSecrets: true))",
       "status": .stringConvertible(answer.status),
       "microseconds": .stringConvertible(Int64(duration / .microseconds(1))),
       "bytes_in": .stringConvertible(exchange.body?.readableBytes ?? 0),

@@ -52,6 +52,9 @@ struct APIKeyTests {
     let secret = key.secret.reveal()
     #expect(!APIKey.masked("CLIENT%5F\(key.id)%5f\(secret)").contains(secret))
     #expect(!APIKey.masked("client_\(key.id)\(secret)").contains(secret))
+    let paths = "/keys/\(secret)/\(secret.dropLast())"
+    #expect(APIKey.masked(paths, bareSecrets: true) == "/keys/***/\(secret.dropLast())")
+    #expect(APIKey.masked(paths) == paths)
     #expect(APIKey.masked("/keys/\(key.id)/client_\(key.id) é") == "/keys/\(key.id)/client_\(key.id) é")
   }
 
