@@ -22,11 +22,9 @@ struct SchemaCheck {
     for part in schema["allOf"]?.array ?? [] { check(value, part, place, in: name) }
     let choices = (schema["anyOf"] ?? schema["oneOf"])?.array ?? []
     if !choices.isEmpty {
-      if let found = choices.lazy.compactMap({ trial(value, $0, name) }).first {
-        seen.formUnion(found)
-      } else {
-        problems.append("\(place) fits no choice")
-      }
+      var found: Set<String>?
+      for choice in choices where found == nil { found = trial(value, choice, name) }
+      if let found { seen.formUnion(found) } else { problems.append("\(place) fits no choice") }
     }
     checkValue(value, schema, place)
     if case .object(let fields) = value { checkObject(fields, schema, place, in: name) }
