@@ -143,6 +143,7 @@ let package = Package(
       name: "RoostCommandTests",
       dependencies: [
         "RoostCommand", "RoostCore", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests", "SecretWatch", logging,
+        lifecycle,
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),

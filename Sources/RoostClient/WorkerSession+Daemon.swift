@@ -31,6 +31,8 @@ extension WorkerSession {
     while true {
       do throws(Transport.Failure) {
         try await tellOnce(job, outcome)
+        logger.debug(
+          "the outcome is known to the daemon", metadata: ["job_id": "\(job.id)", "attempt": "\(job.attempt)"])
         return nil
       } catch .refused(let error) where error.isRetryable {
         guard !isAborted, ending(of: job.leaseID) != .leaseLost else {

@@ -60,7 +60,7 @@ package enum Command: Sendable, BitwiseCopyable {
   case lease(Lease)
   case endWait(ticket: UInt64)
   case finish(Finish)
-  case extend(JobRef, ViewerRef, lease: LeaseID, milliseconds: Int64)
+  case extend(Extend)
   case cancel(JobRef, ViewerRef, reason: ByteRange, checksum: UInt32)
   case runNow(JobRef, ViewerRef, onlyDead: Bool)
   case read(JobRef, ViewerRef)
@@ -172,6 +172,31 @@ package enum Command: Sendable, BitwiseCopyable {
     }
   }
 
+  /// A worker's sign of life.
+  package struct Extend: Sendable, BitwiseCopyable {
+    package var job: JobRef
+    package var viewer: ViewerRef
+    package var lease: LeaseID
+    /// Counted from now; 0: as long as the lease was.
+    package var milliseconds: Int64
+    /// How far the worker is; empty: it does not say.
+    package var progress: ByteRange
+    /// CRC32C of `progress`.
+    package var progressChecksum: UInt32
+
+    package init(
+      job: JobRef, viewer: ViewerRef, lease: LeaseID, milliseconds: Int64, progress: ByteRange = .empty,
+      progressChecksum: UInt32 = 0
+    ) {
+      self.job = job
+      self.viewer = viewer
+      self.lease = lease
+      self.milliseconds = milliseconds
+      self.progress = progress
+      self.progressChecksum = progressChecksum
+    }
+  }
+
   package struct List: Sendable, BitwiseCopyable {
     package var viewer: ViewerRef
     /// A queue's name; empty: all.
@@ -208,6 +233,11 @@ package enum Command: Sendable, BitwiseCopyable {
     package var body: ByteRange
     /// `HistoryEntry` after `HistoryEntry`, newest first.
     package var history: ByteRange
+    /// Where the worker's last report stood when the bytes were read, and what it said.
+    package var reportedAt = LogPosition.none
+    package var progress = ByteRange.empty
+    /// Sealed.
+    package var progressChecksum: UInt32 = 0
 
     package init(number: UInt64, base: LogPosition, outcome: LogPosition, body: ByteRange, history: ByteRange) {
       self.number = number

@@ -151,6 +151,38 @@ struct ExtendedEvent {
   }
 }
 
+/// A worker said how far it is; also how a carried job keeps what was said.
+struct ReportedEvent {
+  var number: UInt64
+  var base: UInt64
+  /// CRC32C of `text`, sealed with the job number.
+  var checksum: UInt32
+  var text: UnsafeRawBufferPointer
+
+  func encode(into records: inout RecordBuffer) -> (position: LogPosition, bytes: UInt32) {
+    var (out, position) = records.open(.reported, atMost: 24 + text.count)
+    out.put(number)
+    out.put(base)
+    out.put(checksum)
+    out.put(text)
+    return (position, records.close(out))
+  }
+
+  init(number: UInt64, base: UInt64, checksum: UInt32, text: UnsafeRawBufferPointer) {
+    self.number = number
+    self.base = base
+    self.checksum = checksum
+    self.text = text
+  }
+
+  init(_ reader: inout RecordReader) {
+    number = reader.get()
+    base = reader.get()
+    checksum = reader.get()
+    text = reader.rest
+  }
+}
+
 /// A waiting or finished job became READY: due, hastened, or (attempts begin anew) replayed.
 struct ReadiedEvent {
   var number: UInt64

@@ -74,6 +74,9 @@ struct LeaseCell: BitwiseCopyable {
   var historyBytes: UInt32 = 0
   /// Bytes of all history records since the last carry.
   var historyTotal: UInt32 = 0
+  /// The record with what the worker last said of its progress; 0 when it said nothing in this attempt.
+  var report: UInt64 = 0
+  var reportBytes: UInt32 = 0
   /// Milliseconds of the last pause before a retry.
   var pause: UInt32 = 0
   /// Interned names.

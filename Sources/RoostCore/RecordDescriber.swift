@@ -26,6 +26,7 @@ package struct RecordDescriber {
       case .carried: CarriedEvent(&reader).flatMap(carried)
       case .carriedStub: carriedStub(CarriedStubEvent(&reader))
       case .carriedQueue: carriedQueue(CarriedQueueEvent(&reader))
+      case .reported: reported(ReportedEvent(&reader))
       }
     guard let described, !reader.isShort else { return unreadable("\(kind)", record) }
     return described
@@ -105,6 +106,12 @@ package struct RecordDescriber {
     var out = begin("extended", event.number, base: event.base)
     out.add("deadline", event.deadline)
     out.add("duration", event.duration)
+    return out
+  }
+
+  private func reported(_ event: ReportedEvent) -> RecordDescription {
+    var out = begin("reported", event.number, base: event.base)
+    out.add("progress", content: event.text)
     return out
   }
 

@@ -81,6 +81,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case carried = 10
   case carriedStub = 11
   case carriedQueue = 12
+  case reported = 13
 }
 
 /// Writes little-endian fields one after another.

@@ -56,6 +56,7 @@ extension StateMachine {
       return
     }
     leave(slot)
+    forgetReport(cell)
     if event.entry.outcome != .cancelled { cell.pointee.lastOutcome = event.entry.outcome.rawValue }
     cell.pointee.endedAt = event.entry.endedAt
     cell.pointee.endedUptime = event.uptime
@@ -74,6 +75,22 @@ extension StateMachine {
     row.pointee.deadline = event.deadline
     leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration = event.duration
     if isLive { leaseHeap.update(slot, deadline: event.deadline, in: jobs) }
+  }
+
+  /// A worker said how far it is. The text stays in the log.
+  mutating func apply(reportedAt position: LogPosition, bytes: UInt32, to slot: Slot) {
+    let cell = leaseCell(slot)
+    forgetReport(cell)
+    cell.pointee.report = position.rawValue
+    cell.pointee.reportBytes = bytes
+    liveBytes += Int(bytes)
+  }
+
+  /// A report counts until the next one, and for its attempt only.
+  private mutating func forgetReport(_ cell: UnsafeMutablePointer<LeaseCell>) {
+    liveBytes -= Int(cell.pointee.reportBytes)
+    cell.pointee.report = 0
+    cell.pointee.reportBytes = 0
   }
 
   mutating func apply(_ event: ReadiedEvent, to slot: Slot) {
@@ -132,7 +149,10 @@ extension StateMachine {
     let lease = jobs.cold(slot).pointee.lease
     guard lease != .none else { return }
     let cell = leases.pointer(lease)
+    // All that is counted with the job is counted anew from here on.
     cell.pointee.historyTotal = 0
+    cell.pointee.report = 0
+    cell.pointee.reportBytes = 0
     guard cell.pointee.history != 0 else { return }
     cell.pointee.history = position.rawValue
     cell.pointee.historyBytes = bytes
@@ -145,7 +165,8 @@ extension StateMachine {
 
   /// Bytes of the log's records that a job needs.
   func bytes(of slot: Slot) -> Int {
-    Int(jobs.cold(slot).pointee.recordBytes) + Int(existingLeaseCell(slot)?.pointee.historyTotal ?? 0)
+    let cell = existingLeaseCell(slot)?.pointee
+    return Int(jobs.cold(slot).pointee.recordBytes) + Int(cell?.historyTotal ?? 0) + Int(cell?.reportBytes ?? 0)
   }
 
   // MARK: Lists, heaps and counts

@@ -4,10 +4,20 @@ extension StateMachine {
   package enum CarryNeed: Equatable, BitwiseCopyable {
     /// Nothing: it is superseded, or was not an entity's base.
     case none
-    /// The job, with the bytes at `history` (0: none) besides the record itself.
-    case job(number: UInt64, history: LogPosition, historyBytes: UInt32)
+    /// The job, with what stands elsewhere besides the record itself.
+    case job(Job)
     /// The stub of an idempotency key.
     case stub(KeyHash)
+
+    /// Where the rest of a job stands; no position: there is none.
+    package struct Job: Equatable, BitwiseCopyable {
+      package var number: UInt64
+      package var history: LogPosition
+      package var historyBytes: UInt32
+      /// What its worker last said of its progress.
+      package var report: LogPosition
+      package var reportBytes: UInt32
+    }
   }
 
   /// Looks at a record of the log.
@@ -33,7 +43,9 @@ extension StateMachine {
       guard jobs.hot(slot).pointee.base == position.rawValue else { return .none }
       let cell = existingLeaseCell(slot)?.pointee
       return .job(
-        number: number, history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0)
+        CarryNeed.Job(
+          number: number, history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0,
+          report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: cell?.reportBytes ?? 0))
     }
     guard let key else { return .none }
     let entry = keys.find(key)
@@ -52,7 +64,9 @@ extension StateMachine {
     guard jobs.hot(slot).pointee.base == command.base.rawValue else { return step.answer(ticket, .carried(true)) }
     let cold = jobs.cold(slot)
     let cell = existingLeaseCell(slot)?.pointee
-    guard cell?.history ?? 0 == command.outcome.rawValue || defects.contains(.staleCarry) else {
+    let isFresh =
+      cell?.history ?? 0 == command.outcome.rawValue && cell?.report ?? 0 == command.reportedAt.rawValue
+    guard isFresh || defects.contains(.staleCarry) else {
       return step.answer(ticket, .carried(false))
     }
     let none = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -63,6 +77,7 @@ extension StateMachine {
       body: step.bytes(command.body), history: step.bytes(command.history))
     let (position, bytes) = event.encode(into: &step.records)
     applyCarried(slot, at: position, bytes: bytes)
+    if !command.progress.isEmpty { report(slot, step.bytes(command.progress), command.progressChecksum, &step) }
     step.answer(ticket, .carried(true))
   }
 
@@ -101,6 +116,16 @@ package enum StoredRecord {
     case .carried: return CarriedEvent(&reader)?.body
     default: return nil
     }
+  }
+
+  /// What a worker said of its progress, and its checksum, sealed; nil when the record is no report.
+  package static func report(
+    _ record: UnsafeRawBufferPointer
+  ) -> (text: UnsafeRawBufferPointer, checksum: UInt32)? {
+    var reader = RecordReader(record)
+    guard RecordKind(rawValue: reader.get()) == .reported else { return nil }
+    let event = ReportedEvent(&reader)
+    return reader.isShort ? nil : (event.text, event.checksum)
   }
 
   /// The history that a record holds, newest first, and where the rest of it stands.

@@ -74,7 +74,7 @@ extension StateMachine {
   private func leaseText(_ slot: Slot) -> String {
     guard let cell = existingLeaseCell(slot)?.pointee else { return "" }
     return "\(cell.id) \(cell.duration) \(cell.leasedAt) \(cell.endedAt) \(cell.endedUptime) \(cell.history) "
-      + "\(cell.historyBytes) \(cell.historyTotal) \(cell.pause) \(cell.lastOutcome) "
+      + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
   }
 

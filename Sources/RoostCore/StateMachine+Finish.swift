@@ -161,21 +161,38 @@ extension StateMachine {
 
   // MARK: Extending
 
-  mutating func extend(
-    _ job: JobRef, _ viewer: ViewerRef, _ lease: LeaseID, _ milliseconds: Int64, _ ticket: UInt64, _ step: inout Step
-  ) {
-    let slot = find(job, viewer, step)
+  mutating func extend(_ wish: Command.Extend, _ ticket: UInt64, _ step: inout Step) {
+    let slot = find(wish.job, wish.viewer, step)
     guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
     let row = jobs.hot(slot)
-    guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot), cell.pointee.id == lease
+    guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot),
+      cell.pointee.id == wish.lease
     else { return step.answer(ticket, .refused(.leaseLost)) }
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
-    let duration = milliseconds > 0 ? milliseconds.nanoseconds : cell.pointee.duration
+    if !wish.progress.isEmpty {
+      // As a large result: on a full disk it must not take what completions need.
+      let cost = 2 * Int(wish.progress.count)
+      guard cost <= conditions.largeResultBytes else { return step.answer(ticket, .refused(.diskLow)) }
+      conditions.largeResultBytes -= cost
+      report(slot, step.bytes(wish.progress), wish.progressChecksum ^ checksumSeal(row.pointee.number), &step)
+    }
+    let duration = wish.milliseconds > 0 ? wish.milliseconds.nanoseconds : cell.pointee.duration
     let event = ExtendedEvent(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration)
     event.encode(into: &step.records)
     apply(event, to: slot)
     step.answer(ticket, changed(slot))
+  }
+
+  /// Writes what a worker says of its progress, or writes it again behind a carried job.
+  ///
+  /// - Parameter checksum: Sealed.
+  mutating func report(_ slot: Slot, _ text: UnsafeRawBufferPointer, _ checksum: UInt32, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    let event = ReportedEvent(
+      number: row.pointee.number, base: row.pointee.base, checksum: checksum, text: text)
+    let (position, bytes) = event.encode(into: &step.records)
+    apply(reportedAt: position, bytes: bytes, to: slot)
   }
 
   // MARK: Cancelling, hastening, replaying

@@ -11,8 +11,7 @@ extension StateMachine {
     case .lease(let lease): handle(lease, ticket, &step)
     case .endWait(let waiting): endWait(waiting, &step)
     case .finish(let finish): handle(finish, ticket, &step)
-    case .extend(let job, let viewer, let lease, let milliseconds):
-      extend(job, viewer, lease, milliseconds, ticket, &step)
+    case .extend(let wish): extend(wish, ticket, &step)
     case .cancel(let job, let viewer, let reason, let checksum):
       cancel(job, viewer, reason, checksum, ticket, &step)
     case .runNow(let job, let viewer, let onlyDead): runNow(job, viewer, onlyDead, ticket, &step)
@@ -37,7 +36,8 @@ extension StateMachine {
     case .finish(let finish): Int(finish.text.count) + 2_048
     case .lease(let lease):
       max(1, Int(lease.maxJobs)) * (80 + Int(lease.worker.count) + Int(lease.keyID.count)) + 1_024
-    case .carry(let carry): Int(carry.body.count) + Int(carry.history.count) + 1_024
+    case .extend(let wish): Int(wish.progress.count) + 1_024
+    case .carry(let carry): Int(carry.body.count) + Int(carry.history.count) + Int(carry.progress.count) + 1_024
     case .cancel(_, _, let reason, _): Int(reason.count) + 1_024
     case .carryQueues: 0
     default: 1_024

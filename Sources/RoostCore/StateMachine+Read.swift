@@ -18,7 +18,8 @@ extension StateMachine {
       endedAt: state.isFinished ? cell?.endedAt ?? 0 : 0,
       worker: cell.map { step.copy(workerNames.bytes($0.worker)) } ?? .empty,
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
-      history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0)
+      history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0,
+      report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: cell?.reportBytes ?? 0)
   }
 
   /// A slice of a list, newest first: all jobs by number, or dead letters by the order of dying.

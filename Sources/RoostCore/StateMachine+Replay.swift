@@ -82,6 +82,12 @@ extension StateMachine {
       let slot = try locate(event.number, event.base, position)
       if slot != .none { apply(event, to: slot) }
       return
+    case .reported:
+      let event = ReportedEvent(&reader)
+      guard !reader.isShort else { break }
+      let slot = try locate(event.number, event.base, position)
+      if slot != .none { apply(reportedAt: position, bytes: bytes, to: slot) }
+      return
     case .readied:
       let event = ReadiedEvent(&reader)
       guard !reader.isShort else { break }

@@ -94,7 +94,7 @@ package enum Answer: Sendable, BitwiseCopyable {
   }
 }
 
-/// A job as its row says it; the rest is read from the log at `base` and `history`.
+/// A job as its row says it; the rest is read from the log at `base`, `history` and `report`.
 package struct JobImage: Sendable, BitwiseCopyable {
   package var id: JobID
   package var state: JobState
@@ -113,6 +113,8 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var recordBytes: UInt32
   package var history: LogPosition
   package var historyBytes: UInt32
+  package var report: LogPosition
+  package var reportBytes: UInt32
 }
 
 /// A queue's counts.

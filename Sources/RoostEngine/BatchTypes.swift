@@ -1,4 +1,5 @@
 import RoostCore
+import RoostLog
 
 /// How an attempt ended, as its worker tells it.
 package struct AttemptEnd: Sendable {
@@ -45,11 +46,22 @@ package struct LeaseExtension: Sendable {
   package var leaseID: LeaseID
   /// 1 s…12 h; nil: as long as the lease was.
   package var leaseMilliseconds: Int64?
+  /// How far the worker is: raw JSON of at most 16 KiB; nil: it does not say.
+  package var progress: ArraySlice<UInt8>?
 
-  package init(id: JobID, leaseID: LeaseID, leaseMilliseconds: Int64?) {
+  package init(id: JobID, leaseID: LeaseID, leaseMilliseconds: Int64?, progress: ArraySlice<UInt8>? = nil) {
     self.id = id
     self.leaseID = leaseID
     self.leaseMilliseconds = leaseMilliseconds
+    self.progress = progress
+  }
+
+  /// The command, its bytes gathered with those of others.
+  func command(_ job: JobRef, _ viewer: ViewerRef, _ asked: inout AskedBytes) -> Command.Extend {
+    let text = progress ?? []
+    return Command.Extend(
+      job: job, viewer: viewer, lease: leaseID, milliseconds: leaseMilliseconds ?? 0, progress: asked.add(text),
+      progressChecksum: text.withUnsafeBytes { Checksum.of($0) })
   }
 
   /// What the lease is after it.
@@ -65,5 +77,15 @@ extension Submitted {
     self.init(
       id: accepted.id, state: accepted.state, queue: queue, createdAtMilliseconds: accepted.id.createdMilliseconds,
       runAtMilliseconds: accepted.due == 0 ? nil : accepted.due, isIdempotent: accepted.isIdempotent)
+  }
+}
+
+extension Command.Extend {
+  /// The same wish where the gathered bytes begin at `base`.
+  func from(_ base: Int) -> Command.Extend {
+    var placed = self
+    placed.viewer = viewer.from(base)
+    placed.progress = progress.from(base)
+    return placed
   }
 }

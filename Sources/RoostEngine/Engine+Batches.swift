@@ -109,16 +109,15 @@ extension Engine {
   ) async throws(Refusal) -> [Result<LeaseExtension.After, Refusal>] {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
-    var jobs: [(JobRef, LeaseExtension)] = []
+    var wishes: [Command.Extend] = []
     var isKnown: [Bool] = []
     for item in items {
       let job = try? reference(item.id)
       isKnown.append(job != nil)
-      if let job { jobs.append((job, item)) }
+      if let job { wishes.append(item.command(job, viewer, &asked)) }
     }
-    let answers = try await changes(jobs.count, asked.bytes) { [jobs] place, base in
-      let (job, item) = jobs[place]
-      return .extend(job, viewer.from(base), lease: item.leaseID, milliseconds: item.leaseMilliseconds ?? 0)
+    let answers = try await changes(wishes.count, asked.bytes) { [wishes] place, base in
+      .extend(wishes[place].from(base))
     }
     return results(isKnown, answers) {
       LeaseExtension.After(leaseUntilMilliseconds: $0.deadline, cancelRequested: $0.cancelRequested)

@@ -198,20 +198,13 @@ extension Engine {
     return (state, deadline, cancelRequested)
   }
 
-  /// Extends a lease; counted from now.
-  ///
-  /// - Parameter leaseMilliseconds: 1 s…12 h; nil: as long as the lease was.
-  package func extend(
-    _ id: JobID, leaseID: LeaseID, viewer: Viewer, leaseMilliseconds: Int64?
-  ) async throws(Refusal) -> (leaseUntilMilliseconds: Int64, cancelRequested: Bool) {
+  /// Extends a lease, counted from now, and keeps what its worker says of its progress.
+  package func extend(_ wish: LeaseExtension, viewer: Viewer) async throws(Refusal) -> LeaseExtension.After {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
-    let job = try reference(id)
-    let delivery = try await ask(asked.bytes) { base in
-      .extend(job, viewer.from(base), lease: leaseID, milliseconds: leaseMilliseconds ?? 0)
-    }
-    let after = changed(delivery)
-    return (after.deadline, after.cancelRequested)
+    let command = wish.command(try reference(wish.id), viewer, &asked)
+    let after = changed(try await ask(asked.bytes) { base in .extend(command.from(base)) })
+    return LeaseExtension.After(leaseUntilMilliseconds: after.deadline, cancelRequested: after.cancelRequested)
   }
 
   /// Cancels a job: a waiting one at once, a running one by telling its worker at the next extend.

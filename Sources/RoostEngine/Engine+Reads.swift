@@ -121,6 +121,11 @@ extension Engine {
     view.startedAtMilliseconds = image.leasedAt == 0 ? nil : image.leasedAt
     view.finishedAtMilliseconds = image.endedAt == 0 ? nil : image.endedAt
     if image.history != .none { try await addOutcome(of: image, loader, to: &view) }
+    if image.report != .none {
+      let record = try await bytes(of: loader, at: image.report, image.reportBytes)
+      guard let report = StoredReport(record, of: number) else { throw damaged() }
+      view.progress = report.text[...]
+    }
     return view
   }
 

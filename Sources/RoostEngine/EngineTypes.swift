@@ -123,6 +123,8 @@ package struct JobView: Sendable {
   package var cancelRequested: Bool
   /// Raw JSON, as the worker sent it.
   package var result: ArraySlice<UInt8>?
+  /// RUNNING: raw JSON, as the worker last reported it.
+  package var progress: ArraySlice<UInt8>?
   /// The text of the last failure.
   package var lastError: String?
   /// Why it was cancelled, as whoever cancelled it said.

@@ -72,12 +72,42 @@ package struct RecordLoader: Sendable {
     return found
   }
 
+  /// What a job's worker said of its progress; nil when it said nothing.
+  package func report(
+    of number: UInt64, at position: LogPosition, bytes: UInt32
+  ) throws(LogError) -> StoredReport? {
+    guard position != .none else { return nil }
+    let record = try record(at: position, bytes: bytes)
+    guard let report = StoredReport(record, of: number) else {
+      throw damaged(position, expected: "the progress of job \(number), as its checksum says")
+    }
+    return report
+  }
+
   /// The error for bytes of a job that are not what was written.
   package func damaged(_ position: LogPosition, expected: String) -> LogError {
     let place = RecordPosition(rawValue: position.rawValue)
     return .corrupt(
       Corruption(
         file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: "other bytes"))
+  }
+}
+
+/// What a worker said of its progress, read back and found to be that.
+package struct StoredReport {
+  package let text: [UInt8]
+  /// Sealed.
+  let checksum: UInt32
+
+  init?(_ record: [UInt8], of number: UInt64) {
+    let report = record.withUnsafeBytes { bytes in
+      StoredRecord.report(bytes).flatMap { report in
+        Checksum.of(report.text) ^ checksumSeal(number) == report.checksum
+          ? ([UInt8](report.text), report.checksum) : nil
+      }
+    }
+    guard let report else { return nil }
+    (text, checksum) = report
   }
 }
 

@@ -121,21 +121,28 @@ extension Store {
     case .none: return
     case .stub(let hash):
       compaction.prepared.append(.carryStub(hash: hash, base: position))
-    case .job(let number, let history, let historyBytes):
+    case .job(let job):
+      let number = job.number
       guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
         throw loader.damaged(position, expected: "the payload of job \(number), as its checksum says")
       }
-      let entries = try loader.history(at: history, bytes: historyBytes)
+      let entries = try loader.history(at: job.history, bytes: job.historyBytes)
       guard let kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) }) else {
-        throw loader.damaged(history, expected: "the history of job \(number), as its checksums say")
+        throw loader.damaged(job.history, expected: "the history of job \(number), as its checksums say")
       }
       let bodyRange = ByteRange(offset: compaction.arena.count, count: body.count)
       compaction.arena.append(contentsOf: body)
       let historyRange = ByteRange(offset: compaction.arena.count, count: kept.count)
       compaction.arena.append(contentsOf: kept)
-      compaction.prepared.append(
-        .carry(
-          Command.Carry(number: number, base: position, outcome: history, body: bodyRange, history: historyRange)))
+      var carry = Command.Carry(
+        number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
+      carry.reportedAt = job.report
+      if let report = try loader.report(of: number, at: job.report, bytes: job.reportBytes) {
+        carry.progress = ByteRange(offset: compaction.arena.count, count: report.text.count)
+        carry.progressChecksum = report.checksum
+        compaction.arena.append(contentsOf: report.text)
+      }
+      compaction.prepared.append(.carry(carry))
     }
     compaction.sizes.append(record.count)
   }

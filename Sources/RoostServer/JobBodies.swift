@@ -9,6 +9,7 @@ enum Bounds {
   static let tenYears: ClosedRange<Int64> = 0...315_360_000_000
   static let resultBytes = 4 << 20
   static let errorBytes = 16 << 10
+  static let progressBytes = 16 << 10
   static let extrasBytes = 64 << 10
   static let tags = 64
   static let queuesPerLease = 32

@@ -39,7 +39,7 @@ extension JSONWriter {
   ///
   /// - Parameters:
   ///   - withPayload: Whether the payload was asked for.
-  ///   - withResult: Lists leave results out: they may be megabytes each.
+  ///   - withResult: Lists leave results and progress out: results may be megabytes each.
   mutating func job(_ job: JobView, withPayload: Bool, withResult: Bool) {
     beginObject()
     field("job_id", job.id.description)
@@ -54,6 +54,7 @@ extension JSONWriter {
     if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
     if job.cancelRequested { field("cancel_requested", true) }
     if withResult, let result = job.result { field("result", raw: result) }
+    if withResult, let progress = job.progress { field("progress", raw: progress) }
     if let error = job.lastError { field("result_error", error) }
     if let reason = job.cancelReason { field("cancel_reason", reason) }
     if let metadata = job.body.metadata { field("metadata", raw: metadata) }

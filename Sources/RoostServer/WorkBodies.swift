@@ -12,7 +12,7 @@ enum FailField: String, CaseIterable {
   case jobID = "job_id", error, retryable, retryAfter = "retry_after", leaseID = "lease_id"
 }
 
-enum ExtendField: String, CaseIterable { case jobID = "job_id", leaseID = "lease_id", lease }
+enum ExtendField: String, CaseIterable { case jobID = "job_id", leaseID = "lease_id", lease, progress }
 
 /// The fields of an acknowledgement.
 struct AckBody {
@@ -84,17 +84,24 @@ struct ExtendBody {
   var jobID: String?
   private var leaseID: LeaseID?
   private var duration: Int64?
+  private var progress: ArraySlice<UInt8>?
 
   mutating func read(_ field: ExtendField, _ json: inout JSONReader) throws(Rejection) {
     switch field {
     case .jobID: jobID = try json.string("job_id", limit: Bounds.jobIDBytes)
     case .leaseID: leaseID = try json.leaseID("lease_id")
     case .lease: duration = try json.duration("lease", Bounds.lease)
+    case .progress:
+      let raw = try json.rawValue()
+      guard raw.count <= Bounds.progressBytes else {
+        throw Rejection(.payloadTooLarge, field: "progress", "progress must have at most \(Bounds.progressBytes) bytes")
+      }
+      progress = raw
     }
   }
 
   func extend(_ id: JobID) throws(Rejection) -> LeaseExtension {
-    LeaseExtension(id: id, leaseID: try required(leaseID), leaseMilliseconds: duration)
+    LeaseExtension(id: id, leaseID: try required(leaseID), leaseMilliseconds: duration, progress: progress)
   }
 }
 

@@ -174,8 +174,7 @@ private func extendLease(_ request: RouteRequest, _ backend: Backend) async thro
   try decodeOptional(request.body, extendTable) { (field, json) throws(Rejection) in try body.read(field, &json) }
   let wish = try body.extend(request.jobID)
   let outcome = try await refusable { () throws(Refusal) in
-    try await backend.engine.extend(
-      wish.id, leaseID: wish.leaseID, viewer: request.viewer, leaseMilliseconds: wish.leaseMilliseconds)
+    try await backend.engine.extend(wish, viewer: request.viewer)
   }
   var json = JSONWriter(capacity: 96)
   json.beginObject()

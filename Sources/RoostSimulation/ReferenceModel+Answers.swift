@@ -37,6 +37,8 @@ extension ReferenceModel {
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
     // Waiting workers are met behind the last submit of a batch.
     if case .submit(let job) = request, job.isFollowed { return }
+    // What can never fit does not reach the machine: after a full disk waiters are then met at the batch's end.
+    if replies.first?.answer.refusal == .tooLarge { return }
     try noneIsLeftWaiting()
   }
 
@@ -46,8 +48,8 @@ extension ReferenceModel {
     switch request {
     case .submit(let job): try submit(job, answer)
     case .finish(let finish): try self.finish(finish, answer)
-    case .extend(let id, let isForged, let viewer, let lease, let milliseconds):
-      try extend(id, isForged, viewer, lease, milliseconds, answer)
+    case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
+      try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
     case .runNow(let id, let viewer, let onlyDead): try runNow(id, viewer, onlyDead, answer)
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
@@ -346,6 +348,7 @@ extension ReferenceModel {
     job.rank = nextRank()
     job.isWall = false
     job.isCancelRequested = false
+    job.progress = []
     job.endedAt = now.wall
     job.endedUptime = uptime
     job.lastPause = 0
@@ -379,11 +382,19 @@ extension ReferenceModel {
   // MARK: Other changes
 
   private mutating func extend(
-    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ lease: LeaseID, _ milliseconds: Int64, _ answer: Answer
+    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ lease: LeaseID, _ milliseconds: Int64, _ progress: [UInt8],
+    _ answer: Answer
   ) throws(Violation) {
     guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "extend") }
     guard job.state == .running, job.lease == lease else { return try refused(.leaseLost, answer, "extend") }
     if now.conditions.refusesLeases { return try refused(.diskLow, answer, "extend") }
+    if !progress.isEmpty {
+      guard 2 * progress.count <= now.conditions.largeResultBytes else {
+        return try refused(.diskLow, answer, "extend")
+      }
+      now.conditions.largeResultBytes -= 2 * progress.count
+      job.progress = progress
+    }
     if milliseconds > 0 { job.leaseDuration = milliseconds * 1_000_000 }
     job.deadline = now.log + job.leaseDuration
     jobs[id.number.rawValue] = job

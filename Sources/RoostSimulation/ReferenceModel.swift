@@ -46,6 +46,8 @@ struct ReferenceModel {
     var lastOutcome: Outcome?
     var lastPause: Int64 = 0
     var isCancelRequested = false
+    /// What the worker that holds it last reported.
+    var progress: [UInt8] = []
     /// Newest first.
     var history: [Entry] = []
 
@@ -144,6 +146,7 @@ struct ReferenceModel {
     try expect(seen.leasedAt == job.leasedAt, "job \(number) leased at \(seen.leasedAt), not \(job.leasedAt)")
     let endedAt = job.state.isFinished ? job.endedAt : 0
     try expect(seen.endedAt == endedAt, "job \(number) ended at \(seen.endedAt), not \(endedAt)")
+    try expect((seen.report != .none) == !job.progress.isEmpty, "job \(number) has a report: \(seen.report)")
   }
 
   // MARK: Helpers

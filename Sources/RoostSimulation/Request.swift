@@ -7,7 +7,7 @@ enum Request {
   case lease(Lease)
   case endWait(ticket: UInt64)
   case finish(Finish)
-  case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64)
+  case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
   case cancel(JobID, Viewer, reason: [UInt8])
   case runNow(JobID, Viewer, onlyDead: Bool)
   case read(JobID, isForged: Bool, Viewer)
@@ -110,8 +110,11 @@ struct RequestEncoder {
       return .lease(command)
     case .endWait(let ticket): return .endWait(ticket: ticket)
     case .finish(let finish): return .finish(self.finish(finish))
-    case .extend(let job, let isForged, let viewer, let lease, let milliseconds):
-      return .extend(reference(job, isForged), put(viewer), lease: lease, milliseconds: milliseconds)
+    case .extend(let job, let isForged, let viewer, let lease, let milliseconds, let progress):
+      return .extend(
+        Command.Extend(
+          job: reference(job, isForged), viewer: put(viewer), lease: lease, milliseconds: milliseconds,
+          progress: put(progress), progressChecksum: checksum(progress)))
     case .cancel(let job, let viewer, let reason):
       return .cancel(reference(job), put(viewer), reason: put(reason), checksum: checksum(reason))
     case .runNow(let job, let viewer, let onlyDead): return .runNow(reference(job), put(viewer), onlyDead: onlyDead)

@@ -49,6 +49,8 @@ extension Simulation {
     }
     try model.expect(isSame, "the payload of job \(number) is another")
     try checkHistory(job, loader.history(at: image.history, bytes: image.historyBytes))
+    let report = try loader.report(of: number, at: image.report, bytes: image.reportBytes)
+    try model.expect(report?.text ?? [] == job.progress, "the progress of job \(number) is another")
   }
 
   /// At least the last 20 entries, the newest whole, the others at least their first KiB.

@@ -161,7 +161,8 @@ struct Workload {
     return .extend(
       job?.id ?? JobID(high: 0, low: 0), isForged: random.chance(0.05), viewer(),
       token(job) ?? LeaseID(epoch: 0, number: 0),
-      milliseconds: random.chance(0.3) ? 0 : Int64(1_000 + random.below(90_000)))
+      milliseconds: random.chance(0.3) ? 0 : Int64(1_000 + random.below(90_000)),
+      progress: random.chance(0.5) ? bytes(1 + random.below(random.chance(0.05) ? 6_000 : 40)) : [])
   }
 
   private mutating func cancel(_ model: ReferenceModel) -> Request {

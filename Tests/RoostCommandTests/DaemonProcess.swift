@@ -141,12 +141,17 @@ struct CommandOutcome: Sendable {
 /// Runs the body with a directory of its own and removes it afterwards. The body waits for processes, so it runs on
 /// a thread of its own: the few threads that async tests share stay free.
 func withDirectory<Result: Sendable>(_ body: @escaping @Sendable (URL) throws -> Result) async throws -> Result {
-  try await withTaskExecutorPreference(WaitingThreads.shared) {
+  try await withWaitingThread {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent("roost-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
     return try body(directory)
   }
+}
+
+/// Runs something that waits for processes on a thread of its own.
+func withWaitingThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+  try await withTaskExecutorPreference(WaitingThreads.shared) { try body() }
 }
 
 /// As many threads as tests that wait. A task keeps its test on them, so that failures carry its name.

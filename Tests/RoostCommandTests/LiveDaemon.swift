@@ -2,7 +2,7 @@ import Foundation
 import SecretWatch
 import Synchronization
 
-/// A `roost serve --dev` that a test may kill, stop and continue, with the keys it printed.
+/// A `roost serve` that a test may kill, stop and continue, with the development keys it printed.
 ///
 /// It never outlives the test process: a guardian kills whatever is left when that process is gone.
 final class LiveDaemon: Sendable {
@@ -19,13 +19,16 @@ final class LiveDaemon: Sendable {
   ///
   /// - Parameters:
   ///   - directory: The data directory.
+  ///   - port: Where to listen; 0 leaves it to the system.
+  ///   - isDevelopment: Whether it makes development keys, and has no others.
   ///   - prefix: A program that starts it, such as a shell that lowers a limit first.
   /// - Throws: `StartFailure`, with what it said, if it ends before it listens.
   init(
-    in directory: URL, _ arguments: [String] = [], environment: [String: String] = [:], through prefix: [String] = []
+    in directory: URL, port: Int = 0, isDevelopment: Bool = true, _ arguments: [String] = [],
+    environment: [String: String] = [:], through prefix: [String] = []
   ) throws {
-    let command =
-      prefix + [DaemonProcess.binary.path, "serve", "--dev", "--port", "0", "--wal-dir", directory.path] + arguments
+    let serve = [DaemonProcess.binary.path, "serve"] + (isDevelopment ? ["--dev"] : [])
+    let command = prefix + serve + ["--port", "\(port)", "--wal-dir", directory.path] + arguments
     let child = try SpawnedProcess(command, environment: environment)
     process = child.process
     self.directory = directory

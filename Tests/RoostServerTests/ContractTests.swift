@@ -141,6 +141,36 @@ import Testing
     }
   }
 
+  @Test("what a worker says of its progress is shown byte for byte while the attempt runs, and no longer")
+  func progress() async throws {
+    try await TestDaemon.run { daemon in
+      let made = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1}"#)
+      let job = "/jobs/" + (try #require(made.string("job_id")))
+      let lease = try #require(try await daemon.send("POST", "/jobs/lease", daemon.worker).string("lease_id"))
+      func say(_ progress: String) async throws -> Reply {
+        try await daemon.send(
+          "POST", job + "/extend", daemon.worker, #"{"lease_id":"\#(lease)","progress":\#(progress)}"#)
+      }
+      for progress in [#""half""#, #"{ "percent" : 4.0e1, "left": "\u00e4" }"#] {
+        #expect(try await say(progress).string("lease_until") != nil)
+        #expect(try await daemon.send("GET", job, daemon.client).text.contains(#""progress":\#(progress)"#))
+      }
+      // Said nothing of it: what was said stands.
+      #expect(try await say("null").status == 200)
+      let large = try await say("\"" + String(repeating: "x", count: 16_383) + "\"")
+      #expect(large.status == 413 && large.code == "payload_too_large" && large.text.contains(#""field":"progress""#))
+      #expect(try await say("[").code == "invalid_json")
+      let most = "\"" + String(repeating: "x", count: 16_382) + "\""
+      let batch = #"{"items":[{"job_id":"\#(job.dropFirst(6))","lease_id":"\#(lease)","progress":\#(most)}]}"#
+      #expect(try await daemon.send("POST", "/jobs/extend", daemon.worker, batch).text.contains("lease_until"))
+      #expect(try await daemon.send("GET", job, daemon.client).text.contains(#""progress":\#(most)"#))
+      #expect(try await !daemon.send("GET", "/jobs", daemon.client).text.contains("progress"))
+      let failed = #"{"lease_id":"\#(lease)","error":"x"}"#
+      #expect(try await daemon.send("POST", job + "/fail", daemon.worker, failed).string("state") == "RETRY")
+      #expect(try await !daemon.send("GET", job, daemon.client).text.contains("progress"))
+    }
+  }
+
   @Test("a worker fails, extends and releases under its lease, and a client cancels")
   func workerVerbs() async throws {
     try await TestDaemon.run { daemon in

@@ -146,7 +146,9 @@ struct ContractUser: Sendable {
       try await ask("POST", job + "/" + verb, daemon.worker, "{\(stale)}", expecting: 409)
     }
     try await ask("POST", job + "/fail", daemon.worker, #"{"error":"x",\#(stale)}"#, expecting: 409)
-    try await ask("POST", job + "/extend", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
+    let progress = #"{"lease_id":"\#(first.lease)","lease":"1m","progress":{"percent":4.0e1}}"#
+    try await ask("POST", job + "/extend", daemon.worker, progress, expecting: 200)
+    try await ask("GET", job, daemon.client, expecting: 200)
     try await ask("POST", job + "/release", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
     let second = try await lease("work")
     let failed = #"{"error":"x","retry_after":"1h","lease_id":"\#(second.lease)"}"#
@@ -177,7 +179,8 @@ struct ContractUser: Sendable {
     #expect(held.count == 2)
     let (first, second) = (held[0], held[1])
     func items(_ list: String...) -> String { #"{"items":[\#(list.joined(separator: ","))]}"# }
-    try await ask("POST", "/jobs/extend", daemon.worker, items("{\(first.fields)}", "{}"), expecting: 200)
+    let beat = #"{\#(first.fields),"progress":1}"#
+    try await ask("POST", "/jobs/extend", daemon.worker, items(beat, "{}"), expecting: 200)
     try await ask("GET", "/jobs/\(first.id)/history", daemon.client, expecting: 200)
     let failure = #"{\#(first.fields),"error":"x","retry_after":"1h"}"#
     let failed = try await ask(

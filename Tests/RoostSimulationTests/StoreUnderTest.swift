@@ -145,6 +145,21 @@ final class StoreUnderTest {
     return nil
   }
 
+  func extend(_ grant: Answer.Grant, progress: [UInt8]) throws -> Answer {
+    let wish = Command.Extend(
+      job: reference(grant.id), viewer: .all, lease: grant.lease, milliseconds: 0,
+      progress: ByteRange(offset: 0, count: progress.count),
+      progressChecksum: progress.withUnsafeBytes { Checksum.of($0) })
+    return try batch([.extend(wish)], bytes: progress)[0].answer
+  }
+
+  /// What a worker said of its progress, as it stands in the log.
+  func progress(_ id: JobID) throws -> [UInt8]? {
+    guard let image = try read(id) else { return nil }
+    let loader = RecordLoader((store.log.firstSegment...store.log.currentSegment).map { store.log.pin($0) })
+    return try loader.report(of: id.number.rawValue, at: image.report, bytes: image.reportBytes)?.text
+  }
+
   private func reference(_ id: JobID) -> JobRef {
     JobRef(number: id.number.rawValue, check: id.fullCheck(store.machine.secret))
   }
@@ -157,6 +172,7 @@ final class StoreUnderTest {
   var isWallSuspect: Bool { store.clock.isWallSuspect }
   var isTrimReady: Bool { store.isTrimReady }
   var trims: Int { store.trims }
+  var damage: LogError? { store.damage }
   var logTime: Int64 { store.machine.logTime }
 }
 
