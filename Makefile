@@ -3,13 +3,14 @@
 
 ROOST_SCRATCH ?= .build
 ROUNDS ?= 1000
+TIME ?= 10m
 
 SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 # Without @testable the tests need no other flags than the daemon, so nothing is built twice.
 SWIFT_TEST = swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
 SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
-.PHONY: run build build-tests test lint format crash bench clean bootstrap
+.PHONY: run build build-tests test lint format crash simulate bench clean bootstrap
 
 run: bootstrap
 	$(SWIFT_BUILD) --product roost
@@ -35,6 +36,11 @@ format:
 # Kills the daemon this many times under load and checks the whole history; `make test` does 50 rounds.
 crash: build-tests
 	ROOST_CRASH_ROUNDS=$(ROUNDS) $(SWIFT_TEST) --skip-build --filter KillAndRestart
+
+# Random histories of the store under every fault for this long; a failure is shrunk, and printed with its command.
+simulate:
+	$(SWIFT_BUILD) --product roost-sim
+	ROOST_COMMIT=$$(git describe --always --dirty --abbrev=12) $(ROOST_SCRATCH)/release/roost-sim --time $(TIME)
 
 bench:
 	$(SWIFT_BUILD)

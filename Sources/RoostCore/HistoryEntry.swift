@@ -8,7 +8,7 @@ package struct HistoryEntry {
   package var endedAt: Int64
   /// The result, the error, or the reason.
   package var text: UnsafeRawBufferPointer
-  /// CRC32C of `text`, sealed with the job number.
+  /// CRC32C of `text`, sealed with the job number and all other fields: an entry is read by itself, outside its frame.
   package var checksum: UInt32
   package var worker: UnsafeRawBufferPointer
 
@@ -56,6 +56,38 @@ package struct HistoryEntry {
     worker = reader.get(count: Int(workerBytes))
     text = reader.get(count: Int(textBytes))
     guard !reader.isShort else { return nil }
+  }
+
+  // MARK: Checksum
+
+  /// Puts the seal on the CRC32C of `text`.
+  mutating func seal(_ textChecksum: UInt32, number: UInt64) { checksum = textChecksum ^ seal(number) }
+
+  /// Whether all fields are those that were written for this job.
+  ///
+  /// - Parameter checksum: CRC32C.
+  package func isSound(_ number: UInt64, checksum: (UnsafeRawBufferPointer) -> UInt32) -> Bool {
+    (text.isEmpty ? 0 : checksum(text)) ^ seal(number) == self.checksum
+  }
+
+  /// Every step is a bijection for a given value, so a change of one field always changes the 64 bits.
+  private func seal(_ number: UInt64) -> UInt32 {
+    var mixed = UInt64(checksumSeal(number))
+    func mix(_ value: UInt64) {
+      mixed = (mixed ^ value) &* 0x9E37_79B9_7F4A_7C15
+      mixed ^= mixed >> 32
+    }
+    mix(UInt64(outcome.rawValue) << 24 | UInt64(attempt) << 8 | UInt64(UInt8(truncatingIfNeeded: worker.count)))
+    mix(UInt64(bitPattern: leasedAt))
+    mix(UInt64(bitPattern: endedAt))
+    var at = 0
+    while at < worker.count {
+      var part: UInt64 = 0
+      for byte in worker[at..<min(at + 8, worker.count)] { part = part << 8 | UInt64(byte) }
+      mix(part)
+      at += 8
+    }
+    return UInt32(truncatingIfNeeded: mixed)
   }
 }
 

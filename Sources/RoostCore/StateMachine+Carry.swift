@@ -165,12 +165,10 @@ package enum StoredRecord {
         var reader = RecordReader(bytes)
         while reader.at < bytes.count, count < HistoryEntry.keptEntries {
           guard var entry = HistoryEntry(&reader) else { return false }
-          if !entry.text.isEmpty {
-            guard checksum(entry.text) ^ checksumSeal(number) == entry.checksum else { return false }
-            if count > 0, entry.text.count > HistoryEntry.keptTextBytes {
-              entry.text = UnsafeRawBufferPointer(rebasing: entry.text.prefix(HistoryEntry.keptTextBytes))
-              entry.checksum = checksum(entry.text) ^ checksumSeal(number)
-            }
+          guard entry.isSound(number, checksum: checksum) else { return false }
+          if count > 0, entry.text.count > HistoryEntry.keptTextBytes {
+            entry.text = UnsafeRawBufferPointer(rebasing: entry.text.prefix(HistoryEntry.keptTextBytes))
+            entry.seal(checksum(entry.text), number: number)
           }
           kept.append(contentsOf: entry.encoded)
           count += 1

@@ -93,10 +93,11 @@ extension StateMachine {
     let cell = existingLeaseCell(slot)?.pointee
     let wasHeld = outcome != .cancelled && outcome != .cancelRequested
     let worker = wasHeld ? workerNames.bytes(cell!.worker) : UnsafeRawBufferPointer(start: nil, count: 0)
-    let entry = HistoryEntry(
+    var entry = HistoryEntry(
       outcome: outcome, attempt: wasHeld ? row.pointee.attempts : 0, leasedAt: wasHeld ? cell!.leasedAt : 0,
       endedAt: now.wall, text: step.bytes(text),
-      checksum: text.isEmpty ? 0 : checksum ^ checksumSeal(row.pointee.number), worker: worker)
+      checksum: 0, worker: worker)
+    entry.seal(text.isEmpty ? 0 : checksum, number: row.pointee.number)
     let event = EndedEvent(
       number: row.pointee.number, base: row.pointee.base, next: next,
       pause: UInt32(clamping: next == .retry ? pause : 0), order: order(for: outcome, next, row.pointee.order),

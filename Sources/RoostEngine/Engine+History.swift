@@ -53,8 +53,7 @@ extension Engine {
         next = (history.previous, history.previousBytes)
         var reader = RecordReader(history.entries)
         while !reader.isAtEnd, wantsMore {
-          guard let entry = HistoryEntry(&reader) else { return false }
-          guard entry.text.isEmpty || Checksum.of(entry.text) ^ checksumSeal(number) == entry.checksum else {
+          guard let entry = HistoryEntry(&reader), entry.isSound(number, checksum: { Checksum.of($0) }) else {
             return false
           }
           wantsMore = read(entry)

@@ -224,13 +224,14 @@ package final class SegmentProvisioner: Sendable {
     if let failure { throw LogError(failure) }
   }
 
-  /// A spare that is too short, or has other bytes than zeros behind its header, is set aside: a frame must not land
-  /// among them.
+  /// A spare that is too short, has another's header, or other bytes than zeros behind it, is set aside: a frame must
+  /// not land where the next start would not look for it.
   private func verify(_ segment: SegmentFile) throws(LogError) {
     let reader = try SegmentReader(segment, log: log, window: ReadWindow())
     let header = try SegmentHeader.read(segment.file, on: disk)
     let lastUsed = try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes)
-    let dirty = lastUsed != nil || reader.fileBytes < Int(header.bytes)
+    let isOurs = header.log == log && header.segment == segment.number
+    let dirty = !isOurs || lastUsed != nil || reader.fileBytes < Int(header.bytes)
     if dirty {
       let disk = self.disk
       try onDisk { () throws(DiskError) in

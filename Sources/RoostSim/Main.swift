@@ -2,63 +2,91 @@ import Glibc
 import RoostCore
 import RoostSimulation
 
-/// `roost-sim --seed N | --seeds A-B [--operations N] [--defect name] [--verbose]`: exit 1 at the first failure.
+/// `roost-sim`: random histories of the store under every fault, by seed or for a time; exit 1 at the first failure,
+/// shrunk, with the command that repeats it.
 @main
 enum Main {
   static func main() {
     guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
-      print("usage: roost-sim --seed N | --seeds A-B [--operations N] [--defect NAME] [--verbose]")
-      print("defects: " + Defect.allCases.map(\.rawValue).joined(separator: ", "))
+      print(Arguments.usage)
       exit(64)
     }
+    say(
+      "roost-sim of \(Commit.name), seeds from \(arguments.seeds.lowerBound), \(arguments.operations) operations each")
     let started = ContinuousClock.now
     var report = SimulationReport()
+    var nextLine = Duration.seconds(60)
     for seed in arguments.seeds {
+      let elapsed = ContinuousClock.now - started
+      if let time = arguments.time, elapsed >= time { break }
+      if arguments.time != nil, elapsed >= nextLine {
+        say(pace(report, elapsed) + ", next seed \(seed)")
+        nextLine += .seconds(60)
+      }
+      LastWords.prepare("roost-sim died in seed \(seed). Repeat it: \(arguments.command(seed))\n")
       do throws(SimulationFailure) {
         report.add(
           try Simulation.run(
-            seed: seed, operations: arguments.operations, defects: arguments.defects, isVerbose: arguments.isVerbose))
+            seed: seed, operations: arguments.operations, defects: arguments.defects, script: arguments.script,
+            isVerbose: arguments.isVerbose))
       } catch {
-        print(error)
+        tell(error, arguments)
         exit(1)
       }
     }
-    let minutes = (ContinuousClock.now - started) / .seconds(60)
     print(report.table)
-    print(
-      "per minute: \(Int(Double(report.operations) / minutes)) operations, \(Int(Double(report.crashes) / minutes)) "
-        + "crashes, \(Int(Double(report.seeds) / minutes)) seeds")
+    if !report.missing.isEmpty { print("never occurred: " + report.missing.joined(separator: ", ")) }
+    print(pace(report, ContinuousClock.now - started))
+  }
+
+  /// Prints at once, whoever reads.
+  private static func say(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+
+  private static func pace(_ report: SimulationReport, _ elapsed: Duration) -> String {
+    let minutes = elapsed / .seconds(60)
+    func perMinute(_ count: Int) -> Int { Int(Double(count) / minutes) }
+    return "\(elapsed.components.seconds) s: \(report.seeds) seeds, \(report.operations) operations, "
+      + "\(report.crashes) crashes; per minute: \(perMinute(report.operations)) operations, "
+      + "\(perMinute(report.crashes)) crashes, \(perMinute(report.seeds)) seeds"
+  }
+
+  private static func tell(_ failure: SimulationFailure, _ arguments: Arguments) {
+    say("FAILED on \(Commit.name)\n\(failure)\nrepeat it: \(arguments.command(failure.seed))")
+    guard arguments.script == nil else { return }
+    print("shrinking …")
+    let (script, shrunk) = Simulation.shrink(failure, defects: arguments.defects)
+    var replay = arguments
+    replay.script = script
+    replay.isVerbose = true
+    do throws(SimulationFailure) {
+      _ = try Simulation.run(
+        seed: failure.seed, defects: arguments.defects, script: script, isVerbose: true)
+      print("the shortest history found did not fail again: \(shrunk)")
+    } catch {
+      print("the shortest history found:\n\(error)\nreplay it: \(replay.command(failure.seed))")
+    }
   }
 }
 
-/// What the command line asks for.
-private struct Arguments {
-  var seeds: ClosedRange<UInt64> = 1...1
-  var operations = 1_000
-  var defects: Set<Defect> = []
-  var isVerbose = false
+/// What a dying process still says: a trap in the code under test must not hide its seed.
+private enum LastWords {
+  /// `nonisolated(unsafe)`: written by the only thread, read by its signal handler, which can take no lock.
+  nonisolated(unsafe) private static var bytes: UnsafeMutableRawBufferPointer = .allocate(byteCount: 512, alignment: 1)
+  nonisolated(unsafe) private static var count = 0
 
-  /// Nil when it cannot be understood.
-  init?(_ words: ArraySlice<String>) {
-    var words = words
-    while let word = words.popFirst() {
-      switch word {
-      case "--verbose": isVerbose = true
-      case "--seed":
-        guard let seed = words.popFirst().flatMap({ UInt64($0) }) else { return nil }
-        seeds = seed...seed
-      case "--seeds":
-        let bounds = (words.popFirst() ?? "").split(separator: "-").compactMap { UInt64($0) }
-        guard bounds.count == 2, bounds[0] <= bounds[1] else { return nil }
-        seeds = bounds[0]...bounds[1]
-      case "--operations":
-        guard let count = words.popFirst().flatMap({ Int($0) }), count > 0 else { return nil }
-        operations = count
-      case "--defect":
-        guard let defect = words.popFirst().flatMap({ Defect(rawValue: $0) }) else { return nil }
-        defects.insert(defect)
-      default: return nil
-      }
-    }
+  static func prepare(_ words: String) {
+    if count == 0 { for signal in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT] { Glibc.signal(signal, speak) } }
+    let text = Array(words.utf8.prefix(bytes.count))
+    bytes.copyBytes(from: text)
+    count = text.count
+  }
+
+  private static let speak: @convention(c) (Int32) -> Void = { number in
+    _ = write(STDERR_FILENO, bytes.baseAddress, count)
+    signal(number, SIG_DFL)
+    raise(number)
   }
 }

@@ -34,14 +34,19 @@ package struct DamageSweep {
     setting = simulation.setting
     simulation.candidates = [Simulation.Candidate(model: simulation.model, image: nil)]
     try simulation.restart()
-    while simulation.report.operations < operations { try simulation.takeTurn() }
+    while simulation.report.operations < operations {
+      simulation.turn += 1
+      try simulation.takeTurn()
+    }
     try simulation.batch([.drainWaiters])
     if ending == .busy {
       simulation.clock.pass(1_500_000_000)
       try simulation.daemon.store.idle(reading: simulation.clock.reading)
     }
     let before = simulation.image
-    if ending == .busy { try simulation.batch([.submit(simulation.workload.submission(simulation.model))]) }
+    while ending == .busy, simulation.image == before {
+      try simulation.batch([.submit(simulation.workload.submission(simulation.model))])
+    }
     states = ending == .busy ? [simulation.image, before] : [simulation.image]
     switch ending {
     case .stopped: try simulation.daemon.store.stop(reading: simulation.clock.reading)

@@ -35,8 +35,8 @@ extension ReferenceModel {
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
-    // Waiting workers are met behind the last submit of a batch.
-    if case .submit(let job) = request, job.isFollowed { return }
+    // Waiting workers are met behind the last submit of a batch; if that one is too large, at the end of the step.
+    if case .submit(let job) = request, job.isFollowed || job.payload.count > Simulation.mostPayloadBytes { return }
     // What can never fit does not reach the machine: after a full disk waiters are then met at the batch's end.
     if replies.first?.answer.refusal == .tooLarge { return }
     try noneIsLeftWaiting()
@@ -447,23 +447,33 @@ extension ReferenceModel {
   }
 
   private func list(_ list: Request.List, _ answer: Answer, _ page: [JobImage]) throws(Violation) {
-    var wanted = jobs.values.filter { job in
-      (list.queue == nil || job.wanted.queue == list.queue) && (list.state == nil || job.state == list.state)
-        && (!list.isDeadLetters || job.state == .dead)
-        && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
-        && (list.cursor == 0 || job.id.number.rawValue < list.cursor)
-    }
-    // Dead letters that died in the same step may stand either way.
+    guard case .page(_, _, let next, _) = answer else { throw Violation(message: "a list: \(answer)") }
     let shown = page.compactMap { jobs[$0.id.number.rawValue] }
     try expect(shown.count == page.count, "a list shows a job that is not there")
-    if list.isDeadLetters {
-      wanted.sort { $0.rank > $1.rank }
-      try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
-    } else {
-      wanted.sort { $0.id.number > $1.id.number }
-      try expect(shown.map(\.id) == wanted.prefix(list.limit).map(\.id), "a list is not what it should be")
-    }
     for (job, image) in zip(shown, page) { try verify(job, image) }
+    if list.isDeadLetters {
+      let wanted = jobs.values.filter { $0.state == .dead && isListed($0, list) }.sorted { $0.rank > $1.rank }
+      // Dead letters that died in the same step may stand either way.
+      try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
+      return
+    }
+    var wanted: [JobID] = []
+    var left = list.examine
+    var number = list.cursor == 0 ? lastNumber + 1 : min(list.cursor, lastNumber + 1)
+    while number > 1, wanted.count < list.limit, left > 0 {
+      number -= 1
+      left -= 1
+      if let job = jobs[number], isListed(job, list) { wanted.append(job.id) }
+    }
+    try expect(shown.map(\.id) == wanted, "a list is not what it should be")
+    if list.queue.map({ totals[$0] != nil }) ?? true {
+      try expect(next == (number > 1 ? number : 0), "a list goes on at \(next), should at \(number)")
+    }
+  }
+
+  private func isListed(_ job: Job, _ list: Request.List) -> Bool {
+    (list.queue == nil || job.wanted.queue == list.queue) && (list.state == nil || job.state == list.state)
+      && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
   }
 
   private func listQueues(_ viewer: Viewer, _ lines: [(String, QueueImage)]) throws(Violation) {

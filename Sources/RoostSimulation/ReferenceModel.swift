@@ -94,7 +94,8 @@ struct ReferenceModel {
   /// Downtime in log time so far.
   var credited: Int64 = 0
   var now = Instant(log: 0, wall: 0, isWallSuspect: false)
-  let limits: Limits
+  var clocks = Clocks(boot: 0, wall: 0)
+  var limits: Limits
 
   init(limits: Limits) { self.limits = limits }
 
@@ -107,10 +108,13 @@ struct ReferenceModel {
 
   // MARK: Restart
 
-  /// The daemon started anew: waiting workers are gone, open leases have their grace.
-  mutating func booted(epoch: UInt64, credited: Int64, at now: Instant) throws(Violation) {
+  /// The daemon started anew, perhaps with other settings: waiting workers are gone, open leases have their grace.
+  mutating func booted(
+    epoch: UInt64, credited: Int64, at now: Instant, clocks: Clocks, limits: Limits, starts: Int64
+  ) throws(Violation) {
     try expect(epoch > self.epoch, "epoch \(epoch) after \(self.epoch)")
-    try expect(credited >= self.credited, "downtime runs backwards")
+    try started(credited: credited, at: now, clocks: clocks, starts: starts)
+    self.limits = limits
     self.epoch = epoch
     self.credited = credited
     self.now = now

@@ -49,6 +49,63 @@ enum Request {
     var limit: Int
     /// Job numbers below this one; 0: from the newest.
     var cursor: UInt64
+    /// Jobs looked at at most.
+    var examine = Int32.max
+  }
+}
+
+/// The kinds of requests, as a report counts them.
+package enum RequestKind: String, CaseIterable, Sendable {
+  case submit
+  case submitFollowed = "submit within a batch"
+  case lease
+  case leaseWaiting = "lease that may wait"
+  case leaseMany = "lease of several jobs"
+  case leaseNext = "lease of the next job behind an acknowledgement"
+  case acknowledge
+  case acknowledgePlainly = "acknowledge without a lease id"
+  case fail
+  case failForGood = "fail for good"
+  case release
+  case undelivered
+  case extend, cancel
+  case retryNow = "retry now"
+  case replay
+  case read
+  case awaitEnd = "wait for an end"
+  case list
+  case listSlice = "list, a slice"
+  case listDead = "list of dead letters"
+  case queues
+  case endWait = "end a wait"
+  case drainWaiters = "drain"
+  case history = "payload and history read"
+}
+
+extension Request {
+  var kind: RequestKind {
+    switch self {
+    case .submit(let job): job.isFollowed ? .submitFollowed : .submit
+    case .lease(let lease) where lease.isNext: .leaseNext
+    case .lease(let lease) where lease.maxJobs > 0: .leaseMany
+    case .lease(let lease): lease.waitMilliseconds > 0 ? .leaseWaiting : .lease
+    case .finish(let finish):
+      switch finish.outcome {
+      case .acked: finish.lease == nil ? .acknowledgePlainly : .acknowledge
+      case .failed: finish.isRetryable ? .fail : .failForGood
+      case .released: .release
+      default: .undelivered
+      }
+    case .extend: .extend
+    case .cancel: .cancel
+    case .runNow(_, _, let onlyDead): onlyDead ? .replay : .retryNow
+    case .read: .read
+    case .awaitEnd: .awaitEnd
+    case .list(let list): list.isDeadLetters ? .listDead : list.examine < .max ? .listSlice : .list
+    case .queues: .queues
+    case .endWait: .endWait
+    case .drainWaiters: .drainWaiters
+    }
   }
 }
 
@@ -65,6 +122,9 @@ struct Submission {
   var policy: JobPolicy
   var key: String?
   var payload: [UInt8]
+  var metadata: [UInt8] = []
+  var tags: [UInt8] = []
+  var traceparent = ""
   /// Further submits of its batch follow.
   var isFollowed = false
 
@@ -125,7 +185,8 @@ struct RequestEncoder {
       return .list(
         Command.List(
           viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
-          state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit, examine: 1 << 20,
+          state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
+          examine: Int(list.examine),
           cursor: list.cursor))
     case .queues(let viewer): return .queues(put(viewer))
     case .drainWaiters: return .drainWaiters
@@ -134,8 +195,8 @@ struct RequestEncoder {
 
   private mutating func submit(_ job: Submission) -> Command.Submit {
     let body = JobBodyLayout.encode(
-      queue: job.queue, type: job.type, owner: job.owner, traceparent: "", metadata: [], tags: [],
-      payload: job.payload[...], checksum: { Checksum.of($0) })
+      queue: job.queue, type: job.type, owner: job.owner, traceparent: job.traceparent, metadata: job.metadata[...],
+      tags: job.tags[...], payload: job.payload[...], checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
       delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))

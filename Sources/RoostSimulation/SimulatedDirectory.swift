@@ -16,6 +16,13 @@ final class SimulatedDirectory {
   var plan: (call: Int, fault: CallFault)?
   var chances: [DiskOperation: (errno: Int32, chance: Double)] = [:]
   var shortReadChance = 0.0
+  /// A call into the kernel moves fewer bytes than asked for, or is interrupted.
+  var shortWriteChance = 0.0
+  var interruptionChance = 0.0
+  /// Faults that came true.
+  var struck: [SimulatedFault: Int] = [:]
+  /// The machine stops in the middle of this write.
+  private var isCutOff = false
   var observer: (@Sendable (DiskOperation, String) -> Void)?
 
   var callCount = 0
@@ -40,12 +47,16 @@ final class SimulatedDirectory {
     callCount += 1
     observer?(operation, file)
     if callCount == crashAt {
-      if random.chance(0.5) { _ = try body() }
+      let effect = random.below(4)
+      isCutOff = effect == 1
+      if effect != 0 { _ = try? body() }
+      isCutOff = false
       isStopped = true
       throw DiskError(operation, file: file, errno: SimulatedDisk.crashErrno)
     }
-    if let plan, plan.call == callCount {
+    if let plan, plan.call <= callCount, plan.fault.canHit(operation) {
       self.plan = nil
+      struck[SimulatedFault(plan.fault, operation), default: 0] += 1
       switch plan.fault {
       case .stop(let hasEffect):
         if hasEffect { _ = try body() }
@@ -114,17 +125,45 @@ final class SimulatedDirectory {
     return bytes
   }
 
-  /// A write that does not fit leaves the part that did.
-  func write(_ bytes: [UInt8], to file: SimulatedFile, at offset: Int, name: String) throws(DiskError) {
+  /// One `pwrite`: it may take a part only, be interrupted, or find no room.
+  func write(_ bytes: UnsafeRawBufferPointer, to file: SimulatedFile, at offset: Int) -> Int {
+    if isInterrupted() { return -1 }
     let growth = max(0, offset + bytes.count - file.cache.count)
     let room = growth > 0 ? capacityBytes - usedBytes : 0
-    guard growth > room else {
-      file.change(.write(offset, bytes))
-      return
+    var count = growth > room ? max(0, bytes.count - (growth - max(0, room))) : bytes.count
+    if count == 0 {
+      errno = ENOSPC
+      return -1
     }
-    let part = max(0, bytes.count - (growth - max(0, room)))
-    if part > 0 { file.change(.write(offset, Array(bytes[..<part]))) }
-    throw DiskError(.write, file: name, errno: ENOSPC)
+    if count > 1, isCutOff || shortWriteChance > 0 && random.chance(shortWriteChance) {
+      count = 1 + random.below(count - 1)
+      if !isCutOff { struck[.shortWrite, default: 0] += 1 }
+    }
+    file.change(.write(offset, Array(bytes[..<count])))
+    guard isCutOff else { return count }
+    errno = SimulatedDisk.crashErrno
+    return -1
+  }
+
+  /// One `pread`, which may give fewer bytes or be interrupted.
+  func read(_ bytes: [UInt8], into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+    if isInterrupted() { return -1 }
+    var count = max(0, min(buffer.count, bytes.count - offset))
+    if count > 1, shortReadChance > 0, random.chance(shortReadChance) {
+      count = 1 + random.below(count - 1)
+      struck[.shortRead, default: 0] += 1
+    }
+    bytes.withUnsafeBytes { bytes in
+      if count > 0 { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])) }
+    }
+    return count
+  }
+
+  private func isInterrupted() -> Bool {
+    guard interruptionChance > 0, random.chance(interruptionChance) else { return false }
+    struck[.interrupted, default: 0] += 1
+    errno = EINTR
+    return true
   }
 
   // MARK: Crash

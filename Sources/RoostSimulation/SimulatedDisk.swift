@@ -21,6 +21,12 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
     directory = SimulatedDirectory(random: SeededRandom(seed: seed), capacityBytes: capacityBytes)
   }
 
+  /// A sound disk with the same files, all durable.
+  convenience init(copying disk: SimulatedDisk) {
+    self.init(seed: 1)
+    for name in disk.names { place(name, disk.contents(name)!) }
+  }
+
   // MARK: Crashes and failures
 
   /// Calls made so far that can crash or fail: all but `close` and `lockHolder`.
@@ -39,6 +45,22 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
 
   /// Whether a planned fault has not come yet.
   var isFaultPlanned: Bool { locked { $0.plan != nil } }
+
+  /// Takes back a planned fault that has not come yet.
+  func unplan() {
+    locked { $0.plan = nil }
+  }
+
+  /// Whether something will befall one of the next calls.
+  var isArmed: Bool { locked { $0.plan != nil || $0.crashAt != nil || !$0.failures.isEmpty } }
+
+  /// Faults that came true so far.
+  var struck: [SimulatedFault: Int] { locked { $0.struck } }
+
+  /// Gives the disk's own choices other numbers.
+  func reseed(_ random: SeededRandom) {
+    locked { $0.random = random }
+  }
 
   /// Stops the machine between two calls.
   package func stopMachine() {
@@ -87,6 +109,14 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
   /// Lets reads return fewer bytes than asked for, with this chance.
   package func shortenReads(withChance chance: Double) {
     locked { $0.shortReadChance = chance }
+  }
+
+  /// Lets writes take fewer bytes than asked for, and reads and writes be interrupted (EINTR), with these chances.
+  package func interrupt(withChance chance: Double, shortenWritesWithChance shortening: Double) {
+    locked {
+      $0.interruptionChance = chance
+      $0.shortWriteChance = shortening
+    }
   }
 
   /// The space that all files together may take.
@@ -177,14 +207,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
   ) throws(DiskError) -> Int {
     try call(.read, file.name) { (directory) throws(DiskError) in
       let bytes = try directory.file(file, .read).cache
-      var count = max(0, min(buffer.count, bytes.count - offset))
-      if count > 1, directory.shortReadChance > 0, directory.random.chance(directory.shortReadChance) {
-        count = 1 + directory.random.below(count - 1)
-      }
-      bytes.withUnsafeBytes { bytes in
-        if count > 0 { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])) }
-      }
-      return count
+      return retrying { directory.read(bytes, into: buffer, at: offset) }
     }
   }
 
@@ -195,9 +218,11 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
   }
 
   package func write(_ file: DiskFile, _ bytes: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
-    let bytes = Array(bytes)
     try call(.write, file.name) { (directory) throws(DiskError) in
-      try directory.write(bytes, to: directory.file(file, .write), at: offset, name: file.name)
+      let target = try directory.file(file, .write)
+      // The loop of the real disk: short writes are continued, interrupted ones repeated.
+      let failure = writeWhole(bytes) { rest, written in directory.write(rest, to: target, at: offset + written) }
+      if let failure { throw DiskError(.write, file: file.name, errno: failure) }
     }
   }
 

@@ -1,3 +1,4 @@
+import Glibc
 import RoostCore
 import RoostEngine
 import RoostLog
@@ -13,7 +14,8 @@ extension Simulation {
     if disk.isStopped {
       note("the machine stopped: \(error)", point(of: error, wasTrimReady: wasTrimReady, first: first))
       daemon = nil
-      disk.crash()
+      // The machine, or the process alone.
+      disk.crash(losingUnsynced: !faults.areRandom || random.chance(0.75))
     } else if case .io = error {
       note("the disk failed: \(error)", .syncFailed)
       daemon = nil
@@ -62,7 +64,7 @@ extension Simulation {
 
   /// The segment is cut off in a durable `HEAD` and still a file.
   private func isTrimmedOnDisk(_ first: UInt32) -> Bool {
-    let inspection = try? LogInspector(disk: disk).inspect()
+    let inspection = try? LogInspector(disk: SimulatedDisk(copying: disk)).inspect()
     return (inspection?.head?.firstSegment ?? 0) > first && disk.names.contains(SegmentName.of(first))
   }
 
@@ -71,7 +73,13 @@ extension Simulation {
     candidates = [Candidate(model: model, image: image)]
     if daemon.store.isTrimReady { note("copies are durable, HEAD is not", .copiesBeforeHead) }
     switch random.below(4) {
-    case 0: try stopInOrder()
+    case 0:
+      do {
+        try answerWaiters()
+      } catch let error as LogError {
+        return try stopped(by: error)
+      }
+      try stopInOrder()
     case 1:
       note("power cut", .powerCut)
       daemon = nil
@@ -89,7 +97,6 @@ extension Simulation {
   }
 
   func stopInOrder() throws {
-    try answerWaiters()
     candidates = [Candidate(model: model, image: image)]
     if faults.areRandom, random.chance(0.3) { disk.stopMachine(atCall: 1 + random.below(2)) }
     do {
@@ -104,9 +111,13 @@ extension Simulation {
     disk.crash(losingUnsynced: isPowerOff)
   }
 
-  private func answerWaiters() throws {
+  /// Who waits is told to go; what comes after that is still answered, and waits for nothing.
+  func answerWaiters() throws {
     guard !isArmed || !faults.areRandom else { return }
     try batch([.drainWaiters])
+    guard faults.areRandom, random.chance(0.5) else { return }
+    workload.random = random.split()
+    try batch((0..<3).flatMap { _ in workload.group(model) })
   }
 
   // MARK: The next start
@@ -114,18 +125,23 @@ extension Simulation {
   /// Opens the store, through crashes of the recovery itself, and compares what it found with what was answered.
   func restart() throws {
     disk.clearFailures()
+    if faults.areRandom { disk.unplan() }
     report.crashes += 1
     isArmed = disk.isFaultPlanned
-    let expected = candidates
+    var expected = candidates
     candidates = []
+    if faults.areRandom, random.chance(0.1) { reconfigure() }
+    var damage = faults.areRandom && expected.count == 1 && random.chance(0.3) ? try rot() : nil
+    var starts: Int64 = 0
     while true {
+      starts += 1
       clock.restart(&random)
-      if faults.areRandom, random.chance(0.35) { disk.stopMachine(atCall: 1 + random.below(60)) }
-      var setting = self.setting
+      if faults.areRandom { armRecovery() }
       setting.reading = clock.reading
       setting.bootID = clock.bootID
       setting.entropy = random.next()
       let wasPlanned = disk.isFaultPlanned
+      let before = damage == nil ? [:] : contents
       do throws(LogError) {
         daemon = Daemon(try Store.open(disk: disk, setting: setting))
         break
@@ -133,38 +149,84 @@ extension Simulation {
         emptyDisk()
         disk.crash(losingUnsynced: disk.isStopped)
       } catch {
+        if let found = damage, !disk.isStopped, error.isDamage {
+          try refused(found, error, before)
+          damage = nil
+          continue
+        }
         let isPlanned = wasPlanned && !disk.isFaultPlanned
         guard disk.isStopped || isPlanned else { throw error }
         note("the machine stopped in recovery: \(error)", .recovery)
-        disk.crash()
+        disk.crash(losingUnsynced: disk.isStopped || random.chance(0.5))
       }
     }
-    if faults.areRandom { disk.disarm() }
+    if faults.areRandom {
+      disk.disarm()
+      disk.unplan()
+    }
     daemon.store.machine.defects = defects
     count(daemon.store.step.records)
     if daemon.store.log.tornTail != nil { note("a torn tail was set aside", .tornTail) }
-    try adopt(expected)
+    if damage?.mayLoseLastFrame == true { expected.insert(Candidate(model: beforeLastFrame!, image: nil), at: 0) }
+    let adopted = try adopt(expected, starts: starts)
+    if damage != nil {
+      report.faults[adopted < expected.count - 1 ? .tailLost : .damageWithoutEffect, default: 0] += 1
+    }
+    beforeLastFrame = nil
   }
 
-  /// The log says which of the possible pasts happened; it must be exactly one of them.
-  private func adopt(_ expected: [Candidate]) throws {
+  /// The operator changes settings: what they decided before stands in the log.
+  private func reconfigure() {
+    let configuration = Configuration(&random)
+    setting.limits = configuration.limits
+    setting.options.segmentBytes = configuration.segmentBytes
+    for name in configuration.names { report.settings[name, default: 0] += 1 }
+    note("other settings: \(configuration.names.joined(separator: " "))")
+  }
+
+  /// Recovery, too, is stopped, or has one of its calls fail.
+  private func armRecovery() {
+    disk.unplan()
+    let call = disk.callCount + 1 + random.below(60)
+    switch random.below(20) {
+    case 0..<7: disk.stopMachine(atCall: call - disk.callCount)
+    case 7: disk.plan(.fail(errno: EIO), atCall: call)
+    case 8: disk.plan(.fail(errno: ENOSPC), atCall: call)
+    default: break
+    }
+  }
+
+  /// The log says which of the possible pasts happened; it must be exactly one of them, and this is its index.
+  private func adopt(_ expected: [Candidate], starts: Int64) throws -> Int {
     var reasons: [String] = []
     let found = image
-    for candidate in expected.reversed() {
+    for (index, candidate) in expected.enumerated().reversed() {
       do {
         if let image = candidate.image { try compare(found.withoutBoot, image.withoutBoot, "rebuilt after a crash") }
         var model = candidate.model
         try model.booted(
-          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), at: instant)
+          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), at: instant,
+          clocks: ReferenceModel.Clocks(boot: clock.reading.boot, wall: clock.reading.wall), limits: setting.limits,
+          starts: starts)
         try model.verify(count: daemon.store.machine.jobCount, seen)
         self.model = model
         try checkMemory()
-        return
+        return index
       } catch let violation as ReferenceModel.Violation {
         reasons.append(violation.message)
       }
     }
     throw ReferenceModel.Violation(message: reasons.joined(separator: "; or "))
+  }
+}
+
+extension LogError {
+  /// Whether it says that bytes are not what was written.
+  fileprivate var isDamage: Bool {
+    switch self {
+    case .corrupt, .unknownVersion: true
+    default: false
+    }
   }
 }
 

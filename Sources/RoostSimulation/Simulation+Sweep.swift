@@ -119,7 +119,12 @@ extension Simulation {
         try takeTurn()
       }
       if part == 1 { try orStop(killed) }
-      if part == 2 { try orStop(stopInOrder) }
+      if part == 2 {
+        try orStop {
+          try answerWaiters()
+          try stopInOrder()
+        }
+      }
     }
     beforeDraining()
     try drain()
@@ -137,7 +142,7 @@ extension Simulation {
 
 extension CallFault {
   /// A device runs full only where something is to be written.
-  fileprivate func canHit(_ operation: DiskOperation) -> Bool {
+  func canHit(_ operation: DiskOperation) -> Bool {
     guard self == .fail(errno: ENOSPC) else { return true }
     switch operation {
     case .open, .write, .sync, .truncate, .rename, .syncDirectory: return true

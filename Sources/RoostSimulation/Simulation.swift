@@ -5,7 +5,8 @@ import RoostLog
 
 /// One life of a store under a random workload, with crashes, full disks and clock jumps, held against the model.
 ///
-/// Everything follows from the seed. A turn is: time passes, a fault may be armed, a batch, background work.
+/// Everything follows from the seed. A turn is: time passes, a fault may be armed, a batch, background work; now and
+/// then the process ends.
 package final class Simulation {
   /// The largest payload that fits a frame here.
   package static let mostPayloadBytes = 20 << 10
@@ -18,13 +19,19 @@ package final class Simulation {
   var model: ReferenceModel
   var daemon: Daemon!
   var report = SimulationReport()
-  let setting: Store.Setting
+  var setting: Store.Setting
   let defects: Set<Defect>
   let faults: FaultSource
+  /// What is played; nil: turns until there were enough operations, crashes and trims.
+  private let script: Script?
 
   /// The memory as it was when the pending batch began, and as it became; only while a fault is armed.
   var candidates: [Candidate] = []
   var isArmed = false
+  /// The model as it was before the last frame with records; nil when that was no batch's.
+  var beforeLastFrame: ReferenceModel?
+  /// A file of the log as it was some time ago.
+  var oldFile: (name: String, bytes: [UInt8])?
   var turn = 0
   var nextTicket: UInt64 = 0
   private(set) var history: [String] = []
@@ -38,40 +45,39 @@ package final class Simulation {
     var image: StateMachine.Image?
   }
 
-  init(seed: UInt64, defects: Set<Defect>, faults: FaultSource = .random, isVerbose: Bool = false) {
+  init(
+    seed: UInt64, defects: Set<Defect>, faults: FaultSource = .random, script: Script? = nil, isVerbose: Bool = false
+  ) {
     self.seed = seed
     self.defects = defects
     self.faults = faults
+    self.script = script
     self.isVerbose = isVerbose
     random = SeededRandom(seed: seed)
     disk = SimulatedDisk(seed: random.next())
-    var limits = Limits()
-    let queueCount = 2 + random.below(6)
-    limits.maxQueues = random.chance(0.3) ? max(1, queueCount - 1) : 100
-    limits.leaseMilliseconds = 5_000
-    limits.retentionMilliseconds = [3_000, 20_000][random.below(2)]
-    limits.retentionMaxJobs = [8, 40, 1_000][random.below(3)]
-    limits.idempotencyWindowMilliseconds = [4_000, 30_000][random.below(2)]
-    limits.requiresLeaseID = random.chance(0.25)
-    limits.dueItemsPerStep = [2, 1_000][random.below(2)]
-    limits.maxWaiters = 4
+    let configuration = Configuration(&random)
     let options = LogOptions(
-      newLogIdentity: (random.next(), random.next()), segmentBytes: [4, 4, 8, 8, 16, 32, 64][random.below(7)] << 10,
+      newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       frameLimitBytes: (2 << 20) + Self.mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
       reserveSpares: 2)
     setting = Store.Setting(
-      options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
+      options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next())
-    model = ReferenceModel(limits: limits)
-    workload = Workload(random: random.split(), queueCount: queueCount, crowd: 10 + random.below(50))
-    if random.chance(0.2), faults.areRandom { disk.shortenReads(withChance: 0.1) }
+    for name in configuration.names { report.settings[name, default: 0] += 1 }
+    model = ReferenceModel(limits: configuration.limits)
+    workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
+    guard faults.areRandom, random.chance(0.3) else { return }
+    disk.shortenReads(withChance: 0.1)
+    disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)
   }
 
   /// Runs a seed: at least so many operations, five crashes and three trims, then every queue must drain.
+  ///
+  /// - Parameter script: Plays these turns instead.
   package static func run(
-    seed: UInt64, operations: Int = 1_000, defects: Set<Defect> = [], isVerbose: Bool = false
+    seed: UInt64, operations: Int = 1_000, defects: Set<Defect> = [], script: Script? = nil, isVerbose: Bool = false
   ) throws(SimulationFailure) -> SimulationReport {
-    let simulation = Simulation(seed: seed, defects: defects, isVerbose: isVerbose)
+    let simulation = Simulation(seed: seed, defects: defects, script: script, isVerbose: isVerbose)
     try simulation.telling { try simulation.run(operations: operations) }
     return simulation.report
   }
@@ -82,43 +88,78 @@ package final class Simulation {
       try body()
     } catch {
       let message = (error as? ReferenceModel.Violation)?.message ?? "\(error)"
-      throw SimulationFailure(seed: seed, message: "turn \(turn): \(message)", history: history)
+      throw SimulationFailure(seed: seed, turn: turn, message: message, history: history)
     }
   }
 
   private func run(operations: Int) throws {
     candidates = [Candidate(model: model, image: nil)]
+    begin(.crash)
     try restart()
-    while report.operations < operations || report.crashes < 5 || report.trims < 3 {
-      turn += 1
-      guard turn < operations * 20 else { throw ReferenceModel.Violation(message: "crashes or trims do not occur") }
-      try takeTurn()
+    if let script {
+      for turn in script.turns.keys.sorted() {
+        self.turn = turn
+        try takeTurn()
+      }
+    } else {
+      while report.operations < operations || report.crashes < 5 || report.trims < 3 {
+        turn += 1
+        guard turn < operations * 20 else { throw ReferenceModel.Violation(message: "crashes or trims do not occur") }
+        try takeTurn()
+      }
     }
     try drain()
     report.seeds = 1
     report.leastOperations = report.operations
     report.leastCrashes = report.crashes
     report.leastTrims = report.trims
+    report.faults = disk.struck.merging(clock.struck, uniquingKeysWith: +).merging(report.faults, uniquingKeysWith: +)
   }
 
   // MARK: Turns
 
   func takeTurn() throws {
-    clock.pass(&random)
+    begin(.choice)
+    disk.reseed(random.split())
+    let requests = requests()
+    if begin(.clock) { clock.pass(&random) }
+    do {
+      if begin(.faults) { try meetFaults() }
+      try batch(requests)
+      if begin(.background) { try background() }
+    } catch let error as LogError {
+      begin(.crash)
+      try stopped(by: error)
+    }
+    if faults.areRandom, begin(.ending), random.chance(0.008) || daemon.store.damage != nil { try endProcess() }
+  }
+
+  /// Turns to the numbers of a part of this turn. Returns false when the part is left out.
+  @discardableResult
+  func begin(_ part: Script.Part) -> Bool {
+    random = SeededRandom(seed: seed, turn: turn, part: part.rawValue)
+    return script?.plays(part.rawValue, of: turn) ?? true
+  }
+
+  private func requests() -> [Request] {
+    var requests: [Request] = []
+    for group in 0..<(1 + random.below(Script.groups)) where script?.plays(group, of: turn) ?? true {
+      workload.random = SeededRandom(seed: seed, turn: turn, part: group)
+      requests += workload.group(model)
+    }
+    return requests
+  }
+
+  private func meetFaults() throws {
+    isArmed = isArmed && disk.isArmed
     if !isArmed { arm() }
-    if faults.areRandom { fillDisk() }
     if random.chance(daemon.store.memoryLimit == nil ? 0.003 : 0.1) {
       daemon.store.memoryLimit = daemon.store.memoryLimit == nil ? 0 : nil
     }
-    do {
-      try batch((0..<(1 + random.below(12))).map { _ in workload.request(model) })
-      try background()
-      if random.chance(0.3) { try checkBytes() }
-    } catch let error as LogError {
-      try stopped(by: error)
-    }
-    if random.chance(0.03) { try checkMemory() }
-    if faults.areRandom, random.chance(0.008) { try endProcess() }
+    guard faults.areRandom else { return }
+    fillDisk()
+    if random.chance(0.02) { keepOldFile() }
+    if random.chance(0.01) { try rotUnderneath() }
   }
 
   /// A fault that strikes in one of the next disk calls.
@@ -129,6 +170,8 @@ package final class Simulation {
     case 9..<11: disk.fail(.sync, errno: EIO, onCall: 1 + random.below(8))
     // In the very next commit, or at the very next HEAD.
     case 11..<13: disk.stopMachine(atCall: 1 + random.below(3))
+    case 13..<16: disk.plan(.fail(errno: EIO), atCall: disk.callCount + 1 + random.below(40))
+    case 16..<18: disk.plan(.fail(errno: ENOSPC), atCall: disk.callCount + 1 + random.below(40))
     default:
       guard daemon.store.isTrimReady, random.chance(0.08) else { return }
       disk.stopMachine(atCall: 1 + random.below(9))
@@ -167,6 +210,8 @@ package final class Simulation {
       try daemon.store.idle(reading: clock.reading)
       count(daemon.store.step.records)
     }
+    if random.chance(0.3) { try checkBytes() }
+    if random.chance(0.03) { try checkMemory() }
   }
 
   // MARK: Batches
@@ -187,7 +232,8 @@ package final class Simulation {
       try daemon.store.begin(
         reading: clock.reading, arena: UnsafeRawBufferPointer(arena),
         expectedBytes: encoder.arena.count + 256 * requests.count)
-      model.now = instant
+      try model.begin(at: instant, boot: clock.reading.boot, wall: clock.reading.wall)
+      report.diskLevels[daemon.store.isReadOnly ? 4 : model.now.conditions.diskLevel] += 1
       model.stepGrants = []
       var asked: [(request: Request, ticket: UInt64, replies: Range<Int>)] = []
       while next < requests.count {
@@ -216,6 +262,7 @@ package final class Simulation {
       }
       for (request, ticket, replies) in asked { countAnswers(request, ticket, replies) }
       count(daemon.store.step.records)
+      if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }
       candidates = []
     }
   }
@@ -230,7 +277,12 @@ package final class Simulation {
         lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
       }
     }
-    try model.answered(request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines)
+    do throws(ReferenceModel.Violation) {
+      try model.answered(request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines)
+    } catch {
+      if isVerbose { note("\(request) failed") }
+      throw error
+    }
   }
 
   private func text(_ range: ByteRange) -> String {
@@ -264,6 +316,7 @@ package final class Simulation {
 
   private func countAnswers(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) {
     report.operations += 1
+    report.requests[request.kind, default: 0] += 1
     for reply in daemon.store.step.replies[replies] {
       if let refusal = reply.answer.refusal {
         report.refusals[refusal, default: 0] += 1

@@ -1,4 +1,6 @@
+import Glibc
 import RoostCore
+import RoostLog
 
 /// Where a machine stopped, or how a process ended.
 package enum CrashPoint: String, CaseIterable, Sendable {
@@ -19,6 +21,51 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case diskFull = "disk full"
 }
 
+/// What else befell the store: calls, bytes and clocks that do what they should not, and how that ended.
+package enum SimulatedFault: String, CaseIterable, Sendable {
+  case readFailed = "EIO in a read"
+  case writeFailed = "EIO in a write"
+  case syncFailed = "EIO in a sync"
+  case otherFailed = "EIO in another call"
+  case noSpace = "ENOSPC in a call"
+  case stopped = "a stop in a chosen call"
+  case shortRead = "a short read"
+  case shortWrite = "a short write"
+  case interrupted = "EINTR"
+
+  case flippedBit = "a bit flipped while down"
+  case zeroedSector = "a sector zeroed while down"
+  case misdirectedBlock = "a block written to a wrong place"
+  case staleBlock = "a block as it was before"
+  case damageRefused = "damage: start refused, nothing changed"
+  case damageWithoutEffect = "damage: the right state all the same"
+  case tailLost = "damage: the uncovered last frame lost, the documented limit"
+  case damageRead = "damage under the running daemon: reader or compaction told"
+
+  case stall = "clock: a stall longer than a lease"
+  case wallBack = "clock: wall back"
+  case wallAhead = "clock: wall ahead"
+  case wallFarAhead = "clock: wall ahead by more than an hour"
+  case wallSetRight = "clock: wall set right"
+  case newKernel = "clock: boot clock begins anew"
+  case wrongAtStart = "clock: years off at a start"
+  case longDowntime = "clock: down for more than a day"
+
+  /// Those that a random history meets.
+  static let random = allCases.filter { $0 != .stopped }
+
+  init(_ fault: CallFault, _ operation: DiskOperation) {
+    switch (fault, operation) {
+    case (.stop, _): self = .stopped
+    case (.fail(ENOSPC), _): self = .noSpace
+    case (_, .read): self = .readFailed
+    case (_, .write): self = .writeFailed
+    case (_, .sync), (_, .syncDirectory): self = .syncFailed
+    default: self = .otherFailed
+    }
+  }
+}
+
 /// What a simulation did, counted; reports of many seeds add up.
 package struct SimulationReport: Sendable {
   package var seeds = 0
@@ -33,6 +80,12 @@ package struct SimulationReport: Sendable {
   package var refusals: [Refusal: Int] = [:]
   package var crashPoints: [CrashPoint: Int] = [:]
   package var answers: [String: Int] = [:]
+  package var requests: [RequestKind: Int] = [:]
+  package var faults: [SimulatedFault: Int] = [:]
+  /// Batches at each level of the disk's fullness; 4: not even a frame fits.
+  package var diskLevels = [Int](repeating: 0, count: 5)
+  /// Starts under each value of each setting.
+  package var settings: [String: Int] = [:]
 
   package init() {}
 
@@ -48,6 +101,10 @@ package struct SimulationReport: Sendable {
     refusals.merge(other.refusals, uniquingKeysWith: +)
     crashPoints.merge(other.crashPoints, uniquingKeysWith: +)
     answers.merge(other.answers, uniquingKeysWith: +)
+    requests.merge(other.requests, uniquingKeysWith: +)
+    faults.merge(other.faults, uniquingKeysWith: +)
+    settings.merge(other.settings, uniquingKeysWith: +)
+    for level in diskLevels.indices { diskLevels[level] += other.diskLevels[level] }
   }
 
   /// Refusals that the store cannot give, and who gives them.
@@ -62,6 +119,10 @@ package struct SimulationReport: Sendable {
     RecordKind.allCases.filter { events[$0] == nil }.map { "event \($0)" }
       + Refusal.allCases.filter { refusals[$0] == nil && Self.refusalsElsewhere[$0] == nil }.map { "refusal \($0)" }
       + CrashPoint.allCases.filter { crashPoints[$0] == nil }.map { "crash \($0.rawValue)" }
+      + RequestKind.allCases.filter { requests[$0] == nil }.map { "request \($0.rawValue)" }
+      + SimulatedFault.random.filter { faults[$0] == nil }.map { "fault \($0.rawValue)" }
+      + Configuration.allNames.filter { settings[$0] == nil }.map { "setting \($0)" }
+      + diskLevels.indices.filter { diskLevels[$0] == 0 }.map { "disk level \($0)" }
   }
 
   /// Everything counted, a line each.
@@ -76,6 +137,10 @@ package struct SimulationReport: Sendable {
       "refusal  \(refusal): " + (Self.refusalsElsewhere[refusal] ?? "\(refusals[refusal] ?? 0)")
     }
     lines += CrashPoint.allCases.map { "crash    \($0.rawValue): \(crashPoints[$0] ?? 0)" }
+    lines += RequestKind.allCases.map { "request  \($0.rawValue): \(requests[$0] ?? 0)" }
+    lines += SimulatedFault.random.map { "fault    \($0.rawValue): \(faults[$0] ?? 0)" }
+    lines += diskLevels.indices.map { "disk     level \($0): \(diskLevels[$0])" }
+    lines += Configuration.allNames.map { "setting  \($0): \(settings[$0] ?? 0)" }
     return lines.joined(separator: "\n")
   }
 }
@@ -83,10 +148,11 @@ package struct SimulationReport: Sendable {
 /// A promise that was not kept: the seed shows it again.
 package struct SimulationFailure: Error, CustomStringConvertible, Sendable {
   package var seed: UInt64
+  package var turn: Int
   package var message: String
   package var history: [String]
 
   package var description: String {
-    (["seed \(seed): \(message)", "the last turns:"] + history.map { "  " + $0 }).joined(separator: "\n")
+    (["seed \(seed), turn \(turn): \(message)", "the last turns:"] + history.map { "  " + $0 }).joined(separator: "\n")
   }
 }

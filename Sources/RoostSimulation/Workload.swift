@@ -2,6 +2,7 @@ import RoostCore
 
 /// Random requests, chosen so that their targets mostly exist and every refusal has its chance.
 struct Workload {
+  /// Each group of requests is drawn from a generator of its own.
   var random: SeededRandom
   private let queues: [String]
   private let owners = ["ann", "bob", "cyd"]
@@ -18,14 +19,29 @@ struct Workload {
     self.crowd = crowd
   }
 
-  mutating func request(_ model: ReferenceModel) -> Request {
+  /// Requests that come together, as a client's batch does; mostly one.
+  mutating func group(_ model: ReferenceModel) -> [Request] {
+    switch random.below(40) {
+    case 0..<3: [finish(model), .lease(next())]
+    case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]
+    case 4: (0..<(2 + random.below(5))).map { _ in finish(model) }
+    case 5: (0..<(2 + random.below(4))).map { _ in extend(model) }
+    default: [request(model)]
+    }
+  }
+
+  private mutating func followed(_ model: ReferenceModel) -> Request {
+    var job = submission(model)
+    job.isFollowed = true
+    return .submit(job)
+  }
+
+  private mutating func request(_ model: ReferenceModel) -> Request {
     let open = model.jobs.values.lazy.filter { !$0.state.isFinished }.count
     switch random.below(100) {
     case 0..<(open < crowd ? 40 : 8): return .submit(submission(model))
     case ..<56: return .lease(lease())
-    case ..<76:
-      if random.chance(0.3) { return .lease(next()) }
-      return finish(model)
+    case ..<76: return random.chance(0.03) ? .lease(next()) : finish(model)
     case ..<80: return extend(model)
     case ..<84: return cancel(model)
     case ..<88: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
@@ -56,7 +72,10 @@ struct Workload {
       type: random.chance(0.5) ? "" : "t\(random.below(3))", priority: [0, 0, 0, 10, -10, 127, -128][random.below(7)],
       maxRetries: UInt16(random.below(4)), delayMilliseconds: 0, runAtMilliseconds: 0, policy: policy(),
       key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
-    job.isFollowed = random.chance(0.2)
+    job.isFollowed = random.chance(0.05)
+    if random.chance(0.2) { job.metadata = bytes(random.below(200)) }
+    if random.chance(0.2) { job.tags = bytes(random.below(90)) }
+    if random.chance(0.1) { job.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }
     switch random.below(10) {
     case 0: job.delayMilliseconds = Int64(1 + random.below(8_000))
     case 1: job.runAtMilliseconds = max(1, model.now.wall + Int64(random.below(8_000)) - 2_000)
@@ -171,12 +190,14 @@ struct Workload {
 
   private mutating func list(_ model: ReferenceModel) -> Request.List {
     let isDead = random.chance(0.4)
-    return Request.List(
+    var list = Request.List(
       viewer: viewer(),
       queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
       state: isDead || random.chance(0.5) ? nil : JobState.allCases.randomElement(using: &random),
       isDeadLetters: isDead, limit: 1 + random.below(50),
       cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))
+    if !isDead, random.chance(0.3) { list.examine = Int32(1 + random.below(60)) }
+    return list
   }
 
   // MARK: Choosing

@@ -102,6 +102,44 @@ struct RegressionTests {
     }
   }
 
+  @Test("a spare with another segment's header is set aside: what is answered later is found by the next start")
+  func spareOfAnotherNumber() throws {
+    let tested = try StoreUnderTest()
+    while try tested.provision() {}
+    let spares = tested.disk.names.filter { (SegmentName.number(of: $0) ?? 0) > 1 }
+    #expect(spares.count >= 2)
+    let header = try #require(tested.disk.contents(spares[1])).prefix(512)
+    tested.disk.damage(spares[0]) { $0.replaceSubrange(..<512, with: header) }
+    try tested.restart()
+    var accepted: [JobID] = []
+    for _ in 0..<20 { accepted += try tested.submit([UInt8](repeating: 1, count: 500)).map { [$0.id] } ?? [] }
+    #expect(accepted.count == 20)
+    try tested.restart(losingUnsynced: true)
+    for id in accepted { #expect(try tested.read(id) != nil) }
+    #expect(tested.disk.names.contains(SegmentName.torn(2)))
+  }
+
+  @Test("no bit of a job's history can change under a running daemon without its reader being told")
+  func historyUnderADamagedPage() throws {
+    let tested = try StoreUnderTest()
+    let job = try #require(try tested.submit())
+    _ = try tested.finish(try #require(try tested.lease()), .released)
+    _ = try tested.finish(try #require(try tested.lease()), .failed)
+    let whole = try #require(try tested.history(job.id))
+    #expect(whole.count == 2)
+    let (segment, bytes) = try #require(try tested.historyPlace(job.id))
+    var told = 0
+    for byte in bytes {
+      for bit in 0..<8 {
+        tested.disk.flipBit(bit, ofByte: byte, in: SegmentName.of(segment))
+        if let read = try tested.history(job.id) { #expect(read == whole) } else { told += 1 }
+        tested.disk.flipBit(bit, ofByte: byte, in: SegmentName.of(segment))
+      }
+    }
+    // Outcome, attempt, both times, lengths, checksum: 28 bytes.
+    #expect(told >= 28 * 8)
+  }
+
   @Test("segments are removed on the word of the device's HEAD, not of a page whose sync failed")
   func headThatWasNotSynced() throws {
     let tested = try StoreUnderTest()

@@ -18,15 +18,31 @@ struct SeedTests {
 
   @Test("an injected defect is caught within 40 seeds", arguments: Defect.allCases)
   func defect(_ defect: Defect) throws {
-    let caught = (1...40).first { seed in
-      do throws(SimulationFailure) {
-        _ = try Simulation.run(seed: UInt64(seed), defects: [defect])
-        return false
-      } catch {
-        return true
-      }
+    #expect((1...40).contains { failure(ofSeed: $0, with: defect) != nil })
+  }
+
+  private func failure(ofSeed seed: UInt64, with defect: Defect, script: Script? = nil) -> SimulationFailure? {
+    do throws(SimulationFailure) {
+      _ = try Simulation.run(seed: seed, defects: [defect], script: script)
+      return nil
+    } catch {
+      return error
     }
-    #expect(caught != nil)
+  }
+
+  @Test("a failing history shrinks to a few parts of turns, whose text replays it")
+  func shrinks() throws {
+    var found: SimulationFailure?
+    for seed in 1...40 where found == nil { found = failure(ofSeed: UInt64(seed), with: .noTokenCheck) }
+    let failure = try #require(found)
+    let (script, shrunk) = Simulation.shrink(failure, defects: [.noTokenCheck])
+    let replayed = try #require(Script(script.description))
+    #expect(replayed == script)
+    #expect(script.description.split(separator: ",").count < max(2, failure.turn / 2))
+    let again = self.failure(ofSeed: failure.seed, with: .noTokenCheck, script: replayed)
+    #expect(again?.message == shrunk.message)
+    // Without the defect the same turns keep every promise.
+    _ = try Simulation.run(seed: failure.seed, script: replayed)
   }
 
   @Test("the same seed gives the same run")

@@ -160,6 +160,36 @@ final class StoreUnderTest {
     return try loader.report(of: id.number.rawValue, at: image.report, bytes: image.reportBytes)?.text
   }
 
+  /// Where the newest line of a job's history stands in the log, and the bytes of its record.
+  func historyPlace(_ id: JobID) throws -> (segment: UInt32, bytes: Range<Int>)? {
+    guard let image = try read(id) else { return nil }
+    let place = RecordPosition(rawValue: image.history.rawValue)
+    return (place.segment, Int(place.offset)..<(Int(place.offset) + Int(image.historyBytes)))
+  }
+
+  /// A job's history as a reader gets it, newest first; nil where it would be told of damage.
+  func history(_ id: JobID) throws -> [String]? {
+    guard let image = try read(id) else { return nil }
+    let loader = RecordLoader((store.log.firstSegment...store.log.currentSegment).map { store.log.pin($0) })
+    guard let records = try? loader.history(at: image.history, bytes: image.historyBytes) else { return nil }
+    var lines: [String] = []
+    for record in records {
+      let isSound = record.withUnsafeBytes { bytes in
+        var reader = RecordReader(bytes)
+        while !reader.isAtEnd {
+          guard let entry = HistoryEntry(&reader), entry.isSound(id.number.rawValue, checksum: { Checksum.of($0) })
+          else { return false }
+          lines.append(
+            "\(entry.outcome) \(entry.attempt) \(entry.leasedAt) \(entry.endedAt) \([UInt8](entry.worker)) "
+              + "\([UInt8](entry.text))")
+        }
+        return true
+      }
+      guard isSound else { return nil }
+    }
+    return lines
+  }
+
   private func reference(_ id: JobID) -> JobRef {
     JobRef(number: id.number.rawValue, check: id.fullCheck(store.machine.secret))
   }
@@ -167,6 +197,7 @@ final class StoreUnderTest {
   // MARK: The store's state
 
   func compact() throws -> Bool { try store.compact() }
+  func provision() throws -> Bool { try store.log.provision() }
 
   var isDueHeld: Bool { store.isDueHeld }
   var isWallSuspect: Bool { store.clock.isWallSuspect }
