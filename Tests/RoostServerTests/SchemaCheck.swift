@@ -22,7 +22,7 @@ struct SchemaCheck {
     for part in schema["allOf"]?.array ?? [] { check(value, part, place, in: name) }
     let choices = (schema["anyOf"] ?? schema["oneOf"])?.array ?? []
     if !choices.isEmpty {
-      if let found = choices.lazy.compactMap({ trial(value, $0, name) }).first {
+      if let found = choices.lazy.compactMap({ [self] in trial(value, $0, name) }).first {
         seen.formUnion(found)
       } else {
         problems.append("\(place) fits no choice")
