@@ -176,7 +176,7 @@ extension StateMachine {
     }
   }
 
-  private mutating func adopt(secret: SipKey) {
+  mutating func adopt(secret: SipKey) {
     self.secret = secret
     queueNames = NameTable(key: secret)
     typeNames = NameTable(key: secret)
@@ -190,6 +190,11 @@ extension StateMachine {
     guard let body = JobBodyLayout(event.body) else {
       throw ReplayError(position: position, expected: "a whole body", found: "\(event.body.count) bytes")
     }
+    replayCarried(event, body: body, at: position, bytes: bytes)
+  }
+
+  /// Puts the row in as the record says it, in place of the one that may stand there.
+  mutating func replayCarried(_ event: CarriedEvent, body: JobBodyLayout, at position: LogPosition, bytes: UInt32) {
     let known = jobs.find(event.number)
     if known != .none { forgetRow(known) }
     let slot = jobs.insert(event.number)
@@ -242,7 +247,7 @@ extension StateMachine {
     keys.insert(KeyEntry(hash: hash, fingerprint: fingerprint, target: target, isStub: isStub))
   }
 
-  private mutating func replay(_ event: CarriedStubEvent, at position: LogPosition) {
+  mutating func replay(_ event: CarriedStubEvent, at position: LogPosition) {
     let known = keys.find(event.hash)
     if known != .none {
       precondition(keys.entry(known).pointee.isStub, "a key belongs to one job")

@@ -147,6 +147,13 @@ package final class LinuxDisk: Disk {
     }
   }
 
+  /// Gives a file of another directory the same name here as well, so that both are one file.
+  ///
+  /// - Returns: False when that cannot be, as on another file system.
+  package func link(_ name: String, from other: LinuxDisk) -> Bool {
+    linkat(other.directory, name, directory, name, 0) == 0
+  }
+
   package func freeBytes() throws(DiskError) -> Int {
     var status = statvfs()
     guard retrying({ fstatvfs(directory, &status) }) == 0 else {

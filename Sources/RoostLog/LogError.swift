@@ -12,6 +12,8 @@ package enum LogError: Error, Sendable, Hashable {
   case unknownVersion(file: String, major: UInt16, minor: UInt16)
   /// The path is no directory, or does not exist.
   case notADirectory(path: String, errno: Int32)
+  /// The directory is a backup, or a restore or repair of it did not come to its end.
+  case onHold(LogHold)
   /// A later epoch has written to this log: the writer was superseded.
   case fenced(epoch: UInt64, by: UInt64)
   /// A frame above the log's limit; nothing was written.
@@ -37,14 +39,17 @@ package struct Corruption: Error, Sendable, Hashable {
 }
 
 extension Corruption: CustomStringConvertible {
-  package var description: String { "\(file) at byte \(offset): expected \(expected), found \(found)" }
+  package var description: String { "\(file) at byte \(offset): \(finding)" }
+  /// Without the place.
+  package var finding: String { "expected \(expected), found \(found)" }
 }
 
 extension LogError: CustomStringConvertible {
   package var description: String {
     switch self {
     case .corrupt(let corruption):
-      "the log is damaged: \(corruption). Nothing was changed. Inspect it with `roost wal verify`."
+      "the log is damaged: \(corruption). Nothing was changed. Inspect it with `roost wal verify`; "
+        + "`roost wal repair` says what would be lost, and makes of the rest a log that opens."
     case .io(let operation, let file, let errno):
       "\(operation) of \(file) failed: \(systemMessage(errno)). "
         + "Mend the disk or its permissions, then check the log with `roost wal verify`."
@@ -60,6 +65,8 @@ extension LogError: CustomStringConvertible {
     case .notADirectory(let path, let errno):
       "\(path) cannot serve as the log's directory: \(systemMessage(errno)). "
         + "Point WAL_DIR at a writable directory (`roost wal verify` checks one)."
+    case .onHold(let hold):
+      "\(hold.reason). `roost wal verify` shows what stands there."
     case .fenced(let epoch, let newer):
       "epoch \(epoch) was superseded by epoch \(newer): another writer has taken over. "
         + "`roost wal verify` shows who wrote last."
@@ -79,7 +86,7 @@ extension LogError {
       : .io(operation: failure.operation.rawValue, file: failure.file, errno: failure.errno)
   }
 
-  static func corrupt(_ file: String, at offset: Int, expected: String, found: String) -> LogError {
+  package static func corrupt(_ file: String, at offset: Int, expected: String, found: String) -> LogError {
     .corrupt(Corruption(file: file, offset: offset, expected: expected, found: found))
   }
 }

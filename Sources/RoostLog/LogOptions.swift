@@ -10,6 +10,10 @@ package struct LogOptions: Sendable {
   package var newLogIdentity: (UInt64, UInt64)
   /// Spares beyond the next segment that are always kept: one for carrying live records, one for a start.
   package var reserveSpares: Int
+  /// The number of a new log's first segment; another than 1 where positions of an older log must not come again.
+  package var firstSegment: UInt32 = 1
+  /// Opens a directory in spite of `HOLD`: only for whoever put it there.
+  package var ignoresHold = false
 
   package init(
     newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, frameLimitBytes: Int = 16 << 20,

@@ -14,6 +14,7 @@ struct LogRecovery {
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
+    if names.contains(SegmentName.hold), !options.ignoresHold { throw .onHold(try LogHold.read(from: disk)) }
     let numbers = names.compactMap(SegmentName.number(of:)).sorted()
     guard names.contains(SegmentName.head) else {
       return try create(lockFile: lockFile, names: names, numbers: numbers)
@@ -49,10 +50,13 @@ struct LogRecovery {
     try removeUnfinished(names)
     let identity = LogIdentity(options.newLogIdentity.0, options.newLogIdentity.1)
     // The same hand that makes every later segment makes the first.
-    let maker = SegmentProvisioner(disk: disk, log: identity, options: options, current: 0, found: [])
-    let first = try maker.take(1)
+    let maker = SegmentProvisioner(
+      disk: disk, log: identity, options: options, current: options.firstSegment - 1, found: [])
+    let first = try maker.take(options.firstSegment)
     let bytes = try onDisk { () throws(DiskError) in try disk.size(first.file) }
-    let head = try HeadFile.create(HeadRecord(log: identity), on: disk)
+    let head = try HeadFile.create(
+      HeadRecord(log: identity, firstSegment: first.number, lastSegment: first.number, syncedSegment: first.number),
+      on: disk)
     let segment = SegmentedLog.OpenSegment(
       file: first, usedBytes: LogFormat.segmentHeaderBytes, fileBytes: bytes)
     return SegmentedLog.Beginning(

@@ -2,13 +2,16 @@
 struct LogWalk {
   private let record: HeadRecord
   private let window: ReadWindow
+  /// A daemon may be appending to the last segment right now.
+  private let isBeingWritten: Bool
   private(set) var chain = FrameChain()
   private(set) var segments: [SegmentedLog.OpenSegment] = []
   private(set) var torn: TornTail?
 
-  init(record: HeadRecord, window: ReadWindow) {
+  init(record: HeadRecord, window: ReadWindow, isBeingWritten: Bool = false) {
     self.record = record
     self.window = window
+    self.isBeingWritten = isBeingWritten
   }
 
   /// Whether the last frame is the one that `HEAD` knows.
@@ -26,8 +29,12 @@ struct LogWalk {
       switch try reader.finding(at: offset) {
       case .end: break scan
       case .invalid(let corruption):
-        try judge(corruption, at: offset, in: reader, isLast: isLast)
-        break scan
+        if try isTornTail(at: offset, in: reader, isLast: isLast) {
+          try noteTail(corruption, at: offset, in: reader)
+          break scan
+        }
+        // What follows it was written after it was whole: looked at again, a frame that was just being written is.
+        guard isBeingWritten, isLast, try reader.isWholeNow(at: offset) else { throw .corrupt(corruption) }
       case .frame(let header, let records):
         if let corruption = chain.accept(header, file: file.name) { throw .corrupt(corruption) }
         try replay(
@@ -45,11 +52,15 @@ struct LogWalk {
   }
 
   /// A torn tail was never answered; everything else that is no frame was, or may have been.
-  private mutating func judge(
-    _ corruption: Corruption, at offset: Int, in reader: SegmentReader, isLast: Bool
-  ) throws(LogError) {
+  private func isTornTail(at offset: Int, in reader: SegmentReader, isLast: Bool) throws(LogError) -> Bool {
     let isCovered = record.syncedSegment == reader.number && Int(record.syncedEnd) > offset
-    guard isLast, !isCovered, try reader.nextHeader(after: offset) == nil else { throw .corrupt(corruption) }
+    guard isLast, !isCovered else { return false }
+    return try reader.nextHeader(after: offset) == nil
+  }
+
+  private mutating func noteTail(
+    _ corruption: Corruption, at offset: Int, in reader: SegmentReader
+  ) throws(LogError) {
     guard let end = try reader.lastUsedByte(from: offset) else { return }
     torn = TornTail(segment: reader.number, offset: offset, bytes: end - offset, reason: corruption)
   }

@@ -31,6 +31,8 @@ extension RecordPosition: CustomStringConvertible {
 package enum SegmentName {
   package static let lock = "LOCK"
   package static let head = "HEAD"
+  /// Says why no daemon may serve the directory; see `LogHold`.
+  package static let hold = "HOLD"
   package static let unfinishedSuffix = ".tmp"
   package static let segmentSuffix = ".wal"
 

@@ -18,6 +18,9 @@ package final class SegmentFile: Sendable {
 
   package var name: String { file.name }
 
+  /// The segment's header.
+  package func header() throws(LogError) -> SegmentHeader { try SegmentHeader.read(file, on: disk) }
+
   /// Reads bytes of a record, waiting for the device where it must.
   ///
   /// - Parameters:

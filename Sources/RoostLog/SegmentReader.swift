@@ -15,6 +15,7 @@ final class SegmentReader {
   let number: UInt32
   let fileBytes: Int
   private let name: String
+  private let segment: SegmentFile
   private let window: ReadWindow
   private let seeds: ChecksumSeeds
 
@@ -22,6 +23,7 @@ final class SegmentReader {
   init(_ segment: SegmentFile, log: LogIdentity, window: ReadWindow) throws(LogError) {
     number = segment.number
     name = segment.name
+    self.segment = segment
     self.window = window
     seeds = ChecksumSeeds(log: log, segment: segment.number)
     fileBytes = try onDisk { () throws(DiskError) in try segment.disk.size(segment.file) }
@@ -55,6 +57,13 @@ final class SegmentReader {
           found: "\(hexadecimal(actual)) over \(covered.count) bytes"))
     }
     return .frame(header, records: UnsafeRawBufferPointer(rebasing: covered[..<Int(header.recordBytes)]))
+  }
+
+  /// Reads the place again, and says whether a whole frame stands there by now.
+  func isWholeNow(at offset: Int) throws(LogError) -> Bool {
+    window.look(at: segment)
+    if case .frame = try finding(at: offset) { return true }
+    return false
   }
 
   /// The first offset behind this one at which a frame's header is whole.

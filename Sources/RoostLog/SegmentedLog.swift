@@ -74,8 +74,9 @@ package final class SegmentedLog: Journal {
     lastStamp = beginning.wasCleanlyStopped ? beginning.head.current.stamp : beginning.last?.stamp
     nextSequence = beginning.last?.nextSequence ?? 0
     checksum = beginning.last?.checksum ?? 0
-    synced = beginning.last.map { ($0.segment, Int($0.offset) + $0.frameBytes) } ?? (1, LogFormat.segmentHeaderBytes)
     let current = beginning.segments[beginning.segments.count - 1].file.number
+    synced =
+      beginning.last.map { ($0.segment, Int($0.offset) + $0.frameBytes) } ?? (current, LogFormat.segmentHeaderBytes)
     seeds = ChecksumSeeds(log: beginning.identity, segment: current)
     provisioner = SegmentProvisioner(
       disk: disk, log: beginning.identity, options: options, current: current, found: beginning.spares)

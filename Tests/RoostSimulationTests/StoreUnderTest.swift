@@ -51,6 +51,9 @@ final class StoreUnderTest {
     store = try Self.open(disk, limits, segmentBytes, clock, bootID)
   }
 
+  /// Stops in good order; nothing may follow.
+  func stop() throws { try store.stop(reading: clock) }
+
   /// Starts again as it is; a machine that is told to stop stays stopped.
   func restartWithoutCrash() throws {
     store = try Self.open(disk, limits, segmentBytes, clock, bootID)
@@ -134,10 +137,16 @@ final class StoreUnderTest {
     return nil
   }
 
-  func finish(_ grant: Answer.Grant, _ outcome: Outcome = .acked) throws -> Answer {
-    let finish = Command.Finish(
+  func finish(
+    _ grant: Answer.Grant, _ outcome: Outcome = .acked, text: String = "", delay: Int64? = nil
+  ) throws -> Answer {
+    var finish = Command.Finish(
       job: reference(grant.id), viewer: .all, lease: grant.lease, keyID: .empty, outcome: outcome)
-    return try batch([.finish(finish)])[0].answer
+    let bytes = Array(text.utf8)
+    finish.text = ByteRange(offset: 0, count: bytes.count)
+    finish.textChecksum = bytes.withUnsafeBytes { Checksum.of($0) }
+    if let delay { finish.delayMilliseconds = delay }
+    return try batch([.finish(finish)], bytes: bytes)[0].answer
   }
 
   func read(_ id: JobID) throws -> JobImage? {
@@ -190,7 +199,7 @@ final class StoreUnderTest {
     return lines
   }
 
-  private func reference(_ id: JobID) -> JobRef {
+  func reference(_ id: JobID) -> JobRef {
     JobRef(number: id.number.rawValue, check: id.fullCheck(store.machine.secret))
   }
 
@@ -199,6 +208,7 @@ final class StoreUnderTest {
   func compact() throws -> Bool { try store.compact() }
   func provision() throws -> Bool { try store.log.provision() }
 
+  var image: StateMachine.Image { store.machine.image }
   var isDueHeld: Bool { store.isDueHeld }
   var isWallSuspect: Bool { store.clock.isWallSuspect }
   var isTrimReady: Bool { store.isTrimReady }
