@@ -79,6 +79,9 @@ extension StateMachine {
     case .extended:
       let event = ExtendedEvent(&reader)
       if !reader.isShort { return salvage(event, &notes) }
+    case .reported:
+      let event = ReportedEvent(&reader)
+      if !reader.isShort { return salvage(event, at: position, bytes, &notes) }
     case .readied:
       let event = ReadiedEvent(&reader)
       if !reader.isShort { return salvage(event, &notes) }
@@ -206,6 +209,15 @@ extension StateMachine {
     guard slot != .none else { return }
     guard jobs.hot(slot).pointee.state == JobState.running.rawValue else { return notes.misfits += 1 }
     apply(event, to: slot)
+  }
+
+  private mutating func salvage(
+    _ event: ReportedEvent, at position: LogPosition, _ bytes: UInt32, _ notes: inout SalvageNotes
+  ) {
+    let slot = find(event.number, event.base, &notes)
+    guard slot != .none else { return }
+    guard jobs.hot(slot).pointee.state == JobState.running.rawValue else { return notes.misfits += 1 }
+    apply(reportedAt: position, bytes: bytes, to: slot)
   }
 
   private mutating func salvage(_ event: ReadiedEvent, _ notes: inout SalvageNotes) {

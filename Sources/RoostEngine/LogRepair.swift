@@ -74,6 +74,13 @@ package final class LogRepair {
       while let record = records.next() {
         try rewrite.add(record.content, at: LogPosition(rawValue: record.position.rawValue)) {
           (position, bytes) throws(LogError) in try history(at: position, bytes: bytes)
+        } report: { (job) throws(LogError) in
+          let place = RecordPosition(rawValue: job.report.rawValue)
+          guard job.report != .none, let file = salvage.file(holding: place, bytes: Int(job.reportBytes)) else {
+            return nil
+          }
+          let record = try RecordLoader([file]).record(at: job.report, bytes: job.reportBytes)
+          return StoredReport(record, of: job.number)
         }
       }
     }

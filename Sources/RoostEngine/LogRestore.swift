@@ -60,6 +60,8 @@ package struct LogRestore {
       while let record = records.next() {
         try rewrite.add(record.content, at: LogPosition(rawValue: record.position.rawValue)) {
           (position, bytes) throws(LogError) in (try loader.history(at: position, bytes: bytes), true)
+        } report: { (job) throws(LogError) in
+          try loader.report(of: job.number, at: job.report, bytes: job.reportBytes)
         }
       }
     }

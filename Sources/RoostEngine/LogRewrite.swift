@@ -38,19 +38,23 @@ package struct LogRewrite: ~Copyable {
 
   /// Copies what a record of the old log is still needed for.
   ///
-  /// - Parameter history: A job's history from a position on, as far as it can be read, and whether that is all of it.
+  /// - Parameters:
+  ///   - history: A job's history from a position on, as far as it can be read, and whether that is all of it.
+  ///   - report: What a job's worker said of its progress; nil where that cannot be read.
   package mutating func add(
     _ record: UnsafeRawBufferPointer, at position: LogPosition,
-    history read: (LogPosition, UInt32) throws(LogError) -> (entries: [[UInt8]], isWhole: Bool)
+    history read: (LogPosition, UInt32) throws(LogError) -> (entries: [[UInt8]], isWhole: Bool),
+    report: (StateMachine.CarryNeed.Job) throws(LogError) -> StoredReport?
   ) throws(LogError) {
     switch machine.carryNeed(record, at: position) {
     case .none: return
     case .stub(let hash): prepared.append(.carryStub(hash: hash, base: position))
-    case .job(let number, let history, let historyBytes):
+    case .job(let job):
+      let number = job.number
       guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
         throw RecordLoader([]).damaged(position, expected: "the payload of job \(number), as its checksum says")
       }
-      var (entries, isWhole) = history == .none ? ([], true) : try read(history, historyBytes)
+      var (entries, isWhole) = job.history == .none ? ([], true) : try read(job.history, job.historyBytes)
       var kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) })
       while kept == nil {
         entries.removeLast()
@@ -60,9 +64,14 @@ package struct LogRewrite: ~Copyable {
       if !isWhole { shortenedHistories += 1 }
       let bodyRange = append(body)
       let historyRange = (kept ?? []).withUnsafeBytes { append($0) }
-      prepared.append(
-        .carry(
-          Command.Carry(number: number, base: position, outcome: history, body: bodyRange, history: historyRange)))
+      var carry = Command.Carry(
+        number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
+      carry.reportedAt = job.report
+      if let report = try report(job) {
+        carry.progress = report.text.withUnsafeBytes { append($0) }
+        carry.progressChecksum = report.checksum
+      }
+      prepared.append(.carry(carry))
     }
     if arena.count + prepared.count * 512 >= pieceBytes { try flush() }
   }

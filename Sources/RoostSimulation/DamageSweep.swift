@@ -43,9 +43,17 @@ package struct DamageSweep {
       simulation.clock.pass(1_500_000_000)
       try simulation.daemon.store.idle(reading: simulation.clock.reading)
     }
-    let before = simulation.image
-    while ending == .busy, simulation.image == before {
-      try simulation.batch([.submit(simulation.workload.submission(simulation.model))])
+    var before = simulation.image
+    if ending == .busy {
+      // What is due at this instant goes first, so that the last change is one frame.
+      while true {
+        try simulation.batch([.drainWaiters])
+        if simulation.image == before { break }
+        before = simulation.image
+      }
+      while simulation.image == before {
+        try simulation.batch([.submit(simulation.workload.submission(simulation.model))])
+      }
     }
     states = ending == .busy ? [simulation.image, before] : [simulation.image]
     switch ending {

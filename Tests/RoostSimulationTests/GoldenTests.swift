@@ -88,7 +88,10 @@ struct GoldenTests {
       case "acked": _ = try store.finish(grant, .acked, text: "{\"sum\":3}")
       case "released": _ = try store.finish(grant, .released)
       case "extended":
-        try store.batch([.extend(store.reference(grant.id), .all, lease: grant.lease, milliseconds: 7_200_000)])
+        let wish = Command.Extend(
+          job: store.reference(grant.id), viewer: .all, lease: grant.lease, milliseconds: 7_200_000)
+        try store.batch([.extend(wish)])
+        _ = try store.extend(grant, progress: Array("{\"percent\":40}".utf8))
       default: try store.batch([.cancel(store.reference(grant.id), .all, reason: .empty, checksum: 0)])
       }
     }
