@@ -6,6 +6,8 @@ import RoostKeys
 package struct Answer: Sendable {
   package var status: Int
   package var body: [UInt8]
+  /// What comes behind `body`, as it is made; its length is not known before.
+  package var stream: (any AnswerStream)?
   package var contentType = "application/json"
   package var headers: [Rejection.Header] = []
   /// Leases that must be given back if this answer cannot be written.
@@ -16,6 +18,14 @@ package struct Answer: Sendable {
   package init(_ status: Int, _ json: JSONWriter) {
     self.status = status
     body = json.bytes
+  }
+
+  /// An answer that is made while its request comes.
+  package init(lines: any AnswerStream) {
+    status = 200
+    body = []
+    stream = lines
+    contentType = "application/x-ndjson"
   }
 
   package init(text: String) {
@@ -33,4 +43,10 @@ package struct Answer: Sendable {
     body = shown.json(requestID: requestID)
     headers = rejection.headers
   }
+}
+
+/// The parts of an answer, made one by one: the next when the one before is written.
+package protocol AnswerStream: Sendable {
+  /// - Returns: nil at the end.
+  func next() async -> [UInt8]?
 }

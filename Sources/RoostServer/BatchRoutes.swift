@@ -30,6 +30,7 @@ private func itemFields<Field>(_ table: FieldTable<Field>) -> [String] {
 @Sendable
 private func submitBatch(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
   try refuseBatchKey(request)
+  if let lines = request.stream { return Answer(lines: JobLines(request, backend, lines)) }
   let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> JobSpec in
     let spec = try SubmitBody.decode(&json, header: nil, maxPayloadBytes: backend.maxPayloadBytes)
     try request.requireQueue(spec.queue)

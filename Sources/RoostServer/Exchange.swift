@@ -9,6 +9,8 @@ package final class Exchange: Sendable {
   /// The request was refused before any route saw it.
   let refusal: Rejection?
   let body: ByteBuffer?
+  /// The body, where it is answered while it comes.
+  let stream: BodyStream?
   /// The `Route.index` of the route that answers; negative until one is found.
   let route = Atomic(-1)
 
@@ -24,8 +26,11 @@ package final class Exchange: Sendable {
   private let state = Mutex(State())
   private let inFlight: DispatchGroup
 
-  init(body: ByteBuffer? = nil, refusal: Rejection? = nil, among answers: AnswersInFlight) {
+  init(
+    body: ByteBuffer? = nil, stream: BodyStream? = nil, refusal: Rejection? = nil, among answers: AnswersInFlight
+  ) {
     self.body = body
+    self.stream = stream
     self.refusal = refusal
     inFlight = answers.enter()
   }

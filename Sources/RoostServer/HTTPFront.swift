@@ -35,24 +35,57 @@ final class HTTPFront: Sendable {
   /// Answers one request of a connection.
   func respond(_ head: HTTPRequest, _ writer: consuming ResponseWriter, _ queue: ConnectionQueue) async throws {
     let exchange = queue.next()
-    let (response, body) = await response(to: head, exchange, queue.peer)
+    let reply = await reply(to: head, exchange, queue.peer)
     do {
-      try await writer.write(response: response, body: body.map { ResponseBody(byteBuffer: $0) } ?? ResponseBody())
+      try await writer.write(response: reply.head, body: responseBody(reply, head, exchange))
     } catch {
       exchange.lost()
       throw error
     }
   }
 
-  /// Answers the request of a stream.
-  func respond(_ request: StreamRequest, from peer: AddressBlock?) async {
-    let (response, body) = await response(to: request.head, request.exchange, peer)
-    do { try await request.answer(response, body) } catch { request.exchange.lost() }
+  private func responseBody(_ reply: Reply, _ head: HTTPRequest, _ exchange: Exchange) -> ResponseBody {
+    guard let stream = reply.stream else { return reply.body.map { ResponseBody(byteBuffer: $0) } ?? ResponseBody() }
+    return ResponseBody { writer in
+      var count = 0
+      defer { self.note(reply, head, exchange, bytesOut: count) }
+      while let part = await stream.next() {
+        count += part.count
+        try await writer.write(ByteBuffer(bytes: part))
+      }
+      try await writer.finish(nil)
+    }
   }
 
-  private func response(
-    to head: HTTPRequest, _ exchange: Exchange, _ peer: AddressBlock?
-  ) async -> (HTTPResponse, ByteBuffer?) {
+  /// Answers the request of a stream.
+  func respond(_ request: StreamRequest, from peer: AddressBlock?) async {
+    let reply = await reply(to: request.head, request.exchange, peer)
+    do {
+      guard let stream = reply.stream else { return try await request.answer(reply.head, reply.body) }
+      var count = 0
+      defer { note(reply, request.head, request.exchange, bytesOut: count) }
+      try await request.begin(reply.head)
+      while let part = await stream.next() {
+        count += part.count
+        try await request.add(ByteBuffer(bytes: part))
+      }
+      try await request.end()
+    } catch {
+      request.exchange.lost()
+    }
+  }
+
+  /// An answer on its way to the wire.
+  private struct Reply {
+    let head: HTTPResponse
+    let body: ByteBuffer?
+    /// What follows.
+    let stream: (any AnswerStream)?
+    let requestID: String
+    let start: ContinuousClock.Instant
+  }
+
+  private func reply(to head: HTTPRequest, _ exchange: Exchange, _ peer: AddressBlock?) async -> Reply {
     let start = ContinuousClock.now
     let requestID = requestID(head.headerFields[.requestID])
     let answer: Answer
@@ -65,17 +98,25 @@ final class HTTPFront: Sendable {
       answer = Answer(error, requestID: requestID)
       metrics.refused(error.code)
     }
-    let duration = ContinuousClock.now - start
-    let route = exchange.route.load(ordering: .relaxed)
-    metrics.answered(route: route < 0 ? nil : route, status: answer.status, after: duration)
-    if configuration.accessLog { log(head, answer, duration, requestID, exchange) }
     if !answer.grants.isEmpty {
       let (engine, grants) = (backend.engine, answer.grants)
       // Rare, and nobody is left to await it: the connection is gone.
       exchange.onLoss { Task { await engine.undelivered(batch: grants) } }
     }
-    let response = response(answer, requestID, closes: head.headerFields[.connection] == "close")
-    return (response, head.method == .head ? nil : ByteBuffer(bytes: answer.body))
+    let reply = Reply(
+      head: response(answer, requestID, closes: head.headerFields[.connection] == "close"),
+      body: head.method == .head || answer.stream != nil ? nil : ByteBuffer(bytes: answer.body), stream: answer.stream,
+      requestID: requestID, start: start)
+    if reply.stream == nil { note(reply, head, exchange, bytesOut: answer.body.count) }
+    return reply
+  }
+
+  /// Counts an answer, and logs it if that is wanted: before it is written, or when its last part is.
+  private func note(_ reply: Reply, _ head: HTTPRequest, _ exchange: Exchange, bytesOut: Int) {
+    let duration = ContinuousClock.now - reply.start
+    let route = exchange.route.load(ordering: .relaxed)
+    metrics.answered(route: route < 0 ? nil : route, status: reply.head.status.code, after: duration)
+    if configuration.accessLog { log(head, reply, bytesOut, duration, exchange) }
   }
 
   private func route(
@@ -90,12 +131,12 @@ final class HTTPFront: Sendable {
     if configuration.accessLog { exchange.identify(caller) }
     let query = target[end...].dropFirst()
     guard let audit, let caller, route.audit != .never else {
-      return try await perform(route, parameters, query, head, exchange, caller)
+      return try await perform(route, parameters, query, head, exchange, caller, peer)
     }
     let audited = AuditedRequest(
       audit: audit, route: route, parameters: parameters, caller: caller, peer: peer, requestID: requestID)
     do throws(Rejection) {
-      let answer = try await perform(route, parameters, query, head, exchange, caller)
+      let answer = try await perform(route, parameters, query, head, exchange, caller, peer)
       await audited.record(.success(answer))
       return answer
     } catch {
@@ -106,7 +147,7 @@ final class HTTPFront: Sendable {
 
   private func perform(
     _ route: Route, _ parameters: [String], _ queryText: Substring, _ head: HTTPRequest, _ exchange: Exchange,
-    _ caller: Caller?
+    _ caller: Caller?, _ peer: AddressBlock?
   ) async throws(Rejection) -> Answer {
     if let caller, let scope = route.scope, !caller.may(ScopeSet(scope)) {
       throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
@@ -119,6 +160,18 @@ final class HTTPFront: Sendable {
     request.idempotencyKey = head.headerFields[.idempotencyKey]
     request.onDisconnect = { exchange.onDisconnect($0) }
     request.isDisconnected = { exchange.isDisconnected }
+    if let stream = exchange.stream {
+      request.stream = stream
+      let (authenticator, key) = (authenticator, head.headerFields[.authorization])
+      request.reauthenticate = {
+        do throws(AuthRejection) {
+          _ = try await authenticator.authenticate(header: key, from: peer)
+          return nil
+        } catch {
+          return Rejection(error)
+        }
+      }
+    }
     return try await route.handler(request, backend)
   }
 
@@ -139,7 +192,7 @@ final class HTTPFront: Sendable {
     var fields = HTTPFields()
     fields.reserveCapacity(4 + answer.headers.count)
     fields.append(HTTPField(name: .contentType, value: answer.contentType))
-    fields.append(HTTPField(name: .contentLength, value: String(answer.body.count)))
+    if answer.stream == nil { fields.append(HTTPField(name: .contentLength, value: String(answer.body.count))) }
     fields.append(HTTPField(name: .requestID, value: requestID))
     if closes { fields.append(HTTPField(name: .connection, value: "close")) }
     for header in answer.headers {
@@ -158,15 +211,15 @@ final class HTTPFront: Sendable {
   }
 
   private func log(
-    _ head: HTTPRequest, _ answer: Answer, _ duration: Duration, _ requestID: String, _ exchange: Exchange
+    _ head: HTTPRequest, _ reply: Reply, _ bytesOut: Int, _ duration: Duration, _ exchange: Exchange
   ) {
     let path = (head.path ?? "").prefix { $0 != "?" }
     var metadata: Logger.Metadata = [
       "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path), bareSecrets: true))",
-      "status": .stringConvertible(answer.status),
+      "status": .stringConvertible(reply.head.status.code),
       "microseconds": .stringConvertible(Int64(duration / .microseconds(1))),
-      "bytes_in": .stringConvertible(exchange.body?.readableBytes ?? 0),
-      "bytes_out": .stringConvertible(answer.body.count), "request_id": "\(requestID)",
+      "bytes_in": .stringConvertible(exchange.stream?.count ?? exchange.body?.readableBytes ?? 0),
+      "bytes_out": .stringConvertible(bytesOut), "request_id": "\(reply.requestID)",
     ]
     if let caller = exchange.caller {
       metadata["key_id"] = "\(caller.keyID)"

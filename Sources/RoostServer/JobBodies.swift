@@ -14,6 +14,8 @@ enum Bounds {
   static let tags = 64
   static let queuesPerLease = 32
   static let jobIDBytes = 128
+  /// What a job may have beside its payload.
+  static let envelopeBytes = 256 << 10
   /// Of the payloads and what goes with them in one answer of several leases, unless the worker says.
   static let leaseBytes = 8 << 20
 }

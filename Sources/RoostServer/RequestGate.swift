@@ -14,6 +14,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundOut = HTTPRequestPart
   typealias OutboundIn = HTTPResponsePart
   typealias OutboundOut = HTTPResponsePart
+  // `read` is an outbound event, too: it is held back while a body's task has no room.
 
   private enum Reading {
     /// Between requests.
@@ -21,6 +22,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     case body(HTTPRequest, ByteBuffer?)
     /// The rest of a refused body.
     case discarding(HTTPRequest, Rejection, Int)
+    /// A body that is answered while it comes; the connection's last request.
+    case streaming(BodyStream, isWhole: Bool)
     /// Nothing more is taken from this connection.
     case refused
   }
@@ -34,6 +37,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
   private var isInputClosed = false
   /// The client does not read what it is sent.
   private var isAnswerStuck = false
+  /// A body's task has no room.
+  private var isReadHeld = false
+  private var isReadWanted = false
   private var deadline: NIODeadline?
   private var timer: Scheduled<Void>?
 
@@ -48,6 +54,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) {
     timer?.cancel()
+    endBody(.gone)
     loseAll()
   }
 
@@ -70,7 +77,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
   func channelReadComplete(context: ChannelHandlerContext) {
     switch reading {
     case .body, .discarding: if deadline == nil { arm(configuration.bodyTimeout, context) }
-    case .head, .refused: break
+    case .head, .streaming, .refused: break
     }
     context.fireChannelReadComplete()
   }
@@ -110,7 +117,11 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     isAnswerStuck = !context.channel.isWritable
-    arm(isAnswerStuck ? configuration.writeTimeout : timeoutWhileReading, context)
+    if let timeout = isAnswerStuck ? configuration.writeTimeout : timeoutWhileReading {
+      arm(timeout, context)
+    } else {
+      deadline = nil
+    }
     context.fireChannelWritabilityChanged()
   }
 
@@ -118,7 +129,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     // After the last answer the other side gets a little time to read it: closing with bytes unread would reset
     // the connection and could destroy the answer on its way.
     if mode == .output {
+      endBody(.gone)
       reading = .refused
+      goOnReading(context)
       arm(configuration.lingerTimeout, context)
     }
     context.close(mode: mode, promise: promise)
@@ -139,10 +152,10 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
       if isAwaitingGo || configuration.length(head) > configuration.maxDiscardBytes { refuse(refusal, context) }
       return
     }
-    reading = .body(head, nil)
     if isAwaitingGo, inFlight.isEmpty {
       context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
     }
+    if configuration.isStreamed(head) { stream(head, context) } else { reading = .body(head, nil) }
   }
 
   private func receive(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -154,6 +167,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
       body.writeBuffer(&bytes)
       reading = .body(head, body)
     case .discarding(let head, let why, let count): reading = .discarding(head, why, count + bytes.readableBytes)
+    case .streaming(let body, _): return receive(bytes, for: body, context)
     case .head, .refused: return
     }
     checkSize(context)
@@ -173,10 +187,62 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     switch reading {
     case .body(let head, let body): pass(head, Exchange(body: body, among: configuration.answers), context)
     case .discarding(let head, let why, _): pass(head, Exchange(refusal: why, among: configuration.answers), context)
+    case .streaming(let body, _):
+      // Nothing more is taken, and nothing timed, until the answer is complete and the connection closes.
+      deadline = nil
+      reading = .streaming(body, isWhole: true)
+      return body.finish(.whole)
     case .head, .refused: return
     }
     deadline = nil
     reading = .head
+  }
+
+  // MARK: Bodies that are answered while they come
+
+  private func stream(_ head: HTTPRequest, _ context: ChannelHandlerContext) {
+    var head = head
+    // Whether the body was read to its end when the answer ends is not known before: the next request would not know
+    // where it begins.
+    head.headerFields[.connection] = "close"
+    let here = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
+    let body = BodyStream { [loop = context.eventLoop] in
+      loop.execute { here.value.gate.roomAgain(here.value.context) }
+    }
+    configuration.bodies.add(body)
+    reading = .streaming(body, isWhole: false)
+    arm(configuration.bodyTimeout, context)
+    pass(head, Exchange(stream: body, among: configuration.answers), context)
+  }
+
+  private func receive(_ bytes: ByteBuffer, for body: BodyStream, _ context: ChannelHandlerContext) {
+    if body.receive(bytes) { return arm(configuration.bodyTimeout, context) }
+    // From here on it is not the client that is slow.
+    isReadHeld = true
+    if !isAnswerStuck { deadline = nil }
+  }
+
+  func read(context: ChannelHandlerContext) {
+    if isReadHeld { isReadWanted = true } else { context.read() }
+  }
+
+  private func roomAgain(_ context: ChannelHandlerContext) {
+    guard case .streaming(_, false) = reading, isReadHeld else { return }
+    goOnReading(context)
+    if !isAnswerStuck { arm(configuration.bodyTimeout, context) }
+  }
+
+  private func goOnReading(_ context: ChannelHandlerContext) {
+    isReadHeld = false
+    guard isReadWanted else { return }
+    isReadWanted = false
+    context.read()
+  }
+
+  private func endBody(_ end: BodyStream.End) {
+    guard case .streaming(let body, _) = reading else { return }
+    body.finish(end)
+    configuration.bodies.remove(body)
   }
 
   /// Answers what is being read with a refusal, and takes nothing more.
@@ -184,6 +250,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     var head = HTTPRequest.unreadable
     switch reading {
     case .refused: return
+    // Its answer is under way, and says it in its last line.
+    case .streaming(let body, _): return body.finish(.broken(why))
     case .body(let started, _), .discarding(let started, _, _): head = started
     case .head: break
     }
@@ -221,6 +289,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func closeInput() {
     isInputClosed = true
+    endBody(.gone)
     for exchange in inFlight { exchange.inputClosed() }
   }
 
@@ -254,7 +323,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     self.deadline = nil
     if isAnswerStuck { return context.close(promise: nil) }
     switch reading {
-    case .body, .discarding:
+    case .body, .discarding, .streaming:
       refuse(configuration.bodyTooSlow, context)
     // A long poll is no idleness.
     case .head where !inFlight.isEmpty: break
@@ -262,10 +331,11 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  private var timeoutWhileReading: Duration {
+  private var timeoutWhileReading: Duration? {
     switch reading {
     case .head: configuration.idleTimeout
     case .body, .discarding: configuration.bodyTimeout
+    case .streaming(_, let isWhole): isWhole || isReadHeld ? nil : configuration.bodyTimeout
     case .refused: configuration.lingerTimeout
     }
   }

@@ -8,7 +8,7 @@ extension ServerConfiguration {
     if let path = head.path, path.utf8.count > maxURLBytes {
       return Rejection(.uriTooLong, "the URL is longer than \(maxURLBytes) bytes: shorten it")
     }
-    return refusal(head, bytes: length(head))
+    return isStreamed(head) ? nil : refusal(head, bytes: length(head))
   }
 
   /// Why a body of this many bytes is too large for what this head asks; nil if it is not.
@@ -17,6 +17,15 @@ extension ServerConfiguration {
     let limit = maxBodyBytes(target: head.path)
     return bytes > limit
       ? Rejection(.payloadTooLarge, "the body is larger than \(limit) bytes: send less, or a reference instead") : nil
+  }
+
+  /// Whether the body is lines, each a job, and answered while it comes: it may have any length.
+  func isStreamed(_ head: HTTPRequest) -> Bool {
+    guard head.method == .post, let type = head.headerFields[.contentType] else { return false }
+    let name = type.prefix { $0 != ";" }.trimmingPrefix { $0 == " " }
+    guard name.lowercased().split(separator: " ").first == "application/x-ndjson" else { return false }
+    let path = (head.path ?? "").prefix { $0 != "?" }
+    return path == "/jobs/batch" || path == "/v1/jobs/batch"
   }
 
   /// What the head says of its body, bytes.

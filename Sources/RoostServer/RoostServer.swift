@@ -60,7 +60,8 @@ package func makeRoostServer(
     return MetricsListener(server: server, listening: listening, hasEnded: { report.finish() })
   }
   return ServerService(
-    server: server, metricsListener: metricsListener, engine: engine, rates: daemonMetrics.rates)
+    server: server, metricsListener: metricsListener, engine: engine, rates: daemonMetrics.rates,
+    bodies: configuration.bodies)
 }
 
 private struct ServerService: Service {
@@ -68,6 +69,7 @@ private struct ServerService: Service {
   let metricsListener: MetricsListener?
   let engine: Engine
   let rates: QueueRates
+  let bodies: OpenBodies
 
   func run() async throws {
     try await withGracefulShutdownHandler {
@@ -78,7 +80,8 @@ private struct ServerService: Service {
       guard let metricsListener else { return try await server.run() }
       try await metricsListener.run { try await server.run() }
     } onGracefulShutdown: {
-      // The server waits for what is in flight, and long polls are: they end first.
+      // The server waits for what is in flight, and long polls and bodies that go on are: they end first.
+      bodies.stop()
       Task { await engine.drainWaiters() }
     }
   }

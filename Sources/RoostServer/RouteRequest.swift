@@ -10,12 +10,16 @@ package struct RouteRequest: Sendable {
   package var query: Query
   package var idempotencyKey: String?
   package var body: [UInt8]
+  /// The body, where it is answered while it comes; `body` is then empty.
+  package var stream: BodyStream?
   /// Who asks; nil on routes that need no key.
   package var identity: Caller?
   /// Calls back when the client is gone before it has its answer.
   package var onDisconnect: @Sendable (@escaping @Sendable () -> Void) -> Void
   /// Whether the client has closed its side.
   package var isDisconnected: @Sendable () -> Bool
+  /// Judges the key again, for what takes longer than a key may be believed; nil: it is still good.
+  package var reauthenticate: @Sendable () async -> Rejection?
 
   package init(parameters: [String], query: Query, body: [UInt8], identity: Caller?) {
     self.parameters = parameters
@@ -24,6 +28,7 @@ package struct RouteRequest: Sendable {
     self.identity = identity
     onDisconnect = { _ in }
     isDisconnected = { false }
+    reauthenticate = { nil }
   }
 
   /// The caller of a route that has a scope.

@@ -6,7 +6,7 @@ package struct ServerConfiguration: Sendable {
   /// The largest payload, bytes.
   package var maxPayloadBytes = 1 << 20
   /// What a body may have beside the payload, bytes.
-  package var envelopeBytes = 256 << 10
+  package var envelopeBytes = Bounds.envelopeBytes
   /// The longest request target, bytes.
   package var maxURLBytes = 8 << 10
   /// All headers together, and each of them, bytes.
@@ -16,7 +16,7 @@ package struct ServerConfiguration: Sendable {
   package var maxConnections = 16_384
   /// How long a new connection may take for its first request's head.
   package var headerTimeout: Duration = .seconds(15)
-  /// How long a body may take.
+  /// How long a body may take; of one that is answered while it comes, each part of it.
   package var bodyTimeout: Duration = .seconds(30)
   /// How long a connection may wait for its next request, head included.
   package var idleTimeout: Duration = .seconds(75)
@@ -36,6 +36,8 @@ package struct ServerConfiguration: Sendable {
   package var pingTimeout: Duration = .seconds(15)
   /// Counts the requests whose answers are not written yet.
   package var answers = AnswersInFlight()
+  /// Knows the bodies that are answered while they come.
+  package var bodies = OpenBodies()
   /// One line per request, without query, payload or key.
   package var accessLog = false
 

@@ -18,6 +18,8 @@ final class StreamGate: ChannelDuplexHandler {
   private enum Reading {
     case head
     case body(HTTPRequest, ByteBuffer?)
+    /// A body that is answered while it comes.
+    case streaming(BodyStream)
     /// The rest of a refused body, bytes so far.
     case discarding(Int)
     /// The client has said everything.
@@ -31,6 +33,11 @@ final class StreamGate: ChannelDuplexHandler {
   private var reading = Reading.head
   private var exchange: Exchange?
   private var answer = Answering.notYet
+  /// A part of a streamed answer is on its way, and the client's window may be shut.
+  private var isWriting = false
+  /// A body's task has no room.
+  private var isReadHeld = false
+  private var isReadWanted = false
   private var timer: Scheduled<Void>?
 
   init(configuration: ServerConfiguration, requests: AsyncStream<StreamRequest>.Continuation) {
@@ -65,10 +72,41 @@ final class StreamGate: ChannelDuplexHandler {
     guard case .head = reading else { return }
     arm(configuration.bodyTimeout, context)
     if let refusal = refusal(head) { return refuse(refusal, head, context) }
-    reading = .body(head, nil)
     if configuration.awaitsGo(head) {
       context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
     }
+    if configuration.isStreamed(head) { stream(head, context) } else { reading = .body(head, nil) }
+  }
+
+  // MARK: Bodies that are answered while they come
+
+  private func stream(_ head: HTTPRequest, _ context: ChannelHandlerContext) {
+    let here = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
+    let body = BodyStream { [loop = context.eventLoop] in
+      loop.execute { here.value.gate.roomAgain(here.value.context) }
+    }
+    configuration.bodies.add(body)
+    reading = .streaming(body)
+    pass(head, Exchange(stream: body, among: configuration.answers), context)
+  }
+
+  func read(context: ChannelHandlerContext) {
+    if isReadHeld { isReadWanted = true } else { context.read() }
+  }
+
+  private func roomAgain(_ context: ChannelHandlerContext) {
+    guard isReadHeld else { return }
+    isReadHeld = false
+    if case .streaming = reading, !isWriting { arm(configuration.bodyTimeout, context) }
+    guard isReadWanted else { return }
+    isReadWanted = false
+    context.read()
+  }
+
+  private func endBody(_ end: BodyStream.End) {
+    guard let body = exchange?.stream else { return }
+    body.finish(end)
+    configuration.bodies.remove(body)
   }
 
   private func refusal(_ head: HTTPRequest) -> Rejection? {
@@ -88,6 +126,9 @@ final class StreamGate: ChannelDuplexHandler {
       if let body, let refusal = configuration.refusal(head, bytes: body.readableBytes) {
         refuse(refusal, head, context)
       }
+    case .streaming(let body):
+      isReadHeld = !body.receive(bytes)
+      if isReadHeld { if !isWriting { disarm() } } else { arm(configuration.bodyTimeout, context) }
     case .discarding(let count):
       reading = .discarding(count + bytes.readableBytes)
       if count + bytes.readableBytes > configuration.maxDiscardBytes { reset(context) }
@@ -101,7 +142,8 @@ final class StreamGate: ChannelDuplexHandler {
     if case .body(let head, let body) = before {
       pass(head, Exchange(body: body, among: configuration.answers), context)
     }
-    if answer != .written { disarm() }
+    if case .streaming(let body) = before { body.finish(.whole) }
+    if answer != .written, !isWriting { disarm() }
   }
 
   /// Answers with a refusal at once, and drops what else comes.
@@ -119,7 +161,9 @@ final class StreamGate: ChannelDuplexHandler {
   // MARK: Answer and time
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-    guard case .end = unwrapOutboundIn(data), let exchange else { return context.write(data, promise: promise) }
+    let part = unwrapOutboundIn(data)
+    if case .body = part, exchange?.stream != nil { return writePart(data, promise, context) }
+    guard case .end = part, let exchange else { return context.write(data, promise: promise) }
     let written = promise ?? context.eventLoop.makePromise(of: Void.self)
     written.futureResult.assumeIsolated().whenComplete { [self] result in
       switch result {
@@ -135,8 +179,25 @@ final class StreamGate: ChannelDuplexHandler {
     context.write(data, promise: written)
   }
 
+  private func writePart(_ data: NIOAny, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
+    let written = promise ?? context.eventLoop.makePromise(of: Void.self)
+    isWriting = true
+    arm(configuration.writeTimeout, context)
+    written.futureResult.assumeIsolated().whenComplete { [self] _ in
+      isWriting = false
+      if case .streaming = reading, !isReadHeld { arm(configuration.bodyTimeout, context) } else { disarm() }
+    }
+    context.write(data, promise: written)
+  }
+
   private func answered(_ context: ChannelHandlerContext) {
     answer = .taken
+    endBody(.gone)
+    if case .streaming = reading {
+      // Refused, or ended before its end: what still comes is dropped.
+      reading = .discarding(0)
+      roomAgain(context)
+    }
     if case .ended = reading { return disarm() }
     // The client still sends a body that was refused. It gets a little time to see the answer and stop.
     arm(configuration.lingerTimeout, context)
@@ -153,6 +214,11 @@ final class StreamGate: ChannelDuplexHandler {
     timer = nil
     if case .body(let head, _) = reading {
       refuse(configuration.bodyTooSlow, head, context)
+    } else if isWriting {
+      context.close(promise: nil)
+    } else if case .streaming(let body) = reading, answer == .notYet {
+      // Its answer is under way, and says it in its last line.
+      body.finish(.broken(configuration.bodyTooSlow))
     } else if answer == .notYet {
       // A refusal is being written, on a machine that is slower than the deadline.
       arm(configuration.lingerTimeout, context)
@@ -173,6 +239,7 @@ final class StreamGate: ChannelDuplexHandler {
 
   private func hangUp() {
     disarm()
+    endBody(.gone)
     // A stream ends with its last frame, before the socket has taken that: then the write says what became of it.
     if answer == .notYet {
       exchange?.inputClosed()
@@ -198,4 +265,12 @@ struct StreamRequest: Sendable {
     }
     try await written.futureResult.get()
   }
+
+  /// Writes the head of an answer whose parts follow.
+  func begin(_ response: HTTPResponse) async throws { try await channel.writeAndFlush(HTTPResponsePart.head(response)) }
+
+  /// Writes a part, and waits until the client's window has taken it.
+  func add(_ part: ByteBuffer) async throws { try await channel.writeAndFlush(HTTPResponsePart.body(part)) }
+
+  func end() async throws { try await channel.writeAndFlush(HTTPResponsePart.end(nil)) }
 }

@@ -78,6 +78,20 @@ final class Connection: Sendable {
     return reply
   }
 
+  /// The next chunk of an answer whose length was not known before; empty at its end.
+  func chunk() async throws -> String {
+    let bytes = try await blocking {
+      var size: [UInt8] = []
+      while !size.suffix(2).elementsEqual("\r\n".utf8) { size.append(try self.byte()) }
+      guard let count = Int(String(decoding: size.dropLast(2), as: UTF8.self), radix: 16) else { throw Closed() }
+      var bytes: [UInt8] = []
+      while bytes.count < count + 2 { bytes.append(try self.byte()) }
+      return Array(bytes.dropLast(2))
+    }
+    expectNoSecret(in: bytes, from: "a chunk")
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// Waits until the server has closed.
   func isClosedByServer() async throws -> Bool {
     try await blocking { (try? self.byte()) == nil }

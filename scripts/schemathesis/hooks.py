@@ -18,3 +18,8 @@ def before_call(context, case, kwargs):
             holder["wait"] = "1ms"
     if OWN_ID in str((case.path_parameters or {}).get("id", "")):
         case.path_parameters["id"] = "none"
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
