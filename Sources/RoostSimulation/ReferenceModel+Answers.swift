@@ -79,7 +79,7 @@ extension ReferenceModel {
     let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > now.wall
     let isReady = job.delayMilliseconds == 0 && !isWall
     let made = Job(
-      id: accepted.id, wanted: job, state: isReady ? .ready : .scheduled, rank: nextRank(),
+      id: accepted.id, origin: Origin(job), state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")

@@ -26,9 +26,15 @@ struct ReferenceModel {
     var text: [UInt8]
   }
 
+  /// What a job was submitted with; shared, as jobs are copied often.
+  final class Origin {
+    let submission: Submission
+    init(_ submission: Submission) { self.submission = submission }
+  }
+
   struct Job {
     var id: JobID
-    var wanted: Submission
+    let origin: Origin
     var state: JobState
     /// The order of entering the list of its state; what became due together has one rank.
     var rank: UInt64
@@ -49,6 +55,7 @@ struct ReferenceModel {
     /// Newest first.
     var history: [Entry] = []
 
+    var wanted: Submission { _read { yield origin.submission } }
     var maxAttempts: Int { Int(wanted.maxRetries) + 1 }
   }
 
