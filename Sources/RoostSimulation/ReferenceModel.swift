@@ -82,6 +82,13 @@ struct ReferenceModel {
     var deadline: Int64
   }
 
+  /// How a page of dead letters goes on: behind the rank that was shown last, of which these were shown.
+  struct DeadPage {
+    var next: Request.List
+    var rank: UInt64
+    var shown: Set<JobID>
+  }
+
   var jobs: [UInt64: Job] = [:]
   var keys: [String: Key] = [:]
   var waiters: [Waiter] = []
@@ -89,6 +96,8 @@ struct ReferenceModel {
   var totals: [String: QueueTotals] = [:]
   /// Leases of `.leasedMany` answers in this step.
   var stepGrants: [Answer.Grant] = []
+  /// The last page of dead letters, if there is another behind it.
+  var deadPage: DeadPage?
   /// The last request ended an attempt.
   var hasJustFinished = false
   var isDraining = false
