@@ -81,7 +81,7 @@ extension ReferenceModel {
     let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > now.wall
     let isReady = job.delayMilliseconds == 0 && !isWall
     let made = Job(
-      id: accepted.id, wanted: job, state: isReady ? .ready : .scheduled, rank: nextRank(),
+      id: accepted.id, origin: Origin(job), state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
@@ -446,17 +446,12 @@ extension ReferenceModel {
     try verify(job, image)
   }
 
-  private func list(_ list: Request.List, _ answer: Answer, _ page: [JobImage]) throws(Violation) {
+  private mutating func list(_ list: Request.List, _ answer: Answer, _ page: [JobImage]) throws(Violation) {
     guard case .page(_, _, let next, _) = answer else { throw Violation(message: "a list: \(answer)") }
     let shown = page.compactMap { jobs[$0.id.number.rawValue] }
     try expect(shown.count == page.count, "a list shows a job that is not there")
     for (job, image) in zip(shown, page) { try verify(job, image) }
-    if list.isDeadLetters {
-      let wanted = jobs.values.filter { $0.state == .dead && isListed($0, list) }.sorted { $0.rank > $1.rank }
-      // Dead letters that died in the same step may stand either way.
-      try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
-      return
-    }
+    if list.isDeadLetters { return try listDead(list, shown, next) }
     var wanted: [JobID] = []
     var left = list.examine
     var number = list.cursor == 0 ? lastNumber + 1 : min(list.cursor, lastNumber + 1)
@@ -469,6 +464,25 @@ extension ReferenceModel {
     if list.queue.map({ totals[$0] != nil }) ?? true {
       try expect(next == (number > 1 ? number : 0), "a list goes on at \(next), should at \(number)")
     }
+  }
+
+  /// Newest first; dead letters that died in the same step may stand either way.
+  private mutating func listDead(_ list: Request.List, _ shown: [Job], _ next: UInt64) throws(Violation) {
+    let before = deadPage.flatMap { $0.next == list ? $0 : nil }
+    // Another page came between: what this one goes on from is not known any more.
+    if list.cursor > 0, before == nil { return }
+    let wanted = jobs.values.filter { job in
+      guard job.state == .dead, isListed(job, list) else { return false }
+      return before.map { job.rank < $0.rank || job.rank == $0.rank && !$0.shown.contains(job.id) } ?? true
+    }.sorted { $0.rank > $1.rank }
+    try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
+    deadPage = nil
+    guard next > 0, let last = shown.last else { return }
+    var further = list
+    further.cursor = next
+    let same = shown.filter { $0.rank == last.rank }.map(\.id)
+    let earlier = before?.rank == last.rank ? before!.shown : []
+    deadPage = DeadPage(next: further, rank: last.rank, shown: earlier.union(same))
   }
 
   private func isListed(_ job: Job, _ list: Request.List) -> Bool {

@@ -26,9 +26,15 @@ struct ReferenceModel {
     var text: [UInt8]
   }
 
+  /// What a job was submitted with; shared, as jobs are copied often.
+  final class Origin {
+    let submission: Submission
+    init(_ submission: Submission) { self.submission = submission }
+  }
+
   struct Job {
     var id: JobID
-    var wanted: Submission
+    let origin: Origin
     var state: JobState
     /// The order of entering the list of its state; what became due together has one rank.
     var rank: UInt64
@@ -51,6 +57,7 @@ struct ReferenceModel {
     /// Newest first.
     var history: [Entry] = []
 
+    var wanted: Submission { _read { yield origin.submission } }
     var maxAttempts: Int { Int(wanted.maxRetries) + 1 }
   }
 
@@ -77,6 +84,13 @@ struct ReferenceModel {
     var deadline: Int64
   }
 
+  /// How a page of dead letters goes on: behind the rank that was shown last, of which these were shown.
+  struct DeadPage {
+    var next: Request.List
+    var rank: UInt64
+    var shown: Set<JobID>
+  }
+
   var jobs: [UInt64: Job] = [:]
   var keys: [String: Key] = [:]
   var waiters: [Waiter] = []
@@ -84,6 +98,8 @@ struct ReferenceModel {
   var totals: [String: QueueTotals] = [:]
   /// Leases of `.leasedMany` answers in this step.
   var stepGrants: [Answer.Grant] = []
+  /// The last page of dead letters, if there is another behind it.
+  var deadPage: DeadPage?
   /// The last request ended an attempt.
   var hasJustFinished = false
   var isDraining = false

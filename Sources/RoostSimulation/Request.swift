@@ -41,13 +41,13 @@ enum Request {
     var text: [UInt8]
   }
 
-  struct List {
+  struct List: Equatable {
     var viewer: Viewer
     var queue: String?
     var state: JobState?
     var isDeadLetters: Bool
     var limit: Int
-    /// Job numbers below this one; 0: from the newest.
+    /// Job numbers below this one, or, for dead letters, what the page before said; 0: from the newest.
     var cursor: UInt64
     /// Jobs looked at at most.
     var examine = Int32.max
@@ -76,6 +76,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case list
   case listSlice = "list, a slice"
   case listDead = "list of dead letters"
+  case listDeadFurther = "list of dead letters, the next page"
   case queues
   case endWait = "end a wait"
   case drainWaiters = "drain"
@@ -101,7 +102,8 @@ extension Request {
     case .runNow(_, _, let onlyDead): onlyDead ? .replay : .retryNow
     case .read: .read
     case .awaitEnd: .awaitEnd
-    case .list(let list): list.isDeadLetters ? .listDead : list.examine < .max ? .listSlice : .list
+    case .list(let list):
+      list.isDeadLetters ? list.cursor > 0 ? .listDeadFurther : .listDead : list.examine < .max ? .listSlice : .list
     case .queues: .queues
     case .endWait: .endWait
     case .drainWaiters: .drainWaiters

@@ -132,6 +132,18 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
     locked { $0.observer = observer }
   }
 
+  /// The kernel writes everything back and forgets it: page cache and device agree.
+  func comeToRest() {
+    locked { directory in
+      for file in directory.entries.values {
+        file.sync()
+        file.cache = file.durable
+      }
+      directory.durableEntries = directory.entries
+      directory.changes = []
+    }
+  }
+
   // MARK: Damage and inspection
 
   package var names: [String] { locked { $0.entries.keys.sorted() } }

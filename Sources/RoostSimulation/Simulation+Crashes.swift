@@ -209,6 +209,10 @@ extension Simulation {
           clocks: ReferenceModel.Clocks(boot: clock.reading.boot, wall: clock.reading.wall), limits: setting.limits,
           starts: starts)
         try model.verify(count: daemon.store.machine.jobCount, seen)
+        // To the nanosecond: two pasts may differ by that alone.
+        for row in found.rows where row.state == JobState.running.rawValue {
+          try model.expect(model.jobs[row.number]!.deadline == row.deadline, "the lease of job \(row.number)")
+        }
         self.model = model
         try checkMemory()
         return index

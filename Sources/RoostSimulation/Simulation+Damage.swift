@@ -21,6 +21,7 @@ extension Simulation {
   /// Damages one place of `HEAD` or of a segment; nil where nothing would change, or more than the last frame would
   /// pass for a torn tail, which is the documented limit.
   func rot() throws -> Damage? {
+    disk.comeToRest()
     let files = contents
     guard let name = files.keys.filter(isOfLog).sorted().randomElement(using: &random), let bytes = files[name] else {
       return nil

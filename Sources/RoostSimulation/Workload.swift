@@ -189,12 +189,14 @@ struct Workload {
   }
 
   private mutating func list(_ model: ReferenceModel) -> Request.List {
+    if let page = model.deadPage, random.chance(0.3) { return page.next }
     let isDead = random.chance(0.4)
     var list = Request.List(
       viewer: viewer(),
       queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
       state: isDead || random.chance(0.5) ? nil : JobState.allCases.randomElement(using: &random),
-      isDeadLetters: isDead, limit: 1 + random.below(50),
+      isDeadLetters: isDead,
+      limit: 1 + random.below(isDead ? 8 : 50),
       cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))
     if !isDead, random.chance(0.3) { list.examine = Int32(1 + random.below(60)) }
     return list
