@@ -112,6 +112,8 @@ struct BackupCommandTests {
         ])
       let (log, live) = (try #require(figures["log_bytes"] as? Int), try #require(figures["live_bytes"] as? Int))
       #expect(figures["dead_bytes"] as? Int == log - live && live > 90_000)
+      let metrics = try daemon.connect().send("GET", "/metrics", daemon.admin).text
+      #expect(metrics.contains("\nroost_log_live_bytes \(live)\n"), "the daemon says the same: \(live)")
       let factor = try #require(figures["amplification"] as? Double)
       #expect(abs(factor - Double(log) / Double(live)) < 0.01)
       let text = try scene.roost(["wal", "stats", scene.data.path])
