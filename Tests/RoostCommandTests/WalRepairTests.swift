@@ -81,6 +81,50 @@ struct WalRepairTests {
     }
   }
 
+  @Test("killed at any instant, a repair that is run again leaves what one leaves that was not killed")
+  func killed() async throws {
+    try await Scene.run { scene in
+      _ = try Self.fill(scene)
+      try FileManager.default.removeItem(at: Self.segment(scene, 3))
+      let whole = scene.directory.appendingPathComponent("whole")
+      try FileManager.default.copyItem(at: scene.data, to: whole)
+      let began = ContinuousClock.now
+      #expect(try scene.roost(["wal", "repair", "--yes", whole.path]).status == 0)
+      let microseconds = UInt32((ContinuousClock.now - began) / .microseconds(1))
+      let wanted = try Self.jobs(scene, whole)
+      #expect(wanted.count > 30)
+      var (kills, asides) = (0, 0)
+      for round in 0..<8 {
+        let copy = scene.directory.appendingPathComponent("copy-\(round)")
+        try FileManager.default.copyItem(at: scene.data, to: copy)
+        let process = Process()
+        process.executableURL = DaemonProcess.binary
+        process.arguments = ["wal", "repair", "--yes", copy.path]
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        // The instant is random on purpose; it may also come before the first step or after the last.
+        usleep(UInt32.random(in: 0...microseconds))
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+        if process.terminationReason == .uncaughtSignal { kills += 1 }
+        if FileManager.default.fileExists(atPath: copy.appendingPathComponent("HOLD").path) { asides += 1 }
+        let again = try scene.roost(["wal", "repair", "--yes", copy.path])
+        #expect(again.status == 0, "\(again.output)\(again.errors)")
+        #expect(try Self.jobs(scene, copy) == wanted)
+        try FileManager.default.removeItem(at: copy)
+      }
+      print("repair: killed in \(kills) of 8 rounds, with files set aside in \(asides)")
+    }
+  }
+
+  /// The jobs of a directory, by number and id.
+  private static func jobs(_ scene: Scene, _ directory: URL) throws -> [String] {
+    #expect(try scene.roost(["wal", "verify", directory.path]).status == 0)
+    let dump = try scene.roost(["wal", "dump", directory.path]).output
+    return dump.matches(of: /carried [^\n]*?job_id="([^"]+)"/).map { String($0.1) }.sorted()
+  }
+
   /// Some segments of jobs, all waiting, under a daemon that was killed.
   private static func fill(_ scene: Scene) throws -> (ids: [String], keys: (String, String)) {
     let daemon = try scene.start()
