@@ -59,15 +59,16 @@ enum ExitStatus: Int32 {
 extension CommandFailure {
   /// A log that could not be opened, with the command that inspects it.
   init(opening directory: String, _ error: LogError) {
-    let inspect = "roost wal verify \(quoted(directory))"
+    var help = "`roost wal verify \(quoted(directory))`"
+    if case .corrupt = error { help += ", `roost wal repair \(quoted(directory))`" }
     let status: ExitStatus
     switch error {
     case .corrupt, .unknownVersion: status = .corruptLog
     case .locked: status = .unavailable
     case .fenced, .frameTooLarge, .unusable: status = .logFailed
-    case .io, .outOfSpace, .notADirectory: status = .unusable
+    case .io, .outOfSpace, .notADirectory, .onHold: status = .unusable
     }
-    self.init(status, "cannot open the log in \(directory): \(error) Here: `\(inspect)`")
+    self.init(status, "cannot open the log in \(directory): \(error) Here: \(help)")
   }
 }
 

@@ -11,7 +11,7 @@ struct ServeCommand: AsyncParsableCommand {
 
       Exit codes: 0 stopped in good order, 64 a wrong setting, 65 the log is damaged (nothing was changed), \
       69 another process holds the directory, 70 the log failed at run time, 73 the directory or the address \
-      cannot be used.
+      cannot be used. After 65, `roost wal verify` shows the damage, and `roost wal repair` says what it costs.
       """)
 
   @Option(help: "A settings file in YAML (ROOST_CONFIG).") var config: String?

@@ -2,11 +2,11 @@ import ArgumentParser
 import RoostCore
 import RoostLog
 
-/// `roost wal`: looks into a log directory without its lock and without changing a byte.
+/// `roost wal`: looks into a log directory; all but `repair` without its lock and without changing a byte.
 struct WalCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "wal", abstract: "Check or show the log of a data directory, also beside a running daemon.",
-    subcommands: [Verify.self, Dump.self])
+    commandName: "wal", abstract: "Check, show or mend the log of a data directory.",
+    subcommands: [Verify.self, Dump.self, WalStatsCommand.self, WalRepairCommand.self])
 
   struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,7 +27,7 @@ struct WalCommand: AsyncParsableCommand {
         throw CommandFailure(
           .corruptLog,
           "the log in \(inert(directory)) has \(damages == 1 ? "one damage" : "\(damages) damages"); nothing was changed. "
-            + "Keep a copy of the directory before anything else")
+            + "`roost wal repair` says what is lost by it, and makes of the rest a log that opens")
       }
     }
   }

@@ -13,6 +13,7 @@ struct WalReport {
 
   var text: String {
     var lines = [headLine]
+    if let hold = inspection.hold { lines.append("HOLD: \(inert(hold.reason))") }
     if let holder = inspection.holder {
       let process = holder.process.map { "process \($0)" } ?? "another process"
       lines.append("in use by \(process): the last frame may be one that is being written")

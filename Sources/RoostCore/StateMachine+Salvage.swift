@@ -265,8 +265,10 @@ extension StateMachine {
   package static var numberStride: UInt64 { 1 << 30 }
 
   /// Raises epoch and job numbers by so many strides. Call it on a machine that replays no more.
-  package mutating func beginGeneration(_ generations: UInt64) {
-    epoch += generations * Self.epochStride
+  ///
+  /// - Parameter known: An epoch that there was besides those that were replayed.
+  package mutating func beginGeneration(_ generations: UInt64, after known: UInt64 = 0) {
+    epoch = max(epoch, known) + generations * Self.epochStride
     nextNumber += generations * Self.numberStride
     // Another machine's boot clock says nothing here: downtime is told by the wall clock.
     bootID = 0

@@ -27,7 +27,7 @@ package final class LogRepair {
       if secret == nil, let record = records.next() { secret = StateMachine.secret(in: record.content) }
     }
     var notes = StateMachine.SalvageNotes()
-    notes.isSecretLost = secret == nil && salvage.records > 0
+    notes.isSecretLost = secret == nil
     var machine = StateMachine(secret: secret ?? newSecret, limits: Limits())
     machine.beginSalvage(
       first: LogPosition(rawValue: UInt64(salvage.numbers.lowerBound) << 32), secret: secret ?? newSecret)
@@ -63,7 +63,9 @@ package final class LogRepair {
   /// - Returns: How many jobs have lost the older part of their history.
   package func write(to target: any Disk, identity: (UInt64, UInt64)) throws(LogError) -> Int {
     var machine = self.machine.take()!
-    machine.beginGeneration(1)
+    // The record that began an epoch may be lost; frames and HEAD name theirs.
+    machine.beginGeneration(
+      1, after: max(salvage.last?.stamp.epoch ?? 0, salvage.head?.stamp.epoch ?? 0))
     var options = LogOptions(newLogIdentity: identity, segmentBytes: max(1_024, salvage.segmentBytes))
     options.firstSegment = salvage.numbers.upperBound + 1
     options.ignoresHold = true

@@ -27,10 +27,13 @@ package struct LogRewrite: ~Copyable {
     of machine: consuming StateMachine, on disk: any Disk, options: LogOptions, stamp: FrameStamp
   ) throws(LogError) {
     self.machine = machine
-    pieceBytes = min(1 << 20, options.segmentBytes / 4)
+    pieceBytes = min(2 << 20, options.segmentBytes / 4)
     self.stamp = FrameStamp(
       epoch: self.machine.epoch, logTime: max(stamp.logTime, self.machine.logTime), bootTime: stamp.bootTime,
       wallTime: stamp.wallTime)
+    var options = options
+    // Nobody waits for a commit here: zeros need not be synced in small pieces.
+    options.zeroFillPieceBytes = 16 << 20
     log = try SegmentedLog.open(disk: disk, options: options) { (_) throws(LogError) in
       throw .unusable(since: "a log stands where a new one was to be written")
     }

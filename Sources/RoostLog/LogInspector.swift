@@ -23,8 +23,9 @@ package struct LogInspector {
     let names = try onDisk { () throws(DiskError) in try disk.list() }.sorted()
     var inspection = LogInspection(holder: disk.lockHolder(SegmentName.lock))
     inspection.otherFiles = names.filter {
-      SegmentName.number(of: $0) == nil && $0 != SegmentName.head && $0 != SegmentName.lock
+      SegmentName.number(of: $0) == nil && ![SegmentName.head, SegmentName.lock, SegmentName.hold].contains($0)
     }
+    inspection.hold = try LogHold.find(on: disk)
     try inspectHead(names, &inspection)
     let numbers = names.compactMap(SegmentName.number(of:))
     inspection.reportMissing(numbers)
@@ -118,6 +119,8 @@ package struct LogInspector {
 package struct LogInspection: Sendable {
   /// Who holds the directory right now; nil when nobody does.
   package var holder: LockHolder?
+  /// Why no daemon may serve the directory, whatever its log is like.
+  package var hold: LogHold?
   package var head: HeadRecord?
   package var headSlots: [HeadSlot] = []
   package var segments: [InspectedSegment] = []

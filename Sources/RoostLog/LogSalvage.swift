@@ -186,6 +186,7 @@ package final class LogSalvage {
         pass.last = header
         pass.frames += 1
         pass.records += Int(header.recordCount)
+        compareWithHead(header, end: offset + header.frameBytes, &pass)
         note(offset..<(offset + header.frameBytes), in: file.number, &pass)
         try body(
           ReplayedFrame(
@@ -195,6 +196,22 @@ package final class LogSalvage {
             records: records))
       }
     }
+  }
+
+  /// `HEAD` knows one frame by its end, checksum and sequence. Where another stands, whole as it is, the log went on
+  /// from another past, and nobody can tell what is missing.
+  private func compareWithHead(_ header: FrameHeader, end: Int, _ pass: inout Pass) {
+    guard let head, header.segment == head.syncedSegment, header.offset < head.syncedEnd, end >= Int(head.syncedEnd)
+    else { return }
+    guard
+      end != Int(head.syncedEnd) || header.checksum != head.syncedChecksum || header.nextSequence != head.nextSequence
+    else { return }
+    pass.isExact = false
+    pass.cuts.append(
+      Cut(
+        file: SegmentName.of(header.segment), offset: Int(header.offset), bytes: 0,
+        reason: "HEAD knows another frame here, which is gone; this one is kept"))
+    pass.openCuts = pass.cuts.count
   }
 
   private func otherPast(_ header: FrameHeader, _ pass: Pass) -> String? {

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import RoostCore
+import RoostEngine
+import RoostLog
+
+/// `roost wal repair`: makes of a damaged log one that opens; says first what is lost, and sets everything aside.
+struct WalRepairCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "repair", abstract: "Make a damaged log open again, and say in jobs what is lost.",
+    discussion: """
+      Says what cannot be read and what that costs, and asks. Then everything is set aside in a directory below \
+      (damaged-1, …), and what is whole is written as a new log: job ids and keys stay valid, no id, epoch or lease comes \
+      twice. Interrupted, it is run again. If there is a backup, compare before you choose.
+
+      Exit codes: 0 repaired, or nothing was to be repaired; 65 damaged and nothing changed, as nobody said yes; \
+      69 a daemon holds the directory; 73 it cannot be used.
+      """)
+
+  @Argument(help: "The data directory.") var directory: String
+  @Flag(help: "Do not ask.") var yes = false
+
+  func run() async throws {
+    // Every segment is held open.
+    _ = DescriptorLimit.raised()
+    do {
+      try repair()
+    } catch let error as LogError {
+      throw CommandFailure(opening: directory, error)
+    }
+  }
+
+  private func repair() throws {
+    let looking = try LinuxDisk(inspecting: directory)
+    if let holder = looking.lockHolder(SegmentName.lock) { throw LogError.locked(by: holder.process) }
+    let hold = try LogHold.find(on: looking)
+    var aside: String?
+    switch hold {
+    case nil: guard try isDamaged(looking) else { return }
+    case .repair(let name)?:
+      aside = name
+      say("a repair did not come to its end; it begins again with what stands in \(inert(name))")
+    case let hold?: throw LogError.onHold(hold)
+    }
+    let source = try aside.map { try LinuxDisk(inspecting: "\(directory)/\($0)") } ?? looking
+    var random = SystemRandomNumberGenerator()
+    let repair = try LogRepair(source, newSecret: SipKey(k0: random.next(), k1: random.next()))
+    say(RepairReport(repair).text)
+    guard agreed() else {
+      throw CommandFailure(.corruptLog, "nothing was changed; `roost wal repair --yes` repairs as said above")
+    }
+    let name = try LogAside(directory).move(to: aside)
+    let disk = try LinuxDisk(directory: directory, create: false)
+    let shortened = try repair.write(to: disk, identity: (random.next(), random.next()))
+    try LogHold.lift(on: disk)
+    if shortened > 0 { say("\(counted(shortened, "job")) lost the older part of the history") }
+    say(
+      "repaired: \(counted(repair.jobs, "job")); all that was there before stands in \(inert("\(directory)/\(name)"))")
+  }
+
+  /// Whether a daemon would refuse it.
+  private func isDamaged(_ disk: LinuxDisk) throws(LogError) -> Bool {
+    do throws(LogError) {
+      let log = try LoadedLog(disk)
+      say("nothing to repair: the log is whole, \(counted(log.takeMachine().jobCount, "job"))")
+      return false
+    } catch .corrupt(let corruption) {
+      say("DAMAGE \(inert(corruption.description))")
+      return true
+    }
+  }
+
+  private func agreed() -> Bool {
+    if yes { return true }
+    guard isatty(STDIN_FILENO) == 1 else { return false }
+    say("Set everything aside and go on with what is left? Type yes:")
+    return readLine(strippingNewline: true) == "yes"
+  }
+
+  private func say(_ text: String) { StandardStream.output.write(line: text) }
+}
