@@ -9,7 +9,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 SWIFT_TEST = swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
 SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
-.PHONY: run build build-tests test lint format crash bench clean bootstrap
+.PHONY: run build build-tests test lint format crash powercut bench clean bootstrap
 
 run: bootstrap
 	$(SWIFT_BUILD) --product roost
@@ -35,6 +35,10 @@ format:
 # Kills the daemon this many times under load and checks the whole history; `make test` does 50 rounds.
 crash: build-tests
 	ROOST_CRASH_ROUNDS=$(ROUNDS) $(SWIFT_TEST) --skip-build --filter KillAndRestart
+
+# Pulls the plug this often below the real daemon and checks the whole history; `make test` does 8 rounds.
+powercut: build-tests
+	ROOST_POWERCUT_ROUNDS=$(ROUNDS) $(SWIFT_TEST) --skip-build --filter PowerCutTests
 
 bench:
 	$(SWIFT_BUILD)

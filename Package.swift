@@ -30,6 +30,7 @@ let package = Package(
   products: [
     .executable(name: "roost", targets: ["RoostCommand"]),
     .library(name: "RoostClient", targets: ["RoostClient"]),
+    .library(name: "PowerCut", type: .dynamic, targets: ["CPowerCut"]),
   ],
   dependencies: [
     .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
@@ -113,6 +114,8 @@ let package = Package(
     .testTarget(
       name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
+    .target(name: "CPowerCut", path: "Tests/CPowerCut"),
+    .executableTarget(name: "powercut-probe", path: "Tests/PowerCutProbe"),
     .target(name: "RedisForTests", path: "Tests/RedisForTests", swiftSettings: strict),
     .testTarget(
       name: "RoostKeysTests",
