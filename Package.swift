@@ -1,11 +1,24 @@
 // swift-tools-version:6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-  .treatAllWarnings(as: .error),
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-]
+/// Where libFuzzer's library lies; set by `scripts/fuzz.sh` alone, which counts what each input covers.
+let fuzzerRuntime = Context.environment["ROOST_FUZZ"]
+
+let strict: [SwiftSetting] =
+  [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (fuzzerRuntime == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
+
+let fuzzer: [Target] =
+  fuzzerRuntime.map { folder in
+    [
+      .executableTarget(
+        name: "roost-fuzz", dependencies: ["Fuzzing"], path: "Tests/FuzzMain", swiftSettings: strict,
+        linkerSettings: [.unsafeFlags(["-L\(folder)", "-lclang_rt.fuzzer_no_main-x86_64", "-lstdc++"])])
+    ]
+  } ?? []
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -114,6 +127,13 @@ let package = Package(
     .testTarget(
       name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "RoostAPI", "RoostCore", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation",
+      ],
+      path: "Tests/Fuzzing", exclude: ["Corpora"], swiftSettings: strict),
+    .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
     .target(name: "CPowerCut", path: "Tests/CPowerCut"),
     .executableTarget(name: "powercut-probe", path: "Tests/PowerCutProbe"),
     .target(name: "RedisForTests", path: "Tests/RedisForTests", swiftSettings: strict),
@@ -150,5 +170,5 @@ let package = Package(
     .testTarget(
       name: "RoostSimulationTests",
       dependencies: ["RoostSimulation", "RoostCore", "RoostLog", "RoostEngine"], swiftSettings: strict),
-  ] + examples
+  ] + examples + fuzzer
 )
