@@ -164,6 +164,7 @@ let package = Package(
       name: "RoostCommandTests",
       dependencies: [
         "RoostCommand", "RoostCore", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests", "SecretWatch", logging,
+        "Fuzzing",
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
