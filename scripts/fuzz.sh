@@ -29,6 +29,7 @@ failed=0
 for target in "${targets[@]}"; do
   mkdir -p "$scratch/corpus/$target" "$scratch/findings/$target"
   echo "fuzzing $target"
+  "$scratch/release/roost-fuzz" "$target" --samples "$scratch/corpus/$target"
   SWIFT_BACKTRACE=enable=no "$scratch/release/roost-fuzz" "$target" \
     -max_total_time=$((seconds / ${#targets[@]})) -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$scratch/findings/$target/" "$scratch/corpus/$target" "Tests/Fuzzing/Corpora/$target" \

@@ -2,7 +2,7 @@ import Fuzzing
 import Glibc
 
 // libFuzzer's driver with a target of Roost: `roost-fuzz <target> <libFuzzer's arguments>`. Built by `make fuzz` only,
-// with the coverage that the driver needs.
+// with the coverage that the driver needs. `roost-fuzz <target> --samples <folder>` writes what a search begins with.
 
 /// `LLVMFuzzerRunDriver` of libFuzzer (https://llvm.org/docs/LibFuzzer.html#using-libfuzzer-as-a-library).
 @_silgen_name("LLVMFuzzerRunDriver")
@@ -21,6 +21,14 @@ guard let target else {
 /// The target, for a C function, which holds nothing.
 private enum Fed {
   static let target = FuzzTarget(rawValue: CommandLine.arguments[1])!
+}
+
+if CommandLine.arguments.count == 4, CommandLine.arguments[2] == "--samples" {
+  for (number, bytes) in target.samples.enumerated() {
+    guard let file = fopen("\(CommandLine.arguments[3])/sample-\(number)", "w") else { exit(73) }
+    guard fwrite(bytes, 1, bytes.count, file) == bytes.count, fclose(file) == 0 else { exit(74) }
+  }
+  exit(0)
 }
 
 // The target's name is not for the driver.
