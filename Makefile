@@ -4,13 +4,14 @@
 ROOST_SCRATCH ?= .build
 ROUNDS ?= 1000
 TIME ?= 10m
+FUZZ_SCRATCH ?= .build-fuzz
 
 SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 # Without @testable the tests need no other flags than the daemon, so nothing is built twice.
 SWIFT_TEST = swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
 SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
-.PHONY: run build build-tests test lint format crash simulate bench clean bootstrap
+.PHONY: run build build-tests test lint format crash simulate powercut fuzz nightly bench clean bootstrap
 
 run: bootstrap
 	$(SWIFT_BUILD) --product roost
@@ -41,6 +42,18 @@ crash: build-tests
 simulate:
 	$(SWIFT_BUILD) --product roost-sim
 	ROOST_COMMIT=$$(git describe --always --dirty --abbrev=12) $(ROOST_SCRATCH)/release/roost-sim --time $(TIME)
+
+# Pulls the plug this often below the real daemon and checks the whole history; `make test` does 8 rounds.
+powercut: build-tests
+	ROOST_POWERCUT_ROUNDS=$(ROUNDS) $(SWIFT_TEST) --skip-build --filter PowerCutTests
+
+# Lets libFuzzer look for inputs that break a reader, for TIME and target; what it finds goes to $(FUZZ_SCRATCH).
+fuzz:
+	scripts/fuzz.sh $(FUZZ_SCRATCH) $(TIME)
+
+# The tests of the log, the core, the engine and the simulation under two sanitizers.
+nightly:
+	scripts/sanitize.sh $(ROOST_SCRATCH)-sanitized
 
 bench:
 	$(SWIFT_BUILD)

@@ -1,11 +1,24 @@
 // swift-tools-version:6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-  .treatAllWarnings(as: .error),
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-]
+/// Where libFuzzer's library lies; set by `scripts/fuzz.sh` alone, which counts what each input covers.
+let fuzzerRuntime = Context.environment["ROOST_FUZZ"]
+
+let strict: [SwiftSetting] =
+  [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (fuzzerRuntime == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
+
+let fuzzer: [Target] =
+  fuzzerRuntime.map { folder in
+    [
+      .executableTarget(
+        name: "roost-fuzz", dependencies: ["Fuzzing"], path: "Tests/FuzzMain", swiftSettings: strict,
+        linkerSettings: [.unsafeFlags(["-L\(folder)", "-lclang_rt.fuzzer_no_main-x86_64", "-lstdc++"])])
+    ]
+  } ?? []
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -30,6 +43,7 @@ let package = Package(
   products: [
     .executable(name: "roost", targets: ["RoostCommand"]),
     .library(name: "RoostClient", targets: ["RoostClient"]),
+    .library(name: "PowerCut", type: .dynamic, targets: ["CPowerCut"]),
   ],
   dependencies: [
     .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
@@ -114,6 +128,15 @@ let package = Package(
     .testTarget(
       name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "RoostAPI", "RoostCore", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation",
+      ],
+      path: "Tests/Fuzzing", exclude: ["Corpora"], swiftSettings: strict),
+    .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
+    .target(name: "CPowerCut", path: "Tests/CPowerCut"),
+    .executableTarget(name: "powercut-probe", path: "Tests/PowerCutProbe"),
     .target(name: "RedisForTests", path: "Tests/RedisForTests", swiftSettings: strict),
     .testTarget(
       name: "RoostKeysTests",
@@ -144,11 +167,12 @@ let package = Package(
       dependencies: [
         "RoostCommand", "RoostCore", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests", "SecretWatch", logging,
         lifecycle,
+        "Fuzzing",
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "RoostSimulationTests",
       dependencies: ["RoostSimulation", "RoostCore", "RoostLog", "RoostEngine"], swiftSettings: strict),
-  ] + examples
+  ] + examples + fuzzer
 )

@@ -41,6 +41,11 @@ extension StateMachine {
     now.log = max(now.log, logTime)
     var at = 0
     while at < records.count {
+      guard records.count - at >= 4 else {
+        throw ReplayError(
+          position: LogPosition(rawValue: start.rawValue + UInt64(at)), expected: "a record's length",
+          found: "\(records.count - at) bytes")
+      }
       let length = Int(UInt32(littleEndian: records.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
       let position = LogPosition(rawValue: start.rawValue + UInt64(at) + 4)
       guard length > 0, length <= records.count - at - 4 else {

@@ -100,7 +100,7 @@ extension FrameHeader {
   }
 
   /// Reads the fields, believing nothing: the caller compares `checksum` first.
-  init(decoding bytes: UnsafeRawBufferPointer) {
+  package init(decoding bytes: UnsafeRawBufferPointer) {
     self.init(
       checksum: bytes.field(4), recordBytes: bytes.field(8), recordsChecksum: bytes.field(12),
       segment: bytes.field(16), offset: bytes.field(20), previousChecksum: bytes.field(24),

@@ -21,7 +21,7 @@ enum Bounds {
 }
 
 /// Decodes the body of `POST /jobs`, once and whole.
-struct SubmitBody {
+package struct SubmitBody {
   private enum Field: String, CaseIterable {
     case payload, type, queue, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease, retention,
       metadata, tags
@@ -34,7 +34,7 @@ struct SubmitBody {
   static var fields: [String] { table.allNames + retryTable.allNames.map { Field.retry.rawValue + "." + $0 } }
 
   /// - Parameter header: The value of `Idempotency-Key`, which may stand for the field.
-  static func decode(
+  package static func decode(
     _ bytes: [UInt8], header: String?, maxPayloadBytes: Int
   ) throws(Rejection) -> JobSpec {
     var json = JSONReader(bytes)
@@ -44,7 +44,7 @@ struct SubmitBody {
   }
 
   /// The same where the job is an item of a list.
-  static func decode(
+  package static func decode(
     _ json: inout JSONReader, header: String?, maxPayloadBytes: Int
   ) throws(Rejection) -> JobSpec {
     var spec = JobSpec(payload: [])

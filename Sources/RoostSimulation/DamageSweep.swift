@@ -128,6 +128,15 @@ package struct DamageSweep {
     return outcome
   }
 
+  /// Opens a directory of these files, whatever was done to them.
+  ///
+  /// - Returns: What is wrong, if it opens with another state than the right one.
+  package func judge(_ files: [(name: String, bytes: [UInt8])]) -> String? {
+    var outcome = Outcome()
+    do throws(ReferenceModel.Violation) { try open(files, &outcome) } catch { return error.message }
+    return nil
+  }
+
   private func open(_ files: Files, _ outcome: inout Outcome) throws(ReferenceModel.Violation) {
     let disk = SimulatedDisk(seed: 1)
     for (name, bytes) in files { disk.place(name, bytes) }

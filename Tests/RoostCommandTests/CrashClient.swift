@@ -105,7 +105,10 @@ struct CrashClient {
     history.state.withLock { history in
       history.count("lease \(reply.status)")
       guard reply.status == 200 else {
-        if reply.code != "no_jobs_available" { history.violation("lease: \(reply.status) \(reply.text)") }
+        if reply.code == "outcome_unknown" { history.lostLeases.append(requested) }
+        if reply.code != "no_jobs_available", !history.refusals.contains(reply.code) {
+          history.violation("lease: \(reply.status) \(reply.text)")
+        }
         return
       }
       guard let job = history.record(leased: reply, requested: requested, floor: floor) else { return }
@@ -165,6 +168,7 @@ final class CrashHistory: Sendable {
       "POST", "/jobs", daemon.client, job.body, headers: job.key.map { ["Idempotency-Key: \($0)"] } ?? [])
     state.withLock { history in
       history.count("submit \(reply.status)")
+      if history.refusals.contains(reply.code) { return }
       guard reply.status == 201 || (reply.status == 200 && job.key != nil), let id = reply.string("job_id") else {
         return history.violation("submit: \(reply.status) \(reply.text)", job.nonce)
       }
@@ -183,6 +187,7 @@ final class CrashHistory: Sendable {
     let reply = try connection.send("GET", "/jobs/\(id)?payload=true", daemon.client)
     state.withLock { history in
       history.count("get \(reply.status)")
+      if history.refusals.contains(reply.code) { return }
       if reply.status == 404 { return history.checkPurge(job) }
       guard reply.status == 200 else { return history.violation("get: \(reply.status) \(reply.text)", job) }
       history.check(reply, of: job, knownBefore: before)

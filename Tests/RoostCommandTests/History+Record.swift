@@ -35,6 +35,8 @@ extension History {
     touched.insert(job)
     guard let grant = jobs[job].grants.firstIndex(where: { $0.number == number }) else { return }
     var word = jobs[job].grants[grant].words[place]
+    // As if it had not been answered.
+    if reply.code == "outcome_unknown", refusals.contains(reply.code) { return count("\(word.kind) \(reply.code)") }
     word.answered = bootNanoseconds()
     switch reply.status {
     case 200: word.outcome = .success(reply.state)
@@ -53,7 +55,8 @@ extension History {
     case (409, _):
       if reply.code != "lease_lost" { violation("\(word.kind): \(reply.text)", job) }
     case (404, _): checkPurge(job)
-    default: violation("\(word.kind): \(reply.status) \(reply.text)", job)
+    default:
+      if !refusals.contains(reply.code) { violation("\(word.kind): \(reply.status) \(reply.text)", job) }
     }
   }
 }

@@ -29,6 +29,8 @@ struct History {
   /// When leases were asked for whose answers were lost: their jobs may be in nobody's hands.
   var lostLeases: [Int64] = []
   var highestLease: UInt64 = 0
+  /// Codes with which requests may be refused, because the test troubles the daemon's disk.
+  var refusals: Set<String> = []
   var counts: [String: Int] = [:]
   var violations: [String] = []
 

@@ -38,16 +38,26 @@ final class WireClient {
     return try reply()
   }
 
+  /// Sends a request whose body may be no text, and waits for its answer.
+  func send(_ method: String, _ path: String, _ key: String?, bytes: [UInt8]) throws -> WireReply {
+    try post(method, path, key, bytes: bytes, headers: [])
+    return try reply()
+  }
+
   /// Sends a request and does not read.
   func post(
     _ method: String, _ path: String, _ key: String?, _ body: String? = nil, headers: [String] = []
   ) throws {
+    try post(method, path, key, bytes: body.map { Array($0.utf8) }, headers: headers)
+  }
+
+  private func post(_ method: String, _ path: String, _ key: String?, bytes: [UInt8]?, headers: [String]) throws {
     var text = "\(method) \(path) HTTP/1.1\r\nHost: roost\r\n"
     for header in headers { text += header + "\r\n" }
     if let key { text += "Authorization: Bearer \(key)\r\n" }
     SecretWatch.shared.register(keysIn: text)
-    if let body { text += "Content-Length: \(body.utf8.count)\r\n" }
-    var rest = Array((text + "\r\n" + (body ?? "")).utf8)[...]
+    if let bytes { text += "Content-Length: \(bytes.count)\r\n" }
+    var rest = (Array((text + "\r\n").utf8) + (bytes ?? []))[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Foundation.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
       guard count > 0 else { throw Broken() }

@@ -13,6 +13,20 @@ import Testing
     #expect(document().contains("```text\n\(dump)```"), "the dump should be:\n\(dump)")
   }
 
+  @Test("a frame that ends within a record's length is refused, not read beyond its end", arguments: 1...3)
+  func cutLength(bytes: Int) {
+    var machine = StateMachine(secret: SipKey(k0: 1, k1: 2), limits: Limits())
+    machine.beginReplay(first: LogPosition(rawValue: 1 << 32))
+    let records = [UInt8](repeating: 0, count: bytes)
+    var refusal: StateMachine.ReplayError?
+    records.withUnsafeBytes { records in
+      do throws(StateMachine.ReplayError) {
+        try machine.replay(records, at: LogPosition(rawValue: 1 << 32 | 584), logTime: 0)
+      } catch { refusal = error }
+    }
+    #expect(refusal?.position.rawValue == 1 << 32 | 584 && refusal?.found == "\(bytes) bytes")
+  }
+
   private func lines(of bytes: [UInt8]) -> String {
     stride(from: 0, to: bytes.count, by: 16).map { start in
       let line = bytes[start..<min(start + 16, bytes.count)]
