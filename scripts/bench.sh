@@ -72,6 +72,10 @@ echo "== HTTP: submits and cycles (submit, lease, ack) beside a bare Hummingbird
 mkdir "$work/http"
 bench http "$release/roost" "$release/roost-echo" "$work/http" "$seconds"
 
+echo "== cycles a job at a time, with lease_next, and in batches of 100, with the CPU time of a job; medians of three runs"
+mkdir "$work/cycles"
+bench cycles "$release/roost" "$work/cycles" "$seconds"
+
 echo "== the SDK beside raw HTTP: submits, cycles, batches of 1,000, medians of three runs"
 mkdir "$work/sdk"
 bench sdk "$release/roost" "$work/sdk" "$seconds"

@@ -65,6 +65,9 @@ final class Daemon {
     close(errors)
   }
 
+  /// What all its threads have run so far.
+  var cpuSeconds: Double { secondsOfCPU(of: process) }
+
   /// Milliseconds that the process's busiest thread has run, and has waited for a core that others had.
   func busiestThread() -> (ran: Double, waited: Double) {
     guard let tasks = opendir("/proc/\(process)/task") else { return (0, 0) }
@@ -96,6 +99,19 @@ final class Daemon {
     }
     fail("no \(type) key in \(folder)/dev.keys")
   }
+}
+
+/// User and system time of a process, all threads, to a hundredth of a second.
+func secondsOfCPU(of process: pid_t) -> Double {
+  guard let file = fopen("/proc/\(process)/stat", "r") else { return 0 }
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 1_024)
+  guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
+  let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  // The name in parentheses may hold spaces; what follows does not. proc(5): utime and stime are fields 14 and 15.
+  let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+  guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return 0 }
+  return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
 }
 
 /// Milliseconds from exec to listening, and to the first job leased where there is one.

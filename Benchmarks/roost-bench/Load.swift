@@ -6,8 +6,14 @@ final class Load {
     case echo, submit
     /// Submit, lease, acknowledge, again and again; counts whole cycles.
     case cycle
+    /// The same with `lease_next` on the acknowledgement: two requests a cycle.
+    case next
+    /// The same with `batchJobs` jobs a request; counts jobs.
+    case batch
     case lease
   }
+
+  private static let batchJobs = 100
 
   /// What a run came to.
   struct Result {
@@ -20,6 +26,9 @@ final class Load {
     /// `CLOCK_BOOTTIME` around the run.
     var from: Int64 = 0
     var until: Int64 = 0
+    /// Seconds of CPU, all threads, within the run.
+    var serverCPU = 0.0
+    var ownCPU = 0.0
 
     var perSecond: Double { Double(count) / seconds }
 
@@ -40,6 +49,8 @@ final class Load {
     var sentAt: Int64 = 0
     var input: [UInt8] = []
     var output: [UInt8] = []
+    /// The acknowledgement of the job in hand.
+    var held: [UInt8] = []
   }
 
   private let kind: Kind
@@ -58,10 +69,14 @@ final class Load {
     let filler = String(repeating: "x", count: 267 - #"{"payload":"","max_retries":5}"#.utf8.count)
     let body = #"{"payload":"\#(filler)","max_retries":5}"#
     workerHeader = "Host: localhost\r\nAuthorization: Bearer \(workerKey)\r\n"
+    let several = Array(repeating: body, count: Load.batchJobs).joined(separator: ",")
+    let (path, sent) = kind == .batch ? ("/jobs/batch", "{\"jobs\":[\(several)]}") : ("/jobs", body)
     submit = Array(
-      ("POST /jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(clientKey)\r\n"
-        + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)").utf8)
-    lease = Array("POST /jobs/lease HTTP/1.1\r\n\(workerHeader)Content-Length: 0\r\n\r\n".utf8)
+      ("POST \(path) HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(clientKey)\r\n"
+        + "Content-Type: application/json\r\nContent-Length: \(sent.utf8.count)\r\n\r\n\(sent)").utf8)
+    let wish = kind == .batch ? "{\"max_jobs\":\(Load.batchJobs)}" : ""
+    lease = Array(
+      "POST /jobs/lease HTTP/1.1\r\n\(workerHeader)Content-Length: \(wish.utf8.count)\r\n\r\n\(wish)".utf8)
     for _ in 0..<count { open(port) }
   }
 
@@ -70,15 +85,20 @@ final class Load {
   }
 
   /// Runs for so long, after a third of a second to warm up.
-  func run(seconds: Int) -> Result {
+  ///
+  /// - Parameter server: Whose CPU time is taken.
+  func run(seconds: Int, against server: Daemon? = nil) -> Result {
     for index in connections.indices { send(first, on: index) }
     drive(until: nanoseconds() + 300_000_000)
     result.from = nanoseconds(CLOCK_BOOTTIME)
     let begin = nanoseconds()
+    let (serverBefore, ownBefore) = (server?.cpuSeconds ?? 0, secondsOfCPU(of: getpid()))
     isMeasuring = true
     drive(until: begin + Int64(seconds) * 1_000_000_000)
     result.seconds = Double(nanoseconds() - begin) / 1e9
     result.until = nanoseconds(CLOCK_BOOTTIME)
+    result.serverCPU = (server?.cpuSeconds ?? 0) - serverBefore
+    result.ownCPU = secondsOfCPU(of: getpid()) - ownBefore
     return result
   }
 
@@ -162,7 +182,7 @@ final class Load {
       if isMeasuring { result.count += 1 }
       send(submit, on: index)
     case (.lease, _): if isMeasuring { result.count += 1 }
-    case (.cycle, 0):
+    case (.cycle, 0), (.next, 0), (.batch, 0):
       connections[index].step = 1
       send(lease, on: index)
     case (.cycle, 1):
@@ -172,19 +192,55 @@ final class Load {
       connections[index].step = 0
       if isMeasuring { result.count += 1 }
       send(submit, on: index)
+    case (.next, 2):
+      connections[index].step = 3
+      send(connections[index].held, on: index)
+    case (.next, let step):
+      // After the first lease, and after each acknowledgement with its next job.
+      if step == 3, isMeasuring { result.count += 1 }
+      guard let at = step == 3 ? body.bench(find: #""next":"#) : body.startIndex else { fail("no next job") }
+      connections[index].held = acknowledgement(of: body[at...], also: #", "lease_next": {}"#)
+      connections[index].step = 2
+      send(submit, on: index)
+    case (.batch, 1):
+      connections[index].step = 2
+      send(batchAcknowledgement(of: body), on: index)
+    case (.batch, _):
+      connections[index].step = 0
+      if isMeasuring { result.count += Load.batchJobs }
+      send(submit, on: index)
     }
   }
 
-  private func acknowledgement(of job: ArraySlice<UInt8>) -> [UInt8] {
+  private func batchAcknowledgement(of jobs: ArraySlice<UInt8>) -> [UInt8] {
+    var items = Array(#"{"items":["#.utf8)
+    var rest = jobs
+    var count = 0
+    while let id = rest.bench(find: #""job_id":""#), let lease = rest[id...].bench(find: #""lease_id":""#) {
+      items += (count == 0 ? #"{"job_id":""# : #",{"job_id":""#).utf8
+      items += rest[id..<(id + 36)]
+      items += #"","lease_id":""#.utf8
+      items += rest[lease...].prefix { $0 != 0x22 }
+      items += "\"}".utf8
+      rest = rest[lease...]
+      count += 1
+    }
+    guard count == Load.batchJobs else { fail("a lease of \(Load.batchJobs) jobs brought \(count)") }
+    items += "]}".utf8
+    return Array("POST /jobs/ack HTTP/1.1\r\n\(workerHeader)Content-Length: \(items.count)\r\n\r\n".utf8) + items
+  }
+
+  private func acknowledgement(of job: ArraySlice<UInt8>, also more: String = "") -> [UInt8] {
     guard let id = job.bench(find: #""job_id":""#), let lease = job.bench(find: #""lease_id":""#) else {
       fail("no job in an answer: \(String(decoding: job, as: UTF8.self))")
     }
     let leaseID = job[lease...].prefix { $0 != 0x22 }
     var request = Array("POST /jobs/".utf8)
     request += job[id..<(id + 36)]
-    request += "/ack HTTP/1.1\r\n\(workerHeader)Content-Length: \(leaseID.count + 15)\r\n\r\n{\"lease_id\":\"".utf8
+    let length = leaseID.count + 15 + more.utf8.count
+    request += "/ack HTTP/1.1\r\n\(workerHeader)Content-Length: \(length)\r\n\r\n{\"lease_id\":\"".utf8
     request += leaseID
-    request += "\"}".utf8
+    request += "\"\(more)}".utf8
     return request
   }
 }

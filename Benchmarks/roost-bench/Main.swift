@@ -9,8 +9,9 @@ import Glibc
 ///     roost-bench replay <folder> [keep|drop]                       opens a filled log; keep: never drops its cache
 ///     roost-bench start <roost> <folder> [times]                    from exec to listening and to the first lease
 ///     roost-bench http <roost> <echo> <folder> [seconds] [connections …]
+///     roost-bench cycles <roost> <folder> [seconds] [connections …] cycles, with lease_next, in batches of 100
 ///     roost-bench sdk <roost> <folder> [seconds] [in flight …]      the SDK beside raw HTTP
-///     roost-bench load <port> <connections> <seconds> <echo|submit|cycle> [client key] [worker key]
+///     roost-bench load <port> <connections> <seconds> <echo|submit|cycle|next|batch> [client key] [worker key]
 @main
 enum Main {
   static func main() {
@@ -41,6 +42,11 @@ enum Main {
         roost: rest[0], echo: rest[1], folder: rest[2], seconds: number(rest, 3) ?? 2,
         levels: levels.isEmpty ? [1, 16, 64, 256] : levels
       ).run()
+    case ("cycles", 2...):
+      let levels = rest.dropFirst(3).map { number([$0], 0)! }
+      CycleFigures(
+        roost: rest[0], folder: rest[1], seconds: number(rest, 2) ?? 2, levels: levels.isEmpty ? [1, 16, 64] : levels
+      ).run()
     case ("sdk", 2...):
       let levels = rest.dropFirst(3).map { number([$0], 0)! }
       SDKFigures(
@@ -53,7 +59,7 @@ enum Main {
         port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
         workerKey: keys.last ?? "")
       print(load.run(seconds: number(rest, 2)!).line)
-    default: fail("usage: roost-bench disk|engine|memory|fill|replay|start|http|sdk|load …")
+    default: fail("usage: roost-bench disk|engine|memory|fill|replay|start|http|cycles|sdk|load …")
     }
   }
 

@@ -17,20 +17,25 @@ package enum Timestamp {
     let days = Int(clamped / 86_400_000)
     let rest = Int(clamped % 86_400_000)
     let (year, month, day) = civil(days: days)
-    digits(year, 4, &bytes)
-    bytes.append(UInt8(ascii: "-"))
-    digits(month, 2, &bytes)
-    bytes.append(UInt8(ascii: "-"))
-    digits(day, 2, &bytes)
-    bytes.append(UInt8(ascii: "T"))
-    digits(rest / 3_600_000, 2, &bytes)
-    bytes.append(UInt8(ascii: ":"))
-    digits(rest / 60_000 % 60, 2, &bytes)
-    bytes.append(UInt8(ascii: ":"))
-    digits(rest / 1_000 % 60, 2, &bytes)
-    bytes.append(UInt8(ascii: "."))
-    digits(rest % 1_000, 3, &bytes)
-    bytes.append(UInt8(ascii: "Z"))
+    // Gathered first and appended once: answers are full of times.
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 24) { out in
+      func two(_ value: Int, _ place: Int, _ follower: Unicode.Scalar) {
+        out[place] = 0x30 + UInt8(truncatingIfNeeded: value / 10)
+        out[place + 1] = 0x30 + UInt8(truncatingIfNeeded: value % 10)
+        out[place + 2] = UInt8(ascii: follower)
+      }
+      // What follows the century is overwritten by the years in it.
+      two(year / 100, 0, "0")
+      two(year % 100, 2, "-")
+      two(month, 5, "-")
+      two(day, 8, "T")
+      two(rest / 3_600_000, 11, ":")
+      two(rest / 60_000 % 60, 14, ":")
+      two(rest / 1_000 % 60, 17, ".")
+      out[20] = 0x30 + UInt8(truncatingIfNeeded: rest / 100 % 10)
+      two(rest % 100, 21, "Z")
+      bytes.append(contentsOf: UnsafeBufferPointer(out))
+    }
   }
 
   /// Milliseconds since 1970, finer fractions cut; nil if the text is no RFC 3339 time within `years`.
@@ -48,15 +53,6 @@ package enum Timestamp {
     let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute - offset) * 60 + second
     let result = Int64(seconds) * 1_000 + Int64(fraction)
     return result >= 0 ? result : nil
-  }
-
-  private static func digits(_ value: Int, _ width: Int, _ bytes: inout [UInt8]) {
-    var divisor = 1
-    for _ in 1..<width { divisor *= 10 }
-    while divisor > 0 {
-      bytes.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
-      divisor /= 10
-    }
   }
 
   private static func number(_ width: Int, _ rest: inout ArraySlice<UInt8>) -> Int? {

@@ -29,18 +29,58 @@ package struct LeaseID: Hashable, Sendable, BitwiseCopyable, CustomStringConvert
   }
 
   /// Reads the form that `description` writes; nil for anything else.
-  package init?(_ text: some StringProtocol) {
-    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count == 2, parts.allSatisfy({ (1...16).contains($0.utf8.count) && $0.utf8.allSatisfy(isLowerHex) }),
-      let epoch = UInt64(parts[0], radix: 16), let number = UInt64(parts[1], radix: 16)
-    else { return nil }
-    self.init(epoch: epoch, number: number)
+  package init?(_ text: String) {
+    // Byte by byte over the text's own storage: this is read with every acknowledgement.
+    var text = text
+    let words = text.withUTF8 { bytes -> (UInt64, UInt64)? in
+      var words: (UInt64, UInt64) = (0, 0)
+      var digits = 0
+      var hasDash = false
+      for byte in bytes {
+        if byte == UInt8(ascii: "-") {
+          guard !hasDash, digits > 0 else { return nil }
+          words.0 = words.1
+          words.1 = 0
+          hasDash = true
+          digits = 0
+        } else {
+          guard digits < 16, let digit = lowerHexDigit(byte) else { return nil }
+          words.1 = words.1 << 4 | digit
+          digits += 1
+        }
+      }
+      return hasDash && digits > 0 ? words : nil
+    }
+    guard let words else { return nil }
+    self.init(epoch: words.0, number: words.1)
   }
 
-  package var description: String { String(epoch, radix: 16) + "-" + String(number, radix: 16) }
+  package var description: String {
+    String(unsafeUninitializedCapacity: 33) { out in
+      let dash = Self.write(epoch, to: out, at: 0)
+      out[dash] = UInt8(ascii: "-")
+      return Self.write(number, to: out, at: dash + 1)
+    }
+  }
+
+  /// Writes hexadecimal digits without leading zeros. Returns the place behind them.
+  private static func write(_ word: UInt64, to out: UnsafeMutableBufferPointer<UInt8>, at start: Int) -> Int {
+    let digits = max(1, (67 - word.leadingZeroBitCount) / 4)
+    for place in 0..<digits {
+      let digit = UInt8(truncatingIfNeeded: word >> UInt64((digits - 1 - place) * 4)) & 0xF
+      out[start + place] = digit < 10 ? 0x30 + digit : 0x57 + digit
+    }
+    return start + digits
+  }
 }
 
-private func isLowerHex(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte) }
+private func lowerHexDigit(_ byte: UInt8) -> UInt64? {
+  switch byte {
+  case 0x30...0x39: UInt64(byte - 0x30)
+  case 0x61...0x66: UInt64(byte - 0x57)
+  default: nil
+  }
+}
 
 /// The states a job goes through; raw values stand in the log.
 package enum JobState: UInt8, Sendable, CaseIterable, BitwiseCopyable {

@@ -38,12 +38,19 @@ package struct JobID: Hashable, Sendable, BitwiseCopyable {
 
 extension JobID: CustomStringConvertible {
   /// Reads the 36-character form, in either case; nil for anything else.
-  package init?(_ text: some StringProtocol) {
+  package init?(_ text: String) {
+    // Over the text's own storage: this is read with every acknowledgement.
+    var text = text
+    guard let words = text.withUTF8({ Self.words($0) }) else { return nil }
+    self.init(high: words.high, low: words.low)
+  }
+
+  private static func words(_ text: UnsafeBufferPointer<UInt8>) -> (high: UInt64, low: UInt64)? {
     var high: UInt64 = 0
     var low: UInt64 = 0
     var digits = 0
     var offset = 0
-    for byte in text.utf8 {
+    for byte in text {
       if offset == 8 || offset == 13 || offset == 18 || offset == 23 {
         guard byte == UInt8(ascii: "-") else { return nil }
       } else {
@@ -53,8 +60,7 @@ extension JobID: CustomStringConvertible {
       }
       offset += 1
     }
-    guard offset == 36, digits == 32 else { return nil }
-    self.init(high: high, low: low)
+    return offset == 36 && digits == 32 ? (high, low) : nil
   }
 
   /// The 36-character form in lower case.

@@ -151,8 +151,15 @@ extension Engine {
     case .leasedMany:
       var jobs: [LeasedJob] = []
       jobs.reserveCapacity(delivery.grants.count)
-      for grant in delivery.grants {
-        if let job = try? await leased(grant, delivery.loader!) { jobs.append(job) }
+      for run in Self.runs(of: delivery.grants) {
+        // Jobs that were submitted together lie together: one read for all of them, if it needs no disk.
+        let span = UInt32(run.last!.recordEnd - run.first!.base.rawValue)
+        let bytes = run.count > 1 ? delivery.loader!.cachedRecord(at: run.first!.base, bytes: span) : nil
+        for grant in run {
+          let start = Int(grant.base.rawValue - run.first!.base.rawValue)
+          let record = bytes.map { $0[start..<start + Int(grant.recordBytes)] }
+          if let job = try? await leased(grant, delivery.loader!, record: record) { jobs.append(job) }
+        }
       }
       return jobs
     default: return []
@@ -168,6 +175,22 @@ extension Engine {
         Command.Finish(job: job, viewer: .all, lease: lease.leaseID, keyID: .empty, outcome: .undelivered))
     }
     _ = try? await changes(commands.count, []) { [commands] place, _ in .finish(commands[place]) }
+  }
+
+  /// Leases whose jobs' records lie close together in one segment, in their order.
+  private static func runs(of grants: [Answer.Grant]) -> [ArraySlice<Answer.Grant>] {
+    var runs: [ArraySlice<Answer.Grant>] = []
+    var start = 0
+    for place in grants.indices.dropFirst() {
+      let (before, next) = (grants[place - 1], grants[place])
+      // A position holds the segment in its upper half: another segment is never close.
+      let isClose = next.base.rawValue >= before.recordEnd && next.base.rawValue - before.recordEnd <= 1_024
+      if isClose, next.recordEnd - grants[start].base.rawValue <= 256 << 10 { continue }
+      runs.append(grants[start..<place])
+      start = place
+    }
+    if !grants.isEmpty { runs.append(grants[start...]) }
+    return runs
   }
 
   // MARK: Groups
@@ -236,6 +259,11 @@ extension Engine {
     if let refusal = group.refusal { throw refusal }
     return group
   }
+}
+
+extension Answer.Grant {
+  /// The position behind the job's record.
+  fileprivate var recordEnd: UInt64 { base.rawValue + UInt64(recordBytes) }
 }
 
 extension Command.Finish {

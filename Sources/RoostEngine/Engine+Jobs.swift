@@ -65,9 +65,13 @@ extension Engine {
   }
 
   /// The job of a lease, with its bytes; one whose bytes are damaged is put to rest.
-  func leased(_ grant: Answer.Grant, _ loader: RecordLoader) async throws(Refusal) -> LeasedJob {
+  ///
+  /// - Parameter record: The bytes, if they were read already.
+  func leased(
+    _ grant: Answer.Grant, _ loader: RecordLoader, record: ArraySlice<UInt8>? = nil
+  ) async throws(Refusal) -> LeasedJob {
     do throws(Refusal) {
-      return try await leasedJob(grant, loader)
+      return try await leasedJob(grant, loader, record)
     } catch {
       await hold(grant)
       throw error
@@ -105,8 +109,11 @@ extension Engine {
       retryable: false, retryAfterMilliseconds: nil)
   }
 
-  private func leasedJob(_ grant: Answer.Grant, _ loader: RecordLoader) async throws(Refusal) -> LeasedJob {
-    let record = try await bytes(of: loader, at: grant.base, grant.recordBytes)
+  private func leasedJob(
+    _ grant: Answer.Grant, _ loader: RecordLoader, _ read: ArraySlice<UInt8>?
+  ) async throws(Refusal) -> LeasedJob {
+    var record = read ?? []
+    if read == nil { record = try await bytes(of: loader, at: grant.base, grant.recordBytes)[...] }
     return LeasedJob(
       id: grant.id, leaseID: grant.lease, attempt: Int(grant.attempt), maxRetries: Int(grant.maxAttempts) - 1,
       priority: Int(grant.priority), createdAtMilliseconds: grant.id.createdMilliseconds,

@@ -111,7 +111,7 @@ extension Engine {
     var view = JobView(
       id: image.id, state: image.state, attempts: Int(image.attempts), maxRetries: Int(image.maxAttempts) - 1,
       priority: Int(image.priority), createdAtMilliseconds: image.id.createdMilliseconds,
-      cancelRequested: image.cancelRequested, body: try body(of: record, number))
+      cancelRequested: image.cancelRequested, body: try body(of: record[...], number))
     switch image.state {
     case .scheduled, .retry: view.runAtMilliseconds = image.deadline
     case .running: view.leaseUntilMilliseconds = image.deadline
@@ -151,7 +151,7 @@ extension Engine {
     return read
   }
 
-  func body(of record: [UInt8], _ number: UInt64) throws(Refusal) -> JobBody {
+  func body(of record: ArraySlice<UInt8>, _ number: UInt64) throws(Refusal) -> JobBody {
     let body = record.withUnsafeBytes { bytes -> JobBody? in
       guard let raw = StoredRecord.body(bytes), let layout = JobBodyLayout(raw), layout.isSound(number) else {
         return nil
