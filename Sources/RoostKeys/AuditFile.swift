@@ -28,7 +28,7 @@ struct AuditFile: Sendable {
       throw .system(call: "write", file: path, reason: "only \(written) of \(line.count) bytes were taken")
     }
     guard isSynced else { return }
-    guard fdatasync(number) == 0 else { throw failure("fdatasync") }
+    guard uninterrupted({ fdatasync(number) }) == 0 else { throw failure("fdatasync") }
     if status.st_size == 0 { try syncDirectory() }
   }
 

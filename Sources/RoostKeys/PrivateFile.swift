@@ -77,7 +77,7 @@ struct PrivateFile: Sendable {
         throw failure("write", temporaryPath)
       }
     }
-    guard fsync(number) == 0 else { throw failure("fsync", temporaryPath) }
+    guard uninterrupted({ fsync(number) }) == 0 else { throw failure("fsync", temporaryPath) }
     guard Glibc.rename(temporaryPath, path) == 0 else { throw failure("rename", temporaryPath) }
     try syncDirectory()
   }
@@ -117,7 +117,7 @@ struct PrivateFile: Sendable {
     let number = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { throw failure("open", directory) }
     let descriptor = Descriptor(number)
-    guard fsync(descriptor.number) == 0 else { throw failure("fsync", directory) }
+    guard uninterrupted({ fsync(descriptor.number) }) == 0 else { throw failure("fsync", directory) }
   }
 
   /// Reads `errno`: to be called before anything else can change it.
@@ -136,6 +136,14 @@ struct PrivateFile: Sendable {
     deinit {
       _ = close(number)
     }
+  }
+}
+
+/// Repeats a call that a signal interrupted: a sync that was not finished is no failed sync.
+func uninterrupted(_ call: () -> Int32) -> Int32 {
+  while true {
+    let result = call()
+    if result >= 0 || errno != EINTR { return result }
   }
 }
 

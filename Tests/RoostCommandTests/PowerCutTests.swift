@@ -42,6 +42,20 @@ struct PowerCutTests {
     }
   }
 
+  @Test("fault 13: log and keys are made although every other call on the disk is interrupted")
+  func interrupted() async throws {
+    try await Scene.run { scene in
+      let power = try PowerCut(in: scene.directory)
+      try power.set(.seed, 1)
+      try power.set(.interruptedPermille, 500)
+      let daemon = try scene.start(environment: power.environment)
+      let id = try daemon.submit()
+      #expect(try daemon.get(id).state == "READY")
+      #expect(try power.value(.interrupted) > 10)
+      #expect(daemon.end(SIGTERM) == .exited(0), "\(daemon.said)")
+    }
+  }
+
   @Test("the disk of this test forgets what was written and not synced, and nothing else")
   func forgets() async throws {
     try await Scene.run { scene in
