@@ -173,7 +173,7 @@ extension StateMachine {
     let duration = milliseconds > 0 ? milliseconds.nanoseconds : cell.pointee.duration
     let event = ExtendedEvent(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration)
-    event.encode(into: &step.records)
+    if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     apply(event, to: slot)
     step.answer(ticket, changed(slot))
   }

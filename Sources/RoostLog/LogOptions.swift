@@ -10,10 +10,12 @@ package struct LogOptions: Sendable {
   package var newLogIdentity: (UInt64, UInt64)
   /// Spares beyond the next segment that are always kept: one for carrying live records, one for a start.
   package var reserveSpares: Int
+  /// Only tests put something in.
+  package var defects: Set<LogDefect>
 
   package init(
     newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, frameLimitBytes: Int = 16 << 20,
-    zeroFillPieceBytes: Int = 1 << 20, reserveSpares: Int = 2
+    zeroFillPieceBytes: Int = 1 << 20, reserveSpares: Int = 2, defects: Set<LogDefect> = []
   ) {
     precondition(segmentBytes >= 1024, "a segment holds its header and a frame")
     self.newLogIdentity = newLogIdentity
@@ -21,6 +23,7 @@ package struct LogOptions: Sendable {
     self.frameLimitBytes = frameLimitBytes
     self.zeroFillPieceBytes = zeroFillPieceBytes
     self.reserveSpares = reserveSpares
+    self.defects = defects
   }
 }
 

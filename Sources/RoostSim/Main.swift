@@ -3,13 +3,22 @@ import RoostCore
 import RoostSimulation
 
 /// `roost-sim --seed N | --seeds A-B [--operations N] [--defect name] [--verbose]`: exit 1 at the first failure.
+/// `roost-sim --mutations`: the table of which check notices which defect; exit 1 if one goes unnoticed.
 @main
 enum Main {
   static func main() {
     guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
       print("usage: roost-sim --seed N | --seeds A-B [--operations N] [--defect NAME] [--verbose]")
-      print("defects: " + Defect.allCases.map(\.rawValue).joined(separator: ", "))
+      print("       roost-sim --mutations")
+      print("defects: " + Mutation.allCases.map(\.name).joined(separator: ", "))
       exit(64)
+    }
+    if arguments.wantsMutations {
+      let areAllNoticed = MutationGate.table {
+        print($0)
+        fflush(nil)
+      }
+      exit(areAllNoticed ? 0 : 1)
     }
     let started = ContinuousClock.now
     var report = SimulationReport()
@@ -35,8 +44,9 @@ enum Main {
 private struct Arguments {
   var seeds: ClosedRange<UInt64> = 1...1
   var operations = 1_000
-  var defects: Set<Defect> = []
+  var defects: Set<Mutation> = []
   var isVerbose = false
+  var wantsMutations = false
 
   /// Nil when it cannot be understood.
   init?(_ words: ArraySlice<String>) {
@@ -44,6 +54,7 @@ private struct Arguments {
     while let word = words.popFirst() {
       switch word {
       case "--verbose": isVerbose = true
+      case "--mutations": wantsMutations = true
       case "--seed":
         guard let seed = words.popFirst().flatMap({ UInt64($0) }) else { return nil }
         seeds = seed...seed
@@ -55,7 +66,7 @@ private struct Arguments {
         guard let count = words.popFirst().flatMap({ Int($0) }), count > 0 else { return nil }
         operations = count
       case "--defect":
-        guard let defect = words.popFirst().flatMap({ Defect(rawValue: $0) }) else { return nil }
+        guard let defect = words.popFirst().flatMap({ Mutation(name: $0) }) else { return nil }
         defects.insert(defect)
       default: return nil
       }

@@ -103,12 +103,24 @@ struct ReferenceModel {
     return lastRank
   }
 
-  // MARK: Restart
+  // MARK: Time
+
+  /// A batch begins. Log time follows the clock at most two seconds a step: no stall ends healthy leases at once.
+  mutating func advance(to now: Instant) throws(Violation) {
+    let passed = now.log - self.now.log
+    try expect((0...2_000_000_000).contains(passed), "log time went on by \(passed) ns in one step")
+    self.now = now
+  }
 
   /// The daemon started anew: waiting workers are gone, open leases have their grace.
-  mutating func booted(epoch: UInt64, credited: Int64, at now: Instant) throws(Violation) {
+  ///
+  /// - Parameter downtime: What may have been credited since the last start.
+  mutating func booted(
+    epoch: UInt64, credited: Int64, downtime: ClosedRange<Int64>, at now: Instant
+  ) throws(Violation) {
     try expect(epoch > self.epoch, "epoch \(epoch) after \(self.epoch)")
-    try expect(credited >= self.credited, "downtime runs backwards")
+    try expect(
+      downtime.contains(credited - self.credited), "a downtime of \(credited - self.credited) ns, not of \(downtime)")
     self.epoch = epoch
     self.credited = credited
     self.now = now

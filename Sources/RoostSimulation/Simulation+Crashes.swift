@@ -21,6 +21,7 @@ extension Simulation {
       disk.crash(losingUnsynced: random.chance(0.5))
     } else if case .outOfSpace = error {
       note("no room even for the reserve: \(error)")
+      try model.expect(!hasReserve, "a full disk ended the daemon: \(error)")
       daemon = nil
       emptyDisk()
       disk.crash(losingUnsynced: random.chance(0.5))
@@ -118,7 +119,11 @@ extension Simulation {
     isArmed = disk.isFaultPlanned
     let expected = candidates
     candidates = []
+    hasReserve = false
+    let (death, kernel) = (clock.boot, clock.bootID)
+    var boots: Int64 = 0
     while true {
+      boots += 1
       clock.restart(&random)
       if faults.areRandom, random.chance(0.35) { disk.stopMachine(atCall: 1 + random.below(60)) }
       var setting = self.setting
@@ -140,14 +145,15 @@ extension Simulation {
       }
     }
     if faults.areRandom { disk.disarm() }
-    daemon.store.machine.defects = defects
     count(daemon.store.step.records)
     if daemon.store.log.tornTail != nil { note("a torn tail was set aside", .tornTail) }
-    try adopt(expected)
+    // While the kernel is the same its clock tells how long the process was away at least.
+    let least = clock.bootID == kernel && expected.allSatisfy { $0.model.epoch > 0 } ? clock.boot - death : 0
+    try adopt(expected, downtime: min(least, LogClock.mostDowntime)...boots * LogClock.mostDowntime)
   }
 
   /// The log says which of the possible pasts happened; it must be exactly one of them.
-  private func adopt(_ expected: [Candidate]) throws {
+  private func adopt(_ expected: [Candidate], downtime: ClosedRange<Int64>) throws {
     var reasons: [String] = []
     let found = image
     for candidate in expected.reversed() {
@@ -155,7 +161,8 @@ extension Simulation {
         if let image = candidate.image { try compare(found.withoutBoot, image.withoutBoot, "rebuilt after a crash") }
         var model = candidate.model
         try model.booted(
-          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), at: instant)
+          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]),
+          downtime: downtime, at: instant)
         try model.verify(count: daemon.store.machine.jobCount, seen)
         self.model = model
         try checkMemory()

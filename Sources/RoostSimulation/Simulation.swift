@@ -19,7 +19,7 @@ package final class Simulation {
   var daemon: Daemon!
   var report = SimulationReport()
   let setting: Store.Setting
-  let defects: Set<Defect>
+  let defects: Set<Mutation>
   let faults: FaultSource
 
   /// The memory as it was when the pending batch began, and as it became; only while a fault is armed.
@@ -31,6 +31,8 @@ package final class Simulation {
   private let isVerbose: Bool
   private var scratch = Step(headroom: 0)
   private var fullUntil = 0
+  /// The disk became full when its reserve was whole: from then on every acknowledgement has its room.
+  var hasReserve = false
 
   /// What the log may say after a crash: the model, and the machine's image that goes with it.
   struct Candidate {
@@ -38,7 +40,7 @@ package final class Simulation {
     var image: StateMachine.Image?
   }
 
-  init(seed: UInt64, defects: Set<Defect>, faults: FaultSource = .random, isVerbose: Bool = false) {
+  init(seed: UInt64, defects: Set<Mutation>, faults: FaultSource = .random, isVerbose: Bool = false) {
     self.seed = seed
     self.defects = defects
     self.faults = faults
@@ -58,10 +60,10 @@ package final class Simulation {
     let options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: [4, 4, 8, 8, 16, 32, 64][random.below(7)] << 10,
       frameLimitBytes: (2 << 20) + Self.mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
-      reserveSpares: 2)
+      reserveSpares: 2, defects: defects.log)
     setting = Store.Setting(
       options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
-      reading: clock.reading, bootID: clock.bootID, entropy: random.next())
+      reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
     model = ReferenceModel(limits: limits)
     workload = Workload(random: random.split(), queueCount: queueCount, crowd: 10 + random.below(50))
     if random.chance(0.2), faults.areRandom { disk.shortenReads(withChance: 0.1) }
@@ -69,7 +71,7 @@ package final class Simulation {
 
   /// Runs a seed: at least so many operations, five crashes and three trims, then every queue must drain.
   package static func run(
-    seed: UInt64, operations: Int = 1_000, defects: Set<Defect> = [], isVerbose: Bool = false
+    seed: UInt64, operations: Int = 1_000, defects: Set<Mutation> = [], isVerbose: Bool = false
   ) throws(SimulationFailure) -> SimulationReport {
     let simulation = Simulation(seed: seed, defects: defects, isVerbose: isVerbose)
     try simulation.telling { try simulation.run(operations: operations) }
@@ -142,6 +144,7 @@ package final class Simulation {
     if fullUntil == 0, random.chance(0.004) {
       disk.capacityBytes = disk.usedBytes + random.below(3 * setting.options.segmentBytes)
       fullUntil = turn + 10 + random.below(60)
+      hasReserve = isReserveWhole
       note("the disk is full", .diskFull)
     } else if fullUntil > 0, turn >= fullUntil {
       emptyDisk()
@@ -151,6 +154,7 @@ package final class Simulation {
   func emptyDisk() {
     disk.capacityBytes = .max
     fullUntil = 0
+    hasReserve = false
   }
 
   private func background() throws {
@@ -187,7 +191,7 @@ package final class Simulation {
       try daemon.store.begin(
         reading: clock.reading, arena: UnsafeRawBufferPointer(arena),
         expectedBytes: encoder.arena.count + 256 * requests.count)
-      model.now = instant
+      try model.advance(to: instant)
       model.stepGrants = []
       var asked: [(request: Request, ticket: UInt64, replies: Range<Int>)] = []
       while next < requests.count {
@@ -197,6 +201,8 @@ package final class Simulation {
         nextTicket += 1
         next += 1
       }
+      // The daemon's frames are smaller than its segments: one more than the reserve counts with does not outgrow it.
+      if daemon.store.step.records.count > setting.options.segmentBytes { hasReserve = false }
       let decided = daemon.store.step.replies.count
       var failure: LogError?
       do throws(LogError) {
@@ -230,6 +236,7 @@ package final class Simulation {
         lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
       }
     }
+    try expectRoom(request, ticket, replies)
     try model.answered(request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines)
   }
 
