@@ -30,6 +30,7 @@ lint:
 	swift format lint --strict --recursive --configuration .swift-format $(SWIFT_SOURCES)
 	for script in scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
 	scripts/fault-table.sh --check
+	scripts/mutation-table.sh --check
 
 format:
 	swift format --in-place --recursive --configuration .swift-format $(SWIFT_SOURCES)

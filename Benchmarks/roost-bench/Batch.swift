@@ -40,6 +40,13 @@ struct Batch {
   ///
   /// - Returns: Records written.
   func run(on store: inout Store, at reading: ClockReading) throws -> Int {
+    let records = try commit(on: &store, at: reading)
+    _ = try store.compact()
+    return records
+  }
+
+  /// The same without compaction.
+  func commit(on store: inout Store, at reading: ClockReading) throws -> Int {
     var records = 0
     try arena.withUnsafeBytes { arena in
       try store.begin(reading: reading, arena: arena, expectedBytes: arena.count + commands.count * 160)
@@ -49,7 +56,6 @@ struct Batch {
       _ = try store.commit()
       records = store.step.records.recordCount
     }
-    _ = try store.compact()
     return records
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 ///
 ///     roost-bench disk <folder>                                     a write and its sync
 ///     roost-bench engine <folder> [jobs] [commands per batch] [sync|nosync] [cycles]
+///     roost-bench compaction <folder> [seconds] [jobs a second]     commits beside compaction; the log against its bound
 ///     roost-bench memory <folder>                                   bytes a waiting job, from 1 M to 2 M
 ///     roost-bench fill <folder> <jobs> <payload bytes>              a log of waiting jobs
 ///     roost-bench replay <folder> [keep|drop]                       opens a filled log; keep: never drops its cache
@@ -32,6 +33,8 @@ enum Main {
         syncs: rest.count < 4 || rest[3] == "sync", cycles: number(rest, 4) ?? 800_000
       ).run()
     case ("disk", 1): try DiskYardstick(folder: rest[0]).measure()
+    case ("compaction", 1...3):
+      try CompactionLoad(folder: rest[0], seconds: number(rest, 1) ?? 240, rate: number(rest, 2) ?? 4_000).run()
     case ("memory", 1): try FilledLog(folder: rest[0]).measureMemory()
     case ("fill", 3): try FilledLog(folder: rest[0]).fill(jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!)
     case ("replay", 1...2): try FilledLog(folder: rest[0]).replay(keepsCache: rest.count < 2 || rest[1] == "keep")
@@ -59,7 +62,7 @@ enum Main {
         port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
         workerKey: keys.last ?? "")
       print(load.run(seconds: number(rest, 2)!).line)
-    default: fail("usage: roost-bench disk|engine|memory|fill|replay|start|http|cycles|sdk|load …")
+    default: fail("usage: roost-bench disk|engine|compaction|memory|fill|replay|start|http|cycles|sdk|load …")
     }
   }
 

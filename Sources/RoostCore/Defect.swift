@@ -1,4 +1,6 @@
-/// Faults that tests inject to prove that they would be noticed; the daemon has none.
+/// Mistakes that tests inject to prove that they would be noticed; the daemon has none. `LogDefect` has the log's.
+///
+/// They come in through `init` and are asked for where the mistake would be made: outside inner loops.
 package enum Defect: String, Sendable, CaseIterable {
   /// Answers leave before what they say is written and synced.
   case replyBeforeSync = "reply-before-sync"
@@ -6,6 +8,42 @@ package enum Defect: String, Sendable, CaseIterable {
   case trimBeforeCopies = "trim-before-copies"
   /// A copy that was read ahead is written although the job has changed since.
   case staleCarry = "stale-carry"
+  /// A copy takes a new order number: its job goes behind those that came later.
+  case orderLostInCarry = "order-lost-in-carry"
+  /// A copy leaves the idempotency key out.
+  case keyLostInCarry = "key-lost-in-carry"
+  /// A copy leaves results, errors and reasons out.
+  case historyLostInCarry = "history-lost-in-carry"
+  /// A trim copies jobs, but not the stubs of keys whose jobs are gone.
+  case stubNotCarried = "stub-not-carried"
+  /// A trim copies jobs, but not the totals of queues.
+  case totalsNotCarried = "totals-not-carried"
   /// Any token ends a lease.
   case noTokenCheck = "no-token-check"
+  /// A job is found by its number, whatever the rest of the id.
+  case noSealCheck = "no-seal-check"
+  /// A key answers for any body.
+  case noFingerprintCheck = "no-fingerprint-check"
+  /// A key is forgotten with its job, not a window later.
+  case keyFreedWithJob = "key-freed-with-job"
+  /// Lease numbers begin anew with each start.
+  case leaseNumberReused = "lease-number-reused"
+  /// A start goes on in the epoch of the last one.
+  case epochNotRaised = "epoch-not-raised"
+  /// Open leases get no grace after a start.
+  case noGrace = "no-grace"
+  /// However long the daemon seems to have been down, log time is credited with it.
+  case downtimeNotClamped = "downtime-not-clamped"
+  /// Log time leaps over a stall: healthy leases end at once.
+  case stallNotClamped = "stall-not-clamped"
+  /// A longer lease is answered, but not logged.
+  case extendNotLogged = "extend-not-logged"
+  /// The request to cancel a RUNNING job is lost with the process.
+  case cancelLostInReplay = "cancel-lost-in-replay"
+  /// A dead letter that is replayed keeps its spent attempts.
+  case attemptsKept = "attempts-kept"
+  /// When too many finished jobs stay, one that runs leaves.
+  case retentionDropsRunning = "retention-drops-running"
+  /// Submits and leases may use up what the disk's reserve keeps for acknowledgements.
+  case reserveForgotten = "reserve-forgotten"
 }

@@ -52,7 +52,7 @@ extension StateMachine {
     cell.pointee.historyTotal &+= bytes
     liveBytes += Int(bytes)
     if event.entry.outcome == .cancelRequested {
-      row.pointee.flags |= RowFlags.cancelRequested
+      if isLive || !defects.contains(.cancelLostInReplay) { row.pointee.flags |= RowFlags.cancelRequested }
       return
     }
     leave(slot)
@@ -100,7 +100,7 @@ extension StateMachine {
     nextOrder = max(nextOrder, event.order + 1)
     row.pointee.deadline = now.log
     row.pointee.flags &= ~RowFlags.wall
-    if event.isReplay { row.pointee.attempts = 0 }
+    if event.isReplay, !defects.contains(.attemptsKept) { row.pointee.attempts = 0 }
     enter(slot, .ready)
   }
 

@@ -52,7 +52,7 @@ extension StateMachine {
     guard entry != .none, keys.entry(entry).pointee.isStub,
       stubs.pointer(keys.entry(entry).pointee.target).pointee.base == position.rawValue
     else { return .none }
-    return .stub(key)
+    return defects.contains(.stubNotCarried) ? .none : .stub(key)
   }
 
   /// Writes a job again, with its row as it is now and bytes that were read ahead. Answers false when the job has
@@ -70,15 +70,22 @@ extension StateMachine {
       return step.answer(ticket, .carried(false))
     }
     let none = UnsafeRawBufferPointer(start: nil, count: 0)
-    let event = CarriedEvent(
+    var event = CarriedEvent(
       row: jobs.hot(slot).pointee, cold: cold.pointee, policy: policy(cold.pointee.policy),
       key: cold.pointee.key == .none ? nil : keys.entry(cold.pointee.key).pointee, lease: cell,
       worker: cell.map { workerNames.bytes($0.worker) } ?? none, keyID: cell.map { keyNames.bytes($0.keyID) } ?? none,
       body: step.bytes(command.body), history: step.bytes(command.history))
+    if !defects.isEmpty { spoil(&event) }
     let (position, bytes) = event.encode(into: &step.records)
     applyCarried(slot, at: position, bytes: bytes)
     if !command.progress.isEmpty { report(slot, step.bytes(command.progress), command.progressChecksum, &step) }
     step.answer(ticket, .carried(true))
+  }
+
+  private func spoil(_ event: inout CarriedEvent) {
+    if defects.contains(.orderLostInCarry) { event.order = nextOrder }
+    if defects.contains(.keyLostInCarry) { event.hasKey = false }
+    if defects.contains(.historyLostInCarry) { event.history = UnsafeRawBufferPointer(start: nil, count: 0) }
   }
 
   mutating func carryStub(_ hash: KeyHash, _ base: LogPosition, _ ticket: UInt64, _ step: inout Step) {
@@ -99,7 +106,7 @@ extension StateMachine {
 
   /// Writes all queues with their totals: the last of each trim, so that skipped events precede it.
   mutating func carryQueues(_ ticket: UInt64, _ step: inout Step) {
-    for id in queues.indices where queues[id].exists {
+    for id in queues.indices where queues[id].exists && !defects.contains(.totalsNotCarried) {
       CarriedQueueEvent(totals: queues[id].totals, name: queueNames.bytes(UInt32(id))).encode(into: &step.records)
     }
     step.answer(ticket, .carried(true))

@@ -63,7 +63,8 @@ extension StateMachine {
   /// The finished job that leaves next: its time is over, or there are too many.
   private func nextToLeave() -> Slot? {
     if let first = retentionHeap.minimum, first.deadline <= uptime { return first.slot }
-    return finished.count > limits.retentionMaxJobs ? finished.head : nil
+    guard finished.count > limits.retentionMaxJobs else { return nil }
+    return defects.contains(.retentionDropsRunning) ? leaseHeap.minimum?.slot ?? finished.head : finished.head
   }
 
   private mutating func purge(_ slot: Slot, _ step: inout Step) {
@@ -71,7 +72,7 @@ extension StateMachine {
     var stubUntil: Int64 = 0
     if jobs.cold(slot).pointee.key != .none, let cell = existingLeaseCell(slot) {
       let until = cell.pointee.endedUptime + limits.idempotencyWindowMilliseconds.nanoseconds
-      if until > uptime { stubUntil = until }
+      if until > uptime, !defects.contains(.keyFreedWithJob) { stubUntil = until }
     }
     let event = PurgedEvent(number: row.pointee.number, base: row.pointee.base, stubUntil: stubUntil)
     event.encode(into: &step.records)

@@ -180,7 +180,7 @@ extension StateMachine {
     let duration = wish.milliseconds > 0 ? wish.milliseconds.nanoseconds : cell.pointee.duration
     let event = ExtendedEvent(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration)
-    event.encode(into: &step.records)
+    if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     apply(event, to: slot)
     step.answer(ticket, changed(slot))
   }

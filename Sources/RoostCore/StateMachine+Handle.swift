@@ -88,7 +88,7 @@ extension StateMachine {
     _ known: Slot, _ command: Command.Submit, _ ticket: UInt64, _ step: inout Step
   ) {
     let entry = keys.entry(known)
-    guard entry.pointee.fingerprint == command.keyFingerprint else {
+    guard entry.pointee.fingerprint == command.keyFingerprint || defects.contains(.noFingerprintCheck) else {
       return step.answer(ticket, .refused(.idempotencyConflict))
     }
     var answer: Answer.Accepted
@@ -125,7 +125,9 @@ extension StateMachine {
   /// The job, if the whole id is right and the viewer may see it; otherwise `.none`, by the same path.
   mutating func find(_ job: JobRef, _ viewer: ViewerRef, _ step: borrowing Step) -> Slot {
     let slot = jobs.find(job.number)
-    guard slot != .none, jobs.hot(slot).pointee.check == job.check, mayView(slot, viewer, step) else { return .none }
+    guard slot != .none, jobs.hot(slot).pointee.check == job.check || defects.contains(.noSealCheck),
+      mayView(slot, viewer, step)
+    else { return .none }
     return slot
   }
 

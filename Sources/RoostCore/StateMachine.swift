@@ -6,7 +6,7 @@ package struct StateMachine: ~Copyable {
   package var limits: Limits
   package var conditions = Conditions()
   /// Only tests put something in.
-  package var defects: Set<Defect> = []
+  package let defects: Set<Defect>
   /// The secret of the directory: seals ids, keys the hash of idempotency keys.
   package internal(set) var secret: SipKey
 
@@ -80,9 +80,10 @@ package struct StateMachine: ~Copyable {
   var lastLeaseCheck: Int64 = .min
 
   /// A state machine without jobs, for a new directory or before a replay.
-  package init(secret: SipKey, limits: Limits) {
+  package init(secret: SipKey, limits: Limits, defects: Set<Defect> = []) {
     self.secret = secret
     self.limits = limits
+    self.defects = defects
     queueNames = NameTable(key: secret)
     typeNames = NameTable(key: secret)
     ownerNames = NameTable(key: secret)
@@ -137,10 +138,13 @@ package struct StateMachine: ~Copyable {
   ///
   /// - Parameter downtime: Nanoseconds, 0…24 h, already clamped. `setTime` must have been called with log time after it.
   package mutating func boot(downtime: Int64, bootID: UInt64, into step: inout Step) {
-    let event = BootedEvent(epoch: epoch + 1, logTime: now.log, downtime: downtime, bootID: bootID)
+    let event = BootedEvent(
+      epoch: defects.contains(.epochNotRaised) ? epoch : epoch + 1, logTime: now.log, downtime: downtime, bootID: bootID
+    )
     event.encode(into: &step.records)
     apply(event)
     raiseLeases(event)
+    if defects.contains(.leaseNumberReused) { nextLease = 1 }
   }
 
   mutating func apply(_ event: BootedEvent) {
@@ -153,7 +157,7 @@ package struct StateMachine: ~Copyable {
   /// Each open lease lasts at least min(its duration, 60 s) from the boot.
   mutating func raiseLeases(_ event: BootedEvent) {
     // Looking at a million rows for nothing would cost a start several milliseconds.
-    guard queues.contains(where: { $0.counts[.running] > 0 }) else { return }
+    guard queues.contains(where: { $0.counts[.running] > 0 }), !defects.contains(.noGrace) else { return }
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
       guard row.pointee.state == JobState.running.rawValue else { continue }

@@ -28,10 +28,12 @@ package struct LogClock: Sendable {
   /// Wall less boot clock, when the wall clock was last believed.
   private var trustedOffset: Int64
   private var suspectSince: Int64?
+  private let mostPerStep: Int64
 
   /// - Parameter time: Where log time stands, downtime credited.
-  package init(time: Int64, reading: ClockReading) {
+  package init(time: Int64, reading: ClockReading, mostPerStep: Int64 = Self.mostPerStep) {
     self.time = time
+    self.mostPerStep = mostPerStep
     last = reading
     trustedOffset = reading.wall - reading.boot
   }
@@ -40,7 +42,7 @@ package struct LogClock: Sendable {
 
   /// Moves on to a new reading.
   package mutating func advance(to reading: ClockReading) {
-    time += min(max(0, reading.boot - last.boot), Self.mostPerStep)
+    time += min(max(0, reading.boot - last.boot), mostPerStep)
     last.boot = max(last.boot, reading.boot)
     last.wall = reading.wall
     let jump = abs(reading.wall - reading.boot - trustedOffset)
@@ -58,11 +60,11 @@ package struct LogClock: Sendable {
 
   /// How long the daemon was down: by the boot clock while the kernel is the same, else by the wall clock; 0…24 h.
   package static func downtime(
-    since stop: ClockReading, now: ClockReading, isSameKernel: Bool
+    since stop: ClockReading, now: ClockReading, isSameKernel: Bool, atMost most: Int64 = Self.mostDowntime
   ) -> Int64 {
     let (from, to) = isSameKernel ? (stop.boot, now.boot) : (stop.wall, now.wall)
     guard to > from else { return 0 }
     let (difference, isBeyond) = to.subtractingReportingOverflow(from)
-    return isBeyond ? mostDowntime : min(difference, mostDowntime)
+    return isBeyond ? most : min(difference, most)
   }
 }

@@ -27,12 +27,20 @@ struct Compaction {
   var copies: UInt64 = 0
   var copiedBytes: UInt64 = 0
 
-  static let pieceBytes = 256 << 10
+  /// Bytes of records of the last batch, copies not counted.
+  var batchBytes = 0
+
+  /// What a piece reads and what it copies at least. The next commit waits for it: some 6 µs for each live record, and
+  /// where little lives, a piece bound by what it copies would be a whole segment.
+  static let readBytes = 128 << 10
+  static let pieceBytes = 64 << 10
 }
 
 extension Store {
   /// Finished trims since the start.
   package var trims: Int { compaction.trims }
+  /// Bytes of records that were copied since the start.
+  package var copiedBytes: UInt64 { compaction.copiedBytes }
   /// What stopped compaction, if bytes on disk were found damaged or could not be read.
   package var damage: LogError? { compaction.damage }
   /// Whether all copies of the oldest segment are durable, so that the next `compact` ends the trim.
@@ -97,11 +105,15 @@ extension Store {
       if let failure { throw failure }
     }
     compaction.stale.removeAll(keepingCapacity: true)
-    while compaction.arena.count < Compaction.pieceBytes, !compaction.isRead {
+    // Against the last batch, so that compaction keeps pace with large ones.
+    var left = max(Compaction.readBytes, 2 * compaction.batchBytes)
+    let most = max(Compaction.pieceBytes, compaction.batchBytes)
+    while compaction.arena.count < most, left > 0, !compaction.isRead {
       guard let frame = try compaction.cursor!.next() else {
         compaction.isRead = true
         break
       }
+      left -= frame.records.count
       var records = FrameRecords(frame.records, start: frame.start)
       while let record = records.next() {
         try prepare(record.content, at: LogPosition(rawValue: record.position.rawValue), loader)
@@ -149,6 +161,7 @@ extension Store {
 
   /// Writes the copies that were read ahead into the batch, as many as fit.
   mutating func emitCarries() {
+    compaction.batchBytes = step.records.count
     guard !compaction.prepared.isEmpty else { return }
     let room = log.frameLimitBytes - SegmentedLog.headroom
     let arena = step.arena

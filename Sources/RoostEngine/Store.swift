@@ -43,9 +43,12 @@ package struct Store: ~Copyable {
     package var bootID: UInt64
     /// Seeds the random bits that jitter uses.
     package var entropy: UInt64
+    /// Only tests put something in.
+    package var defects: Set<Defect>
 
     package init(
-      options: LogOptions, limits: Limits, newSecret: SipKey, reading: ClockReading, bootID: UInt64, entropy: UInt64
+      options: LogOptions, limits: Limits, newSecret: SipKey, reading: ClockReading, bootID: UInt64, entropy: UInt64,
+      defects: Set<Defect> = []
     ) {
       self.options = options
       self.limits = limits
@@ -53,6 +56,7 @@ package struct Store: ~Copyable {
       self.reading = reading
       self.bootID = bootID
       self.entropy = entropy
+      self.defects = defects
     }
   }
 
@@ -83,9 +87,12 @@ package struct Store: ~Copyable {
     if let stamp = log.lastStamp {
       downtime = LogClock.downtime(
         since: ClockReading(boot: stamp.bootTime, wall: stamp.wallTime), now: setting.reading,
-        isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID)
+        isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID,
+        atMost: machine.defects.contains(.downtimeNotClamped) ? .max / 4 : LogClock.mostDowntime)
     }
-    clock = LogClock(time: max(machine.logTime, log.lastStamp?.logTime ?? 0) + downtime, reading: setting.reading)
+    clock = LogClock(
+      time: max(machine.logTime, log.lastStamp?.logTime ?? 0) + downtime, reading: setting.reading,
+      mostPerStep: machine.defects.contains(.stallNotClamped) ? .max : LogClock.mostPerStep)
     try begin(reading: setting.reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 4_096)
     guard !isReadOnly else { throw .outOfSpace(file: "the log") }
     machine.boot(downtime: downtime, bootID: setting.bootID, into: &step)
@@ -214,7 +221,7 @@ package struct Store: ~Copyable {
     var conditions = Conditions()
     conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
     conditions.diskLevel = diskLevel
-    guard isShortOfSpace else { return conditions }
+    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return conditions }
     let left = log.space.spareBytes - reserveBytes
     conditions.leasesLeft = max(0, left / Self.completionBytes)
     conditions.largeResultBytes = max(0, left)
@@ -226,7 +233,8 @@ package struct Store: ~Copyable {
   /// compared with what is promised.
   package var diskLevel: Int {
     let space = log.space
-    guard isShortOfSpace, space.spareBytes < space.targetBytes else { return 0 }
+    guard isShortOfSpace, space.spareBytes < space.targetBytes, !machine.defects.contains(.reserveForgotten)
+    else { return 0 }
     let left = space.spareBytes - reserveBytes
     return left < 0 ? 3 : left < Self.completionBytes ? 2 : 1
   }
@@ -254,7 +262,7 @@ private final class Replayed {
   var log: SegmentedLog!
 
   init(disk: any Disk, setting: Store.Setting, progress: (Int) -> Void) throws(LogError) {
-    machine = StateMachine(secret: setting.newSecret, limits: setting.limits)
+    machine = StateMachine(secret: setting.newSecret, limits: setting.limits, defects: setting.defects)
     var hasBegun = false
     var bytes = 0
     log = try SegmentedLog.open(

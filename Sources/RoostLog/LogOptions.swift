@@ -14,10 +14,12 @@ package struct LogOptions: Sendable {
   package var firstSegment: UInt32 = 1
   /// Opens a directory in spite of `HOLD`: only for whoever put it there.
   package var ignoresHold = false
+  /// Only tests put something in.
+  package var defects: Set<LogDefect>
 
   package init(
     newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, frameLimitBytes: Int = 16 << 20,
-    zeroFillPieceBytes: Int = 1 << 20, reserveSpares: Int = 2
+    zeroFillPieceBytes: Int = 1 << 20, reserveSpares: Int = 2, defects: Set<LogDefect> = []
   ) {
     precondition(segmentBytes >= 1024, "a segment holds its header and a frame")
     self.newLogIdentity = newLogIdentity
@@ -25,6 +27,7 @@ package struct LogOptions: Sendable {
     self.frameLimitBytes = frameLimitBytes
     self.zeroFillPieceBytes = zeroFillPieceBytes
     self.reserveSpares = reserveSpares
+    self.defects = defects
   }
 }
 

@@ -80,7 +80,7 @@ struct LogRecovery {
 
     try settle(layout.live[layout.live.count - 1].file)
     if layout.live.count > 1 { try lookOut(layout.live[layout.live.count - 1], record.log, outlook) }
-    var walk = LogWalk(record: record, window: window)
+    var walk = LogWalk(record: record, window: window, defects: options.defects)
     for (index, file) in layout.live.enumerated() {
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
     }
@@ -157,6 +157,7 @@ struct LogRecovery {
 
   /// What a crash left in the page cache becomes durable, and what the cache says but the disk does not is forgotten.
   private func settle(_ file: DiskFile) throws(LogError) {
+    guard !options.defects.contains(.cacheBelieved) else { return }
     try onDisk { () throws(DiskError) in
       try disk.sync(file)
       try disk.syncDirectory()
@@ -180,6 +181,7 @@ struct LogRecovery {
         try removeSegments([spare.number])
       }
     }
+    guard !options.defects.contains(.tornTailLeft) else { return }
     let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: torn.bytes, alignment: 8)
     defer { zeros.deallocate() }
     zeros.initializeMemory(as: UInt8.self, repeating: 0)

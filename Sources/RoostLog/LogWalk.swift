@@ -4,14 +4,17 @@ struct LogWalk {
   private let window: ReadWindow
   /// A daemon may be appending to the last segment right now.
   private let isBeingWritten: Bool
-  private(set) var chain = FrameChain()
+  private let defects: Set<LogDefect>
+  private(set) var chain: FrameChain
   private(set) var segments: [SegmentedLog.OpenSegment] = []
   private(set) var torn: TornTail?
 
-  init(record: HeadRecord, window: ReadWindow, isBeingWritten: Bool = false) {
+  init(record: HeadRecord, window: ReadWindow, isBeingWritten: Bool = false, defects: Set<LogDefect> = []) {
     self.record = record
     self.window = window
     self.isBeingWritten = isBeingWritten
+    self.defects = defects
+    chain = FrameChain(defects: defects)
   }
 
   /// Whether the last frame is the one that `HEAD` knows.
@@ -23,7 +26,7 @@ struct LogWalk {
   mutating func walk(
     _ file: SegmentFile, isLast: Bool, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) {
-    let reader = try SegmentReader(file, log: record.log, window: window)
+    let reader = try SegmentReader(file, log: record.log, window: window, defects: defects)
     var offset = LogFormat.segmentHeaderBytes
     scan: while true {
       switch try reader.finding(at: offset) {
@@ -53,7 +56,8 @@ struct LogWalk {
 
   /// A torn tail was never answered; everything else that is no frame was, or may have been.
   private func isTornTail(at offset: Int, in reader: SegmentReader, isLast: Bool) throws(LogError) -> Bool {
-    let isCovered = record.syncedSegment == reader.number && Int(record.syncedEnd) > offset
+    let isCovered =
+      record.syncedSegment == reader.number && Int(record.syncedEnd) > offset && !defects.contains(.headNotCompared)
     guard isLast, !isCovered else { return false }
     return try reader.nextHeader(after: offset) == nil
   }
@@ -67,7 +71,9 @@ struct LogWalk {
 
   /// `HEAD` knows the end, the sequence and the checksum of one frame; the log must have that very frame.
   private func compareWithHead(_ header: FrameHeader, end: Int, file: SegmentFile) throws(LogError) {
-    guard file.number == record.syncedSegment, Int(header.offset) < Int(record.syncedEnd) else { return }
+    guard file.number == record.syncedSegment, Int(header.offset) < Int(record.syncedEnd),
+      !defects.contains(.headNotCompared)
+    else { return }
     guard end >= Int(record.syncedEnd) else { return }
     guard
       end == Int(record.syncedEnd), header.checksum == record.syncedChecksum,
@@ -82,7 +88,7 @@ struct LogWalk {
   }
 
   private func checkEnd(_ end: Int, of file: SegmentFile, isLast: Bool) throws(LogError) {
-    if file.number == record.syncedSegment, end < Int(record.syncedEnd) {
+    if file.number == record.syncedSegment, end < Int(record.syncedEnd), !defects.contains(.headNotCompared) {
       throw .corrupt(
         file.name, at: end, expected: "frames up to byte \(record.syncedEnd), which HEAD knows to be durable",
         found: "the end of the log")

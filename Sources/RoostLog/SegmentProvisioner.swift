@@ -10,6 +10,7 @@ package final class SegmentProvisioner: Sendable {
   private let segmentBytes: Int
   private let pieceBytes: Int
   private let reserveSpares: Int
+  private let defects: Set<LogDefect>
 
   /// Short critical sections only: the writer takes this lock.
   private let stock: Mutex<Stock>
@@ -50,6 +51,7 @@ package final class SegmentProvisioner: Sendable {
     segmentBytes = options.segmentBytes
     pieceBytes = options.zeroFillPieceBytes
     reserveSpares = options.reserveSpares
+    defects = options.defects
     let unverified = Dictionary(uniqueKeysWithValues: found.map { ($0.number, $0) })
     stock = Mutex(Stock(unverified: unverified, current: current, target: 1 + options.reserveSpares))
     work = Mutex(nil)
@@ -198,7 +200,7 @@ package final class SegmentProvisioner: Sendable {
     guard current.filled >= segmentBytes else { return }
     try onDisk { () throws(DiskError) in
       try disk.rename(current.unfinishedName, to: current.name)
-      try disk.syncDirectory()
+      if !defects.contains(.skipDirectorySync) { try disk.syncDirectory() }
     }
     filling = nil
     let file = DiskFile(descriptor: current.file.descriptor, name: current.name)
@@ -215,7 +217,7 @@ package final class SegmentProvisioner: Sendable {
     let failure = bytes.withUnsafeBytes { bytes -> DiskError? in
       do throws(DiskError) {
         try disk.write(file, bytes, at: offset)
-        try disk.sync(file)
+        if !defects.contains(.spareNotSynced) { try disk.sync(file) }
         return nil
       } catch {
         return error

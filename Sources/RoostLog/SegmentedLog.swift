@@ -155,12 +155,22 @@ package final class SegmentedLog: Journal {
       do throws(LogError) {
         try onDisk { () throws(DiskError) in
           try disk.write(file, bytes, at: offset)
-          try disk.sync(file)
+          try sync(file)
         }
         return
       } catch LogError.outOfSpace(let name) {
         guard try provisioner.releaseSpare() else { throw .outOfSpace(file: name) }
       }
+    }
+  }
+
+  private func sync(_ file: DiskFile) throws(DiskError) {
+    guard !options.defects.contains(.skipSync) else { return }
+    do throws(DiskError) {
+      try disk.sync(file)
+    } catch {
+      guard options.defects.contains(.syncTriedAgain) else { throw error }
+      try disk.sync(file)
     }
   }
 
@@ -170,7 +180,7 @@ package final class SegmentedLog: Journal {
     let bytes = try orBecomeUnusable { () throws(LogError) in
       try onDisk { () throws(DiskError) in try next.disk.size(next.file) }
     }
-    try writeHead { $0.lastSegment = next.number }
+    if !options.defects.contains(.useWithoutHead) { try writeHead { $0.lastSegment = next.number } }
     segments.append(OpenSegment(file: next, usedBytes: LogFormat.segmentHeaderBytes, fileBytes: bytes))
     seeds = ChecksumSeeds(log: identity, segment: next.number)
   }
@@ -181,6 +191,13 @@ package final class SegmentedLog: Journal {
   ///
   /// - Parameter segment: Live, and with a frame in it.
   package func trim(before segment: UInt32) throws(LogError) {
+    if options.defects.contains(.unlinkBeforeHead) {
+      trimmed = Array(firstSegment..<max(firstSegment, segment))
+      try unlinkTrimmed()
+      try trimHead(before: segment)
+      trimmed = []
+      return
+    }
     try trimHead(before: segment)
     try unlinkTrimmed()
   }

@@ -6,18 +6,22 @@ struct Arguments {
   static let usage = """
     usage: roost-sim [--seed N | --seeds A-B | --time 1h [--seed FIRST]] [--operations N] [--turns LIST]
                      [--defect NAME] [--verbose]
+           roost-sim --mutations
       --time        plays one seed after the other for so long (30s, 10m, 1h); without --seed from a random one on
       --operations  of each seed at least so many (1000)
+      --mutations   the table of which check notices which defect
       --turns       plays these parts of the seed's history alone, as a shrunk failure names them
-      defects: \(Defect.allCases.map(\.rawValue).joined(separator: ", "))
+      defects: \(Mutation.allCases.map(\.name).joined(separator: ", "))
     """
 
   var seeds: ClosedRange<UInt64> = 1...1
   var time: Duration?
   var operations = 1_000
   var script: Script?
-  var defects: Set<Defect> = []
+  var defects: Set<Mutation> = []
   var isVerbose = false
+  /// Instead of playing histories.
+  var wantsMutations = false
 
   /// Nil when it cannot be understood.
   init?(_ words: ArraySlice<String>) {
@@ -26,6 +30,7 @@ struct Arguments {
     while let word = words.popFirst() {
       switch word {
       case "--verbose": isVerbose = true
+      case "--mutations": wantsMutations = true
       case "--seed":
         guard let seed = words.popFirst().flatMap({ UInt64($0) }) else { return nil }
         seeds = seed...seed
@@ -45,7 +50,7 @@ struct Arguments {
         guard let wanted = words.popFirst().flatMap({ Script($0) }) else { return nil }
         script = wanted
       case "--defect":
-        guard let defect = words.popFirst().flatMap({ Defect(rawValue: $0) }) else { return nil }
+        guard let defect = words.popFirst().flatMap({ Mutation(name: $0) }) else { return nil }
         defects.insert(defect)
       default: return nil
       }
@@ -59,7 +64,7 @@ struct Arguments {
   func command(_ seed: UInt64) -> String {
     var words = ["roost-sim --seed \(seed)"]
     if let script { words.append("--turns \(script)") } else { words.append("--operations \(operations)") }
-    words += defects.map { "--defect \($0.rawValue)" }.sorted()
+    words += defects.map { "--defect \($0.name)" }.sorted()
     if isVerbose { words.append("--verbose") }
     return words.joined(separator: " ")
   }

@@ -3,13 +3,18 @@ import RoostCore
 import RoostSimulation
 
 /// `roost-sim`: random histories of the store under every fault, by seed or for a time; exit 1 at the first failure,
-/// shrunk, with the command that repeats it.
+/// shrunk, with the command that repeats it. `--mutations`: which check notices which defect; exit 1 if one goes
+/// unnoticed.
 @main
 enum Main {
   static func main() {
     guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
       print(Arguments.usage)
       exit(64)
+    }
+    if arguments.wantsMutations {
+      let areAllNoticed = MutationGate.table { say($0) }
+      exit(areAllNoticed ? 0 : 1)
     }
     say(
       "roost-sim of \(Commit.name), seeds from \(arguments.seeds.lowerBound), \(arguments.operations) operations each")

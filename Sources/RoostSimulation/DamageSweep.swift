@@ -25,12 +25,21 @@ package struct DamageSweep {
 
   /// Name and bytes of each file.
   package private(set) var files: [(name: String, bytes: [UInt8])] = []
-  private var states: [StateMachine.Image] = []
-  private let setting: Store.Setting
+  /// What opening the undamaged directory gives; for `busy` and `idle` also that without its last frame.
+  private var states: [State] = []
+  private let ending: Ending
+  private var setting: Store.Setting
+
+  /// Everything that a start decides by: memory, and where log time stands.
+  private struct State: Equatable {
+    var image: StateMachine.Image
+    var logTime: Int64
+  }
 
   /// Makes the directory by a random history of some trims, without faults.
-  package init(seed: UInt64, operations: Int, ending: Ending) throws {
-    let simulation = Simulation(seed: seed, defects: [], faults: .planned(nil))
+  package init(seed: UInt64, operations: Int, ending: Ending, defects: Set<Mutation> = []) throws {
+    let simulation = Simulation(seed: seed, defects: defects, faults: .planned(nil))
+    self.ending = ending
     setting = simulation.setting
     simulation.candidates = [Simulation.Candidate(model: simulation.model, image: nil)]
     try simulation.restart()
@@ -39,35 +48,33 @@ package struct DamageSweep {
       try simulation.takeTurn()
     }
     try simulation.batch([.drainWaiters])
-    if ending == .busy {
-      simulation.clock.pass(1_500_000_000)
-      try simulation.daemon.store.idle(reading: simulation.clock.reading)
-    }
-    var before = simulation.image
-    if ending == .busy {
+    var past = Self.files(of: simulation.disk)
+    simulation.clock.pass(1_500_000_000)
+    try simulation.daemon.store.idle(reading: simulation.clock.reading)
+    switch ending {
+    case .stopped: try simulation.daemon.store.stop(reading: simulation.clock.reading)
+    case .idle: break
+    case .busy:
       // What is due at this instant goes first, so that the last change is one frame.
-      while true {
-        try simulation.batch([.drainWaiters])
-        if simulation.image == before { break }
+      var before: StateMachine.Image
+      repeat {
         before = simulation.image
-      }
+        try simulation.batch([.drainWaiters])
+      } while simulation.image != before
       while simulation.image == before {
+        past = Self.files(of: simulation.disk)
         try simulation.batch([.submit(simulation.workload.submission(simulation.model))])
       }
     }
-    states = ending == .busy ? [simulation.image, before] : [simulation.image]
-    switch ending {
-    case .stopped: try simulation.daemon.store.stop(reading: simulation.clock.reading)
-    case .idle:
-      simulation.clock.pass(1_500_000_000)
-      try simulation.daemon.store.idle(reading: simulation.clock.reading)
-    case .busy: break
-    }
     simulation.daemon = nil
     simulation.disk.crash(losingUnsynced: false)
-    files = simulation.disk.names.map { ($0, simulation.disk.contents($0)!) }
-    states = states.map(\.withoutBoot)
+    files = Self.files(of: simulation.disk)
+    // No time has passed since: whatever a start credits for downtime, it takes from the log.
+    (setting.reading, setting.bootID) = (simulation.clock.reading, simulation.clock.bootID)
+    states = try (ending == .stopped ? [files] : [files, past]).map { try state(of: $0) }
   }
+
+  private static func files(of disk: SimulatedDisk) -> Files { disk.names.map { ($0, disk.contents($0)!) } }
 
   // MARK: Damage
 
@@ -78,6 +85,19 @@ package struct DamageSweep {
         var damaged = files
         damaged[index].bytes[offset] ^= 0xFF
         try visit(damaged, "byte \(offset) flipped")
+      }
+    }
+  }
+
+  /// Flips every byte of every `stride`-th frame's header.
+  package func flipHeaders(stride: Int = 1) throws -> Outcome {
+    try each { index, files, visit in
+      for (place, start) in Self.frames(files[index].bytes).enumerated() where place % stride == 0 {
+        for offset in start..<min(start + FrameHeader.bytes, files[index].bytes.count) {
+          var damaged = files
+          damaged[index].bytes[offset] ^= 0xFF
+          try visit(damaged, "byte \(offset) flipped")
+        }
       }
     }
   }
@@ -110,6 +130,39 @@ package struct DamageSweep {
     }
   }
 
+  /// Zeroes each sector in turn. The last segment is left alone where neither `HEAD` nor a later frame covers its end:
+  /// that is the documented limit.
+  package func zeroSectors() throws -> Outcome {
+    try zero { bytes in
+      stride(from: 0, to: bytes.count, by: SimulatedDisk.sectorBytes).map {
+        $0..<min($0 + SimulatedDisk.sectorBytes, bytes.count)
+      }
+    }
+  }
+
+  /// Zeroes from each frame on to the end of its segment, as if the writes had never come to be; the last segment as
+  /// above. Only the chain from segment to segment can tell.
+  package func zeroTails() throws -> Outcome {
+    try zero { bytes in Self.frames(bytes).map { $0..<bytes.count } }
+  }
+
+  private func zero(_ ranges: ([UInt8]) -> [Range<Int>]) throws -> Outcome {
+    let last = files.lastIndex { $0.name.hasSuffix(".wal") && !Self.frames($0.bytes).isEmpty }
+    return try each { index, files, visit in
+      guard index != last || ending == .stopped else { return }
+      for range in ranges(files[index].bytes) {
+        var damaged = files
+        damaged[index].bytes.replaceSubrange(range, with: repeatElement(0, count: range.count))
+        try visit(damaged, "zeros from \(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+  }
+
+  /// Where frames begin, by their magic.
+  private static func frames(_ bytes: [UInt8]) -> [Int] {
+    stride(from: 0, to: bytes.count - 3, by: 8).filter { bytes[$0..<$0 + 4].elementsEqual("RFRM".utf8) }
+  }
+
   private typealias Files = [(name: String, bytes: [UInt8])]
 
   private func each(
@@ -138,24 +191,30 @@ package struct DamageSweep {
   }
 
   private func open(_ files: Files, _ outcome: inout Outcome) throws(ReferenceModel.Violation) {
-    let disk = SimulatedDisk(seed: 1)
-    for (name, bytes) in files { disk.place(name, bytes) }
-    let daemon: Daemon
-    do throws(LogError) {
-      daemon = Daemon(try Store.open(disk: disk, setting: setting))
+    let state: State
+    do {
+      state = try self.state(of: files)
+    } catch let violation as ReferenceModel.Violation {
+      throw violation
     } catch {
       outcome.refused += 1
       return
     }
-    let found = daemon.store.machine.inconsistencies()
-    guard found.isEmpty else { throw ReferenceModel.Violation(message: "opened with \(found.prefix(3))") }
-    let state = daemon.store.machine.image.withoutBoot
-    if state == states[0] {
+    if state == states[0] || ending == .idle && states.contains(state) {
       outcome.unchanged += 1
     } else if states.contains(state) {
       outcome.tailLost += 1
     } else {
-      throw ReferenceModel.Violation(message: "opened with another state, \(state.rows.count) jobs")
+      throw ReferenceModel.Violation(message: "opened with another state, \(state.image.rows.count) jobs")
     }
+  }
+
+  private func state(of files: Files) throws -> State {
+    let disk = SimulatedDisk(seed: 1)
+    for (name, bytes) in files { disk.place(name, bytes) }
+    let daemon = Daemon(try Store.open(disk: disk, setting: setting))
+    let found = daemon.store.machine.inconsistencies()
+    guard found.isEmpty else { throw ReferenceModel.Violation(message: "opened with \(found.prefix(3))") }
+    return State(image: daemon.store.machine.image, logTime: daemon.store.machine.logTime)
   }
 }

@@ -38,10 +38,12 @@ extension ReferenceModel {
 
   /// After a start: of the time away at most a day is credited, and nothing runs backwards.
   ///
-  /// - Parameter starts: How many were tried; each may have credited its own before it was stopped.
-  mutating func started(credited: Int64, at next: Instant, clocks: Clocks, starts: Int64) throws(Violation) {
+  /// - Parameter bounds: Of the downtime: each start that was tried may have credited its own before it was stopped.
+  mutating func started(
+    credited: Int64, downtime bounds: ClosedRange<Int64>, at next: Instant, clocks: Clocks
+  ) throws(Violation) {
     let downtime = credited - self.credited
-    try expect(downtime >= 0 && downtime <= starts * 24 * Self.hour, "a downtime of \(downtime) ns")
+    try expect(bounds.contains(downtime), "a downtime of \(downtime) ns, not of \(bounds)")
     try expect(next.log <= now.log + downtime, "log time ran ahead over a restart")
     self.clocks = clocks
   }

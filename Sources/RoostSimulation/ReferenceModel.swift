@@ -125,11 +125,13 @@ struct ReferenceModel {
   // MARK: Restart
 
   /// The daemon started anew, perhaps with other settings: waiting workers are gone, open leases have their grace.
+  ///
+  /// - Parameter downtime: What may have been credited since the last start.
   mutating func booted(
-    epoch: UInt64, credited: Int64, at now: Instant, clocks: Clocks, limits: Limits, starts: Int64
+    epoch: UInt64, credited: Int64, downtime: ClosedRange<Int64>, at now: Instant, clocks: Clocks, limits: Limits
   ) throws(Violation) {
     try expect(epoch > self.epoch, "epoch \(epoch) after \(self.epoch)")
-    try started(credited: credited, at: now, clocks: clocks, starts: starts)
+    try started(credited: credited, downtime: downtime, at: now, clocks: clocks)
     self.limits = limits
     self.epoch = epoch
     self.credited = credited

@@ -102,6 +102,25 @@ extension Simulation {
     return true
   }
 
+  // MARK: The reserve
+
+  /// Whether every acknowledgement has its room. Not so in the smallest segments: on a full disk a batch counts as two
+  /// small results until it is decided, which is nothing to the daemon's segments and all of these.
+  var isReserveWhole: Bool {
+    let space = daemon.store.log.space
+    return space.spareBytes >= space.targetBytes
+      && setting.options.segmentBytes >= 8 * setting.limits.smallResultBytes
+  }
+
+  /// A full disk that had its reserve takes the end of every attempt.
+  func expectRoom(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) throws {
+    guard hasReserve, case .finish(let finish) = request, finish.text.count <= setting.limits.smallResultBytes,
+      model.jobs[finish.job.number.rawValue]?.state == .running
+    else { return }
+    let own = daemon.store.step.replies[replies].first { $0.ticket == ticket }
+    try model.expect(own?.answer.refusal != .diskLow, "a full disk refused the end of an attempt")
+  }
+
   // MARK: The end
 
   /// Faults stop; every job must come to its end.
@@ -134,11 +153,11 @@ extension Simulation {
     throw ReferenceModel.Violation(message: "the queues do not drain: \(left)")
   }
 
-  private func sorted(_ isWanted: (ReferenceModel.Job) -> Bool) -> [ReferenceModel.Job] {
+  func sorted(_ isWanted: (ReferenceModel.Job) -> Bool) -> [ReferenceModel.Job] {
     model.jobs.values.filter(isWanted).sorted { $0.id.number < $1.id.number }
   }
 
-  private func ack(_ job: ReferenceModel.Job) -> Request {
+  func ack(_ job: ReferenceModel.Job) -> Request {
     .finish(
       Request.Finish(
         job: job.id, viewer: .all, lease: job.lease, key: "", outcome: .acked, isRetryable: true,
@@ -160,7 +179,7 @@ private final class Rebuilt {
   var machine: StateMachine
 
   init(copyOf disk: SimulatedDisk, setting: Store.Setting) throws(LogError) {
-    machine = StateMachine(secret: setting.newSecret, limits: setting.limits)
+    machine = StateMachine(secret: setting.newSecret, limits: setting.limits, defects: setting.defects)
     var hasBegun = false
     _ = try SegmentedLog.open(disk: SimulatedDisk(copying: disk), options: setting.options) {
       (frame: borrowing ReplayedFrame) throws(LogError) in

@@ -23,6 +23,7 @@ extension Simulation {
       disk.crash(losingUnsynced: random.chance(0.5))
     } else if case .outOfSpace = error {
       note("no room even for the reserve: \(error)")
+      try model.expect(!hasReserve, "a full disk ended the daemon: \(error)")
       daemon = nil
       emptyDisk()
       disk.crash(losingUnsynced: random.chance(0.5))
@@ -132,6 +133,8 @@ extension Simulation {
     candidates = []
     if faults.areRandom, random.chance(0.1) { reconfigure() }
     var damage = faults.areRandom && expected.count == 1 && random.chance(0.3) ? try rot() : nil
+    hasReserve = false
+    let (death, kernel) = (clock.boot, clock.bootID)
     var starts: Int64 = 0
     while true {
       starts += 1
@@ -164,11 +167,13 @@ extension Simulation {
       disk.disarm()
       disk.unplan()
     }
-    daemon.store.machine.defects = defects
     count(daemon.store.step.records)
     if daemon.store.log.tornTail != nil { note("a torn tail was set aside", .tornTail) }
     if damage?.mayLoseLastFrame == true { expected.insert(Candidate(model: beforeLastFrame!, image: nil), at: 0) }
-    let adopted = try adopt(expected, starts: starts)
+    // While the kernel is the same its clock tells how long the process was away at least.
+    let least = clock.bootID == kernel && expected.allSatisfy { $0.model.epoch > 0 } ? clock.boot - death : 0
+    let adopted = try adopt(
+      expected, downtime: min(least, LogClock.mostDowntime)...starts * LogClock.mostDowntime)
     if damage != nil {
       report.faults[adopted < expected.count - 1 ? .tailLost : .damageWithoutEffect, default: 0] += 1
     }
@@ -197,7 +202,7 @@ extension Simulation {
   }
 
   /// The log says which of the possible pasts happened; it must be exactly one of them, and this is its index.
-  private func adopt(_ expected: [Candidate], starts: Int64) throws -> Int {
+  private func adopt(_ expected: [Candidate], downtime: ClosedRange<Int64>) throws -> Int {
     var reasons: [String] = []
     let found = image
     for (index, candidate) in expected.enumerated().reversed() {
@@ -205,9 +210,9 @@ extension Simulation {
         if let image = candidate.image { try compare(found.withoutBoot, image.withoutBoot, "rebuilt after a crash") }
         var model = candidate.model
         try model.booted(
-          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), at: instant,
-          clocks: ReferenceModel.Clocks(boot: clock.reading.boot, wall: clock.reading.wall), limits: setting.limits,
-          starts: starts)
+          epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), downtime: downtime,
+          at: instant, clocks: ReferenceModel.Clocks(boot: clock.reading.boot, wall: clock.reading.wall),
+          limits: setting.limits)
         try model.verify(count: daemon.store.machine.jobCount, seen)
         // To the nanosecond: two pasts may differ by that alone.
         for row in found.rows where row.state == JobState.running.rawValue {

@@ -7,7 +7,7 @@ extension Simulation {
   ///
   /// - Returns: The script that still fails in the same way, and its failure.
   package static func shrink(
-    _ failure: SimulationFailure, defects: Set<Defect> = [], tries: Int = 2_000
+    _ failure: SimulationFailure, defects: Set<Mutation> = [], tries: Int = 2_000
   ) -> (script: Script, failure: SimulationFailure) {
     var best = (script: Script(turns: failure.turn), failure: failure)
     var left = tries

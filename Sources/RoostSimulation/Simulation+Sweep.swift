@@ -4,7 +4,7 @@ import RoostLog
 import Synchronization
 
 /// What happens at one chosen disk call of a run.
-package enum CallFault: Hashable, Sendable {
+package enum CallFault: Hashable, Sendable, CustomStringConvertible {
   /// The machine stops, after the call's effect on the page cache or before it.
   case stop(hasEffect: Bool)
   /// The call fails, once.
@@ -13,6 +13,15 @@ package enum CallFault: Hashable, Sendable {
   package static let all: [CallFault] = [
     .stop(hasEffect: false), .stop(hasEffect: true), .fail(errno: EIO), .fail(errno: ENOSPC),
   ]
+
+  package var description: String {
+    switch self {
+    case .stop(let hasEffect): hasEffect ? "stop after its effect" : "stop before its effect"
+    case .fail(errno: EIO): "EIO"
+    case .fail(errno: ENOSPC): "ENOSPC"
+    case .fail(let errno): "errno \(errno)"
+    }
+  }
 }
 
 /// Where the faults of a run come from.
@@ -74,7 +83,7 @@ extension Simulation {
 
   /// Plays the same history once for each disk call it makes and each fault, and checks everything after each.
   package static func sweep(
-    seed: UInt64, operations: Int, faults: [CallFault] = CallFault.all, defects: Set<Defect> = []
+    seed: UInt64, operations: Int, faults: [CallFault] = CallFault.all, defects: Set<Mutation> = []
   ) throws(SimulationFailure) -> Sweep {
     var sweep = Sweep()
     let calls = CallList()

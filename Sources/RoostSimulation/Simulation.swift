@@ -20,7 +20,7 @@ package final class Simulation {
   var daemon: Daemon!
   var report = SimulationReport()
   var setting: Store.Setting
-  let defects: Set<Defect>
+  let defects: Set<Mutation>
   let faults: FaultSource
   /// What is played; nil: turns until there were enough operations, crashes and trims.
   private let script: Script?
@@ -38,6 +38,8 @@ package final class Simulation {
   private let isVerbose: Bool
   private var scratch = Step(headroom: 0)
   private var fullUntil = 0
+  /// The disk became full when its reserve was whole: from then on every acknowledgement has its room.
+  var hasReserve = false
 
   /// What the log may say after a crash: the model, and the machine's image that goes with it.
   struct Candidate {
@@ -46,7 +48,7 @@ package final class Simulation {
   }
 
   init(
-    seed: UInt64, defects: Set<Defect>, faults: FaultSource = .random, script: Script? = nil, isVerbose: Bool = false
+    seed: UInt64, defects: Set<Mutation>, faults: FaultSource = .random, script: Script? = nil, isVerbose: Bool = false
   ) {
     self.seed = seed
     self.defects = defects
@@ -59,10 +61,10 @@ package final class Simulation {
     let options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       frameLimitBytes: (2 << 20) + Self.mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
-      reserveSpares: 2)
+      reserveSpares: 2, defects: defects.log)
     setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
-      reading: clock.reading, bootID: clock.bootID, entropy: random.next())
+      reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
     for name in configuration.names { report.settings[name, default: 0] += 1 }
     model = ReferenceModel(limits: configuration.limits)
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
@@ -75,7 +77,7 @@ package final class Simulation {
   ///
   /// - Parameter script: Plays these turns instead.
   package static func run(
-    seed: UInt64, operations: Int = 1_000, defects: Set<Defect> = [], script: Script? = nil, isVerbose: Bool = false
+    seed: UInt64, operations: Int = 1_000, defects: Set<Mutation> = [], script: Script? = nil, isVerbose: Bool = false
   ) throws(SimulationFailure) -> SimulationReport {
     let simulation = Simulation(seed: seed, defects: defects, script: script, isVerbose: isVerbose)
     try simulation.telling { try simulation.run(operations: operations) }
@@ -185,6 +187,7 @@ package final class Simulation {
     if fullUntil == 0, random.chance(0.004) {
       disk.capacityBytes = disk.usedBytes + random.below(3 * setting.options.segmentBytes)
       fullUntil = turn + 10 + random.below(60)
+      hasReserve = isReserveWhole
       note("the disk is full", .diskFull)
     } else if fullUntil > 0, turn >= fullUntil {
       emptyDisk()
@@ -194,6 +197,7 @@ package final class Simulation {
   func emptyDisk() {
     disk.capacityBytes = .max
     fullUntil = 0
+    hasReserve = false
   }
 
   private func background() throws {
@@ -243,6 +247,8 @@ package final class Simulation {
         nextTicket += 1
         next += 1
       }
+      // The daemon's frames are smaller than its segments: one more than the reserve counts with does not outgrow it.
+      if daemon.store.step.records.count > setting.options.segmentBytes { hasReserve = false }
       let decided = daemon.store.step.replies.count
       var failure: LogError?
       do throws(LogError) {
@@ -277,6 +283,7 @@ package final class Simulation {
         lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
       }
     }
+    try expectRoom(request, ticket, replies)
     do throws(ReferenceModel.Violation) {
       try model.answered(request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines)
     } catch {

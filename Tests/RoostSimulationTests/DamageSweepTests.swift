@@ -13,13 +13,16 @@ struct DamageSweepTests {
     let flipped = try sweep.flipBytes(stride: stride)
     let cut = try sweep.cut(stride: stride)
     let moved = try sweep.removeAndSwap()
-    print("damage, \(ending): flipped \(flipped); cut \(cut); moved \(moved)")
-    for outcome in [flipped, cut, moved] {
+    let zeroed = try sweep.zeroSectors()
+    let shortened = try sweep.zeroTails()
+    print("damage, \(ending): flipped \(flipped); cut \(cut); moved \(moved); zeroed \(zeroed) \(shortened)")
+    #expect(shortened.refused > 0)
+    for outcome in [flipped, cut, moved, zeroed] {
       #expect(outcome.refused > 0)
       #expect(outcome.unchanged > 0)
     }
     // Only the flipped last frame of a daemon that was killed at once passes for one that was never answered.
-    #expect(cut.tailLost + moved.tailLost == 0)
+    #expect(cut.tailLost + moved.tailLost + zeroed.tailLost + shortened.tailLost == 0)
     #expect((flipped.tailLost > 0) == (ending == .busy))
   }
 }

@@ -44,6 +44,24 @@ struct RegressionTests {
     #expect(again.id == job.id)
   }
 
+  @Test("a piece of compaction is small also where nothing lives: the next commit waits for it")
+  func piecesAreSmall() throws {
+    let tested = try StoreUnderTest(segmentBytes: 1 << 20)
+    while try !tested.compact() {
+      try tested.submit([UInt8](repeating: 1, count: 20_000), retention: 0)
+      _ = try tested.finish(try #require(try tested.lease()))
+    }
+    let trims = tested.trims
+    var pieces = 1
+    while tested.trims == trims, pieces < 100 {
+      try tested.batch([])
+      _ = try tested.compact()
+      pieces += 1
+    }
+    #expect(tested.trims > trims)
+    #expect(pieces >= 6)
+  }
+
   @Test("on a full disk what is due waits for space, and the wait of a worker still ends in time")
   func dueOnAFullDisk() throws {
     let tested = try StoreUnderTest()

@@ -16,12 +16,9 @@ struct SeedTests {
     #expect(report.missing.isEmpty, "these never occurred: \(report.missing)")
   }
 
-  @Test("an injected defect is caught within 40 seeds", arguments: Defect.allCases)
-  func defect(_ defect: Defect) throws {
-    #expect((1...40).contains { failure(ofSeed: $0, with: defect) != nil })
-  }
+  private static let noTokenCheck = Mutation.core(.noTokenCheck)
 
-  private func failure(ofSeed seed: UInt64, with defect: Defect, script: Script? = nil) -> SimulationFailure? {
+  private func failure(ofSeed seed: UInt64, with defect: Mutation, script: Script? = nil) -> SimulationFailure? {
     do throws(SimulationFailure) {
       _ = try Simulation.run(seed: seed, defects: [defect], script: script)
       return nil
@@ -33,16 +30,25 @@ struct SeedTests {
   @Test("a failing history shrinks to a few parts of turns, whose text replays it")
   func shrinks() throws {
     var found: SimulationFailure?
-    for seed in 1...40 where found == nil { found = failure(ofSeed: UInt64(seed), with: .noTokenCheck) }
+    for seed in 1...40 where found == nil { found = failure(ofSeed: UInt64(seed), with: Self.noTokenCheck) }
     let failure = try #require(found)
-    let (script, shrunk) = Simulation.shrink(failure, defects: [.noTokenCheck])
+    let (script, shrunk) = Simulation.shrink(failure, defects: [Self.noTokenCheck])
     let replayed = try #require(Script(script.description))
     #expect(replayed == script)
     #expect(script.description.split(separator: ",").count < max(2, failure.turn / 2))
-    let again = self.failure(ofSeed: failure.seed, with: .noTokenCheck, script: replayed)
+    let again = self.failure(ofSeed: failure.seed, with: Self.noTokenCheck, script: replayed)
     #expect(again?.message == shrunk.message)
     // Without the defect the same turns keep every promise.
     _ = try Simulation.run(seed: failure.seed, script: replayed)
+  }
+
+  @Test("a disk that runs full with its reserve whole takes every end of an attempt, and recovers")
+  func fullDisk() throws {
+    var report = SimulationReport()
+    for seed in 1...100 { report.add(try Simulation.runOnFullDisk(seed: UInt64(seed), operations: 200)) }
+    #expect(report.refusals[.diskLow, default: 0] > 5_000)
+    // The others have segments too small to hold what the daemon's do.
+    #expect(report.crashPoints[.diskFull, default: 0] > 15)
   }
 
   @Test("the same seed gives the same run")

@@ -1,0 +1,86 @@
+import RoostCore
+import RoostLog
+
+/// A mistake put into core, store or log on purpose; `MutationGate` shows that it is noticed.
+package enum Mutation: Hashable, Sendable, CaseIterable {
+  case core(Defect)
+  case log(LogDefect)
+
+  package static var allCases: [Mutation] {
+    Defect.allCases.map { .core($0) } + LogDefect.allCases.map { .log($0) }
+  }
+
+  /// As the table and `roost-sim --defect` name it.
+  package var name: String {
+    switch self {
+    case .core(let defect): defect.rawValue
+    case .log(let defect): defect.rawValue
+    }
+  }
+
+  package init?(name: String) {
+    guard let found = Mutation.allCases.first(where: { $0.name == name }) else { return nil }
+    self = found
+  }
+
+  /// What a user would lose by it.
+  package var harm: String {
+    switch self {
+    case .core(let defect): defect.harm
+    case .log(let defect): defect.harm
+    }
+  }
+}
+
+extension Set<Mutation> {
+  var core: Set<Defect> { Set<Defect>(compactMap { if case .core(let defect) = $0 { defect } else { nil } }) }
+  var log: Set<LogDefect> { Set<LogDefect>(compactMap { if case .log(let defect) = $0 { defect } else { nil } }) }
+}
+
+extension Defect {
+  fileprivate var harm: String {
+    switch self {
+    case .replyBeforeSync: "an answered request is gone after a crash"
+    case .trimBeforeCopies: "waiting jobs are gone after a crash during compaction"
+    case .staleCarry: "compaction takes an acknowledgement back"
+    case .orderLostInCarry: "compaction moves an old job behind newer ones"
+    case .keyLostInCarry: "after compaction a repeated submit makes a second job"
+    case .historyLostInCarry: "compaction loses results and errors"
+    case .stubNotCarried: "after compaction a repeated submit of a finished job runs it again"
+    case .totalsNotCarried: "a queue's totals fall back after compaction and a restart"
+    case .noTokenCheck: "a worker that lost its lease ends another's attempt"
+    case .noSealCheck: "a guessed id opens someone's job"
+    case .noFingerprintCheck: "another body under a used key is taken for the same job"
+    case .keyFreedWithJob: "a late repetition of a submit runs the job again"
+    case .leaseNumberReused: "a token of before the restart may pass for a new one"
+    case .epochNotRaised: "two lives of the daemon cannot be told apart"
+    case .noGrace: "jobs that workers still hold are given to others after a restart"
+    case .downtimeNotClamped: "a wrong clock at boot lets delays of years pass at once"
+    case .stallNotClamped: "a stalled disk or a paused machine ends healthy leases"
+    case .extendNotLogged: "an extended lease ends early after a restart"
+    case .cancelLostInReplay: "a cancelled job goes on after a restart"
+    case .attemptsKept: "a replayed dead letter dies at its first failure"
+    case .retentionDropsRunning: "a job vanishes from its worker's hands"
+    case .reserveForgotten: "on a full disk acknowledgements are refused"
+    }
+  }
+}
+
+extension LogDefect {
+  fileprivate var harm: String {
+    switch self {
+    case .skipSync: "what was answered was never on the disk"
+    case .syncTriedAgain: "what a failed sync dropped is answered as durable"
+    case .skipDirectorySync: "a whole segment is gone after a power cut"
+    case .spareNotSynced: "a power cut leaves a segment without a header: no start"
+    case .useWithoutHead: "a lost last segment is not missed"
+    case .unlinkBeforeHead: "a crash in a trim leaves a log that does not start"
+    case .tornTailLeft: "old bytes behind new frames: a later start fails"
+    case .cacheBelieved: "what a start has read and told is gone after a power cut"
+    case .noChainCheck: "a lost stretch of the log is passed over"
+    case .noHeaderChecksum: "damage to a frame's times and counts is believed"
+    case .noRecordsChecksum: "damaged or half-written records are believed"
+    case .headNotCompared: "a lost end of the log is passed over"
+    }
+  }
+}

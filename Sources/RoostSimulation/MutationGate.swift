@@ -1,0 +1,126 @@
+import RoostCore
+
+/// Looks for the first sign of a mistake that was put in: by random histories, by damaging what they leave, on a full
+/// disk, and by breaking short histories at every disk call. What no check notices, the checks do not cover.
+package enum MutationGate {
+  /// The ways to look, cheapest first.
+  package enum Check: CaseIterable, Sendable {
+    case simulator, damage, fullDisk, everyCall
+
+    var title: String {
+      switch self {
+      case .simulator: "a random history"
+      case .damage: "damage to a directory"
+      case .fullDisk: "a full disk"
+      case .everyCall: "a break at every call"
+      }
+    }
+  }
+
+  /// Where a mistake came to light.
+  package struct Finding: Sendable {
+    package var check: Check
+    /// Seed and turn, call, or byte.
+    package var place: String
+    /// What the check said.
+    package var message: String
+  }
+
+  /// How far each check looks.
+  package struct Bounds: Sendable {
+    /// Random histories of 1,000 operations.
+    package var seeds: ClosedRange<UInt64> = 1...40
+    /// Short histories that are broken at each of their disk calls.
+    package var sweptSeeds: ClosedRange<UInt64> = 1...3
+    package var sweptOperations = 90
+    /// Histories on a disk that runs full.
+    package var fullDiskSeeds: ClosedRange<UInt64> = 1...20
+    /// Directories that are damaged: the first in every way, the others lose the ends of segments.
+    package var damagedSeeds: ClosedRange<UInt64> = 6...30
+    /// Every so manieth byte is flipped, besides the headers of some frames.
+    package var damageStride = 61
+
+    package init() {}
+  }
+
+  /// The first sign of a mistake: a few random histories, then the other checks, then more histories.
+  package static func search(_ mutation: Mutation) -> Finding? {
+    var (few, more) = (Bounds(), Bounds())
+    few.seeds = 1...8
+    more.seeds = 9...more.seeds.upperBound
+    return search(mutation, by: .simulator, few) ?? search(mutation, by: .damage, few)
+      ?? search(mutation, by: .fullDisk, few) ?? search(mutation, by: .simulator, more)
+      ?? search(mutation, by: .everyCall, more)
+  }
+
+  /// What one check finds.
+  package static func search(_ mutation: Mutation?, by check: Check, _ bounds: Bounds = Bounds()) -> Finding? {
+    let defects = mutation.map { Set([$0]) } ?? []
+    switch check {
+    case .simulator:
+      return first(bounds.seeds, check) { seed in _ = try Simulation.run(seed: seed, defects: defects) }
+    case .everyCall:
+      return first(bounds.sweptSeeds, check) { seed in
+        _ = try Simulation.sweep(seed: seed, operations: bounds.sweptOperations, defects: defects)
+      }
+    case .fullDisk:
+      return first(bounds.fullDiskSeeds, check) { seed in
+        _ = try Simulation.runOnFullDisk(seed: seed, operations: 200, defects: defects)
+      }
+    case .damage:
+      return first(bounds.damagedSeeds, check) { seed in
+        for ending in DamageSweep.Ending.allCases {
+          let sweep = try DamageSweep(seed: seed, operations: 200, ending: ending, defects: defects)
+          _ = try sweep.zeroTails()
+          guard seed == bounds.damagedSeeds.first else { continue }
+          _ = try sweep.zeroSectors()
+          _ = try sweep.removeAndSwap()
+          _ = try sweep.flipBytes(stride: bounds.damageStride)
+          _ = try sweep.flipHeaders(stride: 8)
+        }
+      }
+    }
+  }
+
+  private static func first(
+    _ seeds: ClosedRange<UInt64>, _ check: Check, _ run: (UInt64) throws -> Void
+  ) -> Finding? {
+    for seed in seeds {
+      do {
+        try run(seed)
+      } catch let failure as SimulationFailure {
+        // "turn 17: …", or "turn 17: EIO at call 5, sync: …".
+        let isAtCall = failure.message.contains(" at call ")
+        let (place, message) = split(failure.message, parts: isAtCall ? 2 : 1)
+        return Finding(check: check, place: "seed \(seed), \(place)", message: message)
+      } catch {
+        let (place, message) = split((error as? ReferenceModel.Violation)?.message ?? "\(error)", parts: 1)
+        return Finding(check: check, place: "seed \(seed), \(place)", message: message)
+      }
+    }
+    return nil
+  }
+
+  private static func split(_ message: String, parts: Int) -> (place: String, message: String) {
+    let parts = message.split(separator: ": ", maxSplits: parts)
+    return (parts.dropLast().joined(separator: ", "), String(parts.last ?? ""))
+  }
+
+  // MARK: The table
+
+  /// A line for each mistake: its harm, and which check noticed it first, where.
+  ///
+  /// - Returns: Whether all were noticed.
+  package static func table(line: (String) -> Void) -> Bool {
+    line("| defect | what it would do | noticed by |")
+    line("|---|---|---|")
+    var areAllNoticed = true
+    for mutation in Mutation.allCases {
+      let finding = search(mutation)
+      areAllNoticed = areAllNoticed && finding != nil
+      let notice = finding.map { "\($0.check.title), \($0.place)" } ?? "**nothing**"
+      line("| `\(mutation.name)` | \(mutation.harm) | \(notice) |")
+    }
+    return areAllNoticed
+  }
+}
