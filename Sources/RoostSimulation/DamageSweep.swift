@@ -31,6 +31,8 @@ package struct DamageSweep {
   /// Makes the directory by a random history of some trims, without faults.
   package init(seed: UInt64, operations: Int, ending: Ending) throws {
     let simulation = Simulation(seed: seed, defects: [], faults: .planned(nil))
+    // Every byte is damaged in turn: a small directory is enough.
+    simulation.setting.options.segmentBytes = 4_096
     setting = simulation.setting
     simulation.candidates = [Simulation.Candidate(model: simulation.model, image: nil)]
     try simulation.restart()
@@ -43,9 +45,20 @@ package struct DamageSweep {
       simulation.clock.pass(1_500_000_000)
       try simulation.daemon.store.idle(reading: simulation.clock.reading)
     }
-    let before = simulation.image
-    while ending == .busy, simulation.image == before {
-      try simulation.batch([.submit(simulation.workload.submission(simulation.model))])
+    // A job that nothing refuses.
+    simulation.daemon.store.memoryLimit = nil
+    let last = Submission(
+      queue: simulation.model.totals.keys.sorted()[0], owner: "ann", type: "", priority: 0, maxRetries: 0,
+      delayMilliseconds: 0, runAtMilliseconds: 0,
+      policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), key: nil, payload: [1])
+    var before = simulation.image
+    var frames: UInt64 = 0
+    // Until a submit changes something in a single frame, with which no due work came.
+    while ending == .busy, frames != 1 || simulation.image == before {
+      before = simulation.image
+      frames = simulation.daemon.store.syncs
+      try simulation.batch([.submit(last)])
+      frames = simulation.daemon.store.syncs - frames
     }
     states = ending == .busy ? [simulation.image, before] : [simulation.image]
     switch ending {
