@@ -39,6 +39,8 @@ package struct DamageSweep {
   /// Makes the directory by a random history of some trims, without faults.
   package init(seed: UInt64, operations: Int, ending: Ending, defects: Set<Mutation> = []) throws {
     let simulation = Simulation(seed: seed, defects: defects, faults: .planned(nil))
+    // Every byte is damaged in turn: a small directory is enough.
+    simulation.setting.options.segmentBytes = 4_096
     self.ending = ending
     setting = simulation.setting
     simulation.candidates = [Simulation.Candidate(model: simulation.model, image: nil)]
@@ -55,16 +57,22 @@ package struct DamageSweep {
     case .stopped: try simulation.daemon.store.stop(reading: simulation.clock.reading)
     case .idle: break
     case .busy:
-      // What is due at this instant goes first, so that the last change is one frame.
+      // A job that nothing refuses.
+      simulation.daemon.store.memoryLimit = nil
+      let last = Submission(
+        queue: simulation.model.totals.keys.sorted()[0], owner: "ann", type: "", priority: 0, maxRetries: 0,
+        delayMilliseconds: 0, runAtMilliseconds: 0,
+        policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), key: nil, payload: [1])
       var before: StateMachine.Image
+      var frames: UInt64
+      // Until a submit changes something in a single frame, with which no due work came.
       repeat {
         before = simulation.image
-        try simulation.batch([.drainWaiters])
-      } while simulation.image != before
-      while simulation.image == before {
         past = Self.files(of: simulation.disk)
-        try simulation.batch([.submit(simulation.workload.submission(simulation.model))])
-      }
+        frames = simulation.daemon.store.syncs
+        try simulation.batch([.submit(last)])
+        frames = simulation.daemon.store.syncs - frames
+      } while frames != 1 || simulation.image == before
     }
     simulation.daemon = nil
     simulation.disk.crash(losingUnsynced: false)

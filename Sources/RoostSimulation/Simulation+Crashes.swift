@@ -170,8 +170,10 @@ extension Simulation {
     count(daemon.store.step.records)
     if daemon.store.log.tornTail != nil { note("a torn tail was set aside", .tornTail) }
     if damage?.mayLoseLastFrame == true { expected.insert(Candidate(model: beforeLastFrame!, image: nil), at: 0) }
-    // While the kernel is the same its clock tells how long the process was away at least.
-    let least = clock.bootID == kernel && expected.allSatisfy { $0.model.epoch > 0 } ? clock.boot - death : 0
+    // While the kernel is the same its clock tells how long the process was away at least, if the log still says when.
+    let isKnown =
+      damage == nil && kernel != 0 && clock.bootID == kernel && expected.allSatisfy { $0.model.epoch > 0 }
+    let least = isKnown ? clock.boot - death : 0
     let adopted = try adopt(
       expected, downtime: min(least, LogClock.mostDowntime)...starts * LogClock.mostDowntime)
     if damage != nil {
