@@ -89,10 +89,12 @@ package enum MutationGate {
       do {
         try run(seed)
       } catch let failure as SimulationFailure {
-        // "turn 17: …", or "turn 17: EIO at call 5, sync: …".
+        // "EIO at call 5, sync: …" where a call was broken.
         let isAtCall = failure.message.contains(" at call ")
-        let (place, message) = split(failure.message, parts: isAtCall ? 2 : 1)
-        return Finding(check: check, place: "seed \(seed), \(place)", message: message)
+        let (place, message) = isAtCall ? split(failure.message, parts: 1) : ("", failure.message)
+        return Finding(
+          check: check, place: "seed \(seed), turn \(failure.turn)" + (place.isEmpty ? "" : ", \(place)"),
+          message: message)
       } catch {
         let (place, message) = split((error as? ReferenceModel.Violation)?.message ?? "\(error)", parts: 1)
         return Finding(check: check, place: "seed \(seed), \(place)", message: message)

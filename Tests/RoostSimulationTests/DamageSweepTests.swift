@@ -7,14 +7,15 @@ struct DamageSweepTests {
   @Test(
     "a directory with any byte flipped, any file cut, taken away or swapped gives the right state or a refusal",
     arguments: DamageSweep.Ending.allCases)
-  func everyByte(ending: DamageSweep.Ending) throws {
-    let sweep = try DamageSweep(seed: 6, operations: 200, ending: ending)
-    let stride = ending == .idle ? 1 : 5
-    let flipped = try sweep.flipBytes(stride: stride)
-    let cut = try sweep.cut(stride: stride)
-    let moved = try sweep.removeAndSwap()
-    let zeroed = try sweep.zeroSectors()
-    let shortened = try sweep.zeroTails()
+  func everyByte(ending: DamageSweep.Ending) async throws {
+    let (flipped, cut, moved, zeroed, shortened) = try await aside {
+      let sweep = try DamageSweep(seed: 6, operations: 200, ending: ending)
+      let stride = ending == .idle ? 1 : 5
+      return (
+        try sweep.flipBytes(stride: stride), try sweep.cut(stride: stride), try sweep.removeAndSwap(),
+        try sweep.zeroSectors(), try sweep.zeroTails()
+      )
+    }
     print("damage, \(ending): flipped \(flipped); cut \(cut); moved \(moved); zeroed \(zeroed) \(shortened)")
     #expect(shortened.refused > 0)
     for outcome in [flipped, cut, moved, zeroed] {

@@ -28,11 +28,11 @@ struct SeedTests {
   }
 
   @Test("a failing history shrinks to a few parts of turns, whose text replays it")
-  func shrinks() throws {
+  func shrinks() async throws {
     var found: SimulationFailure?
     for seed in 1...40 where found == nil { found = failure(ofSeed: UInt64(seed), with: Self.noTokenCheck) }
     let failure = try #require(found)
-    let (script, shrunk) = Simulation.shrink(failure, defects: [Self.noTokenCheck])
+    let (script, shrunk) = try await aside { Simulation.shrink(failure, defects: [Self.noTokenCheck]) }
     let replayed = try #require(Script(script.description))
     #expect(replayed == script)
     #expect(script.description.split(separator: ",").count < max(2, failure.turn / 2))
@@ -43,9 +43,12 @@ struct SeedTests {
   }
 
   @Test("a disk that runs full with its reserve whole takes every end of an attempt, and recovers")
-  func fullDisk() throws {
-    var report = SimulationReport()
-    for seed in 1...100 { report.add(try Simulation.runOnFullDisk(seed: UInt64(seed), operations: 200)) }
+  func fullDisk() async throws {
+    let report = try await aside {
+      var report = SimulationReport()
+      for seed in 1...100 { report.add(try Simulation.runOnFullDisk(seed: UInt64(seed), operations: 200)) }
+      return report
+    }
     #expect(report.refusals[.diskLow, default: 0] > 5_000)
     // The others have segments too small to hold what the daemon's do.
     #expect(report.crashPoints[.diskFull, default: 0] > 15)
@@ -57,19 +60,17 @@ struct SeedTests {
     #expect(first.table == second.table)
   }
 
-  /// Spreads seeds over two tasks, as many as the machine has cores.
+  /// Spreads seeds over two threads.
   private func run(seeds: ClosedRange<UInt64>) async throws -> SimulationReport {
     let remaining = Seeds(seeds)
     return try await withThrowingTaskGroup(of: SimulationReport.self) { group in
       for _ in 0..<2 {
         group.addTask {
-          var report = SimulationReport()
-          while let seed = remaining.next() {
-            report.add(try Simulation.run(seed: seed))
-            // Other tests share the threads.
-            await Task.yield()
+          try await aside {
+            var report = SimulationReport()
+            while let seed = remaining.next() { report.add(try Simulation.run(seed: seed)) }
+            return report
           }
-          return report
         }
       }
       return try await group.reduce(into: SimulationReport()) { $0.add($1) }
