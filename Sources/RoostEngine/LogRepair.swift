@@ -75,7 +75,8 @@ package final class LogRepair {
       var records = FrameRecords(frame.records, start: frame.start)
       while let record = records.next() {
         try rewrite.add(record.content, at: LogPosition(rawValue: record.position.rawValue)) {
-          (position, bytes) throws(LogError) in try history(at: position, bytes: bytes)
+          (position, bytes) throws(LogError) in
+          try history(at: position, bytes: bytes)
         } report: { (job) throws(LogError) in
           let place = RecordPosition(rawValue: job.report.rawValue)
           guard job.report != .none, let file = salvage.file(holding: place, bytes: Int(job.reportBytes)) else {

@@ -59,7 +59,8 @@ package struct LogRestore {
       var records = FrameRecords(frame.records, start: frame.start)
       while let record = records.next() {
         try rewrite.add(record.content, at: LogPosition(rawValue: record.position.rawValue)) {
-          (position, bytes) throws(LogError) in (try loader.history(at: position, bytes: bytes), true)
+          (position, bytes) throws(LogError) in
+          (try loader.history(at: position, bytes: bytes), true)
         } report: { (job) throws(LogError) in
           try loader.report(of: job.number, at: job.report, bytes: job.reportBytes)
         }
