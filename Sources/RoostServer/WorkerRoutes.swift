@@ -143,21 +143,24 @@ private func finish(
     throw Rejection(.forbiddenScope, field: "lease_next", "this key lacks the scope jobs:lease: use one that has it")
   }
   for queue in next.queues { try request.requireQueue(queue) }
-  var (after, job) = try await whileConnected(request) { () throws(Rejection) in
+  let outcome = try await whileConnected(request) { () throws(Rejection) in
     try await refusable { () throws(Refusal) in
       try await backend.engine.finish(end, viewer: request.viewer, next: next)
     }
   }
-  if let granted = job, request.isDisconnected() {
-    await backend.engine.undelivered(granted.id, leaseID: granted.leaseID)
-    job = nil
-  }
-  var json = ended(request, after)
+  var json = ended(request, outcome.after)
   json.key("next")
-  if let job { json.leased(job) } else { json.null() }
+  var grants: [(id: JobID, leaseID: LeaseID)] = []
+  if let job = outcome.next {
+    grants = [(job.id, job.leaseID)]
+    if request.isDisconnected() { await backend.engine.undelivered(batch: grants) }
+    json.leased(job)
+  } else {
+    json.null()
+  }
   json.endObject()
   var answer = Answer(200, json)
-  if let job { answer.grants = [(job.id, job.leaseID)] }
+  answer.grants = grants
   return answer
 }
 

@@ -8,7 +8,7 @@ import Glibc
 func aside<Result: Sendable>(_ work: @Sendable @escaping () throws -> Result) async throws -> Result {
   try await withCheckedThrowingContinuation { continuation in
     let thread = Thread {
-      _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+      _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
       Aside.turns.wait()
       defer { Aside.turns.signal() }
       continuation.resume(with: Swift.Result { try work() })
