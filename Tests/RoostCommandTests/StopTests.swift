@@ -36,6 +36,16 @@ struct StopTests {
 
   @Test("fault 11: when the log fails, everyone in flight is told outcome_unknown before the process ends with 70")
   func failedLog() async throws {
+    // A write of the daemon's own may be the first to fail, with nobody in it: then once more.
+    var told = 0
+    for _ in 0..<8 where told == 0 { told = try await Self.failLog() }
+    #expect(told > 0)
+  }
+
+  /// Lets the log of a busy daemon fail.
+  ///
+  /// - Returns: How many were told `outcome_unknown`.
+  private static func failLog() async throws -> Int {
     try await Scene.run { scene in
       // A write beyond the limit then fails instead of ending the process by a signal.
       let daemon = try scene.start([], through: ["bash", "-c", "trap '' XFSZ; exec \"$@\"", "bash"])
@@ -51,14 +61,13 @@ struct StopTests {
       for asker in askers { try? asker.post("POST", "/jobs", daemon.client, #"{"payload":1}"#) }
       // The first batch failed, and whoever was in it hears so; who came after the end hears nothing.
       let answers = askers.compactMap { try? $0.reply() }
-      #expect(!answers.isEmpty)
       #expect(answers.allSatisfy { $0.status == 503 && ["outcome_unknown", "stopping"].contains($0.code) })
-      #expect(answers.contains { $0.code == "outcome_unknown" })
       // Nothing was leased to it, which is known.
       #expect(try parked.reply().code == "no_jobs_available")
       #expect(daemon.waitForEnd() == .exited(70), "\(daemon.said)")
       let next = try scene.start([])
       #expect(try next.get(job).state == "READY")
+      return answers.count { $0.code == "outcome_unknown" }
     }
   }
 

@@ -4,7 +4,10 @@ import SecretWatch
 /// One kept connection to the daemon: sends a request, waits for its answer.
 final class WireClient {
   /// The connection ended, or nothing came: what became of the request is unknown.
-  struct Broken: Error {}
+  struct Broken: Error {
+    let step: String
+    var number = errno
+  }
 
   private let socket: Int32
   private var received: [UInt8] = []
@@ -25,7 +28,7 @@ final class WireClient {
         connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard outcome == 0 else { throw Broken() }
+    guard outcome == 0 else { throw Broken(step: "connect") }
   }
 
   deinit { close(socket) }
@@ -60,7 +63,7 @@ final class WireClient {
     var rest = (Array((text + "\r\n").utf8) + (bytes ?? []))[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Foundation.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-      guard count > 0 else { throw Broken() }
+      guard count > 0 else { throw Broken(step: "send") }
       rest = rest.dropFirst(count)
     }
   }
@@ -68,7 +71,7 @@ final class WireClient {
   /// Waits until the first byte of an answer is here, and leaves it unread.
   func waitForAnswer() throws {
     var byte: UInt8 = 0
-    guard recv(socket, &byte, 1, Int32(MSG_PEEK)) == 1 else { throw Broken() }
+    guard recv(socket, &byte, 1, Int32(MSG_PEEK)) == 1 else { throw Broken(step: "receive") }
   }
 
   /// The next answer.
@@ -96,7 +99,7 @@ final class WireClient {
   private func receive() throws {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     let count = recv(socket, &buffer, buffer.count, 0)
-    guard count > 0 else { throw Broken() }
+    guard count > 0 else { throw Broken(step: "receive") }
     received += buffer[..<count]
   }
 }
