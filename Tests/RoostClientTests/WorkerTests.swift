@@ -126,11 +126,11 @@ struct WorkerTests {
         let client = try daemon.client()
         let id = try await client.submit("slow").id
         var configuration = WorkerConfiguration()
-        configuration.lease = .seconds(2)
+        configuration.lease = .seconds(12)
         var worker = Worker(client: try daemon.workerClient(through: proxy), configuration: configuration)
-        // Six thirds: twice as long as the lease.
+        // Four thirds of the lease.
         worker.handleOthers { _, _ in
-          await beats.reaches(6)
+          await beats.reaches(4)
           return .complete
         }
         try await worker.running { _ in
@@ -149,7 +149,7 @@ struct WorkerTests {
       let id = try await client.submit("long").id
       let started = Event()
       var configuration = WorkerConfiguration()
-      configuration.lease = .seconds(1)
+      configuration.lease = .seconds(9)
       var worker = Worker(client: try daemon.workerClient(), configuration: configuration)
       worker.handleOthers { _, _ in
         started.happen()
