@@ -9,20 +9,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 roost=$(realpath "${1:?usage: scripts/packaging.sh <roost binary>}")
-requirements=$root/scripts/packaging-requirements.txt
-tools=$(dirname "$(dirname "$roost")")/packaging-$(cksum <"$requirements" | cut -d' ' -f1)
-
-mkdir -p "$tools"
-exec 9>"$tools/lock"
-flock 9
-if [[ ! -e $tools/ready ]]; then
-  echo "packaging: installing into $tools" >&2
-  python3 -m venv --clear "$tools/venv"
-  "$tools/venv/bin/python" -m pip install -q --no-deps -r "$requirements" >&2 ||
-    { echo "packaging: PyPI cannot be reached, or lacks a version of $requirements" >&2; exit 69; }
-  touch "$tools/ready"
-fi
-exec 9>&-
+tools=$("$root/scripts/python-tools.sh" packaging "$root/scripts/packaging-requirements.txt" "$roost")
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/roost-packaging.XXXXXX")
 trap 'rm -rf "$work"' EXIT

@@ -10,20 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/schemathesis" && pwd)
 roost=$(realpath "${1:?usage: scripts/schemathesis.sh <roost binary> [seconds] [flags]}")
 seconds=${2:-30}
-tools=$(dirname "$(dirname "$roost")")/schemathesis-$(cksum <"$here/requirements.txt" | cut -d' ' -f1)
-
-# Two runs may begin at once: the second waits for the first one's installation.
-mkdir -p "$tools"
-exec 9>"$tools/lock"
-flock 9
-if [[ ! -e $tools/ready ]]; then
-  echo "schemathesis: installing into $tools" >&2
-  python3 -m venv --clear "$tools/venv"
-  "$tools/venv/bin/python" -m pip install -q --no-deps -r "$here/requirements.txt" >&2 ||
-    { echo "schemathesis: PyPI cannot be reached, or lacks a version of $here/requirements.txt" >&2; exit 69; }
-  touch "$tools/ready"
-fi
-exec 9>&-
+tools=$("$here/../python-tools.sh" schemathesis "$here/requirements.txt" "$roost")
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/roost-schemathesis.XXXXXX")
 daemon=''

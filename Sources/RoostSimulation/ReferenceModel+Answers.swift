@@ -35,8 +35,8 @@ extension ReferenceModel {
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
-    // Waiting workers are met behind the last submit of a batch; if that one is too large, at the end of the step.
-    if case .submit(let job) = request, job.isFollowed || job.payload.count > Simulation.mostPayloadBytes { return }
+    // Waiting workers are met behind the last submit of a batch.
+    if case .submit(let job) = request, job.isFollowed { return }
     // What can never fit does not reach the machine: after a full disk waiters are then met at the batch's end.
     if replies.first?.answer.refusal == .tooLarge { return }
     try noneIsLeftWaiting()
@@ -111,274 +111,6 @@ extension ReferenceModel {
     }
   }
 
-  // MARK: Leasing
-
-  private mutating func lease(
-    _ lease: Request.Lease, _ ticket: UInt64, _ replies: inout ArraySlice<Reply>
-  ) throws(Violation) {
-    let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
-    if now.conditions.refusesLeases { return try refused(.diskLow, own, "lease") }
-    let best = best(of: lease.queues)
-    if !best.isEmpty {
-      guard let own else { throw Violation(message: "job \(best) was not granted") }
-      return try granted(own, to: lease)
-    }
-    if lease.waitMilliseconds > 0, !isDraining {
-      if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
-      try expect(own == nil, "a lease that should wait got \(own as Any)")
-      waiters.append(
-        Waiter(ticket: ticket, wanted: lease, deadline: now.log + lease.waitMilliseconds * 1_000_000))
-    } else {
-      guard case .nothing = own else { throw Violation(message: "an empty queue gave \(own as Any)") }
-    }
-  }
-
-  /// One job, or as many as wished for, there are, and fit.
-  private mutating func granted(_ answer: Answer, to lease: Request.Lease) throws(Violation) {
-    if lease.maxJobs == 0 {
-      guard case .leased(let grant) = answer else { throw Violation(message: "a lease got \(answer)") }
-      return try granted(grant, to: lease)
-    }
-    guard case .leasedMany(let first, let count) = answer, (1...lease.maxJobs).contains(count) else {
-      throw Violation(message: "a lease of at most \(lease.maxJobs) jobs got \(answer)")
-    }
-    var bytes = 0
-    for grant in stepGrants[Int(first)..<Int(first + count)] {
-      try granted(grant, to: lease)
-      bytes += Int(grant.recordBytes)
-    }
-    try expect(count == 1 || bytes <= lease.maxBytes, "leases of \(bytes) bytes, at most \(lease.maxBytes) wished for")
-    let best = best(of: lease.queues)
-    guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases else { return }
-    let next = best.map { mostRecordBytes(jobs[$0]!) }.max()!
-    try expect(bytes + next > lease.maxBytes, "job \(best) was not granted though there was room")
-  }
-
-  /// More than a job's record can have.
-  private func mostRecordBytes(_ job: Job) -> Int {
-    job.history.prefix(40).reduce(job.wanted.payload.count + 1_000) { $0 + $1.text.count + 300 }
-  }
-
-  mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease) throws(Violation) {
-    let number = grant.id.number.rawValue
-    let best = best(of: lease.queues)
-    try expect(best.contains(number), "job \(number) was granted before \(best)")
-    try expect(grant.lease.number > lastLease, "lease \(grant.lease) after \(lastLease)")
-    try expect(grant.lease.epoch == epoch, "lease \(grant.lease) of epoch \(epoch)")
-    try expect(!now.conditions.refusesLeases, "job \(number) was granted without room for its completion")
-    now.conditions.leasesLeft -= 1
-    lastLease = grant.lease.number
-    var job = jobs[number]!
-    let own = Int64(job.wanted.policy.leaseMilliseconds)
-    let duration =
-      lease.leaseMilliseconds > 0 ? lease.leaseMilliseconds : own > 0 ? own : limits.leaseMilliseconds
-    job.state = .running
-    job.attempts += 1
-    job.deadline = now.log + duration * 1_000_000
-    job.isWall = false
-    job.lease = grant.lease
-    job.leaseKey = lease.key
-    job.leaseDuration = duration * 1_000_000
-    job.leasedAt = now.wall
-    job.lastOutcome = nil
-    try expect(
-      grant.id == job.id && Int(grant.attempt) == job.attempts && Int(grant.maxAttempts) == job.maxAttempts
-        && grant.priority == job.wanted.priority && grant.until == wallDeadline(job),
-      "grant \(grant) of job \(number), attempt \(job.attempts)")
-    jobs[number] = job
-    totals[job.wanted.queue]!.leased += 1
-  }
-
-  /// A waiting worker got a job.
-  ///
-  /// - Parameter isAlone: Only one job became READY, so that the order of the queue's waiters decides.
-  mutating func served(_ reply: Reply, isAlone: Bool) throws(Violation) {
-    guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }),
-      let number = grantedNumbers(reply.answer).first
-    else { throw Violation(message: "an answer that nobody waits for: \(reply)") }
-    let waiter = waiters[index]
-    try granted(reply.answer, to: waiter.wanted)
-    let queue = jobs[number]!.wanted.queue
-    if isAlone {
-      try expect(
-        waiters.first { $0.wanted.queues.contains(queue) }?.ticket == reply.ticket, "a waiter was passed over")
-    }
-    waiters.remove(at: index)
-  }
-
-  func grantedNumbers(_ answer: Answer) -> [UInt64] {
-    switch answer {
-    case .leased(let grant): [grant.id.number.rawValue]
-    case .leasedMany(let first, let count):
-      stepGrants[Int(first)..<Int(first + count)].map { $0.id.number.rawValue }
-    default: []
-    }
-  }
-
-  func noneIsLeftWaiting() throws(Violation) {
-    for waiter in endWaiters {
-      try expect(jobs[waiter.number]?.state.isFinished == false, "a reader waits for the end of job \(waiter.number)")
-    }
-    guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
-    for waiter in waiters {
-      let best = best(of: waiter.wanted.queues)
-      try expect(best.isEmpty, "a worker waits while job \(best) is READY")
-    }
-  }
-
-  private mutating func awaitEnd(
-    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ milliseconds: Int64, _ ticket: UInt64,
-    _ replies: inout ArraySlice<Reply>
-  ) throws(Violation) {
-    let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
-    guard !isForged, let job = visible(id, viewer) else { return try refused(.jobNotFound, own, "a wait for an end") }
-    if job.state.isFinished || milliseconds <= 0 || isDraining {
-      guard case .job(let image) = own else { throw Violation(message: "an ended job was waited for: \(own as Any)") }
-      return try verify(job, image)
-    }
-    if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "a wait") }
-    try expect(own == nil, "a wait for the end of a job that is \(job.state.name) got \(own as Any)")
-    endWaiters.append(
-      EndWaiter(ticket: ticket, number: id.number.rawValue, deadline: now.log + milliseconds * 1_000_000))
-  }
-
-  /// Whether the reply is to a reader whose job has ended; it must be so in truth.
-  mutating func endMet(_ reply: Reply) throws(Violation) -> Bool {
-    guard let index = endWaiters.firstIndex(where: { $0.ticket == reply.ticket }) else { return false }
-    guard case .job(let image) = reply.answer else { throw Violation(message: "the end of a job: \(reply)") }
-    let waiter = endWaiters.remove(at: index)
-    try expect(image.id.number.rawValue == waiter.number, "a reader was told of another job")
-    try expect(image.state.isFinished, "a reader was told of the end of a job that is \(image.state.name)")
-    // What ended in this step may have left in it.
-    if let job = jobs[waiter.number] { try verify(job, image) }
-    return true
-  }
-
-  private mutating func endWait(_ waiting: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
-    if let index = endWaiters.firstIndex(where: { $0.ticket == waiting }) {
-      guard let reply = replies.popFirst(), reply.ticket == waiting, case .job(let image) = reply.answer else {
-        throw Violation(message: "a reader whose wait ended was not told how the job is")
-      }
-      return try verify(jobs[endWaiters.remove(at: index).number]!, image)
-    }
-    guard let index = waiters.firstIndex(where: { $0.ticket == waiting }) else { return }
-    guard let reply = replies.popFirst(), reply.ticket == waiting, case .nothing = reply.answer else {
-      throw Violation(message: "a wait that ended was not told so")
-    }
-    waiters.remove(at: index)
-  }
-
-  private mutating func drainWaiters(_ ticket: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
-    let told = Set(replies.map(\.ticket))
-    let parked = waiters.map(\.ticket) + endWaiters.map(\.ticket)
-    try expect(told == Set(parked + [ticket]), "waiters were left when draining")
-    replies = []
-    waiters = []
-    endWaiters = []
-    isDraining = true
-  }
-
-  // MARK: Ending an attempt
-
-  private mutating func finish(_ finish: Request.Finish, _ answer: Answer) throws(Violation) {
-    guard var job = visible(finish.job, finish.viewer) else { return try refused(.jobNotFound, answer, "finish") }
-    let isHeld =
-      job.state == .running
-      && (finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key)
-    guard isHeld else {
-      let isSame =
-        finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key
-      if job.lease != nil, isSame, job.lastOutcome == finish.outcome {
-        hasJustFinished = true
-        return try changed(job, answer, "said before")
-      }
-      let refusal: Refusal =
-        finish.lease != nil
-        ? .leaseLost : limits.requiresLeaseID ? .leaseRequired : job.state == .running ? .leaseLost : .notRunning
-      return try refused(refusal, answer, "finish of job \(job.id.number.rawValue)")
-    }
-    if finish.text.count > limits.smallResultBytes {
-      guard 2 * finish.text.count <= now.conditions.largeResultBytes else {
-        return try refused(.diskLow, answer, "finish")
-      }
-      now.conditions.largeResultBytes -= 2 * finish.text.count
-    }
-    switch finish.outcome {
-    case .acked: end(&job, .acked, .acked, finish.text)
-    case .failed: try fail(&job, finish, answer)
-    default: release(&job, finish)
-    }
-    jobs[job.id.number.rawValue] = job
-    hasJustFinished = true
-    try changed(job, answer, "finish")
-  }
-
-  private mutating func fail(_ job: inout Job, _ finish: Request.Finish, _ answer: Answer) throws(Violation) {
-    if job.isCancelRequested { return end(&job, .failed, .cancelled, finish.text) }
-    guard finish.isRetryable, job.attempts < job.maxAttempts else {
-      return end(&job, .failed, .dead, finish.text)
-    }
-    let allowed = pauses(of: job)
-    end(&job, .failed, .retry, finish.text)
-    var pause = finish.delayMilliseconds
-    if pause < 0, case .changed(_, let deadline, _) = answer {
-      pause = deadline - now.wall
-      try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
-    }
-    job.deadline = now.log + pause * 1_000_000
-    job.lastPause = pause
-  }
-
-  private mutating func release(_ job: inout Job, _ finish: Request.Finish) {
-    let rank = job.rank
-    let next: JobState =
-      job.isCancelRequested ? .cancelled : finish.delayMilliseconds > 0 ? .scheduled : .ready
-    end(&job, finish.outcome, next, finish.text)
-    job.attempts -= 1
-    if next == .ready { job.rank = rank }
-    if next == .scheduled { job.deadline = now.log + finish.delayMilliseconds * 1_000_000 }
-  }
-
-  /// The end of an attempt, or of waiting when `outcome` is `cancelled`.
-  mutating func end(_ job: inout Job, _ outcome: Outcome, _ next: JobState, _ text: [UInt8]) {
-    let isAttempt = outcome != .cancelled
-    job.history.insert(Entry(outcome: outcome, attempt: isAttempt ? job.attempts : 0, text: text), at: 0)
-    if isAttempt { job.lastOutcome = outcome }
-    job.state = next
-    job.rank = nextRank()
-    job.isWall = false
-    job.isCancelRequested = false
-    job.progress = []
-    job.endedAt = now.wall
-    job.endedUptime = uptime
-    job.lastPause = 0
-    if next == .acked || next == .cancelled {
-      let own = job.wanted.policy.retentionMilliseconds
-      job.deadline = uptime + (own >= 0 ? own : limits.retentionMilliseconds) * 1_000_000
-    }
-    switch outcome {
-    case .acked: totals[job.wanted.queue]!.acked += 1
-    case .failed, .expired: totals[job.wanted.queue]!.failed += 1
-    default: break
-    }
-    if next == .dead { totals[job.wanted.queue]!.dead += 1 }
-  }
-
-  /// The pauses, in milliseconds, that the policy allows after the attempt that is just ending.
-  func pauses(of job: Job) -> ClosedRange<Int64> {
-    let retry = job.wanted.policy.retry
-    let most = Int64(retry.maxMilliseconds)
-    let first = min(Int64(retry.initialMilliseconds), most)
-    var pause = first
-    for _ in 1..<max(1, job.attempts) { pause = min(most, pause * Int64(retry.factorThousandths) / 1_000) }
-    switch retry.jitter {
-    case .none: return pause...pause
-    case .full: return 0...pause
-    case .equal: return (pause - pause / 2)...pause
-    case .decorrelated: return first...min(most, max(first, job.lastPause) * 3)
-    }
-  }
-
   // MARK: Other changes
 
   private mutating func extend(
@@ -438,82 +170,16 @@ extension ReferenceModel {
     try changed(job, answer, "run now")
   }
 
-  // MARK: Looking
-
-  private func read(_ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ answer: Answer) throws(Violation) {
-    guard !isForged, let job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "read") }
-    guard case .job(let image) = answer else { throw Violation(message: "read: \(answer)") }
-    try verify(job, image)
-  }
-
-  private mutating func list(_ list: Request.List, _ answer: Answer, _ page: [JobImage]) throws(Violation) {
-    guard case .page(_, _, let next, _) = answer else { throw Violation(message: "a list: \(answer)") }
-    let shown = page.compactMap { jobs[$0.id.number.rawValue] }
-    try expect(shown.count == page.count, "a list shows a job that is not there")
-    for (job, image) in zip(shown, page) { try verify(job, image) }
-    if list.isDeadLetters { return try listDead(list, shown, next) }
-    var wanted: [JobID] = []
-    var left = list.examine
-    var number = list.cursor == 0 ? lastNumber + 1 : min(list.cursor, lastNumber + 1)
-    while number > 1, wanted.count < list.limit, left > 0 {
-      number -= 1
-      left -= 1
-      if let job = jobs[number], isListed(job, list) { wanted.append(job.id) }
-    }
-    try expect(shown.map(\.id) == wanted, "a list is not what it should be")
-    if list.queue.map({ totals[$0] != nil }) ?? true {
-      try expect(next == (number > 1 ? number : 0), "a list goes on at \(next), should at \(number)")
-    }
-  }
-
-  /// Newest first; dead letters that died in the same step may stand either way.
-  private mutating func listDead(_ list: Request.List, _ shown: [Job], _ next: UInt64) throws(Violation) {
-    let before = deadPage.flatMap { $0.next == list ? $0 : nil }
-    // Another page came between: what this one goes on from is not known any more.
-    if list.cursor > 0, before == nil { return }
-    let wanted = jobs.values.filter { job in
-      guard job.state == .dead, isListed(job, list) else { return false }
-      return before.map { job.rank < $0.rank || job.rank == $0.rank && !$0.shown.contains(job.id) } ?? true
-    }.sorted { $0.rank > $1.rank }
-    try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
-    deadPage = nil
-    guard next > 0, let last = shown.last else { return }
-    var further = list
-    further.cursor = next
-    let same = shown.filter { $0.rank == last.rank }.map(\.id)
-    let earlier = before?.rank == last.rank ? before!.shown : []
-    deadPage = DeadPage(next: further, rank: last.rank, shown: earlier.union(same))
-  }
-
-  private func isListed(_ job: Job, _ list: Request.List) -> Bool {
-    (list.queue == nil || job.wanted.queue == list.queue) && (list.state == nil || job.state == list.state)
-      && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
-  }
-
-  private func listQueues(_ viewer: Viewer, _ lines: [(String, QueueImage)]) throws(Violation) {
-    let names = totals.keys.filter { name in
-      if case .queues = viewer { viewer.sees(queue: name, owner: "") } else { true }
-    }
-    try expect(Set(lines.map(\.0)) == Set(names) && lines.count == names.count, "queues \(lines.map(\.0))")
-    for (name, image) in lines {
-      var counts = StateCounts()
-      for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
-      try expect(image.counts == counts, "counts of queue \(name)")
-      try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
-      try expect((image.oldestReady >= 0) == (counts[.ready] > 0), "the oldest READY job of queue \(name)")
-    }
-  }
-
   // MARK: Helpers
 
-  private func visible(_ id: JobID, _ viewer: Viewer) -> Job? {
+  func visible(_ id: JobID, _ viewer: Viewer) -> Job? {
     guard let job = jobs[id.number.rawValue], job.id == id,
       viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
     else { return nil }
     return job
   }
 
-  private func changed(_ job: Job, _ answer: Answer, _ what: String) throws(Violation) {
+  func changed(_ job: Job, _ answer: Answer, _ what: String) throws(Violation) {
     let number = job.id.number.rawValue
     guard case .changed(let state, let deadline, let isCancelRequested) = answer else {
       throw Violation(message: "\(what): job \(number) should be \(job.state.name), but \(answer)")
@@ -524,7 +190,7 @@ extension ReferenceModel {
     )
   }
 
-  private func refused(_ refusal: Refusal, _ answer: Answer?, _ what: String) throws(Violation) {
+  func refused(_ refusal: Refusal, _ answer: Answer?, _ what: String) throws(Violation) {
     try expect(answer?.refusal == refusal, "\(what) should be refused as \(refusal), but \(answer as Any)")
   }
 }

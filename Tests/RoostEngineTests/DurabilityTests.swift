@@ -9,14 +9,7 @@ import Testing
 @Suite struct DurabilityTests {
   @Test("no answer of any kind leaves before the sync of what it saw")
   func everyAnswerWaits() async throws {
-    var held: HeldDisk!
-    let fixture = try Fixture(
-      segmentBytes: 1 << 20,
-      wrap: {
-        held = HeldDisk($0)
-        return held
-      })
-    let disk = held!
+    let (fixture, disk) = try Fixture.withHeldDisk()
     let first = try await fixture.submit("\"first\"", key: "k1")
     let leased = try #require(try await fixture.lease())
     _ = try await fixture.submit("\"second\"")
@@ -95,14 +88,7 @@ import Testing
 
   @Test("fault 16: behind a slow disk requests are refused, not answered falsely")
   func slowDisk() async throws {
-    var held: HeldDisk!
-    let fixture = try Fixture(
-      segmentBytes: 1 << 20,
-      wrap: {
-        held = HeldDisk($0)
-        return held
-      }, adjust: { $0.mailbox.commands = 4 })
-    let disk = held!
+    let (fixture, disk) = try Fixture.withHeldDisk { $0.mailbox.commands = 4 }
     disk.hold()
     let first = Task { try await fixture.submit("1").id }
     await disk.waitForSync(1)

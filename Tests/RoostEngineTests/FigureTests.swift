@@ -6,14 +6,7 @@ import Testing
 @Suite struct FigureTests {
   @Test("figures answer while a sync hangs, and hold its commit before its answer leaves")
   func hangingSync() async throws {
-    var held: HeldDisk!
-    let fixture = try Fixture(
-      segmentBytes: 1 << 20,
-      wrap: {
-        held = HeldDisk($0)
-        return held
-      })
-    let disk = held!
+    let (fixture, disk) = try Fixture.withHeldDisk()
     let before = await fixture.engine.figures().store
     disk.hold()
     let first = Task { try await fixture.submit("1") }

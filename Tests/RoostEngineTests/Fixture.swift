@@ -26,6 +26,15 @@ struct Fixture {
     engine = try Engine.open(configuration, disk: wrap(disk))
   }
 
+  /// One whose segments' syncs the test can hold.
+  static func withHeldDisk(
+    adjust: (inout EngineConfiguration) -> Void = { _ in }
+  ) throws -> (fixture: Fixture, disk: HeldDisk) {
+    let simulated = SimulatedDisk(seed: 1)
+    let disk = HeldDisk(simulated)
+    return (try Fixture(disk: simulated, segmentBytes: 1 << 20, wrap: { _ in disk }, adjust: adjust), disk)
+  }
+
   func submit(
     _ payload: String = "1", queue: String = "default", key: String? = nil, adjust: (inout JobSpec) -> Void = { _ in }
   ) async throws(Refusal) -> Submitted {

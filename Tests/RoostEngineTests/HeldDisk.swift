@@ -4,8 +4,8 @@ import RoostLog
 /// A disk whose syncs can be held, so that a test sees what leaves before one ends.
 ///
 /// `@unchecked Sendable`: everything mutable is touched only under `mutex`.
-final class HeldDisk: Disk, @unchecked Sendable {
-  private let inner: any Disk
+final class HeldDisk: DiskAround, @unchecked Sendable {
+  let inner: any Disk
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var isHolding = false
@@ -72,26 +72,4 @@ final class HeldDisk: Disk, @unchecked Sendable {
     }
     try inner.sync(file)
   }
-
-  func list() throws(DiskError) -> [String] { try inner.list() }
-  func open(_ name: String, create: Bool) throws(DiskError) -> DiskFile { try inner.open(name, create: create) }
-  func size(_ file: DiskFile) throws(DiskError) -> Int { try inner.size(file) }
-  func read(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(DiskError) -> Int {
-    try inner.read(file, into: buffer, at: offset)
-  }
-  func tryReadCached(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int? {
-    inner.tryReadCached(file, into: buffer, at: offset)
-  }
-  func write(_ file: DiskFile, _ bytes: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
-    try inner.write(file, bytes, at: offset)
-  }
-  func truncate(_ file: DiskFile, to bytes: Int) throws(DiskError) { try inner.truncate(file, to: bytes) }
-  func close(_ file: DiskFile) { inner.close(file) }
-  func rename(_ name: String, to newName: String) throws(DiskError) { try inner.rename(name, to: newName) }
-  func remove(_ name: String) throws(DiskError) { try inner.remove(name) }
-  func syncDirectory() throws(DiskError) { try inner.syncDirectory() }
-  func lock(_ name: String) throws(DiskError) -> LockOutcome { try inner.lock(name) }
-  func lockHolder(_ name: String) -> LockHolder? { inner.lockHolder(name) }
-  func freeBytes() throws(DiskError) -> Int { try inner.freeBytes() }
-  func dropCache(_ file: DiskFile) throws(DiskError) { try inner.dropCache(file) }
 }

@@ -11,6 +11,19 @@ struct RedisFaultTests {
     Authenticator(store: store, clock: scene.manual.clock)
   }
 
+  /// An authenticator that remembers a key of the scene.
+  private func remembered(_ scene: RedisScene) async throws -> (Authenticator, token: Substring, id: String) {
+    let store = try scene.open()
+    let authenticator = authenticator(scene, store)
+    let (token, id) = try await scene.makeKey(store)
+    try await scene.waitForListeners(1)
+    try await RoostKeysTests.eventually("the key is remembered") {
+      _ = try await authenticator.authenticate(token: token)
+      return authenticator.cached(token) != nil
+    }
+    return (authenticator, token, id)
+  }
+
   /// Asks until the answer is this refusal; only "unavailable" may come before it.
   private func eventually(_ expected: AuthRejection, _ authenticator: Authenticator, _ token: Substring) async throws {
     try await RoostKeysTests.eventually("the answer is \(expected)") {
@@ -56,14 +69,7 @@ struct RedisFaultTests {
   @Test("fault 41: killed, remembered keys serve until they are too old, then none is judged; it is back by itself")
   func killed() async throws {
     let scene = try await RedisScene()
-    let store = try scene.open()
-    let authenticator = authenticator(scene, store)
-    let (token, id) = try await scene.makeKey(store)
-    try await scene.waitForListeners(1)
-    try await RoostKeysTests.eventually("the key is remembered") {
-      _ = try await authenticator.authenticate(token: token)
-      return authenticator.cached(token) != nil
-    }
+    let (authenticator, token, id) = try await remembered(scene)
     scene.server.kill()
     scene.manual.advance(milliseconds: 4_999)
     #expect(try await authenticator.authenticate(token: token).keyID == id)
@@ -150,14 +156,7 @@ struct RedisFaultTests {
   @Test("fault 44: a revocation that nobody told of counts when the remembered key is too old")
   func missed() async throws {
     let scene = try await RedisScene()
-    let store = try scene.open()
-    let authenticator = authenticator(scene, store)
-    let (token, id) = try await scene.makeKey(store)
-    try await scene.waitForListeners(1)
-    try await RoostKeysTests.eventually("the key is remembered") {
-      _ = try await authenticator.authenticate(token: token)
-      return authenticator.cached(token) != nil
-    }
+    let (authenticator, token, id) = try await remembered(scene)
     try scene.server.cli("HSET", "api_key:\(id)", "revoked_at_ms", "1700000000000")
     scene.manual.advance(milliseconds: 4_999)
     #expect(authenticator.cached(token) != nil)
@@ -168,14 +167,7 @@ struct RedisFaultTests {
   @Test("fault 44: a daemon that did not hear for a while forgets what it remembered as soon as it hears again")
   func deaf() async throws {
     let scene = try await RedisScene()
-    let store = try scene.open()
-    let authenticator = authenticator(scene, store)
-    let (token, id) = try await scene.makeKey(store)
-    try await scene.waitForListeners(1)
-    try await RoostKeysTests.eventually("the key is remembered") {
-      _ = try await authenticator.authenticate(token: token)
-      return authenticator.cached(token) != nil
-    }
+    let (authenticator, token, id) = try await remembered(scene)
     try scene.server.cli("HSET", "api_key:\(id)", "revoked_at_ms", "1700000000000")
     try scene.server.cli("CLIENT", "KILL", "TYPE", "pubsub")
     try await RoostKeysTests.eventually("the cache is flushed") { authenticator.cached(token) == nil }

@@ -178,14 +178,14 @@ extension StateMachine.Image {
 }
 
 /// A disk whose n-th call from now is preceded by something else that happens.
-private final class InterruptedDisk: Disk, @unchecked Sendable {
+private final class InterruptedDisk: DiskAround, @unchecked Sendable {
   // One thread alone uses it.
-  private let disk: SimulatedDisk
+  let inner: any Disk
   private var callsLeft: Int
   private var interruption: (() -> Void)?
 
   init(_ disk: SimulatedDisk, atCall call: Int, _ interruption: @escaping () -> Void) {
-    self.disk = disk
+    inner = disk
     callsLeft = call
     self.interruption = interruption
   }
@@ -199,37 +199,22 @@ private final class InterruptedDisk: Disk, @unchecked Sendable {
 
   func list() throws(DiskError) -> [String] {
     count()
-    return try disk.list()
+    return try inner.list()
   }
   func open(_ name: String, create: Bool) throws(DiskError) -> DiskFile {
     count()
-    return try disk.open(name, create: create)
+    return try inner.open(name, create: create)
   }
   func size(_ file: DiskFile) throws(DiskError) -> Int {
     count()
-    return try disk.size(file)
+    return try inner.size(file)
   }
   func read(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(DiskError) -> Int {
     count()
-    return try disk.read(file, into: buffer, at: offset)
+    return try inner.read(file, into: buffer, at: offset)
   }
   func sync(_ file: DiskFile) throws(DiskError) {
     count()
-    try disk.sync(file)
+    try inner.sync(file)
   }
-  func tryReadCached(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int? {
-    disk.tryReadCached(file, into: buffer, at: offset)
-  }
-  func write(_ file: DiskFile, _ bytes: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
-    try disk.write(file, bytes, at: offset)
-  }
-  func truncate(_ file: DiskFile, to bytes: Int) throws(DiskError) { try disk.truncate(file, to: bytes) }
-  func close(_ file: DiskFile) { disk.close(file) }
-  func rename(_ name: String, to newName: String) throws(DiskError) { try disk.rename(name, to: newName) }
-  func remove(_ name: String) throws(DiskError) { try disk.remove(name) }
-  func syncDirectory() throws(DiskError) { try disk.syncDirectory() }
-  func lock(_ name: String) throws(DiskError) -> LockOutcome { try disk.lock(name) }
-  func lockHolder(_ name: String) -> LockHolder? { disk.lockHolder(name) }
-  func freeBytes() throws(DiskError) -> Int { try disk.freeBytes() }
-  func dropCache(_ file: DiskFile) throws(DiskError) { try disk.dropCache(file) }
 }

@@ -1,0 +1,103 @@
+import RoostCore
+
+/// How attempts end, and when their jobs run again.
+extension ReferenceModel {
+  mutating func finish(_ finish: Request.Finish, _ answer: Answer) throws(Violation) {
+    guard var job = visible(finish.job, finish.viewer) else { return try refused(.jobNotFound, answer, "finish") }
+    let isHeld =
+      job.state == .running
+      && (finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key)
+    guard isHeld else {
+      let isSame =
+        finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key
+      if job.lease != nil, isSame, job.lastOutcome == finish.outcome {
+        hasJustFinished = true
+        return try changed(job, answer, "said before")
+      }
+      let refusal: Refusal =
+        finish.lease != nil
+        ? .leaseLost : limits.requiresLeaseID ? .leaseRequired : job.state == .running ? .leaseLost : .notRunning
+      return try refused(refusal, answer, "finish of job \(job.id.number.rawValue)")
+    }
+    if finish.text.count > limits.smallResultBytes {
+      guard 2 * finish.text.count <= now.conditions.largeResultBytes else {
+        return try refused(.diskLow, answer, "finish")
+      }
+      now.conditions.largeResultBytes -= 2 * finish.text.count
+    }
+    switch finish.outcome {
+    case .acked: end(&job, .acked, .acked, finish.text)
+    case .failed: try fail(&job, finish, answer)
+    default: release(&job, finish)
+    }
+    jobs[job.id.number.rawValue] = job
+    hasJustFinished = true
+    try changed(job, answer, "finish")
+  }
+
+  mutating func fail(_ job: inout Job, _ finish: Request.Finish, _ answer: Answer) throws(Violation) {
+    if job.isCancelRequested { return end(&job, .failed, .cancelled, finish.text) }
+    guard finish.isRetryable, job.attempts < job.maxAttempts else {
+      return end(&job, .failed, .dead, finish.text)
+    }
+    let allowed = pauses(of: job)
+    end(&job, .failed, .retry, finish.text)
+    var pause = finish.delayMilliseconds
+    if pause < 0, case .changed(_, let deadline, _) = answer {
+      pause = deadline - now.wall
+      try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
+    }
+    job.deadline = now.log + pause * 1_000_000
+    job.lastPause = pause
+  }
+
+  mutating func release(_ job: inout Job, _ finish: Request.Finish) {
+    let rank = job.rank
+    let next: JobState =
+      job.isCancelRequested ? .cancelled : finish.delayMilliseconds > 0 ? .scheduled : .ready
+    end(&job, finish.outcome, next, finish.text)
+    job.attempts -= 1
+    if next == .ready { job.rank = rank }
+    if next == .scheduled { job.deadline = now.log + finish.delayMilliseconds * 1_000_000 }
+  }
+
+  /// The end of an attempt, or of waiting when `outcome` is `cancelled`.
+  mutating func end(_ job: inout Job, _ outcome: Outcome, _ next: JobState, _ text: [UInt8]) {
+    let isAttempt = outcome != .cancelled
+    job.history.insert(Entry(outcome: outcome, attempt: isAttempt ? job.attempts : 0, text: text), at: 0)
+    if isAttempt { job.lastOutcome = outcome }
+    job.state = next
+    job.rank = nextRank()
+    job.isWall = false
+    job.isCancelRequested = false
+    job.progress = []
+    job.endedAt = now.wall
+    job.endedUptime = uptime
+    job.lastPause = 0
+    if next == .acked || next == .cancelled {
+      let own = job.wanted.policy.retentionMilliseconds
+      job.deadline = uptime + (own >= 0 ? own : limits.retentionMilliseconds) * 1_000_000
+    }
+    switch outcome {
+    case .acked: totals[job.wanted.queue]!.acked += 1
+    case .failed, .expired: totals[job.wanted.queue]!.failed += 1
+    default: break
+    }
+    if next == .dead { totals[job.wanted.queue]!.dead += 1 }
+  }
+
+  /// The pauses, in milliseconds, that the policy allows after the attempt that is just ending.
+  func pauses(of job: Job) -> ClosedRange<Int64> {
+    let retry = job.wanted.policy.retry
+    let most = Int64(retry.maxMilliseconds)
+    let first = min(Int64(retry.initialMilliseconds), most)
+    var pause = first
+    for _ in 1..<max(1, job.attempts) { pause = min(most, pause * Int64(retry.factorThousandths) / 1_000) }
+    switch retry.jitter {
+    case .none: return pause...pause
+    case .full: return 0...pause
+    case .equal: return (pause - pause / 2)...pause
+    case .decorrelated: return first...min(most, max(first, job.lastPause) * 3)
+    }
+  }
+}

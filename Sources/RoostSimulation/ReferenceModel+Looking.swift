@@ -1,0 +1,68 @@
+import RoostCore
+
+/// What reads, lists and the queues show.
+extension ReferenceModel {
+  func read(_ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ answer: Answer) throws(Violation) {
+    guard !isForged, let job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "read") }
+    guard case .job(let image) = answer else { throw Violation(message: "read: \(answer)") }
+    try verify(job, image)
+  }
+
+  mutating func list(_ list: Request.List, _ answer: Answer, _ page: [JobImage]) throws(Violation) {
+    guard case .page(_, _, let next, _) = answer else { throw Violation(message: "a list: \(answer)") }
+    let shown = page.compactMap { jobs[$0.id.number.rawValue] }
+    try expect(shown.count == page.count, "a list shows a job that is not there")
+    for (job, image) in zip(shown, page) { try verify(job, image) }
+    if list.isDeadLetters { return try listDead(list, shown, next) }
+    var wanted: [JobID] = []
+    var left = list.examine
+    var number = list.cursor == 0 ? lastNumber + 1 : min(list.cursor, lastNumber + 1)
+    while number > 1, wanted.count < list.limit, left > 0 {
+      number -= 1
+      left -= 1
+      if let job = jobs[number], isListed(job, list) { wanted.append(job.id) }
+    }
+    try expect(shown.map(\.id) == wanted, "a list is not what it should be")
+    if list.queue.map({ totals[$0] != nil }) ?? true {
+      try expect(next == (number > 1 ? number : 0), "a list goes on at \(next), should at \(number)")
+    }
+  }
+
+  /// Newest first; dead letters that died in the same step may stand either way.
+  mutating func listDead(_ list: Request.List, _ shown: [Job], _ next: UInt64) throws(Violation) {
+    let before = deadPage.flatMap { $0.next == list ? $0 : nil }
+    // Another page came between: what this one goes on from is not known any more.
+    if list.cursor > 0, before == nil { return }
+    let wanted = jobs.values.filter { job in
+      guard job.state == .dead, isListed(job, list) else { return false }
+      return before.map { job.rank < $0.rank || job.rank == $0.rank && !$0.shown.contains(job.id) } ?? true
+    }.sorted { $0.rank > $1.rank }
+    try expect(shown.map(\.rank) == wanted.prefix(list.limit).map(\.rank), "dead letters out of order or missing")
+    deadPage = nil
+    guard next > 0, let last = shown.last else { return }
+    var further = list
+    further.cursor = next
+    let same = shown.filter { $0.rank == last.rank }.map(\.id)
+    let earlier = before?.rank == last.rank ? before!.shown : []
+    deadPage = DeadPage(next: further, rank: last.rank, shown: earlier.union(same))
+  }
+
+  func isListed(_ job: Job, _ list: Request.List) -> Bool {
+    (list.queue == nil || job.wanted.queue == list.queue) && (list.state == nil || job.state == list.state)
+      && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
+  }
+
+  func listQueues(_ viewer: Viewer, _ lines: [(String, QueueImage)]) throws(Violation) {
+    let names = totals.keys.filter { name in
+      if case .queues = viewer { viewer.sees(queue: name, owner: "") } else { true }
+    }
+    try expect(Set(lines.map(\.0)) == Set(names) && lines.count == names.count, "queues \(lines.map(\.0))")
+    for (name, image) in lines {
+      var counts = StateCounts()
+      for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
+      try expect(image.counts == counts, "counts of queue \(name)")
+      try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
+      try expect((image.oldestReady >= 0) == (counts[.ready] > 0), "the oldest READY job of queue \(name)")
+    }
+  }
+}
