@@ -1,7 +1,7 @@
 import Glibc
 import RoostLog
 
-/// The thread that keeps spare segments ready, so that no commit waits for zero-filling.
+/// The thread that keeps spare segments ready and removes trimmed ones, so that no commit waits for either.
 ///
 /// `@unchecked Sendable`: everything mutable is touched only under `mutex`.
 final class Provisioning: @unchecked Sendable {
@@ -28,9 +28,9 @@ final class Provisioning: @unchecked Sendable {
 
   func start() { EngineThread.start("roost-segments") { self.run() } }
 
-  /// The stock is below its target: work.
-  func wake(ifBelow space: SpaceState) {
-    guard space.spareBytes < space.targetBytes else { return }
+  /// The stock is below its target, or a trim left files: work.
+  func wake(ifNeeded space: SpaceState) {
+    guard space.spareBytes < space.targetBytes || space.trimmedSegments > 0 else { return }
     signal { isWanted = true }
   }
 

@@ -4,7 +4,7 @@ import RoostLog
 /// Compaction: what lives in the oldest segment is copied to the end of the log, then the segment goes.
 ///
 /// Copies are read ahead between batches and written with a later batch; where a job has changed in between, it is
-/// read again. Order of a trim: copies durable, queues durable, `HEAD` durable, files unlinked.
+/// read again. Order of a trim: copies durable, queues durable, `HEAD` durable, files removed (by the provisioner).
 struct Compaction {
   /// Reads the oldest segment; nil when no trim is under way.
   var cursor: FrameCursor?
@@ -73,13 +73,14 @@ extension Store {
     return true
   }
 
-  /// The log has grown beyond its bound, and something would be gained.
+  /// The log has grown beyond its bound, and something would be gained. The bound of a small log is four segments, one
+  /// of them for what is written while the trim is under way.
   package var wantsTrim: Bool {
     let total = Int(log.totalBytes)
     let live = machine.keptBytes
     guard log.currentSegment > log.firstSegment else { return false }
     if diskLevel > 0 { return total > live + live / 10 + log.options.segmentBytes }
-    return total > max(4 * log.options.segmentBytes, 2 * live)
+    return total > max(3 * log.options.segmentBytes, 2 * live)
   }
 
   private mutating func prepare() throws(LogError) {
@@ -189,8 +190,9 @@ extension Store {
 
   /// The copies and queues are durable: the segment goes.
   private mutating func endTrim() throws(LogError) {
-    try log.trim(before: compaction.segment + 1)
+    // Before the trim: the file's blocks become free with its last reader, and that should not be this thread.
     compaction.cursor = nil
+    try log.trim(before: compaction.segment + 1)
     compaction.isCarried = false
     compaction.trims += 1
   }

@@ -77,9 +77,10 @@ final class Writer: @unchecked Sendable {
     release()
     park()
     if batch.commands.isEmpty { try store.idle(reading: reading) }
+    let trims = store.trims
     let compacts = try store.compact()
-    if compacts { publish() }
     unpinTrimmed()
+    if compacts || store.trims != trims { publish() }
     // Without space nothing can be written: asking again at once would only burn a core.
     return (hasDue || compacts) && !store.isReadOnly
   }
@@ -237,7 +238,7 @@ final class Writer: @unchecked Sendable {
       $0.figures = figures
       $0.waiters = waiters
     }
-    provisioning.wake(ifBelow: store.log.space)
+    provisioning.wake(ifNeeded: store.log.space)
   }
 }
 

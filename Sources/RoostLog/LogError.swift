@@ -1,3 +1,5 @@
+import Glibc
+
 /// Why the log refused or failed. Every case says what a person needs to act on it.
 package enum LogError: Error, Sendable, Hashable {
   /// Bytes on disk are not what the log wrote. Nothing was changed.
@@ -79,6 +81,14 @@ extension LogError: CustomStringConvertible {
 }
 
 extension LogError {
+  /// A full disk, or no file descriptor left, outside of a commit: nothing is in doubt, and it may be tried again.
+  var isPassing: Bool {
+    switch self {
+    case .outOfSpace, .io(_, _, EMFILE), .io(_, _, ENFILE): true
+    default: false
+    }
+  }
+
   init(_ failure: DiskError) {
     self =
       failure.isOutOfSpace

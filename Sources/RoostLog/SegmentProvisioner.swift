@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Makes segments ahead: zero-filled and synced, so that an append neither allocates blocks nor grows a file.
+/// Makes segments ahead, zero-filled and synced, so that an append neither allocates blocks nor grows a file; and
+/// removes those that were trimmed, so that no commit waits for the blocks that become free.
 ///
 /// The segments it holds in stock are the disk's reserve, real files and not a sum. One background thread calls
 /// `provision`; the writer takes from the stock without waiting for it, unless the stock is empty.
@@ -21,6 +22,8 @@ package final class SegmentProvisioner: Sendable {
     var ready: [UInt32: SegmentFile] = [:]
     /// Found at boot; read through before it is believed to be all zeros.
     var unverified: [UInt32: SegmentFile] = [:]
+    /// `HEAD` names them no more; oldest first.
+    var trimmed: [SegmentFile] = []
     /// The last segment that was taken.
     var current: UInt32
     var target: Int
@@ -59,10 +62,11 @@ package final class SegmentProvisioner: Sendable {
 
   // MARK: In the background
 
-  /// Does one piece of work: fills about 1 MiB of the next spare, looks through one found at boot, or gives one back.
+  /// Does one piece of work: removes what was trimmed, fills about 1 MiB of the next spare, looks through one found at
+  /// boot, or gives one back.
   ///
-  /// - Returns: Whether more work is left. A full disk is no error: it is reported by `space` and tried again by the
-  ///   next call.
+  /// - Returns: Whether more work is left. A full disk, or no file descriptor left, is no error: it is reported by `space`
+  ///   and tried again by the next call.
   /// - Throws: A failed write or sync, which also makes the log unusable.
   package func provision() throws(LogError) -> Bool {
     try work.withLock { (filling: inout Filling?) throws(LogError) -> Bool in
@@ -81,6 +85,7 @@ package final class SegmentProvisioner: Sendable {
       SpaceState(
         spareBytes: (stock.ready.count + stock.unverified.count) * segmentBytes,
         targetBytes: stock.target * segmentBytes,
+        trimmedSegments: stock.trimmed.count,
         lastProvisionFailedForSpace: stock.failedForSpace)
     }
   }
@@ -101,6 +106,16 @@ package final class SegmentProvisioner: Sendable {
           throw .outOfSpace(file: SegmentName.of(number))
         }
       }
+    }
+  }
+
+  /// Takes over segments that `HEAD` no longer names, oldest first, to remove their files. Pinned ones stay readable.
+  func discard(_ segments: [SegmentFile]) { stock.withLock { $0.trimmed += segments } }
+
+  /// Removes what was discarded so far, before the log is closed.
+  func removeDiscarded() throws(LogError) {
+    try work.withLock { (_: inout Filling?) throws(LogError) in
+      try orFail { () throws(LogError) in _ = try removeTrimmed() }
     }
   }
 
@@ -137,25 +152,56 @@ package final class SegmentProvisioner: Sendable {
   private func step(_ filling: inout Filling?, wanted: UInt32?) throws(LogError) -> Bool {
     if let failure { throw failure }
     do throws(LogError) {
-      if filling != nil {
-        try fillPiece(&filling)
-      } else {
-        switch nextTask(wanted: wanted) {
-        case .make(let number): try begin(number, &filling)
-        case .verify(let segment): try verify(segment)
-        case .release: _ = try releaseSpare()
-        case .nothing: return false
-        }
-      }
-      return true
-    } catch LogError.outOfSpace {
+      return try orFail { () throws(LogError) in try doNext(&filling, wanted: wanted) }
+    } catch {
+      guard error.isPassing else { throw error }
       abandon(&filling)
       stock.withLock { $0.failedForSpace = true }
       return false
+    }
+  }
+
+  /// Any failure that does not pass by itself makes the log unusable.
+  private func orFail<Result>(_ body: () throws(LogError) -> Result) throws(LogError) -> Result {
+    do throws(LogError) {
+      return try body()
     } catch {
-      stock.withLock { $0.failure = error }
+      if !error.isPassing { stock.withLock { $0.failure = error } }
       throw error
     }
+  }
+
+  private func doNext(_ filling: inout Filling?, wanted: UInt32?) throws(LogError) -> Bool {
+    if try removeTrimmed() { return true }
+    if filling != nil {
+      try fillPiece(&filling)
+      return true
+    }
+    switch nextTask(wanted: wanted) {
+    case .make(let number): try begin(number, &filling)
+    case .verify(let segment): try verify(segment)
+    case .release: _ = try releaseSpare()
+    case .nothing: return false
+    }
+    return true
+  }
+
+  /// The files' blocks become free here, too, unless somebody still reads them.
+  private func removeTrimmed() throws(LogError) -> Bool {
+    let trimmed = stock.withLock { $0.trimmed }
+    guard !trimmed.isEmpty else { return false }
+    let disk = self.disk
+    try onDisk { () throws(DiskError) in
+      let names = Set(try disk.list())
+      for segment in trimmed {
+        let torn = SegmentName.torn(segment.number)
+        if names.contains(torn) { try disk.remove(torn) }
+        if names.contains(segment.name) { try disk.remove(segment.name) }
+      }
+      try disk.syncDirectory()
+    }
+    stock.withLock { $0.trimmed.removeFirst(trimmed.count) }
+    return true
   }
 
   private func nextTask(wanted: UInt32?) -> Task {
@@ -263,12 +309,17 @@ package struct SpaceState: Hashable, Sendable {
   package var spareBytes: Int
   /// What the reserve should be.
   package var targetBytes: Int
-  /// The last attempt to make a spare met a full disk, and none has been made since.
+  /// Whose files are still to be removed.
+  package var trimmedSegments: Int
+  /// The last attempt to make a spare met a full disk, or found no file descriptor, and none has been made since.
   package var lastProvisionFailedForSpace: Bool
 
-  package init(spareBytes: Int, targetBytes: Int, lastProvisionFailedForSpace: Bool) {
+  package init(
+    spareBytes: Int, targetBytes: Int, trimmedSegments: Int = 0, lastProvisionFailedForSpace: Bool
+  ) {
     self.spareBytes = spareBytes
     self.targetBytes = targetBytes
+    self.trimmedSegments = trimmedSegments
     self.lastProvisionFailedForSpace = lastProvisionFailedForSpace
   }
 }

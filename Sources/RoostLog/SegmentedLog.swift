@@ -27,8 +27,6 @@ package final class SegmentedLog: Journal {
   private var head: HeadFile
   /// From the first segment to the current one, without gaps.
   private var segments: [OpenSegment]
-  /// Cut off by `trimHead`, but still files.
-  private var trimmed: [UInt32] = []
   private var seeds: ChecksumSeeds
   /// Checksum of the last frame's header.
   private var checksum: UInt32
@@ -187,55 +185,32 @@ package final class SegmentedLog: Journal {
 
   // MARK: Trimming
 
-  /// Gives up everything before a segment: `HEAD` first, then the files.
+  /// Gives up everything before a segment: on return `HEAD` says durably, in both slots, that the log begins with it. The
+  /// provisioner removes the files behind that.
   ///
   /// - Parameter segment: Live, and with a frame in it.
   package func trim(before segment: UInt32) throws(LogError) {
-    if options.defects.contains(.unlinkBeforeHead) {
-      trimmed = Array(firstSegment..<max(firstSegment, segment))
-      try unlinkTrimmed()
-      try trimHead(before: segment)
-      trimmed = []
-      return
-    }
-    try trimHead(before: segment)
-    try unlinkTrimmed()
-  }
-
-  /// The first half: `HEAD` says durably, in both slots, that the log begins with this segment.
-  package func trimHead(before segment: UInt32) throws(LogError) {
     try checkUsable()
     guard segment > firstSegment else { return }
     precondition(segment <= synced.segment, "a log is trimmed before a segment that has a durable frame")
+    let count = Int(segment - firstSegment)
+    if options.defects.contains(.unlinkBeforeHead) { try discard(count) }
     // In both: the older slot must not name segments that are gone, should the newer one be damaged.
     try writeHead { $0.firstSegment = segment }
     try writeHead { $0.firstSegment = segment }
-    let count = Int(segment - firstSegment)
-    trimmed += segments[..<count].map(\.file.number)
+    if !options.defects.contains(.unlinkBeforeHead) { provisioner.discard(segments[..<count].map(\.file)) }
     segments.removeFirst(count)
   }
 
-  /// The second half: removes the files, oldest first. Pinned ones stay readable.
-  package func unlinkTrimmed() throws(LogError) {
-    try checkUsable()
-    guard !trimmed.isEmpty else { return }
-    let (disk, trimmed) = (self.disk, self.trimmed)
-    try orBecomeUnusable { () throws(LogError) in
-      try onDisk { () throws(DiskError) in
-        let names = Set(try disk.list())
-        for number in trimmed {
-          if names.contains(SegmentName.torn(number)) { try disk.remove(SegmentName.torn(number)) }
-          try disk.remove(SegmentName.of(number))
-        }
-        try disk.syncDirectory()
-      }
-    }
-    self.trimmed = []
+  /// A defect under test: the files go at once.
+  private func discard(_ count: Int) throws(LogError) {
+    provisioner.discard(segments[..<count].map(\.file))
+    try orBecomeUnusable { () throws(LogError) in try provisioner.removeDiscarded() }
   }
 
   // MARK: Provisioning and stopping
 
-  /// One piece of work towards the stock of spares; see `SegmentProvisioner.provision`.
+  /// One piece of background work; see `SegmentProvisioner.provision`.
   package func provision() throws(LogError) -> Bool {
     try checkUsable()
     return try provisioner.provision()
@@ -246,6 +221,7 @@ package final class SegmentedLog: Journal {
   /// - Parameter stamp: The moment of the stop, from which the next start counts its downtime.
   package func stop(_ stamp: FrameStamp) throws(LogError) {
     try checkUsable()
+    try orBecomeUnusable { () throws(LogError) in try provisioner.removeDiscarded() }
     try writeHead {
       $0.cleanlyStopped = true
       $0.stamp = stamp

@@ -7,12 +7,11 @@ import RoostLog
 extension Simulation {
   /// A call of the store threw: the machine stopped, or the disk failed and the daemon ends itself.
   func stopped(by error: LogError) throws {
-    let wasTrimReady = daemon.store.isTrimReady
-    let first = daemon.store.log.firstSegment
+    let (wasTrimReady, hasTrimmed) = (daemon.store.isTrimReady, daemon.store.log.space.trimmedSegments > 0)
     try expectUnusable(error)
     if candidates.isEmpty { candidates = [Candidate(model: model, image: image)] }
     if disk.isStopped {
-      note("the machine stopped: \(error)", point(of: error, wasTrimReady: wasTrimReady, first: first))
+      note("the machine stopped: \(error)", point(of: error, wasTrimReady: wasTrimReady, hasTrimmed: hasTrimmed))
       daemon = nil
       // The machine, or the process alone.
       disk.crash(losingUnsynced: !faults.areRandom || random.chance(0.75))
@@ -30,7 +29,7 @@ extension Simulation {
     } else {
       throw error
     }
-    if wasTrimReady, isTrimmedOnDisk(first) { note("trimmed, not unlinked", .headBeforeUnlink) }
+    if hasTrimmed || wasTrimReady, isTrimmedOnDisk { note("trimmed, not unlinked", .headBeforeUnlink) }
     try restart()
   }
 
@@ -46,11 +45,10 @@ extension Simulation {
     throw ReferenceModel.Violation(message: "the store goes on after \(error)")
   }
 
-  private func point(of error: LogError, wasTrimReady: Bool, first: UInt32) -> CrashPoint {
+  private func point(of error: LogError, wasTrimReady: Bool, hasTrimmed: Bool) -> CrashPoint {
     guard case .io(let operation, let file, _) = error else { return .powerCut }
-    if wasTrimReady, file == SegmentName.head || operation == "remove" || operation == "list" {
-      return isTrimmedInHead(first) ? .headBeforeUnlink : .copiesBeforeHead
-    }
+    if hasTrimmed, operation == "remove" || operation == "list" { return .headBeforeUnlink }
+    if wasTrimReady, file == SegmentName.head { return .copiesBeforeHead }
     if file.hasSuffix(SegmentName.unfinishedSuffix) || operation == "query of free space" { return .segmentMaking }
     if file == SegmentName.head { return .segmentTaking }
     switch operation {
@@ -61,12 +59,11 @@ extension Simulation {
     }
   }
 
-  private func isTrimmedInHead(_ first: UInt32) -> Bool { daemon.store.log.firstSegment > first }
-
-  /// The segment is cut off in a durable `HEAD` and still a file.
-  private func isTrimmedOnDisk(_ first: UInt32) -> Bool {
+  /// A segment is cut off in a durable `HEAD` and still a file.
+  private var isTrimmedOnDisk: Bool {
     let inspection = try? LogInspector(disk: SimulatedDisk(copying: disk)).inspect()
-    return (inspection?.head?.firstSegment ?? 0) > first && disk.names.contains(SegmentName.of(first))
+    let first = inspection?.head?.firstSegment ?? 0
+    return disk.names.contains { SegmentName.number(of: $0).map { $0 < first } ?? false }
   }
 
   /// The process ends between two calls: killed, with the machine, or in good order.

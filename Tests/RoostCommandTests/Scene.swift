@@ -45,7 +45,7 @@ extension LiveDaemon {
   func submit(_ body: String = #"{"payload":1}"#, on connection: WireClient? = nil) throws -> String {
     let reply = try (connection ?? connect()).send("POST", "/jobs", client, body)
     guard reply.status == 201, let id = reply.string("job_id") else {
-      throw Scene.Unexpected(description: "submit: \(reply.status) \(reply.text)")
+      throw Scene.Unexpected(description: "submit: \(reply.status) \(reply.text)\n\(said.suffix(2_000))")
     }
     return id
   }

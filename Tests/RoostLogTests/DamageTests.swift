@@ -204,6 +204,28 @@ import Testing
     #expect(try log.append([record(3, bytes: 900)]).position.segment == 2)
   }
 
+  @Test(
+    "fault 26: without a file descriptor for a segment or its removal the log stays usable, and goes on when there is one",
+    arguments: [EMFILE, ENFILE])
+  func outOfDescriptors(errno: Int32) throws {
+    let disk = SimulatedDisk(seed: 1)
+    let (log, _) = try open(disk)
+    while log.currentSegment < 3 { try log.append([record(2, bytes: 900)]) }
+    try log.trim(before: 3)
+    disk.fail(.list, errno: errno, repeats: true)
+    disk.fail(.open, errno: errno, repeats: true)
+    #expect(try !log.provision())
+    #expect(log.space.trimmedSegments == 2 && log.space.lastProvisionFailedForSpace)
+    #expect(throws: LogError.outOfSpace(file: SegmentName.of(4))) {
+      while true { try log.append([record(3, bytes: 900)]) }
+    }
+    try log.append([record(4, bytes: 20)])
+    disk.clearFailures()
+    while try log.provision() {}
+    #expect(!disk.names.contains(SegmentName.of(1)) && !log.space.lastProvisionFailedForSpace)
+    #expect(try log.append([record(3, bytes: 900)]).position.segment == 4)
+  }
+
   @Test("fault 14: a frame that outgrows its segment on a full disk takes its room from the reserve")
   func reserve() throws {
     let disk = SimulatedDisk(seed: 1)

@@ -105,8 +105,10 @@ import Testing
     let pin = log.pin(1)
     while log.currentSegment < 3 { try log.append([record(2, bytes: 900)]) }
     try log.trim(before: 3)
-    #expect(!disk.names.contains(SegmentName.of(1)))
     #expect(log.firstSegment == 3)
+    #expect(disk.names.contains(SegmentName.of(1)) && log.space.trimmedSegments == 2)
+    while try log.provision() {}
+    #expect(!disk.names.contains(SegmentName.of(1)) && log.space.trimmedSegments == 0)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 8)
     defer { buffer.deallocate() }
     try pin.read(RecordPosition(rawValue: start.position.rawValue + 4), count: 100, into: buffer)
