@@ -112,17 +112,24 @@ package final class SegmentProvisioner: Sendable {
   /// Takes over segments that `HEAD` no longer names, oldest first, to remove their files. Pinned ones stay readable.
   func discard(_ segments: [SegmentFile]) { stock.withLock { $0.trimmed += segments } }
 
-  /// Removes what was discarded so far, before the log is closed.
-  func removeDiscarded() throws(LogError) {
+  /// Removes what was discarded so far.
+  ///
+  /// - Returns: False when there was nothing.
+  func removeDiscarded() throws(LogError) -> Bool {
     try work.withLock { (_: inout Filling?) throws(LogError) in
-      try orFail { () throws(LogError) in _ = try removeTrimmed() }
+      try orFail { () throws(LogError) in try removeTrimmed() }
     }
   }
 
-  /// Gives one spare back to the file system, for bytes that matter more.
+  /// Gives bytes back to the file system for those that matter more: trimmed segments, else one spare.
   ///
-  /// - Returns: False when there is none.
-  func releaseSpare() throws(LogError) -> Bool {
+  /// - Returns: False when there are none.
+  func releaseSpace() throws(LogError) -> Bool {
+    if try removeDiscarded() { return true }
+    return try releaseSpare()
+  }
+
+  private func releaseSpare() throws(LogError) -> Bool {
     let highest = stock.withLock { stock -> UInt32? in
       guard let highest = (Array(stock.ready.keys) + Array(stock.unverified.keys)).max() else { return nil }
       stock.ready[highest] = nil

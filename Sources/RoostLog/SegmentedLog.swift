@@ -146,7 +146,8 @@ package final class SegmentedLog: Journal {
     synced = (currentSegment, current.usedBytes)
   }
 
-  /// A frame that extends its segment may meet a full disk: then the reserve gives a spare back, which is its purpose.
+  /// A frame that extends its segment may meet a full disk: then what was trimmed goes at once, or the reserve
+  /// gives a spare back, which is its purpose.
   private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(LogError) {
     let (disk, file) = (self.disk, current.file.file)
     while true {
@@ -157,7 +158,7 @@ package final class SegmentedLog: Journal {
         }
         return
       } catch LogError.outOfSpace(let name) {
-        guard try provisioner.releaseSpare() else { throw .outOfSpace(file: name) }
+        guard try provisioner.releaseSpace() else { throw .outOfSpace(file: name) }
       }
     }
   }
@@ -205,7 +206,7 @@ package final class SegmentedLog: Journal {
   /// A defect under test: the files go at once.
   private func discard(_ count: Int) throws(LogError) {
     provisioner.discard(segments[..<count].map(\.file))
-    try orBecomeUnusable { () throws(LogError) in try provisioner.removeDiscarded() }
+    try orBecomeUnusable { () throws(LogError) in _ = try provisioner.removeDiscarded() }
   }
 
   // MARK: Provisioning and stopping
@@ -221,7 +222,7 @@ package final class SegmentedLog: Journal {
   /// - Parameter stamp: The moment of the stop, from which the next start counts its downtime.
   package func stop(_ stamp: FrameStamp) throws(LogError) {
     try checkUsable()
-    try orBecomeUnusable { () throws(LogError) in try provisioner.removeDiscarded() }
+    try orBecomeUnusable { () throws(LogError) in _ = try provisioner.removeDiscarded() }
     try writeHead {
       $0.cleanlyStopped = true
       $0.stamp = stamp

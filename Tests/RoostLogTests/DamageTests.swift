@@ -204,6 +204,20 @@ import Testing
     #expect(try log.append([record(3, bytes: 900)]).position.segment == 2)
   }
 
+  @Test("fault 14: on a full disk a frame takes the room of trimmed segments before that of the reserve")
+  func trimmedBeforeReserve() throws {
+    let disk = SimulatedDisk(seed: 1)
+    let (log, _) = try open(disk, smallOptions(spares: 2))
+    while log.currentSegment < 3 { try log.append([record(2, bytes: 900)]) }
+    while try log.provision() {}
+    try log.trim(before: 3)
+    disk.capacityBytes = disk.usedBytes
+    try log.append([record(1, bytes: 6000)])
+    #expect(log.space.trimmedSegments == 0 && log.space.spareBytes == 3 * 4096)
+    try log.append([record(1, bytes: 6000)])
+    #expect(log.space.spareBytes == 2 * 4096)
+  }
+
   @Test(
     "fault 26: without a file descriptor for a segment or its removal the log stays usable, and goes on when there is one",
     arguments: [EMFILE, ENFILE])
