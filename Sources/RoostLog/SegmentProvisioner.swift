@@ -123,10 +123,17 @@ package final class SegmentProvisioner: Sendable {
 
   /// Gives bytes back to the file system for those that matter more: trimmed segments, else one spare.
   ///
+  /// Waits for the piece that is being made: under a number that is free in memory and not yet on disk, the other thread
+  /// could make a segment, and its file would be the one that goes.
+  ///
   /// - Returns: False when there are none.
-  func releaseSpace() throws(LogError) -> Bool {
-    if try removeDiscarded() { return true }
-    return try releaseSpare()
+  package func releaseSpace() throws(LogError) -> Bool {
+    try work.withLock { (_: inout Filling?) throws(LogError) in
+      try orFail { () throws(LogError) in
+        if try removeTrimmed() { return true }
+        return try releaseSpare()
+      }
+    }
   }
 
   private func releaseSpare() throws(LogError) -> Bool {
