@@ -46,7 +46,7 @@ struct FilledLog {
     let setting = Store.Setting(
       options: LogOptions(newLogIdentity: (1, 2)), limits: Limits(), newSecret: SipKey(k0: 3, k1: 4), reading: .now(),
       bootID: ClockReading.bootID(), entropy: 5)
-    let store = try Store.open(disk: disk, setting: setting, progress: { bytes = $0 })
+    let store = try Store.open(disk: disk, setting: setting, progress: { bytes = $0.bytes })
     wall = nanoseconds() - wall
     cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID) - cpu
     let jobs = Double(store.machine.jobCount)

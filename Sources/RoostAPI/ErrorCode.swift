@@ -49,6 +49,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case memoryLow = "memory_low"
   case outcomeUnknown = "outcome_unknown"
   case authUnavailable = "auth_unavailable"
+  case starting = "starting"
   case stopping = "stopping"
   case diskLow = "disk_low"
 
@@ -70,7 +71,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .tooManyAttempts: 429
     case .headersTooLarge: 431
     case .internalError, .payloadCorrupt: 500
-    case .overloaded, .memoryLow, .outcomeUnknown, .authUnavailable, .stopping: 503
+    case .overloaded, .memoryLow, .outcomeUnknown, .authUnavailable, .starting, .stopping: 503
     case .diskLow: 507
     }
   }

@@ -123,6 +123,8 @@ extension RoostError.Code {
   public static let diskLow = Self(.diskLow)
   /// The key store cannot be asked.
   public static let authUnavailable = Self(.authUnavailable)
+  /// The daemon replays its log.
+  public static let starting = Self(.starting)
   /// The daemon is shutting down.
   public static let stopping = Self(.stopping)
   /// The log failed while the request was under way.

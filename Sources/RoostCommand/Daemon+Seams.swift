@@ -11,7 +11,7 @@ import ServiceLifecycle
 
 /// Where settings become the plain structs of the engine and the server.
 extension Daemon {
-  func openEngine() throws(CommandFailure) -> Engine {
+  func engineConfiguration() -> EngineConfiguration {
     var limits = Limits()
     limits.maxQueues = configuration.maxQueues
     limits.leaseMilliseconds = configuration.leaseMilliseconds
@@ -21,27 +21,26 @@ extension Daemon {
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
     limits.maxWaiters = configuration.maxWaiters
     limits.requiresLeaseID = configuration.requiresLeaseID
-    do throws(LogError) {
-      var engine = EngineConfiguration(directory: configuration.dataDirectory) {
-        [answers, format = configuration.logFormat] error in
-        // Neither memory nor page cache can be trusted any more; the next start recovers. Whoever waited is being told
-        // so, and a client that does not read its answer cannot keep the process.
-        let failure = CommandFailure(.logFailed, inert("\(error)")).said(as: format)
-        StandardStream.error.write(line: failure.description)
-        answers.waitUntilAnswered(atMost: .seconds(2))
-        _exit(ExitStatus.logFailed.rawValue)
-      }
-      engine.limits = limits
-      engine.segmentBytes = configuration.segmentBytes
-      engine.memoryLimitBytes = configuration.memoryLimitBytes
-      engine.bootID = ClockReading.bootID()
-      return try Engine.open(engine)
-    } catch {
-      throw CommandFailure(opening: configuration.dataDirectory, error)
+    var engine = EngineConfiguration(directory: configuration.dataDirectory) {
+      [answers, format = configuration.logFormat] error in
+      // Neither memory nor page cache can be trusted any more; the next start recovers. Whoever waited is being told
+      // so, and a client that does not read its answer cannot keep the process.
+      let failure = CommandFailure(.logFailed, inert("\(error)")).said(as: format)
+      StandardStream.error.write(line: failure.description)
+      answers.waitUntilAnswered(atMost: .seconds(2))
+      _exit(ExitStatus.logFailed.rawValue)
     }
+    engine.limits = limits
+    engine.segmentBytes = configuration.segmentBytes
+    engine.memoryLimitBytes = configuration.memoryLimitBytes
+    engine.bootID = ClockReading.bootID()
+    return engine
   }
 
-  func makeServer(_ engine: Engine, _ store: any KeyStore, _ tls: TLSIdentity?) -> some Service {
+  /// - Parameter onListening: Called once with the port.
+  func makeServer(
+    _ store: any KeyStore, _ tls: TLSIdentity?, onListening: @escaping @Sendable (_ port: Int) -> Void
+  ) -> RoostServer {
     var front = ServerConfiguration()
     front.host = configuration.host
     front.port = configuration.port
@@ -63,10 +62,14 @@ extension Daemon {
     MetricsSystem.bootstrap(metrics)
     let authenticator = Authenticator(store: store, throttle: throttle, logger: logger, metrics: metrics)
     return makeRoostServer(
-      engine: engine, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
+      engine: nil, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
       configuration: front, audit: audit, logger: logger, metrics: metrics,
-      onListening: { port in say("listening on", tls == nil ? "http" : "https", configuration.host, port) },
+      onListening: onListening,
       onMetricsListening: { port in say("metrics on", "http", configuration.metricsHost, port, path: "/metrics") })
+  }
+
+  func sayListening(_ port: Int) {
+    say("listening on", configuration.tlsCertificateFile == nil ? "http" : "https", configuration.host, port)
   }
 
   /// Says where the daemon listens, whatever the log level: those who started it wait for it.

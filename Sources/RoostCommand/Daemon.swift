@@ -29,14 +29,16 @@ struct Daemon {
   func run() async throws(CommandFailure) {
     sayConfiguration()
     let tls = try openTLS()
-    let engine = try openEngine()
+    let opening = EngineOpening(engineConfiguration(), logger: logger)
+    // Until the directory is known to be this process's, nothing else is touched.
+    try await opening.untilLocked()
     do throws(CommandFailure) {
-      try await serve(engine, tls)
+      try await serve(opening, tls)
     } catch {
-      await engine.stop()
+      await opening.engine?.stop()
       throw error
     }
-    await engine.stop()
+    await opening.engine?.stop()
     logger.info("stopped")
   }
 
@@ -52,24 +54,53 @@ struct Daemon {
     for warning in configuration.warnings { logger.warning("\(warning)") }
   }
 
-  private func serve(_ engine: Engine, _ tls: TLSIdentity?) async throws(CommandFailure) {
+  /// Listens at once, so that `/readyz` answers while the log is replayed; serves when that is done and keys are there.
+  private func serve(_ opening: EngineOpening, _ tls: TLSIdentity?) async throws(CommandFailure) {
     let store = try openKeyStore()
-    let firstKeys = FirstKeys(
-      bootstrap: KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory, audit: audit),
-      isDevelopment: configuration.isDevelopment, logger: logger)
-    let isDone = try await firstKeys.make()
-    // Cancelled when this function ends.
-    async let _: Void = isDone ? () : firstKeys.makeLater()
-    let server = makeServer(engine, store, tls)
-    let stop = StopSignals(logger: logger, onHangUp: { reload(tls) })
+    let (ports, listening) = AsyncStream.makeStream(of: Int.self)
+    let server = makeServer(store, tls) { listening.yield($0) }
+    let stop = StopSignals(logger: logger, hasStarted: { opening.engine != nil }, onHangUp: { reload(tls) })
+    let limit = Duration.milliseconds(configuration.shutdownMilliseconds)
     do {
-      try await stop.run(server, within: .milliseconds(configuration.shutdownMilliseconds))
+      try await withThrowingTaskGroup(of: IsOver.self) { tasks in
+        tasks.addTask {
+          try await stop.run(server, within: limit)
+          return .yes
+        }
+        tasks.addTask {
+          try await bringUp(server, opening, store, ports)
+          return .no
+        }
+        defer { tasks.cancelAll() }
+        for try await isOver in tasks where isOver == .yes { return }
+      }
+    } catch let failure as CommandFailure {
+      throw failure
     } catch let error as IOError {
       throw CommandFailure(
         .unusable, "cannot listen on \(inert(configuration.host)):\(configuration.port): \(inert("\(error)"))")
     } catch {
       throw CommandFailure(.unusable, "the server stopped: \(inert("\(error)"))")
     }
+  }
+
+  /// Whether a task of the daemon ends it.
+  private enum IsOver { case yes, no }
+
+  private func bringUp(
+    _ server: RoostServer, _ opening: EngineOpening, _ store: any KeyStore, _ ports: AsyncStream<Int>
+  ) async throws {
+    let engine = try await opening.opened { server.note($0) }
+    let firstKeys = FirstKeys(
+      bootstrap: KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory, audit: audit),
+      isDevelopment: configuration.isDevelopment, logger: logger)
+    let isDone = try await firstKeys.make()
+    await server.open(engine)
+    for await port in ports {
+      sayListening(port)
+      break
+    }
+    if !isDone { await firstKeys.makeLater() }
   }
 
   /// Opens the key store. Redis need not be there yet.

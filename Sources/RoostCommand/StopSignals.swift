@@ -8,6 +8,8 @@ import UnixSignals
 /// SIGHUP stops nothing: files that may be read again are.
 struct StopSignals {
   let logger: Logger
+  /// Before that there is nothing to stop in good order: the first signal ends the process.
+  let hasStarted: @Sendable () -> Bool
   let onHangUp: @Sendable () -> Void
 
   /// Runs a service until it ends or a signal asks it to.
@@ -31,7 +33,7 @@ struct StopSignals {
             continue
           }
           // Nothing answered is lost by this: the log is as durable as after a kill.
-          if isStopping { _exit(128 + signal.rawValue) }
+          if isStopping || !hasStarted() { _exit(128 + signal.rawValue) }
           isStopping = true
           asked.time.withLock { $0 = .now }
           logger.info("stopping: answering what is in flight", metadata: ["signal": "\(signal)"])

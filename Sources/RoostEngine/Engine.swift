@@ -18,13 +18,26 @@ package final class Engine: Sendable {
 
   /// Opens the directory's log, replays it and starts the writer.
   ///
-  /// Blocks while it replays; call it before there is anything to serve.
+  /// Blocks while it replays.
   ///
   /// - Throws: `LogError`, when the daemon must not start: damage, another daemon, a newer format, an unusable
   ///   directory.
   package static func open(_ configuration: EngineConfiguration) throws(LogError) -> Engine {
     let disk = try LinuxDisk(directory: configuration.directory, create: true)
     return try open(configuration, disk: disk)
+  }
+
+  /// The same on a thread of its own.
+  package static func open(
+    _ configuration: EngineConfiguration, then: @escaping @Sendable (Result<Engine, LogError>) -> Void
+  ) {
+    EngineThread.start("roost-replay") {
+      do throws(LogError) {
+        then(.success(try open(configuration)))
+      } catch {
+        then(.failure(error))
+      }
+    }
   }
 
   /// The same over any disk.
@@ -37,9 +50,9 @@ package final class Engine: Sendable {
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
     let began = MonotonicClock.nanoseconds
     var replay = ReplayFigures()
-    var store = try Store.open(disk: disk, setting: setting) { bytes in
-      replay.bytes = bytes
-      configuration.onReplay(bytes)
+    var store = try Store.open(disk: disk, setting: setting) { progress in
+      replay.bytes = progress.bytes
+      configuration.onReplay(progress)
     }
     replay.nanoseconds = MonotonicClock.nanoseconds - began
     replay.jobs = store.machine.jobCount
@@ -127,8 +140,8 @@ package struct EngineConfiguration: Sendable {
   /// The kernel's boot id, hashed; 0 when unknown.
   package var bootID: UInt64 = 0
   package var clock: @Sendable () -> ClockReading = { ClockReading.now() }
-  /// Called with the log bytes replayed so far, now and then.
-  package var onReplay: @Sendable (Int) -> Void = { _ in }
+  /// Called when the directory is this process's, and now and then while its log is replayed.
+  package var onReplay: @Sendable (ReplayProgress) -> Void = { _ in }
   /// The log failed: everyone who waited has been told `outcomeUnknown`; the process must end.
   package var onFailure: @Sendable (LogError) -> Void
 

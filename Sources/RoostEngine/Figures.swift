@@ -21,7 +21,7 @@ package struct EngineFigures: Sendable {
 package struct ReplayFigures: Sendable {
   /// Jobs in memory afterwards.
   package var jobs = 0
-  /// Bytes of records.
+  /// Bytes of frames.
   package var bytes = 0
   /// From opening the directory to taking commands.
   package var nanoseconds: Int64 = 0

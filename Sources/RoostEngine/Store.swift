@@ -62,9 +62,10 @@ package struct Store: ~Copyable {
 
   /// Opens the log, replays it, and begins a new epoch with a durable `booted` event.
   ///
-  /// - Parameter progress: Called after each replayed frame with the log bytes so far.
+  /// - Parameter progress: Called before the replay, when the directory is this process's, about every megabyte of it,
+  ///   and behind it.
   package static func open(
-    disk: any Disk, setting: Setting, progress: (Int) -> Void = { _ in }
+    disk: any Disk, setting: Setting, progress: (ReplayProgress) -> Void = { _ in }
   ) throws(LogError) -> Store {
     let replayed = try Replayed(disk: disk, setting: setting, progress: progress)
     var store = Store(machine: replayed.machine.take()!, log: replayed.log, setting: setting)
@@ -261,12 +262,18 @@ private final class Replayed {
   var machine: StateMachine?
   var log: SegmentedLog!
 
-  init(disk: any Disk, setting: Store.Setting, progress: (Int) -> Void) throws(LogError) {
+  init(disk: any Disk, setting: Store.Setting, progress: (ReplayProgress) -> Void) throws(LogError) {
     machine = StateMachine(secret: setting.newSecret, limits: setting.limits, defects: setting.defects)
     var hasBegun = false
-    var bytes = 0
+    var done = ReplayProgress()
+    var told = 0
     log = try SegmentedLog.open(
-      disk: disk, options: setting.options, outlook: { prefault(machine!.expect($0)) }
+      disk: disk, options: setting.options,
+      outlook: {
+        done.ofBytes = $0.bytes
+        progress(done)
+        prefault(machine!.expect($0.records))
+      }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
       if !hasBegun {
@@ -279,10 +286,27 @@ private final class Replayed {
       } catch {
         throw .corrupt(error.corruption)
       }
-      bytes += frame.records.count
-      progress(bytes)
+      done.bytes += LogFormat.frameBytes(records: frame.records.count)
+      if done.bytes - told >= 1 << 20 {
+        told = done.bytes
+        progress(done)
+      }
     }
     if hasBegun { machine!.endReplay() }
+    progress(done)
+  }
+}
+
+/// How far a replay has come.
+package struct ReplayProgress: Sendable, Hashable {
+  /// Bytes of frames replayed.
+  package var bytes = 0
+  /// Of the segments' files, of which the last is rarely full; 0 for a log that is made now.
+  package var ofBytes = 0
+
+  package init(bytes: Int = 0, ofBytes: Int = 0) {
+    self.bytes = bytes
+    self.ofBytes = ofBytes
   }
 }
 

@@ -6,11 +6,10 @@ extension SegmentedLog {
   /// Nothing is changed before the whole log was found good; then a torn tail is set aside and what a crash left over
   /// is removed. A crash at any step is healed by opening again.
   ///
-  /// - Parameter outlook: Called before the replay with the records of the last segment's first frame, if there are
-  ///   several segments: what they say of the end helps to size memory, nothing more.
+  /// - Parameter outlook: Called before the replay of a log that exists, when the directory is this process's.
   /// - Throws: `locked`, `unknownVersion`, `corrupt`, `io`, `notADirectory`, and whatever `replay` throws.
   package static func open(
-    disk: any Disk, options: LogOptions, outlook: (UnsafeRawBufferPointer) -> Void = { _ in },
+    disk: any Disk, options: LogOptions, outlook: (borrowing LogOutlook) -> Void = { _ in },
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog {
     let lockFile = try lock(disk)
@@ -39,4 +38,12 @@ extension SegmentedLog {
     case .held(let holder): throw .locked(by: holder.process)
     }
   }
+}
+
+/// What is known of a log before it is replayed: it helps to size memory and to tell progress, nothing more.
+package struct LogOutlook: ~Copyable {
+  /// Of its segments' files: the last one is rarely full.
+  package let bytes: Int
+  /// Records of the last segment's first frame; none where there is but one segment.
+  package let records: UnsafeRawBufferPointer
 }

@@ -9,7 +9,8 @@ import Synchronization
 
 /// Carries requests from HTTP to the routes and answers back.
 final class HTTPFront: Sendable {
-  private let backend: Backend
+  private let door: EngineDoor
+  private let backend: @Sendable (Engine) -> Backend
   private let authenticator: Authenticator
   private let configuration: ServerConfiguration
   private let table: RouteTable
@@ -19,12 +20,15 @@ final class HTTPFront: Sendable {
   private let requestPrefix = String(UInt64.random(in: .min ... .max), radix: 16)
   private let requestCount = Atomic<UInt64>(0)
 
+  /// - Parameter backend: What the routes work with once there is an engine.
   init(
-    backend: Backend, authenticator: Authenticator, configuration: ServerConfiguration, audit: AuditLog?,
-    logger: Logger, table: RouteTable = .all
+    door: EngineDoor, backend: @escaping @Sendable (Engine) -> Backend, authenticator: Authenticator,
+    configuration: ServerConfiguration, audit: AuditLog?, registry: PrometheusRegistry, logger: Logger,
+    table: RouteTable = .all
   ) {
     self.table = table
-    metrics = HTTPMetrics(table: table, factory: backend.metrics.registry)
+    metrics = HTTPMetrics(table: table, factory: registry)
+    self.door = door
     self.backend = backend
     self.authenticator = authenticator
     self.configuration = configuration
@@ -98,8 +102,8 @@ final class HTTPFront: Sendable {
       answer = Answer(error, requestID: requestID)
       metrics.refused(error.code)
     }
-    if !answer.grants.isEmpty {
-      let (engine, grants) = (backend.engine, answer.grants)
+    if !answer.grants.isEmpty, let engine = door.engine {
+      let grants = answer.grants
       // Rare, and nobody is left to await it: the connection is gone.
       exchange.onLoss { Task { await engine.undelivered(batch: grants) } }
     }
@@ -127,16 +131,18 @@ final class HTTPFront: Sendable {
     let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
     let (route, parameters) = try table.find(head.method.rawValue, target[..<end])
     exchange.route.store(route.index, ordering: .relaxed)
+    guard let engine = door.engine else { return try early(route) }
+    let backend = backend(engine)
     let caller = try await caller(route, head.headerFields[.authorization], peer)
     if configuration.accessLog { exchange.identify(caller) }
     let query = target[end...].dropFirst()
     guard let audit, let caller, route.audit != .never else {
-      return try await perform(route, parameters, query, head, exchange, caller, peer)
+      return try await perform(route, parameters, query, head, exchange, caller, peer, backend)
     }
     let audited = AuditedRequest(
       audit: audit, route: route, parameters: parameters, caller: caller, peer: peer, requestID: requestID)
     do throws(Rejection) {
-      let answer = try await perform(route, parameters, query, head, exchange, caller, peer)
+      let answer = try await perform(route, parameters, query, head, exchange, caller, peer, backend)
       await audited.record(.success(answer))
       return answer
     } catch {
@@ -145,9 +151,16 @@ final class HTTPFront: Sendable {
     }
   }
 
+  /// The log is still being replayed.
+  private func early(_ route: Route) throws(Rejection) -> Answer {
+    if let early = route.early { return early(door.progress) }
+    throw Rejection(.starting, "the daemon replays its log: try again shortly; /readyz tells how far it is")
+      .retryAfter(1)
+  }
+
   private func perform(
     _ route: Route, _ parameters: [String], _ queryText: Substring, _ head: HTTPRequest, _ exchange: Exchange,
-    _ caller: Caller?, _ peer: AddressBlock?
+    _ caller: Caller?, _ peer: AddressBlock?, _ backend: Backend
   ) async throws(Rejection) -> Answer {
     if let caller, let scope = route.scope, !caller.may(ScopeSet(scope)) {
       throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")

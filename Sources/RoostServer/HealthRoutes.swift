@@ -4,15 +4,15 @@ import RoostKeys
 
 /// How the daemon is, for people, balancers and probes. No key is needed.
 let healthRoutes: [Route] = [
-  Route("GET", "/health", nil) { (_, _) throws(Rejection) in Answer(text: "OK") },
-  Route("GET", "/healthz", nil) { (_, _) throws(Rejection) in
+  Route("GET", "/health") { Answer(text: "OK") },
+  Route("GET", "/healthz") {
     var json = JSONWriter(capacity: 32)
     json.beginObject()
     json.field("status", "ok")
     json.endObject()
     return Answer(200, json)
   },
-  Route("GET", "/readyz", nil) { (_, backend) throws(Rejection) in
+  Route("GET", "/readyz", nil, early: replaying) { (_, backend) throws(Rejection) in
     let health = await backend.engine.health()
     let keysAnswer = await answers(backend.keyStore)
     let isReady = health.isWritable && health.diskLevel == 0 && !health.hasCorruptPayload && keysAnswer
@@ -33,6 +33,24 @@ let healthRoutes: [Route] = [
     return Answer(isReady ? 200 : 503, json)
   },
 ]
+
+/// The answer of `/readyz` while the log is replayed: what else there is to check is not known yet.
+private func replaying(_ progress: ReplayProgress) -> Answer {
+  var json = JSONWriter(capacity: 128)
+  json.beginObject()
+  json.field("status", "not_ready")
+  json.key("checks")
+  json.beginObject()
+  json.field("log", "replaying")
+  json.endObject()
+  json.key("replay")
+  json.beginObject()
+  json.field("bytes", progress.bytes)
+  json.field("of_bytes", progress.ofBytes)
+  json.endObject()
+  json.endObject()
+  return Answer(503, json)
+}
 
 private func answers(_ store: any KeyStore) async -> Bool {
   do {

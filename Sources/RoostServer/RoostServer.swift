@@ -10,6 +10,8 @@ import ServiceLifecycle
 /// accepting and ends when what is in flight has been answered.
 ///
 /// - Parameters:
+///   - engine: nil: it is still replaying its log. The server listens, tells how far that is, and serves from
+///     `RoostServer.open` on.
 ///   - keyStore: The store behind `authenticator` and `keys`, asked by `/readyz`.
 ///   - audit: Hears of changes to keys and of what admins do; nil writes nothing down.
 ///   - group: The event loops that serve connections.
@@ -17,21 +19,24 @@ import ServiceLifecycle
 ///   - onListening: Called once with the port.
 ///   - onMetricsListening: The same for the metrics' listener, where they have one.
 package func makeRoostServer(
-  engine: Engine, authenticator: Authenticator, keys: KeyService, keyStore: any KeyStore,
+  engine: Engine?, authenticator: Authenticator, keys: KeyService, keyStore: any KeyStore,
   configuration: ServerConfiguration, audit: AuditLog? = nil, logger: Logger,
   group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
   metrics: PrometheusRegistry = PrometheusRegistry(),
   onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in },
   onMetricsListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
-) -> some Service {
+) -> RoostServer {
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues)
-  let backend = Backend(
-    engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes,
-    metrics: daemonMetrics)
+  let door = EngineDoor(engine)
+  let backend: @Sendable (Engine) -> Backend = { engine in
+    Backend(
+      engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes,
+      metrics: daemonMetrics)
+  }
   let front = HTTPFront(
-    backend: backend, authenticator: authenticator, configuration: configuration, audit: audit, logger: logger,
-    table: configuration.metricsPort == nil ? .all : .withoutMetrics)
+    door: door, backend: backend, authenticator: authenticator, configuration: configuration, audit: audit,
+    registry: metrics, logger: logger, table: configuration.metricsPort == nil ? .all : .withoutMetrics)
   // Hummingbird says at info level what `onListening` says already.
   var quiet = logger
   quiet.logLevel = max(logger.logLevel, .notice)
@@ -47,8 +52,8 @@ package func makeRoostServer(
     var plain = configuration
     plain.tls = nil
     let front = HTTPFront(
-      backend: backend, authenticator: authenticator, configuration: plain, audit: nil, logger: logger,
-      table: .metricsOnly)
+      door: door, backend: backend, authenticator: authenticator, configuration: plain, audit: nil,
+      registry: metrics, logger: logger, table: .metricsOnly)
     let (listening, report) = AsyncStream.makeStream(of: Void.self)
     let server = Server(
       childChannelSetup: ConnectionSetup(front: front, configuration: plain),
@@ -59,30 +64,40 @@ package func makeRoostServer(
       }, eventLoopGroup: group, logger: quiet)
     return MetricsListener(server: server, listening: listening, hasEnded: { report.finish() })
   }
-  return ServerService(
-    server: server, metricsListener: metricsListener, engine: engine, rates: daemonMetrics.rates,
+  return RoostServer(
+    server: server, metricsListener: metricsListener, door: door, rates: daemonMetrics.rates,
     bodies: configuration.bodies)
 }
 
-private struct ServerService: Service {
-  let server: Server<ConnectionSetup>
-  let metricsListener: MetricsListener?
-  let engine: Engine
-  let rates: QueueRates
-  let bodies: OpenBodies
+/// See `makeRoostServer`.
+package struct RoostServer: Service {
+  fileprivate let server: Server<ConnectionSetup>
+  fileprivate let metricsListener: MetricsListener?
+  fileprivate let door: EngineDoor
+  fileprivate let rates: QueueRates
+  fileprivate let bodies: OpenBodies
 
-  func run() async throws {
+  /// Tells how far the replay is.
+  package func note(_ progress: ReplayProgress) { door.note(progress) }
+
+  /// The log is replayed: requests are served from now on.
+  package func open(_ engine: Engine) async {
+    // Before the first request, so that rates count everything since the start.
+    await rates.sample(engine)
+    door.open(engine)
+  }
+
+  package func run() async throws {
     try await withGracefulShutdownHandler {
-      // Before the first request, so that rates count everything since the start.
-      await rates.sample(engine)
+      if let engine = door.engine { await open(engine) }
       // Ends with the server: a task that is not awaited is cancelled.
-      async let _ = rates.watch(engine)
+      async let _ = rates.watch { door.engine }
       guard let metricsListener else { return try await server.run() }
       try await metricsListener.run { try await server.run() }
     } onGracefulShutdown: {
       // The server waits for what is in flight, and long polls and bodies that go on are: they end first.
       bodies.stop()
-      Task { await engine.drainWaiters() }
+      Task { await door.engine?.drainWaiters() }
     }
   }
 }

@@ -15,6 +15,7 @@ package struct Backend: Sendable {
 /// One row of the contract: method, path, the scope it needs, and what it does.
 package struct Route: Sendable {
   package typealias Handler = @Sendable (RouteRequest, Backend) async throws(Rejection) -> Answer
+  package typealias EarlyHandler = @Sendable (ReplayProgress) -> Answer
 
   package let method: String
   /// `/jobs/{id}/ack`; served under `/v1` too.
@@ -28,6 +29,8 @@ package struct Route: Sendable {
   /// Whether, and under which name, the audit log hears of it.
   package let audit: Audit
   package let handler: Handler
+  /// Answers while the log is still being replayed; nil: 503 `starting`.
+  package let early: EarlyHandler?
   fileprivate let segments: [Substring]
   /// Its place in its table.
   package fileprivate(set) var index = 0
@@ -36,7 +39,7 @@ package struct Route: Sendable {
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
-    audit: Audit = .never,
+    audit: Audit = .never, early: EarlyHandler? = nil,
     _ handler: @escaping Handler
   ) {
     self.method = method
@@ -46,6 +49,7 @@ package struct Route: Sendable {
     self.fields = fields
     self.audit = audit
     self.handler = handler
+    self.early = early
     segments = path.split(separator: "/")
     hasParameters = path.contains("{")
   }
@@ -69,6 +73,13 @@ package enum Audit: Sendable, Equatable {
     case .refused(let action): isDone ? nil : action
     case .ofAdmins(let action): caller.type == .admin ? action : nil
     }
+  }
+}
+
+extension Route {
+  /// One whose answer needs neither key nor engine.
+  package init(_ method: String, _ path: String, answering answer: @escaping @Sendable () -> Answer) {
+    self.init(method, path, nil, early: { _ in answer() }) { (_, _) throws(Rejection) in answer() }
   }
 }
 

@@ -21,6 +21,7 @@ private func makeEngine(directory: String) throws -> Engine {
 struct TestDaemon: Sendable {
   let port: Int
   let engine: Engine
+  let server: RoostServer
   let client: String
   let worker: String
   let admin: String
@@ -28,8 +29,11 @@ struct TestDaemon: Sendable {
   let directory: String
 
   /// Runs `body` against a fresh server and shuts it down gracefully.
+  ///
+  /// - Parameter opened: False: the engine is there, but the server has yet to be told.
   static func run(
     _ change: @Sendable (inout ServerConfiguration) -> Void = { _ in }, throttle: GuessThrottle? = nil,
+    opened: Bool = true,
     _ body: @Sendable @escaping (TestDaemon) async throws -> Void
   ) async throws {
     let directory = NSTemporaryDirectory() + "roost-server-\(UUID().uuidString)"
@@ -47,7 +51,7 @@ struct TestDaemon: Sendable {
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let metrics = PrometheusRegistry()
     let service = makeRoostServer(
-      engine: engine,
+      engine: opened ? engine : nil,
       authenticator: Authenticator(store: store, throttle: throttle, logger: log.logger, metrics: metrics), keys: keys,
       keyStore: store, configuration: configuration, audit: AuditLog(directory: directory, logger: log.logger),
       logger: log.logger, metrics: metrics,
@@ -67,7 +71,7 @@ struct TestDaemon: Sendable {
         break
       }
       let daemon = TestDaemon(
-        port: port, engine: engine, client: client, worker: worker, admin: admin, keys: keys, directory: directory)
+        port: port, engine: engine, server: service, client: client, worker: worker, admin: admin, keys: keys, directory: directory)
       do { try await body(daemon) } catch {
         await group.triggerGracefulShutdown()
         throw error

@@ -65,7 +65,7 @@ extension Metric {
   static let copiedBytes = Metric("roost_compaction_copied_bytes_total", .counter, "Bytes that compaction copied.")
   static let trims = Metric("roost_compaction_trims_total", .counter, "Segments that compaction removed.")
   static let replayJobs = Metric("roost_replay_jobs", .gauge, "Jobs in memory after the last start.")
-  static let replayBytes = Metric("roost_replay_bytes", .gauge, "Bytes of records that the last start read.")
+  static let replayBytes = Metric("roost_replay_bytes", .gauge, "Bytes of frames that the last start read.")
   static let replaySeconds = Metric("roost_replay_duration_seconds", .gauge, "Time that the last start's replay took.")
   static let jobs = Metric("roost_jobs", .gauge, "Jobs in memory, finished ones that are still kept included.")
   static let jobMemory = Metric("roost_jobs_memory_bytes", .gauge, "Memory that jobs, keys and names take.")

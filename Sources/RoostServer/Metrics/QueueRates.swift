@@ -81,8 +81,12 @@ package final class QueueRates: Sendable {
   }
 
   /// Takes samples until the task is cancelled.
-  func watch(_ engine: Engine) async {
-    while (try? await Task.sleep(for: Self.interval)) != nil { await sample(engine) }
+  ///
+  /// - Parameter engine: nil while there is none yet.
+  func watch(_ engine: @Sendable () -> Engine?) async {
+    while (try? await Task.sleep(for: Self.interval)) != nil {
+      if let engine = engine() { await sample(engine) }
+    }
   }
 
   /// Takes a sample; none where the engine refuses because it stops or is overloaded: the next one is soon enough.
