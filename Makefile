@@ -12,7 +12,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 SWIFT_TEST = SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=12 swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
 SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
-.PHONY: run build build-tests test lint format crash simulate powercut fuzz nightly bench clean bootstrap
+.PHONY: run build build-tests test lint format crash simulate powercut lazyfs fuzz nightly bench clean bootstrap
 
 run: bootstrap
 	$(SWIFT_BUILD) --product roost
@@ -48,6 +48,10 @@ simulate:
 # Pulls the plug this often below the real daemon and checks the whole history; `make test` does 8 rounds.
 powercut: build-tests
 	ROOST_POWERCUT_ROUNDS=$(ROUNDS) $(SWIFT_TEST) --skip-build --filter PowerCutTests
+
+# The same load in LazyFS, a FUSE file system that forgets what is not synced; LAZYFS names its program or checkout.
+lazyfs: build-tests
+	scripts/lazyfs.sh $(ROOST_SCRATCH)/release/roost "$(LAZYFS)" $(ROUNDS)
 
 # Lets libFuzzer look for inputs that break a reader, for TIME and target; what it finds goes to $(FUZZ_SCRATCH).
 fuzz:

@@ -167,7 +167,7 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case diskLow
   /// `MEMORY_LIMIT` is reached.
   case memoryLow
-  /// The log failed while the request was under way: it may or may not have happened.
+  /// The log failed while the request was under way, or could not be read: it may or may not have happened.
   case outcomeUnknown
   /// The stored bytes of the job do not match their checksum.
   case payloadCorrupt

@@ -64,7 +64,8 @@ extension Engine {
     }
   }
 
-  /// The job of a lease, with its bytes; one whose bytes are damaged is put to rest.
+  /// The job of a lease, with its bytes; one whose bytes are damaged is put to rest, one whose bytes cannot be read is
+  /// tried again later.
   ///
   /// - Parameter record: The bytes, if they were read already.
   func leased(
@@ -73,7 +74,7 @@ extension Engine {
     do throws(Refusal) {
       return try await leasedJob(grant, loader, record)
     } catch {
-      await hold(grant)
+      if error == .payloadCorrupt { await hold(grant) } else { await postpone(grant) }
       throw error
     }
   }
@@ -107,6 +108,13 @@ extension Engine {
       grant.id, leaseID: grant.lease, keyID: "", viewer: .all,
       error: "payload_corrupt: the stored payload does not match its checksum; see `roost wal verify`",
       retryable: false, retryAfterMilliseconds: nil)
+  }
+
+  /// A disk that fails to read once may do so the next time: the attempt is spent, the retries say how often.
+  private func postpone(_ grant: Answer.Grant) async {
+    _ = try? await fail(
+      grant.id, leaseID: grant.lease, keyID: "", viewer: .all, error: "the stored payload could not be read",
+      retryable: true, retryAfterMilliseconds: nil)
   }
 
   private func leasedJob(

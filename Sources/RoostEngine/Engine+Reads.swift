@@ -144,11 +144,20 @@ extension Engine {
   /// A record's bytes: from the page cache at once, else by a thread that may wait for the disk.
   func bytes(of loader: RecordLoader, at position: LogPosition, _ count: UInt32) async throws(Refusal) -> [UInt8] {
     if let cached = loader.cachedRecord(at: position, bytes: count) { return cached }
-    let read = await withUnsafeContinuation { (done: UnsafeContinuation<[UInt8]?, Never>) in
-      coldReads.async { done.resume(returning: try? loader.record(at: position, bytes: count)) }
+    let read = await withUnsafeContinuation { (done: UnsafeContinuation<Result<[UInt8], LogError>, Never>) in
+      coldReads.async {
+        done.resume(
+          returning: Result { () throws(LogError) in try loader.record(at: position, bytes: count) })
+      }
     }
-    guard let read else { throw damaged() }
-    return read
+    switch read {
+    case .success(let record): return record
+    case .failure(.io):
+      // The bytes may be as they were written: only the disk did not give them, this time.
+      _ = damaged()
+      throw .outcomeUnknown
+    case .failure: throw damaged()
+    }
   }
 
   func body(of record: ArraySlice<UInt8>, _ number: UInt64) throws(Refusal) -> JobBody {
@@ -162,7 +171,7 @@ extension Engine {
     return body
   }
 
-  /// Remembers, for `/readyz`, that bytes on disk are not what was written.
+  /// Remembers, for `/readyz`, that bytes on disk are not what was written, or could not be read.
   func damaged() -> Refusal {
     hasMetDamage.store(true, ordering: .relaxed)
     return .payloadCorrupt

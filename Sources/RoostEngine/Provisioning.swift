@@ -11,6 +11,7 @@ final class Provisioning: @unchecked Sendable {
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var isWanted = true
   private var isStopped = false
+  private var isRunning = false
 
   init(_ provisioner: SegmentProvisioner, onFailure: @escaping @Sendable (LogError) -> Void) {
     self.provisioner = provisioner
@@ -26,7 +27,13 @@ final class Provisioning: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func start() { EngineThread.start("roost-segments") { self.run() } }
+  func start() {
+    isRunning = true
+    EngineThread.start("roost-segments") {
+      self.run()
+      self.signal { self.isRunning = false }
+    }
+  }
 
   /// The stock is below its target, or a trim left files: work.
   func wake(ifNeeded space: SpaceState) {
@@ -36,11 +43,19 @@ final class Provisioning: @unchecked Sendable {
 
   func stop() { signal { isStopped = true } }
 
+  /// Stops and waits for the step that is under way: whoever gets the directory's lock next finds nobody at work in it.
+  func end() {
+    stop()
+    pthread_mutex_lock(mutex)
+    while isRunning { pthread_cond_wait(condition, mutex) }
+    pthread_mutex_unlock(mutex)
+  }
+
   private func signal(_ change: () -> Void) {
     pthread_mutex_lock(mutex)
     change()
     pthread_mutex_unlock(mutex)
-    pthread_cond_signal(condition)
+    pthread_cond_broadcast(condition)
   }
 
   private func run() {

@@ -45,6 +45,7 @@ final class Writer: @unchecked Sendable {
         let closing = mailbox.take(&batch, waiting: hasMore ? 0 : pause)
         hasMore = try serve()
         if closing != .no, batch.commands.isEmpty, !hasMore {
+          provisioning.end()
           try store.stop(reading: read())
           finish(.stopping)
           return

@@ -159,6 +159,8 @@ package final class LinuxDisk: Disk {
     guard retrying({ fstatvfs(directory, &status) }) == 0 else {
       throw DiskError(.freeBytes, file: path, errno: errno)
     }
+    // One that does not tell its size, as many in user space, is not full: a write will meet the end of it.
+    guard status.f_blocks > 0 else { return .max }
     return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
   }
 

@@ -109,7 +109,7 @@ package struct SimulationReport: Sendable {
 
   /// Refusals that the store cannot give, and who gives them.
   package static let refusalsElsewhere: [Refusal: String] = [
-    .outcomeUnknown: "given by the engine when its writer stops",
+    .outcomeUnknown: "given by the engine when its writer stops or a record cannot be read",
     .payloadCorrupt: "given by the engine where a reader finds damaged bytes",
     .stopping: "given by the engine once it stops taking requests",
   ]

@@ -8,6 +8,8 @@ struct CrashRun {
   let seed: UInt64
   /// The disk below the daemon, if each kill is a power cut, too.
   var power: PowerCut?
+  /// The file system below the data, if each kill is a power cut for that reason.
+  var lazy: LazyFS?
 
   func rounds(_ count: Int, clients: Int, answers: Int) throws {
     var choices = SeededChoices(seed)
@@ -18,16 +20,22 @@ struct CrashRun {
         try cutStart(power, &choices)
         try trouble?.beforeStart(&choices)
       }
+      if lazy != nil, round % 4 == 3 { try killStart(&choices) }
       let daemon = try start()
       try CrashAudit(daemon, history).run(isComplete: false, choices: &choices)
       try trouble?.afterAudit(&choices)
+      // In every other round the disk ends under the daemon, which says so to those whose answers wait for it.
+      let ending = round % 2 == 1 ? lazy : nil
+      if ending != nil { history.state.withLock { $0.refusals = ["outcome_unknown"] } }
       // In every fifth round the load goes on until an abandoned lease has expired and its job was given again.
       let load = CrashLoad(
         daemon: daemon, history: history, directory: directory, needsExpiry: power == nil && round % 5 == 4,
-        answers: Int.random(in: answers...(answers * 4), using: &choices), trouble: trouble)
+        answers: Int.random(in: answers...(answers * 4), using: &choices), trouble: trouble, lazy: ending)
       load.run(clients: clients, seed: choices.next(), pause: UInt32.random(in: 0...3_000, using: &choices))
       history.state.withLock { $0.lives[$0.lives.count - 1].killed = bootNanoseconds() }
       try trouble?.afterKill(&choices)
+      if ending != nil { history.state.withLock { $0.refusals = [] } }
+      try pull()
       guard history.state.withLock({ $0.violations.isEmpty }) else { return }
     }
     let daemon = try start()
@@ -57,14 +65,37 @@ struct CrashRun {
     _ = try power.takeBack(&choices)
   }
 
-  private func start() throws -> LiveDaemon {
+  /// The daemon is killed while it recovers, or just after, at a random instant; what it did not sync is lost.
+  private func killStart(_ choices: inout SeededChoices) throws {
+    let instant = String(format: "0.%03d", Int.random(in: 1...150, using: &choices))
+    do {
+      try start(through: ["timeout", "--foreground", "--signal=KILL", instant]).waitForEnd()
+    } catch let failure as LiveDaemon.StartFailure {
+      if ![.signalled(SIGKILL), .exited(128 + SIGKILL)].contains(failure.status) {
+        history.state.withLock { $0.violation("\(failure)") }
+      }
+      history.state.withLock { $0.count("starts cut") }
+    }
+    history.state.withLock { $0.lives[$0.lives.count - 1].killed = bootNanoseconds() }
+    try pull()
+  }
+
+  private func pull() throws {
+    guard let lost = try lazy?.pull() else { return }
+    history.state.withLock { history in
+      history.count("power cuts")
+      if lost.contains(where: { $0.hasSuffix(".wal") }) { history.count("power cuts that took something") }
+    }
+  }
+
+  private func start(through prefix: [String] = []) throws -> LiveDaemon {
     history.state.withLock { $0.lives.append(History.Life(started: bootNanoseconds())) }
     return try LiveDaemon(
       in: directory,
       [
         "--segment-bytes", "64KiB", "--lease-duration", "1s", "--lease-check-interval", "20ms",
         "--retention-max-jobs", "\(History.keptJobs)",
-      ], environment: power?.environment ?? [:])
+      ], environment: power?.environment ?? [:], through: prefix)
   }
 }
 
@@ -76,6 +107,8 @@ private final class CrashLoad: Sendable {
   private let needsExpiry: Bool
   private let answers: Int
   private let trouble: DiskTrouble?
+  /// What ends under the daemon, in the middle of a sync, instead of its being killed.
+  private let lazy: LazyFS?
   private let answered = Atomic<Int>(0)
   private let running = Atomic<Int>(0)
   private let hasTrimmed = Atomic<Bool>(false)
@@ -84,7 +117,7 @@ private final class CrashLoad: Sendable {
 
   init(
     daemon: LiveDaemon, history: CrashHistory, directory: URL, needsExpiry: Bool, answers: Int,
-    trouble: DiskTrouble?
+    trouble: DiskTrouble?, lazy: LazyFS?
   ) {
     self.daemon = daemon
     self.history = history
@@ -92,6 +125,7 @@ private final class CrashLoad: Sendable {
     self.needsExpiry = needsExpiry
     self.answers = answers
     self.trouble = trouble
+    self.lazy = lazy
     firstSegment = Self.firstSegment(in: directory)
   }
 
@@ -110,7 +144,8 @@ private final class CrashLoad: Sendable {
       }
     }
     if isEnough.wait(timeout: .now() + 120) == .timedOut { violation("the load got stuck") }
-    if let ending = trouble?.ending {
+    if let ending = trouble?.ending ?? lazy.map({ _ in .exited(70) }) {
+      do { try lazy?.endAtSync() } catch { violation("\(error)") }
       // The disk ends it, in the middle of a call.
       group.wait()
       let end = daemon.waitForEnd()

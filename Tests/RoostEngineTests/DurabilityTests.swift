@@ -3,6 +3,7 @@ import RoostCore
 import RoostEngine
 import RoostLog
 import RoostSimulation
+import Synchronization
 import Testing
 
 /// Nothing is answered before it is durable.
@@ -104,6 +105,24 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("a stopped engine touches nothing once its lock is free")
+  func lockIsLast() async throws {
+    for seed in 0..<8 {
+      let simulated = SimulatedDisk(seed: UInt64(seed))
+      let disk = SlowToPrepareDisk(inner: simulated)
+      let fixture = try Fixture(disk: simulated, wrap: { _ in disk })
+      _ = try await fixture.submit()
+      await fixture.engine.stop()
+      // What is late comes in a moment, or while the next engines run.
+      await Task.yield()
+      #expect(disk.late.all == [])
+      let second = try Fixture(disk: simulated)
+      #expect(try await second.lease() != nil)
+      await second.engine.stop()
+      #expect(disk.late.all == [])
+    }
+  }
+
   @Test("fault 20: a stopped engine has answered everything, marked the log, and refuses what comes later")
   func cleanStop() async throws {
     let fixture = try Fixture()
@@ -116,5 +135,34 @@ import Testing
     let again = try Fixture(disk: fixture.disk)
     for id in ids { #expect(try await again.engine.job(id, viewer: .all).state == .ready) }
     await again.engine.stop()
+  }
+}
+
+/// A disk that is slow in making segments, and notes what is asked of it after the directory's lock was given back.
+private final class SlowToPrepareDisk: DiskAround {
+  let inner: any Disk
+  let late = AnswerLog()
+  private let isUnlocked = Atomic(false)
+
+  init(inner: any Disk) { self.inner = inner }
+
+  func close(_ file: DiskFile) {
+    inner.close(file)
+    if file.name == SegmentName.lock { isUnlocked.store(true, ordering: .sequentiallyConsistent) }
+  }
+
+  func write(_ file: DiskFile, _ bytes: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
+    if file.name.hasSuffix(SegmentName.unfinishedSuffix) { usleep(3_000) }
+    note("write of \(file.name)")
+    try inner.write(file, bytes, at: offset)
+  }
+
+  func rename(_ name: String, to newName: String) throws(DiskError) {
+    note("rename of \(name)")
+    try inner.rename(name, to: newName)
+  }
+
+  private func note(_ call: String) {
+    if isUnlocked.load(ordering: .sequentiallyConsistent) { late.add(call) }
   }
 }

@@ -1,7 +1,9 @@
+import Glibc
 import RoostCore
 import RoostEngine
 import RoostLog
 import RoostSimulation
+import Synchronization
 import Testing
 
 /// A full disk, a full memory, damaged bytes.
@@ -119,6 +121,24 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("a payload that the disk fails to read is not taken for damaged: the job is tried again")
+  func unreadablePayload() async throws {
+    let simulated = SimulatedDisk(seed: 1)
+    let disk = UnreadableDisk(inner: simulated)
+    let fixture = try Fixture(disk: simulated, wrap: { _ in disk })
+    let job = try await fixture.submit("\"healthy\"")
+    disk.isFailing.store(true, ordering: .sequentiallyConsistent)
+    await #expect(throws: Refusal.outcomeUnknown) { try await fixture.engine.job(job.id, viewer: .all) }
+    await #expect(throws: Refusal.outcomeUnknown) { try await fixture.lease() }
+    #expect(await fixture.engine.health().hasCorruptPayload)
+    disk.isFailing.store(false, ordering: .sequentiallyConsistent)
+    let seen = try await fixture.engine.job(job.id, viewer: .all)
+    #expect(seen.state == .retry && seen.attempts == 1)
+    #expect(seen.lastError == "the stored payload could not be read")
+    #expect(seen.body.payload.elementsEqual("\"healthy\"".utf8))
+    await fixture.engine.stop()
+  }
+
   @Test("a result, an error and a reason come back byte for byte")
   func outcomes() async throws {
     let fixture = try Fixture()
@@ -142,5 +162,22 @@ import Testing
     _ = try await fixture.engine.cancel(third.id, viewer: .all, reason: "not needed")
     #expect(try await fixture.engine.job(third.id, viewer: .all).cancelReason == "not needed")
     await fixture.engine.stop()
+  }
+}
+
+/// A disk whose reads can be made to fail.
+private final class UnreadableDisk: DiskAround {
+  let inner: any Disk
+  let isFailing = Atomic(false)
+
+  init(inner: any Disk) { self.inner = inner }
+
+  func read(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(DiskError) -> Int {
+    if isFailing.load(ordering: .sequentiallyConsistent) { throw DiskError(.read, file: file.name, errno: EIO) }
+    return try inner.read(file, into: buffer, at: offset)
+  }
+
+  func tryReadCached(_ file: DiskFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int? {
+    isFailing.load(ordering: .sequentiallyConsistent) ? nil : inner.tryReadCached(file, into: buffer, at: offset)
   }
 }

@@ -73,6 +73,13 @@ import Testing
     #expect(error?.file == "full")
   }
 
+  @Test("a file system that does not tell its size is not taken for a full one")
+  func unknownSize() throws {
+    var status = statvfs()
+    try #require(statvfs("/proc", &status) == 0 && status.f_blocks == 0 && status.f_bavail == 0)
+    #expect(try LinuxDisk(inspecting: "/proc").freeBytes() == .max)
+  }
+
   @Test("fault 17: a path that is missing or no directory is refused")
   func noDirectory() throws {
     let directory = TemporaryDirectory()
