@@ -164,9 +164,6 @@ private struct MixedLoad {
 
     _ = try store.compact()
     let behind = nanoseconds() - committed
-    if behind > 3_000_000 {
-      print()
-    }
     figures.add(
       commit: committed - begin, behind: behind,
       isCompacting: wasCompacting || store.isCompacting, isFilling: wasFilling || filler.isAtWork)

@@ -6,6 +6,8 @@ final class Load {
     case echo, submit
     /// Submit, lease, acknowledge, again and again; counts whole cycles.
     case cycle
+    /// The same, each job with an idempotency key of its own.
+    case keyedCycle = "keyed"
     /// The same with `lease_next` on the acknowledgement: two requests a cycle.
     case next
     /// The same with `batchJobs` jobs a request; counts jobs.
@@ -54,7 +56,10 @@ final class Load {
   }
 
   private let kind: Kind
-  private let submit: [UInt8]
+  private var submit: [UInt8]
+  /// Where in `submit` the digits of the idempotency key stand.
+  private var keyDigits: Range<Int>?
+  private var keyNumber: UInt64
   private let lease: [UInt8]
   private let workerHeader: String
   private var connections: [Connection] = []
@@ -67,7 +72,10 @@ final class Load {
     self.kind = kind
     // 267 bytes of body, as the figures of the peers were taken.
     let filler = String(repeating: "x", count: 267 - #"{"payload":"","max_retries":5}"#.utf8.count)
-    let body = #"{"payload":"\#(filler)","max_retries":5}"#
+    let key = kind == .keyedCycle ? #","idempotency_key":"00000000000000000000""# : ""
+    let body = #"{"payload":"\#(filler)","max_retries":5\#(key)}"#
+    // The clock's start, so that no two runs use the same keys.
+    keyNumber = UInt64(nanoseconds(CLOCK_REALTIME))
     workerHeader = "Host: localhost\r\nAuthorization: Bearer \(workerKey)\r\n"
     let several = Array(repeating: body, count: Load.batchJobs).joined(separator: ",")
     let (path, sent) = kind == .batch ? ("/jobs/batch", "{\"jobs\":[\(several)]}") : ("/jobs", body)
@@ -77,6 +85,7 @@ final class Load {
     let wish = kind == .batch ? "{\"max_jobs\":\(Load.batchJobs)}" : ""
     lease = Array(
       "POST /jobs/lease HTTP/1.1\r\n\(workerHeader)Content-Length: \(wish.utf8.count)\r\n\r\n\(wish)".utf8)
+    if kind == .keyedCycle, let at = submit[...].bench(find: #""idempotency_key":""#) { keyDigits = at..<(at + 20) }
     for _ in 0..<count { open(port) }
   }
 
@@ -110,7 +119,18 @@ final class Load {
     return lastStatus
   }
 
-  private var first: [UInt8] { kind == .lease ? lease : submit }
+  private var first: [UInt8] { kind == .lease ? lease : nextSubmit() }
+
+  private func nextSubmit() -> [UInt8] {
+    guard let keyDigits else { return submit }
+    keyNumber += 1
+    var rest = keyNumber
+    for at in keyDigits.reversed() {
+      submit[at] = 0x30 + UInt8(rest % 10)
+      rest /= 10
+    }
+    return submit
+  }
 
   private func open(_ port: UInt16) {
     let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -182,16 +202,16 @@ final class Load {
       if isMeasuring { result.count += 1 }
       send(submit, on: index)
     case (.lease, _): if isMeasuring { result.count += 1 }
-    case (.cycle, 0), (.next, 0), (.batch, 0):
+    case (.cycle, 0), (.keyedCycle, 0), (.next, 0), (.batch, 0):
       connections[index].step = 1
       send(lease, on: index)
-    case (.cycle, 1):
+    case (.cycle, 1), (.keyedCycle, 1):
       connections[index].step = 2
       send(acknowledgement(of: body), on: index)
-    case (.cycle, _):
+    case (.cycle, _), (.keyedCycle, _):
       connections[index].step = 0
       if isMeasuring { result.count += 1 }
-      send(submit, on: index)
+      send(nextSubmit(), on: index)
     case (.next, 2):
       connections[index].step = 3
       send(connections[index].held, on: index)

@@ -7,16 +7,16 @@ func nanoseconds(_ clock: clockid_t = CLOCK_MONOTONIC) -> Int64 {
   return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
 }
 
-/// Anonymous resident memory of this process in bytes, from `/proc/self/status`.
-func anonymousBytes() -> Int {
-  guard let file = fopen("/proc/self/status", "r") else { preconditionFailure("/proc is mounted") }
+/// Anonymous resident memory of a process in bytes, from `/proc/<id>/status`.
+func anonymousBytes(of process: pid_t = getpid()) -> Int {
+  guard let file = fopen("/proc/\(process)/status", "r") else { preconditionFailure("/proc is mounted") }
   defer { fclose(file) }
   var line = [CChar](repeating: 0, count: 256)
   while fgets(&line, Int32(line.count), file) != nil {
     let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     if text.hasPrefix("RssAnon:"), let kilobytes = Int(text.filter(\.isNumber)) { return kilobytes * 1_024 }
   }
-  preconditionFailure("/proc/self/status has a line RssAnon")
+  preconditionFailure("/proc/<id>/status has a line RssAnon")
 }
 
 /// A number with a fixed count of decimals.

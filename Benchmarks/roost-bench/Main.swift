@@ -12,7 +12,8 @@ import Glibc
 ///     roost-bench http <roost> <echo> <folder> [seconds] [connections …]
 ///     roost-bench cycles <roost> <folder> [seconds] [connections …] cycles, with lease_next, in batches of 100
 ///     roost-bench sdk <roost> <folder> [seconds] [in flight …]      the SDK beside raw HTTP
-///     roost-bench load <port> <connections> <seconds> <echo|submit|cycle|next|batch> [client key] [worker key]
+///     roost-bench soak <roost> <folder> [minutes] [connections]     memory, descriptors and disk under full load
+///     roost-bench load <port> <connections> <seconds> <echo|submit|cycle|keyed|next|batch> [client key] [worker key]
 @main
 enum Main {
   static func main() {
@@ -55,6 +56,10 @@ enum Main {
       SDKFigures(
         roost: rest[0], folder: rest[1], seconds: number(rest, 2) ?? 2, levels: levels.isEmpty ? [1, 16, 64] : levels
       ).run()
+    case ("soak", 2...4):
+      Soak(
+        roost: rest[0], folder: rest[1], minutes: number(rest, 2) ?? 60, connections: number(rest, 3) ?? 64
+      ).run()
     case ("load", 4...6):
       let keys = Array(rest.dropFirst(4))
       guard let kind = Load.Kind(rawValue: rest[3]) else { fail("not a kind of load: \(rest[3])") }
@@ -62,7 +67,7 @@ enum Main {
         port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
         workerKey: keys.last ?? "")
       print(load.run(seconds: number(rest, 2)!).line)
-    default: fail("usage: roost-bench disk|engine|compaction|memory|fill|replay|start|http|cycles|sdk|load …")
+    default: fail("usage: roost-bench disk|engine|compaction|memory|fill|replay|start|http|cycles|sdk|soak|load …")
     }
   }
 
