@@ -85,6 +85,13 @@ package struct Store: ~Copyable {
   private mutating func boot(_ setting: Setting) throws(LogError) {
     var downtime: Int64 = 0
     if let stamp = log.lastStamp {
+      // The last frame's was checked with its records; that of a clean stop stands in HEAD alone.
+      guard stamp.logTime <= StateMachine.latestLogTime else {
+        throw .corrupt(
+          Corruption(
+            file: SegmentName.head, offset: 0, expected: "log time below \(StateMachine.latestLogTime)",
+            found: "\(stamp.logTime)"))
+      }
       downtime = LogClock.downtime(
         since: ClockReading(boot: stamp.bootTime, wall: stamp.wallTime), now: setting.reading,
         isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID,
@@ -266,7 +273,7 @@ private final class Replayed {
     var hasBegun = false
     var bytes = 0
     log = try SegmentedLog.open(
-      disk: disk, options: setting.options, outlook: { prefault(machine!.expect($0)) }
+      disk: disk, options: setting.options, outlook: { prefault(machine!.expect($0, logBytes: $1)) }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
       if !hasBegun {
@@ -275,19 +282,22 @@ private final class Replayed {
       }
       do throws(StateMachine.ReplayError) {
         try machine!.replay(
-          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime)
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
+          epoch: frame.stamp.epoch)
       } catch {
         throw .corrupt(error.corruption)
       }
       bytes += frame.records.count
       progress(bytes)
     }
-    if hasBegun { machine!.endReplay() }
+    guard hasBegun else { return }
+    do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
   }
 }
 
 extension StateMachine.ReplayError {
-  var corruption: Corruption {
+  /// The same in the log's words.
+  package var corruption: Corruption {
     let place = RecordPosition(rawValue: position.rawValue)
     return Corruption(
       file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: found)

@@ -10,7 +10,7 @@ struct LogRecovery {
   }
 
   func run(
-    lockFile: DiskFile, outlook: (UnsafeRawBufferPointer) -> Void,
+    lockFile: DiskFile, outlook: (UnsafeRawBufferPointer, Int) -> Void,
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
@@ -68,7 +68,7 @@ struct LogRecovery {
 
   private func recover(
     _ lockFile: DiskFile, headFile: DiskFile, names: [String], numbers: [UInt32],
-    outlook: (UnsafeRawBufferPointer) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    outlook: (UnsafeRawBufferPointer, Int) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     // Segments are removed on HEAD's word: it must be the device's word, not that of a page whose sync failed.
     try settle(headFile)
@@ -79,7 +79,7 @@ struct LogRecovery {
     let layout = try layOut(record, numbers: numbers, thoroughly: isDoubtful)
 
     try settle(layout.live[layout.live.count - 1].file)
-    if layout.live.count > 1 { try lookOut(layout.live[layout.live.count - 1], record.log, outlook) }
+    if layout.live.count > 1 { try lookOut(layout.live, record.log, outlook) }
     var walk = LogWalk(record: record, window: window, defects: options.defects)
     for (index, file) in layout.live.enumerated() {
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
@@ -102,10 +102,11 @@ struct LogRecovery {
   }
 
   private func lookOut(
-    _ last: SegmentFile, _ log: LogIdentity, _ outlook: (UnsafeRawBufferPointer) -> Void
+    _ live: [SegmentFile], _ log: LogIdentity, _ outlook: (UnsafeRawBufferPointer, Int) -> Void
   ) throws(LogError) {
-    let reader = try SegmentReader(last, log: log, window: window)
-    if case .frame(_, let records) = try reader.finding(at: LogFormat.segmentHeaderBytes) { outlook(records) }
+    let reader = try SegmentReader(live[live.count - 1], log: log, window: window)
+    guard case .frame(_, let records) = try reader.finding(at: LogFormat.segmentHeaderBytes) else { return }
+    outlook(records, live.count * reader.fileBytes)
   }
 
   private struct Layout {

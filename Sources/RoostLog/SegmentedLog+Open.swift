@@ -6,11 +6,11 @@ extension SegmentedLog {
   /// Nothing is changed before the whole log was found good; then a torn tail is set aside and what a crash left over
   /// is removed. A crash at any step is healed by opening again.
   ///
-  /// - Parameter outlook: Called before the replay with the records of the last segment's first frame, if there are
-  ///   several segments: what they say of the end helps to size memory, nothing more.
+  /// - Parameter outlook: Called before the replay with the records of the last segment's first frame and about
+  ///   the bytes of all, if there are several: what they say of the end helps to size memory, nothing more.
   /// - Throws: `locked`, `unknownVersion`, `corrupt`, `io`, `notADirectory`, and whatever `replay` throws.
   package static func open(
-    disk: any Disk, options: LogOptions, outlook: (UnsafeRawBufferPointer) -> Void = { _ in },
+    disk: any Disk, options: LogOptions, outlook: (UnsafeRawBufferPointer, Int) -> Void = { _, _ in },
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog {
     let lockFile = try lock(disk)
