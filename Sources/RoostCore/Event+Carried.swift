@@ -116,7 +116,8 @@ struct CarriedEvent {
     guard let state = JobState(rawValue: reader.get()) else { return nil }
     self.state = state
     flags = reader.get()
-    policy = JobPolicy(&reader)
+    guard let policy = JobPolicy(&reader) else { return nil }
+    self.policy = policy
     let parts = reader.get(UInt8.self)
     hasKey = parts & 1 != 0
     hasLease = parts & 2 != 0

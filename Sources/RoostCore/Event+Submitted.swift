@@ -9,12 +9,13 @@ extension JobPolicy {
     out.put(retentionMilliseconds)
   }
 
+  /// Nil where no such jitter is known.
   @inline(__always)
-  init(_ reader: inout RecordReader) {
+  init?(_ reader: inout RecordReader) {
     let (initial, factor, max) = (reader.get(UInt32.self), reader.get(UInt32.self), reader.get(UInt32.self))
+    guard let jitter = Jitter(rawValue: reader.get()) else { return nil }
     retry = RetryPolicy(
-      initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max,
-      jitter: Jitter(rawValue: reader.get()) ?? .none)
+      initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max, jitter: jitter)
     leaseMilliseconds = reader.get()
     retentionMilliseconds = reader.get()
   }
@@ -80,7 +81,8 @@ struct SubmittedEvent {
     let flags = reader.get(UInt8.self)
     isWall = flags & Self.flagWall != 0
     hasKey = flags & Self.flagKey != 0
-    policy = JobPolicy(&reader)
+    guard let policy = JobPolicy(&reader) else { return nil }
+    self.policy = policy
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
     body = reader.rest

@@ -13,6 +13,7 @@ package struct HistoryEntry {
   package var worker: UnsafeRawBufferPointer
 
   package static let fixedBytes = 1 + 2 + 8 + 8 + 4 + 4 + 1
+  package static let checksumOffset = 1 + 2 + 8 + 8 + 4
   /// The longest text kept for any but the newest entry when a job is carried, bytes.
   package static let keptTextBytes = 1_024
   /// Entries kept when a job is carried.
@@ -61,7 +62,7 @@ package struct HistoryEntry {
   // MARK: Checksum
 
   /// Puts the seal on the CRC32C of `text`.
-  mutating func seal(_ textChecksum: UInt32, number: UInt64) { checksum = textChecksum ^ seal(number) }
+  package mutating func seal(_ textChecksum: UInt32, number: UInt64) { checksum = textChecksum ^ seal(number) }
 
   /// Whether all fields are those that were written for this job.
   ///

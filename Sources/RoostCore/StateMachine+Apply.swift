@@ -87,7 +87,7 @@ extension StateMachine {
   }
 
   /// A report counts until the next one, and for its attempt only.
-  private mutating func forgetReport(_ cell: UnsafeMutablePointer<LeaseCell>) {
+  mutating func forgetReport(_ cell: UnsafeMutablePointer<LeaseCell>) {
     liveBytes -= Int(cell.pointee.reportBytes)
     cell.pointee.report = 0
     cell.pointee.reportBytes = 0

@@ -40,7 +40,8 @@ extension StateMachine {
     if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
     // While the wall clock is not believed nothing of it is due; every step looks again.
     if !now.isWallSuspect, let wall = wallHeap.minimum {
-      next = min(next, now.log + max(0, wall.deadline - now.wall.nanoseconds))
+      let (left, isBeyond) = wall.deadline.subtractingReportingOverflow(now.wall.nanoseconds)
+      next = min(next, now.log + min(max(0, isBeyond ? .max : left), .max - now.log))
     }
     return next == .max ? nil : next
   }

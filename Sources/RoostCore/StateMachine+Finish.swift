@@ -91,7 +91,7 @@ extension StateMachine {
   ) {
     let row = jobs.hot(slot)
     let cell = existingLeaseCell(slot)?.pointee
-    let wasHeld = outcome != .cancelled && outcome != .cancelRequested
+    let wasHeld = outcome.endsAttempt
     let worker = wasHeld ? workerNames.bytes(cell!.worker) : UnsafeRawBufferPointer(start: nil, count: 0)
     var entry = HistoryEntry(
       outcome: outcome, attempt: wasHeld ? row.pointee.attempts : 0, leasedAt: wasHeld ? cell!.leasedAt : 0,

@@ -58,7 +58,8 @@ extension StateMachine {
     if existingQueues >= limits.maxQueues, !isExistingQueue(body.queue) {
       return step.answer(ticket, .refused(.tooManyQueues))
     }
-    precondition(nextNumber < JobNumber.limit, "job numbers have 40 bits")
+    // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
+    guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
     let (deadline, isWall) = dueTime(of: command)
     let event = SubmittedEvent(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,

@@ -18,27 +18,37 @@ extension StateMachine {
   /// Makes room for the row count of a later `ground`, if these records begin with one: growing the index while it
   /// fills would cost a tenth of the replay.
   ///
+  /// - Parameter logBytes: What the log takes: it holds no more jobs than fit.
   /// - Returns: The memory that the replay will fill.
-  package mutating func expect(_ records: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
+  package mutating func expect(
+    _ records: UnsafeRawBufferPointer, logBytes: Int
+  ) -> [UnsafeRawBufferPointer] {
     guard records.count > 4 else { return [] }
     var reader = RecordReader(UnsafeRawBufferPointer(rebasing: records[4...]))
     guard reader.get(UInt8.self) == RecordKind.ground.rawValue else { return [] }
     let event = GroundEvent(&reader)
     guard !reader.isShort else { return [] }
-    jobs.reserve(min(Int(clamping: event.rows), 1 << 24))
+    jobs.reserve(min(Int(clamping: event.rows), 1 << 24, logBytes / Self.leastJobBytes))
     return jobs.rowMemory
   }
 
-  /// Applies one frame's records.
+  /// A job's record with its length, bytes: no names, no payload.
+  private static let leastJobBytes = 87
+
+  /// Applies one frame's records; each is checked before it changes anything.
   ///
   /// - Parameters:
   ///   - records: Length-prefixed records; checked by the log.
   ///   - start: Position of the first length prefix.
   ///   - logTime: Of the frame.
+  ///   - epoch: Of the frame.
   package mutating func replay(
-    _ records: UnsafeRawBufferPointer, at start: LogPosition, logTime: Int64
+    _ records: UnsafeRawBufferPointer, at start: LogPosition, logTime: Int64, epoch: UInt64
   ) throws(ReplayError) {
-    now.log = max(now.log, logTime)
+    guard (now.log...Bounds.time).contains(logTime) else {
+      throw unfit("a frame of log time \(now.log) or later", "\(logTime)", start)
+    }
+    now.log = logTime
     var at = 0
     while at < records.count {
       guard records.count - at >= 4 else {
@@ -55,6 +65,7 @@ extension StateMachine {
       try replay(record: content, at: position)
       at += 4 + length
     }
+    guard epoch == self.epoch else { throw unfit("a frame of epoch \(self.epoch)", "epoch \(epoch)", start) }
   }
 
   private mutating func replay(record: UnsafeRawBufferPointer, at position: LogPosition) throws(ReplayError) {
@@ -63,6 +74,7 @@ extension StateMachine {
     guard let kind = RecordKind(rawValue: raw) else {
       throw ReplayError(position: position, expected: "a known kind of record", found: "kind \(raw)")
     }
+    guard hasGround || kind == .ground else { throw unfit("ground, the log's first record", "\(kind)", position) }
     let bytes = UInt32(record.count)
     switch kind {
     case .submitted:
@@ -71,40 +83,51 @@ extension StateMachine {
     case .leased:
       let event = LeasedEvent(&reader)
       guard !reader.isShort else { break }
-      nextLease = max(nextLease, event.lease.number + 1)
+      try checkFields(event, at: position)
       let slot = try locate(event.number, event.base, position)
+      try checkSequence(event, on: slot, at: position)
+      nextLease += 1
       if slot != .none { apply(event, to: slot) }
       return
     case .ended:
       guard let event = EndedEvent(&reader) else { break }
-      nextOrder = max(nextOrder, event.order + 1)
+      try checkFields(event, at: position)
       let slot = try locate(event.number, event.base, position)
+      try checkSequence(event, on: slot, at: position)
+      nextOrder = max(nextOrder, event.order + 1)
       if slot != .none { apply(event, to: slot, at: position, bytes: bytes) }
       return
     case .extended:
       let event = ExtendedEvent(&reader)
       guard !reader.isShort else { break }
+      try checkFields(event, at: position)
       let slot = try locate(event.number, event.base, position)
+      try checkIsRunning(slot, at: position)
       if slot != .none { apply(event, to: slot) }
       return
     case .reported:
       let event = ReportedEvent(&reader)
       guard !reader.isShort else { break }
       let slot = try locate(event.number, event.base, position)
+      try checkIsRunning(slot, at: position)
       if slot != .none { apply(reportedAt: position, bytes: bytes, to: slot) }
       return
     case .readied:
       let event = ReadiedEvent(&reader)
       guard !reader.isShort else { break }
-      nextOrder = max(nextOrder, event.order + 1)
+      try checkFields(event, at: position)
       let slot = try locate(event.number, event.base, position)
+      try checkSequence(event, on: slot, at: position)
+      nextOrder = event.order + 1
       if slot != .none { apply(event, to: slot) }
       return
     case .purged:
       let event = PurgedEvent(&reader)
       guard !reader.isShort else { break }
+      try checkFields(event, at: position)
       let slot = try locate(event.number, event.base, position)
-      if slot != .none { apply(event, to: slot) }
+      try checkSequence(event, on: slot, at: position)
+      if slot != .none { apply(event, to: slot) } else { absentJobs -= 1 }
       return
     case .keyForgotten:
       let event = KeyForgottenEvent(&reader)
@@ -116,10 +139,14 @@ extension StateMachine {
     case .carriedStub:
       let event = CarriedStubEvent(&reader)
       guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      try checkSequence(event, at: position)
       return replay(event, at: position)
     case .carriedQueue:
       let event = CarriedQueueEvent(&reader)
       guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      try checkSequence(event, at: position)
       return apply(event)
     case .ground:
       let event = GroundEvent(&reader)
@@ -128,6 +155,8 @@ extension StateMachine {
     case .booted:
       let event = BootedEvent(&reader)
       guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      try checkSequence(event, at: position)
       return apply(event)
     }
     throw ReplayError(position: position, expected: "a whole \(kind) record", found: "\(record.count) bytes")
@@ -138,7 +167,10 @@ extension StateMachine {
     _ reader: inout RecordReader, at position: LogPosition, bytes: UInt32
   ) throws(ReplayError) -> Bool {
     guard let event = SubmittedEvent(&reader), let body = JobBodyLayout(event.body) else { return false }
-    guard jobs.find(event.number) == .none else { throw unexpected("a new job", event.number, position) }
+    if !isPlain(event) {
+      try checkFields(event, at: position)
+      try checkSequence(event, at: position)
+    }
     apply(event, body: body, at: position, bytes: bytes)
     return true
   }
@@ -147,7 +179,9 @@ extension StateMachine {
   private func locate(_ number: UInt64, _ base: UInt64, _ position: LogPosition) throws(ReplayError) -> Slot {
     let slot = jobs.find(number)
     if slot == .none {
-      guard base < firstPosition.rawValue else { throw unexpected("job", number, position) }
+      guard base < firstPosition.rawValue, number < nextNumber else {
+        throw unfit("job \(number)", "none such in the log before it", position)
+      }
     } else if jobs.hot(slot).pointee.base != base {
       // The event's base was trimmed away and a copy carried behind it cannot come before the event.
       throw ReplayError(
@@ -156,29 +190,16 @@ extension StateMachine {
     return slot
   }
 
-  private func unexpected(_ what: String, _ number: UInt64, _ position: LogPosition) -> ReplayError {
-    ReplayError(position: position, expected: "\(what) \(number)", found: "none such in the log before it")
-  }
-
   /// The first `ground` sets the counters, every later one must find them as it says.
   private mutating func replay(_ event: GroundEvent, at position: LogPosition) throws(ReplayError) {
-    if epoch == 0 {
-      adopt(secret: event.secret)
-      (epoch, nextNumber, nextLease) = (event.epoch, event.nextNumber, event.nextLease)
-      (nextOrder, credited, bootID) = (event.nextOrder, event.credited, event.bootID)
-      now.log = max(now.log, event.logTime)
-      jobs.reserve(Int(clamping: event.rows))
-      return
-    }
-    let mine = ground
-    guard mine.epoch == event.epoch, mine.nextNumber == event.nextNumber, mine.nextLease == event.nextLease,
-      mine.nextOrder == event.nextOrder, mine.credited == event.credited, mine.secret == event.secret
-    else {
-      throw ReplayError(
-        position: position,
-        expected: "counters \(mine.epoch)/\(mine.nextNumber)/\(mine.nextLease)/\(mine.nextOrder)",
-        found: "\(event.epoch)/\(event.nextNumber)/\(event.nextLease)/\(event.nextOrder)")
-    }
+    try checkFields(event, at: position)
+    guard !hasGround else { return try checkSequence(event, at: position) }
+    hasGround = true
+    absentJobs = event.rows
+    adopt(secret: event.secret)
+    (epoch, nextNumber, nextLease) = (event.epoch, event.nextNumber, event.nextLease)
+    (nextOrder, credited, bootID) = (event.nextOrder, event.credited, event.bootID)
+    jobs.reserve(min(Int(clamping: event.rows), 1 << 20))
   }
 
   mutating func adopt(secret: SipKey) {
@@ -195,6 +216,10 @@ extension StateMachine {
     guard let body = JobBodyLayout(event.body) else {
       throw ReplayError(position: position, expected: "a whole body", found: "\(event.body.count) bytes")
     }
+    try checkFields(event, at: position)
+    let known = jobs.find(event.number)
+    try checkSequence(event, body: body, on: known, at: position)
+    if known == .none { absentJobs -= 1 }
     replayCarried(event, body: body, at: position, bytes: bytes)
   }
 
@@ -255,7 +280,6 @@ extension StateMachine {
   mutating func replay(_ event: CarriedStubEvent, at position: LogPosition) {
     let known = keys.find(event.hash)
     if known != .none {
-      precondition(keys.entry(known).pointee.isStub, "a key belongs to one job")
       stubs.pointer(keys.entry(known).pointee.target).pointee.base = position.rawValue
       return
     }
@@ -271,7 +295,8 @@ extension StateMachine {
     {
       return apply(event, to: known)
     }
-    guard event.base < firstPosition.rawValue else {
+    // Whoever had the key before a job that is known is gone like its records.
+    guard known == .none, event.base < firstPosition.rawValue else {
       throw ReplayError(position: position, expected: "the stub of a key", found: "none such in the log before it")
     }
   }

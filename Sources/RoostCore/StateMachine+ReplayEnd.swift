@@ -1,7 +1,12 @@
 /// The end of a replay: what rows alone do not hold is built from them.
 extension StateMachine {
   /// Builds lists and heaps. From here on commands may be handled.
-  package mutating func endReplay() {
+  ///
+  /// - Throws: Where two jobs stand at the same place of a list, or jobs are missing that the log counts.
+  package mutating func endReplay() throws(ReplayError) {
+    guard absentJobs == 0 else {
+      throw unfit("\(absentJobs) jobs more, as the log counts them", "the end of the log", firstPosition)
+    }
     if let boot = lastBoot { raiseLeases(boot) }
     isLive = true
     var unordered: [Slot] = []
@@ -38,7 +43,7 @@ extension StateMachine {
         }
       }
     }
-    if !unordered.isEmpty { relist() }
+    if !unordered.isEmpty { try relist() }
     leaseHeap.heapify(in: jobs)
     wallHeap.heapify(in: jobs)
     dueHeap.heapify(in: jobs)
@@ -46,8 +51,23 @@ extension StateMachine {
     enlistStubs()
   }
 
+  /// The same after a salvage: jobs that stand at the same place are given new ones.
+  package mutating func endSalvage() {
+    var taken: Set<UInt64> = []
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      let row = jobs.hot(slot)
+      let state = JobState(rawValue: row.pointee.state)!
+      guard state.isListed || row.pointee.order == 0 && state != .scheduled else { continue }
+      if row.pointee.order > 0, taken.insert(row.pointee.order).inserted { continue }
+      row.pointee.order = nextOrder
+      taken.insert(nextOrder)
+      nextOrder += 1
+    }
+    do throws(ReplayError) { try endReplay() } catch { preconditionFailure("every order number is given once") }
+  }
+
   /// Slots were not in the order of the lists: takes every listed job out and sorts them all.
-  private mutating func relist() {
+  private mutating func relist() throws(ReplayError) {
     var listed: [(order: UInt64, slot: Slot)] = []
     for id in queues.indices {
       var at = queues[id].levels
@@ -60,12 +80,16 @@ extension StateMachine {
     while finished.head != .none { jobs.remove(finished.head, from: &finished) }
     while dead.head != .none { jobs.remove(dead.head, from: &dead) }
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
-      switch JobState(rawValue: jobs.hot(slot).pointee.state)! {
-      case .ready, .acked, .cancelled, .dead: listed.append((jobs.hot(slot).pointee.order, slot))
-      case .running, .scheduled, .retry: break
-      }
+      let row = jobs.hot(slot)
+      if JobState(rawValue: row.pointee.state)!.isListed { listed.append((row.pointee.order, slot)) }
     }
     listed.sort { $0.order < $1.order }
+    for (one, other) in zip(listed, listed.dropFirst()) where one.order == other.order {
+      let row = jobs.hot(other.slot).pointee
+      throw unfit(
+        "job \(row.number) with an order number of its own", "that of job \(jobs.hot(one.slot).pointee.number)",
+        LogPosition(rawValue: row.base))
+    }
     for (_, slot) in listed {
       let row = jobs.hot(slot)
       switch JobState(rawValue: row.pointee.state)! {
@@ -85,4 +109,9 @@ extension StateMachine {
     }
     replayedStubs = []
   }
+}
+
+extension JobState {
+  /// Whether its jobs stand in a list, by their order numbers.
+  fileprivate var isListed: Bool { self == .ready || isFinished }
 }

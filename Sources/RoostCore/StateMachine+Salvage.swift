@@ -35,7 +35,7 @@ extension StateMachine {
     return reader.isShort ? nil : event.secret
   }
 
-  /// Begins a tolerant replay; `endReplay` ends it.
+  /// Begins a tolerant replay; `endSalvage` ends it.
   ///
   /// - Parameter first: The position of the first segment that the log has, or had.
   package mutating func beginSalvage(first: LogPosition, secret: SipKey) {
@@ -52,51 +52,83 @@ extension StateMachine {
     _ record: UnsafeRawBufferPointer, at position: LogPosition, logTime: Int64, notes: inout SalvageNotes,
     isSound: (JobBodyLayout, UInt64) -> Bool
   ) {
-    now.log = max(now.log, logTime)
+    now.log = min(max(now.log, logTime), Bounds.time)
+    do throws(ReplayError) {
+      try salvageSound(record, at: position, &notes, isSound)
+    } catch {
+      // What no daemon writes is left out.
+      notes.misfits += 1
+    }
+  }
+
+  private mutating func salvageSound(
+    _ record: UnsafeRawBufferPointer, at position: LogPosition, _ notes: inout SalvageNotes,
+    _ isSound: (JobBodyLayout, UInt64) -> Bool
+  ) throws(ReplayError) {
     var reader = RecordReader(record)
     let bytes = UInt32(record.count)
     guard let kind = RecordKind(rawValue: reader.get(UInt8.self)) else { return notes.misfits += 1 }
     switch kind {
     case .ground:
       let event = GroundEvent(&reader)
-      if !reader.isShort { return salvage(event, &notes) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event, &notes)
     case .booted:
       let event = BootedEvent(&reader)
-      if !reader.isShort { return salvage(event) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event)
     case .submitted:
-      if let event = SubmittedEvent(&reader), let body = JobBodyLayout(event.body) {
-        return salvage(event, body, at: position, bytes, &notes, isSound)
-      }
+      guard let event = SubmittedEvent(&reader), let body = JobBodyLayout(event.body) else { break }
+      try checkFields(event, at: position)
+      return salvage(event, body, at: position, bytes, &notes, isSound)
     case .carried:
-      if let event = CarriedEvent(&reader), let body = JobBodyLayout(event.body) {
-        return salvage(event, body, at: position, bytes, &notes, isSound)
-      }
+      guard let event = CarriedEvent(&reader), let body = JobBodyLayout(event.body) else { break }
+      try checkFields(event, at: position)
+      return salvage(event, body, at: position, bytes, &notes, isSound)
     case .leased:
       let event = LeasedEvent(&reader)
-      if !reader.isShort { return salvage(event, &notes) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event, &notes)
     case .ended:
-      if let event = EndedEvent(&reader) { return salvage(event, at: position, bytes, &notes) }
+      guard let event = EndedEvent(&reader) else { break }
+      try checkFields(event, at: position)
+      return salvage(event, at: position, bytes, &notes)
     case .extended:
       let event = ExtendedEvent(&reader)
-      if !reader.isShort { return salvage(event, &notes) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event, &notes)
     case .reported:
       let event = ReportedEvent(&reader)
-      if !reader.isShort { return salvage(event, at: position, bytes, &notes) }
+      guard !reader.isShort else { break }
+      try checkNumber(event.number, at: position)
+      return salvage(event, at: position, bytes, &notes)
     case .readied:
       let event = ReadiedEvent(&reader)
-      if !reader.isShort { return salvage(event, &notes) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event, &notes)
     case .purged:
       let event = PurgedEvent(&reader)
-      if !reader.isShort { return salvage(event, &notes) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event, &notes)
     case .keyForgotten:
       let event = KeyForgottenEvent(&reader)
       if !reader.isShort { return freeKey(event.hash) }
     case .carriedStub:
       let event = CarriedStubEvent(&reader)
-      if !reader.isShort { return salvage(event, at: position) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return salvage(event, at: position, &notes)
     case .carriedQueue:
       let event = CarriedQueueEvent(&reader)
-      if !reader.isShort { return apply(event) }
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return apply(event)
     }
     notes.misfits += 1
   }
@@ -125,11 +157,15 @@ extension StateMachine {
   private mutating func missNumbers(before number: UInt64, _ notes: inout SalvageNotes) {
     // Before the first `ground` nothing says where numbers began.
     if epoch > 0 || nextNumber > 1 || firstPosition.rawValue < 2 << 32, number > nextNumber {
-      notes.lost.formUnion(nextNumber..<number)
+      // Beyond what a list can hold only their count is noted.
+      notes.lost.formUnion(nextNumber..<min(number, nextNumber + Self.mostListed))
       notes.lostSubmissions += number - nextNumber
     }
     nextNumber = max(nextNumber, number)
   }
+
+  /// Numbers that a gap lists.
+  private static let mostListed: UInt64 = 1 << 22
 
   // MARK: Jobs
 
@@ -165,7 +201,10 @@ extension StateMachine {
     if notes.lost.remove(event.number) == nil, isNew { notes.unnamed = max(0, notes.unnamed - 1) }
     if event.hasKey { freeKey(event.keyHash, unlessOf: event.number) }
     nextOrder = max(nextOrder, event.order + 1)
-    if event.hasLease { nextLease = max(nextLease, event.lease.id.number + 1) }
+    if event.hasLease {
+      nextLease = max(nextLease, event.lease.id.number + 1)
+      epoch = max(epoch, event.lease.id.epoch)
+    }
     replayCarried(event, body: body, at: position, bytes: bytes)
   }
 
@@ -181,10 +220,22 @@ extension StateMachine {
   private mutating func salvage(_ event: LeasedEvent, _ notes: inout SalvageNotes) {
     nextLease = max(nextLease, event.lease.number + 1)
     let slot = find(event.number, event.base, &notes)
+    epoch = max(epoch, event.lease.epoch)
     guard slot != .none else { return }
-    apply(event, to: slot)
     let row = jobs.hot(slot)
-    row.pointee.attempts = min(row.pointee.attempts, row.pointee.maxAttempts)
+    row.pointee.attempts = min(row.pointee.attempts, row.pointee.maxAttempts - 1)
+    if let cell = existingLeaseCell(slot) { forgetReport(cell) }
+    apply(event, to: slot)
+    fit(slot)
+  }
+
+  /// What a state does not allow and lost records leave behind.
+  private mutating func fit(_ slot: Slot) {
+    let row = jobs.hot(slot)
+    let state = JobState(rawValue: row.pointee.state)!
+    row.pointee.flags &= state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
+    row.pointee.attempts = min(row.pointee.attempts, row.pointee.maxAttempts - (state.isWaiting ? 1 : 0))
+    if state != .running, let cell = existingLeaseCell(slot) { forgetReport(cell) }
   }
 
   private mutating func salvage(
@@ -202,6 +253,7 @@ extension StateMachine {
       row.pointee.attempts = 1
     }
     apply(event, to: slot, at: position, bytes: bytes)
+    fit(slot)
   }
 
   private mutating func salvage(_ event: ExtendedEvent, _ notes: inout SalvageNotes) {
@@ -223,12 +275,22 @@ extension StateMachine {
   private mutating func salvage(_ event: ReadiedEvent, _ notes: inout SalvageNotes) {
     nextOrder = max(nextOrder, event.order + 1)
     let slot = find(event.number, event.base, &notes)
-    if slot != .none { apply(event, to: slot) }
+    guard slot != .none else { return }
+    apply(event, to: slot)
+    fit(slot)
   }
 
   private mutating func salvage(_ event: PurgedEvent, _ notes: inout SalvageNotes) {
     let slot = jobs.find(event.number)
-    if slot != .none { return apply(event, to: slot) }
+    guard slot == .none else {
+      let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
+      if state != .acked, state != .cancelled {
+        // The record of its end is lost: it was one of both.
+        leave(slot)
+        enter(slot, .acked)
+      }
+      return apply(event, to: slot)
+    }
     missNumbers(before: event.number + 1, &notes)
     // It ended and left in good order: nothing of it is missing but what its key would have answered.
     if notes.lost.remove(event.number) == nil { notes.unnamed = max(0, notes.unnamed - 1) }
@@ -237,7 +299,12 @@ extension StateMachine {
 
   // MARK: Keys
 
-  private mutating func salvage(_ event: CarriedStubEvent, at position: LogPosition) {
+  private mutating func salvage(
+    _ event: CarriedStubEvent, at position: LogPosition, _ notes: inout SalvageNotes
+  ) {
+    guard jobs.find(event.stub.number) == .none else { return notes.misfits += 1 }
+    missNumbers(before: event.stub.number + 1, &notes)
+    notes.lost.remove(event.stub.number)
     let known = keys.find(event.hash)
     if known != .none, !keys.entry(known).pointee.isStub { freeKey(event.hash) }
     replay(event, at: position)

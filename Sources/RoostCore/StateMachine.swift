@@ -28,6 +28,10 @@ package struct StateMachine: ~Copyable {
   /// Replay: records before this position are gone.
   var firstPosition = LogPosition.none
   var lastBoot: BootedEvent?
+  /// Replay: the first record has set the counters.
+  var hasGround = false
+  /// Replay: jobs that `ground` counts and whose copies are still to come.
+  var absentJobs: UInt64 = 0
   /// Replay: places of stubs in `keys`, for the heap.
   var replayedStubs: Set<Slot> = []
 

@@ -18,12 +18,13 @@ package final class LoadedLog {
     end = try snapshot.walk { (frame) throws(LogError) in
       do throws(StateMachine.ReplayError) {
         try machine.replay(
-          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime)
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
+          epoch: frame.stamp.epoch)
       } catch {
         throw .corrupt(error.corruption)
       }
     }
-    machine.endReplay()
+    do throws(StateMachine.ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
     self.snapshot = snapshot
     self.machine = consume machine
   }

@@ -40,7 +40,7 @@ package final class LogRepair {
         ) { $0.isSound($1) }
       }
     }
-    machine.endReplay()
+    machine.endSalvage()
     self.notes = notes
     stateCounts = machine.stateCounts
     self.machine = consume machine

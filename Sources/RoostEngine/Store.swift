@@ -86,6 +86,13 @@ package struct Store: ~Copyable {
   private mutating func boot(_ setting: Setting) throws(LogError) {
     var downtime: Int64 = 0
     if let stamp = log.lastStamp {
+      // The last frame's was checked with its records; that of a clean stop stands in HEAD alone.
+      guard stamp.logTime <= StateMachine.latestLogTime else {
+        throw .corrupt(
+          Corruption(
+            file: SegmentName.head, offset: 0, expected: "log time below \(StateMachine.latestLogTime)",
+            found: "\(stamp.logTime)"))
+      }
       downtime = LogClock.downtime(
         since: ClockReading(boot: stamp.bootTime, wall: stamp.wallTime), now: setting.reading,
         isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID,
@@ -272,7 +279,7 @@ private final class Replayed {
       outlook: {
         done.ofBytes = $0.bytes
         progress(done)
-        prefault(machine!.expect($0.records))
+        prefault(machine!.expect($0.records, logBytes: $0.bytes))
       }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
@@ -282,7 +289,8 @@ private final class Replayed {
       }
       do throws(StateMachine.ReplayError) {
         try machine!.replay(
-          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime)
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
+          epoch: frame.stamp.epoch)
       } catch {
         throw .corrupt(error.corruption)
       }
@@ -292,8 +300,9 @@ private final class Replayed {
         progress(done)
       }
     }
-    if hasBegun { machine!.endReplay() }
     progress(done)
+    guard hasBegun else { return }
+    do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
   }
 }
 
@@ -311,7 +320,8 @@ package struct ReplayProgress: Sendable, Hashable {
 }
 
 extension StateMachine.ReplayError {
-  var corruption: Corruption {
+  /// The same in the log's words.
+  package var corruption: Corruption {
     let place = RecordPosition(rawValue: position.rawValue)
     return Corruption(
       file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: found)

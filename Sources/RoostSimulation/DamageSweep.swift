@@ -28,7 +28,7 @@ package struct DamageSweep {
   /// What opening the undamaged directory gives; for `busy` and `idle` also that without its last frame.
   private var states: [State] = []
   private let ending: Ending
-  private var setting: Store.Setting
+  private(set) var setting: Store.Setting
 
   /// Everything that a start decides by: memory, and where log time stands.
   private struct State: Equatable {
@@ -149,19 +149,29 @@ package struct DamageSweep {
   }
 
   /// Zeroes from each frame on to the end of its segment, as if the writes had never come to be; the last segment as
-  /// above. Only the chain from segment to segment can tell.
+  /// above. The chain from segment to segment tells, whatever the records say.
   package func zeroTails() throws -> Outcome {
-    try zero { bytes in Self.frames(bytes).map { $0..<bytes.count } }
+    try zero { bytes in
+      Self.frames(bytes).map { $0..<bytes.count }
+    } opens: { files in
+      (try? SegmentedLog.open(disk: Self.disk(of: files), options: setting.options) { _ in }) != nil
+    }
   }
 
-  private func zero(_ ranges: ([UInt8]) -> [Range<Int>]) throws -> Outcome {
+  private func zero(
+    _ ranges: ([UInt8]) -> [Range<Int>], opens: (Files) -> Bool = { _ in false }
+  ) throws -> Outcome {
     let last = files.lastIndex { $0.name.hasSuffix(".wal") && !Self.frames($0.bytes).isEmpty }
     return try each { index, files, visit in
       guard index != last || ending == .stopped else { return }
       for range in ranges(files[index].bytes) {
         var damaged = files
         damaged[index].bytes.replaceSubrange(range, with: repeatElement(0, count: range.count))
-        try visit(damaged, "zeros from \(range.lowerBound) to \(range.upperBound)")
+        let what = "zeros from \(range.lowerBound) to \(range.upperBound)"
+        try visit(damaged, what)
+        guard !opens(damaged) else {
+          throw ReferenceModel.Violation(message: "\(files[index].name), \(what): its frames pass for the whole log")
+        }
       }
     }
   }
@@ -217,10 +227,14 @@ package struct DamageSweep {
     }
   }
 
-  private func state(of files: Files) throws -> State {
+  private static func disk(of files: Files) -> SimulatedDisk {
     let disk = SimulatedDisk(seed: 1)
     for (name, bytes) in files { disk.place(name, bytes) }
-    let daemon = Daemon(try Store.open(disk: disk, setting: setting))
+    return disk
+  }
+
+  private func state(of files: Files) throws -> State {
+    let daemon = Daemon(try Store.open(disk: Self.disk(of: files), setting: setting))
     let found = daemon.store.machine.inconsistencies()
     guard found.isEmpty else { throw ReferenceModel.Violation(message: "opened with \(found.prefix(3))") }
     return State(image: daemon.store.machine.image, logTime: daemon.store.machine.logTime)

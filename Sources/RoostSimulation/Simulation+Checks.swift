@@ -189,12 +189,13 @@ private final class Rebuilt {
       }
       do throws(StateMachine.ReplayError) {
         try machine.replay(
-          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime)
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
+          epoch: frame.stamp.epoch)
       } catch {
-        throw .corrupt(
-          Corruption(file: "record \(error.position)", offset: 0, expected: error.expected, found: error.found))
+        throw .corrupt(error.corruption)
       }
     }
-    if hasBegun { machine.endReplay() }
+    guard hasBegun else { return }
+    do throws(StateMachine.ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
   }
 }

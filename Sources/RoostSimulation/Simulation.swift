@@ -216,6 +216,7 @@ package final class Simulation {
     }
     if random.chance(0.3) { try checkBytes() }
     if random.chance(0.03) { try checkMemory() }
+    if faults.areRandom, !isArmed, daemon.store.damage == nil, random.chance(0.005) { try backUp() }
   }
 
   // MARK: Batches

@@ -13,6 +13,7 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case segmentMaking = "while a segment is made"
   case segmentTaking = "while a segment is taken into use"
   case recovery = "during recovery"
+  case backup = "during a backup of the running store"
   case cleanStopping = "during a clean stop"
   case killed = "killed, nothing lost"
   case powerCut = "power cut between calls"
@@ -72,6 +73,8 @@ package struct SimulationReport: Sendable {
   package var operations = 0
   package var crashes = 0
   package var trims = 0
+  /// Backups of the running store that came to their end.
+  package var backups = 0
   /// The least of any seed.
   package var leastOperations = Int.max
   package var leastCrashes = Int.max
@@ -94,6 +97,7 @@ package struct SimulationReport: Sendable {
     operations += other.operations
     crashes += other.crashes
     trims += other.trims
+    backups += other.backups
     leastOperations = min(leastOperations, other.leastOperations)
     leastCrashes = min(leastCrashes, other.leastCrashes)
     leastTrims = min(leastTrims, other.leastTrims)
@@ -123,13 +127,14 @@ package struct SimulationReport: Sendable {
       + SimulatedFault.random.filter { faults[$0] == nil }.map { "fault \($0.rawValue)" }
       + Configuration.allNames.filter { settings[$0] == nil }.map { "setting \($0)" }
       + diskLevels.indices.filter { diskLevels[$0] == 0 }.map { "disk level \($0)" }
+      + (backups == 0 ? ["a backup that came to its end"] : [])
   }
 
   /// Everything counted, a line each.
   package var table: String {
     var lines = [
       "\(seeds) seeds, \(operations) operations (each ≥ \(leastOperations)), \(crashes) crashes (each ≥ "
-        + "\(leastCrashes)), \(trims) trims (each ≥ \(leastTrims))"
+        + "\(leastCrashes)), \(trims) trims (each ≥ \(leastTrims)), \(backups) backups"
     ]
     lines += RecordKind.allCases.map { "event    \($0): \(events[$0] ?? 0)" }
     lines += answers.sorted { $0.key < $1.key }.map { "answer   \($0.key): \($0.value)" }

@@ -18,6 +18,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case segment
   /// Changes made to a small data directory, which is then opened.
   case directory
+  /// Changes made to the records of a small log, its checksums put right again.
+  case records
 
   /// Feeds the target; a trap is a finding, too.
   ///
@@ -29,6 +31,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .words: Self.wordProblem(String(decoding: bytes, as: UTF8.self))
     case .segment: SegmentOracle.problem(with: bytes)
     case .directory: DirectoryOracle.problem(with: bytes)
+    case .records: RecordOracle.problem(with: bytes)
     }
   }
 

@@ -3,8 +3,7 @@ import RoostLog
 import RoostSimulation
 
 /// A segment's frames with their checksums not compared: whatever stands in them is walked, decoded and described, as if
-/// it had been written so. What the records would make of the state is no question: that they were written, and in this
-/// order, is what the checksums vouch for.
+/// it had been written so. What the records would make of the state is `RecordOracle`'s question.
 enum SegmentOracle {
   /// The segments of a small log; what a run begins with.
   static let samples: [[UInt8]] = DirectoryOracle.sweep.files.filter { $0.name.hasSuffix(".wal") }.map {
@@ -78,4 +77,22 @@ enum DirectoryOracle {
     }
     return sweep.judge(files)
   }
+}
+
+/// A small log with its records changed, doubled, moved and taken out, its checksums right: it is refused, or what it says
+/// is consistent, can be worked with, compacted and opened again; and a repair makes of it a log that opens.
+enum RecordOracle {
+  private static let sweep: RecordSweep = {
+    do { return try RecordSweep(DamageSweep(seed: 6, operations: 200, ending: .idle)) } catch {
+      preconditionFailure("the sample log cannot be made: \(error)")
+    }
+  }()
+
+  /// One change of each sort: what a run begins with.
+  static let samples: [[UInt8]] = {
+    let changes = sweep.everyChange(recordsOfEachKind: 1)
+    return stride(from: 0, to: changes.count, by: 23).map { changes[$0] }
+  }()
+
+  static func problem(with bytes: [UInt8]) -> String? { sweep.problem(with: bytes) }
 }

@@ -47,6 +47,7 @@ extension FuzzTarget {
     switch self {
     case .segment: SegmentOracle.samples
     case .directory: [Array(repeating: 0, count: DirectoryOracle.changeBytes)]
+    case .records: RecordOracle.samples
     case .json, .body, .words: []
     }
   }

@@ -34,6 +34,7 @@ struct FuzzTests {
       switch target {
       case .json, .body, .words: 20_000
       case .segment, .directory: 1_500
+      case .records: 1_000
       }
     let seed: UInt64 = 20_261_121
     var mutator = Mutator(seed: seed, try Self.corpus(of: target).map(\.bytes) + target.samples)

@@ -4,8 +4,9 @@ import RoostCore
 final class Machine {
   var state: StateMachine
   var step = Step(headroom: 0)
-  /// Everything that was written, in order.
-  var log: [UInt8] = []
+  /// Everything that was written, in order: each step's records, where they begin, and its log time.
+  private(set) var frames: [(start: UInt64, logTime: Int64, epoch: UInt64, records: [UInt8])] = []
+  var log: [UInt8] { frames.flatMap(\.records) }
   private var time: Int64 = 1_000_000_000
   private var wall: Int64 = 1_700_000_000_000
   private var ticket: UInt64 = 0
@@ -53,7 +54,7 @@ final class Machine {
   }
 
   private func end() {
-    log += step.records.frame.prefix(step.records.count)
+    frames.append((position, time, state.epoch, Array(step.records.frame.prefix(step.records.count))))
     position += UInt64(step.records.count)
   }
 }

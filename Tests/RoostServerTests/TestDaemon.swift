@@ -71,7 +71,8 @@ struct TestDaemon: Sendable {
         break
       }
       let daemon = TestDaemon(
-        port: port, engine: engine, server: service, client: client, worker: worker, admin: admin, keys: keys, directory: directory)
+        port: port, engine: engine, server: service, client: client, worker: worker, admin: admin, keys: keys,
+        directory: directory)
       do { try await body(daemon) } catch {
         await group.triggerGracefulShutdown()
         throw error

@@ -165,18 +165,6 @@ struct BackupTests {
   }
 }
 
-extension StateMachine.Image {
-  /// What clients could tell, wherever records stand: without positions, counters and lengths.
-  fileprivate var told: [String] {
-    rows.map { row in
-      // The part of a lease that is no place: id, duration and times come first.
-      let lease = row.lease.split(separator: " ").prefix(5).joined(separator: " ")
-      return "\(row.number) \(row.check) \(row.state) \(row.priority) \(row.flags) \(row.attempts) \(row.order) "
-        + "\(row.created) \(row.queue) \(row.type) \(row.owner) \(row.key) \(lease)"
-    } + queues + ready.map { "\($0.key): \($0.value)" }.sorted() + ["\(finished) \(dead) \(stubs.count)"]
-  }
-}
-
 /// A disk whose n-th call from now is preceded by something else that happens.
 private final class InterruptedDisk: DiskAround, @unchecked Sendable {
   // One thread alone uses it.
