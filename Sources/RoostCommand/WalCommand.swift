@@ -1,5 +1,6 @@
 import ArgumentParser
 import RoostCore
+import RoostEngine
 import RoostLog
 
 /// `roost wal`: looks into a log directory; all but `repair` without its lock and without changing a byte.
@@ -17,9 +18,12 @@ struct WalCommand: AsyncParsableCommand {
     func run() async throws {
       var unreadable: [String] = []
       var describer = RecordDescriber()
-      let inspection = try WalCommand.inspect(directory) { position, record in
+      var inspection = try WalCommand.inspect(directory) { position, record in
         let description = describer.describe(record)
         if description.isUnreadable { unreadable.append("\(position): \(inert(description.line))") }
+      }
+      if inspection.problems.isEmpty, unreadable.isEmpty, let found = try WalCommand.contradiction(in: directory) {
+        inspection.problems.append(found)
       }
       StandardStream.output.write(WalReport(inspection, unreadable: unreadable).text)
       let damages = inspection.problems.count + unreadable.count
@@ -56,6 +60,18 @@ struct WalCommand: AsyncParsableCommand {
           inspection.problems.map { inert("\($0)") }.joined(separator: "\n")
             + "\nRecords behind a damage were shown as far as they could be read")
       }
+    }
+  }
+
+  /// Where records that are each whole contradict those before them; nil in a log that opens.
+  private static func contradiction(in directory: String) throws(CommandFailure) -> Corruption? {
+    do throws(LogError) {
+      _ = try LoadedLog(LinuxDisk(inspecting: directory))
+      return nil
+    } catch .corrupt(let found) {
+      return found
+    } catch {
+      throw CommandFailure(opening: directory, error)
     }
   }
 

@@ -91,7 +91,7 @@ extension StateMachine {
     try require(event.deadline, in: deadlines, "deadline", position)
     guard event.hasLease else { return }
     let lease = event.lease
-    guard lease.id.epoch <= 2 * Bounds.counter, lease.id.number <= Bounds.counter, isWall(lease.leasedAt),
+    guard lease.id.epoch <= Bounds.counter, lease.id.number <= Bounds.counter, isWall(lease.leasedAt),
       isWall(lease.endedAt), lease.lastOutcome == 0 || Outcome(rawValue: lease.lastOutcome) != nil
     else { throw unfit("a lease within its bounds", "\(lease.id), outcome \(lease.lastOutcome)", position) }
     try require(lease.duration, in: 0...Bounds.span, "duration", position)
@@ -101,7 +101,7 @@ extension StateMachine {
   // MARK: What happens to them
 
   func checkFields(_ event: LeasedEvent, at position: LogPosition) throws(ReplayError) {
-    guard isNumber(event.number), event.lease.epoch <= 2 * Bounds.counter,
+    guard isNumber(event.number), event.lease.epoch <= Bounds.counter,
       (1...Bounds.counter).contains(event.lease.number), isWall(event.at)
     else { throw unfit("a lease within its bounds", "job \(event.number), lease \(event.lease)", position) }
     try checkLease(event.duration, until: event.deadline, position)

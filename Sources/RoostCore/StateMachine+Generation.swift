@@ -10,7 +10,8 @@ extension StateMachine {
   ///
   /// - Parameter known: An epoch that there was besides those that were replayed.
   package mutating func beginGeneration(_ generations: UInt64, after known: UInt64 = 0) {
-    epoch = max(epoch, known) + generations * Self.epochStride
+    // A frame may name any epoch; no log gets that far.
+    epoch = min(max(epoch, known <= Bounds.counter ? known : 0), Bounds.counter) + generations * Self.epochStride
     nextNumber += generations * Self.numberStride
     // Another machine's boot clock says nothing here: downtime is told by the wall clock.
     bootID = 0

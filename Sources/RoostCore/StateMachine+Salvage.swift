@@ -289,7 +289,9 @@ extension StateMachine {
         leave(slot)
         enter(slot, .acked)
       }
-      return apply(event, to: slot)
+      // The copy that it names may be lost: the stub stands where the job does.
+      let base = jobs.hot(slot).pointee.base
+      return apply(PurgedEvent(number: event.number, base: base, stubUntil: event.stubUntil), to: slot)
     }
     missNumbers(before: event.number + 1, &notes)
     // It ended and left in good order: nothing of it is missing but what its key would have answered.

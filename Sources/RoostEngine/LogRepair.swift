@@ -101,13 +101,13 @@ package final class LogRepair {
     while next.0 != .none, found.count < HistoryEntry.keptEntries {
       let place = RecordPosition(rawValue: next.0.rawValue)
       guard let file = salvage.file(holding: place, bytes: Int(next.1)) else { return (found, false) }
-      let part = try RecordLoader([file]).history(at: next.0, bytes: next.1, most: 1)
-      guard let entries = part.first else { return (found, false) }
-      found.append(entries)
       let record = try RecordLoader([file]).record(at: next.0, bytes: next.1)
-      next = record.withUnsafeBytes { bytes in
-        StoredRecord.history(bytes).map { ($0.previous, $0.previousBytes) } ?? (.none, 0)
+      let part = record.withUnsafeBytes { bytes in
+        StoredRecord.history(bytes).map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
       }
+      guard let part else { return (found, false) }
+      found.append(part.0)
+      next = (part.1, part.2)
     }
     return (found, true)
   }

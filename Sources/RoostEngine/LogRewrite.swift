@@ -29,7 +29,8 @@ package struct LogRewrite: ~Copyable {
     self.machine = machine
     pieceBytes = min(2 << 20, options.segmentBytes / 4)
     self.stamp = FrameStamp(
-      epoch: self.machine.epoch, logTime: max(stamp.logTime, self.machine.logTime), bootTime: stamp.bootTime,
+      epoch: self.machine.epoch,
+      logTime: min(max(stamp.logTime, self.machine.logTime), StateMachine.latestLogTime), bootTime: stamp.bootTime,
       wallTime: stamp.wallTime)
     var options = options
     // Nobody waits for a commit here: zeros need not be synced in small pieces.

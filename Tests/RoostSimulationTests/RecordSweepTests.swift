@@ -21,4 +21,37 @@ struct RecordSweepTests {
     #expect(problems.isEmpty, "\(problems.prefix(3))")
     #expect(refused > opened && opened > 0)
   }
+
+  /// A directory's seed and how its daemon ended, and the change made to it.
+  struct Found: CustomTestStringConvertible, Sendable {
+    let testDescription: String
+    var seed: UInt64
+    var ending: DamageSweep.Ending
+    var change: [UInt8]
+
+    static let all = [
+      Found(
+        testDescription: "a SCHEDULED job was leased: its row had no place in any list", seed: 6, ending: .idle,
+        change: [0, 0, 37, 0, 5, 3]),
+      Found(
+        testDescription: "a history led to a record that is none", seed: 7, ending: .idle,
+        change: [0, 0, 4, 2, 0, 3]),
+      Found(
+        testDescription: "a purge named a copy that is lost: its key's stub was left behind", seed: 17, ending: .busy,
+        change: [0, 0, 130, 1, 0, 3]),
+      Found(
+        testDescription: "a frame named the last log time there is", seed: 8, ending: .busy,
+        change: [78, 48, 186, 219, 33, 165, 149, 59, 230, 94, 153, 93, 236, 215, 15, 92, 84, 62]),
+      Found(
+        testDescription: "a frame named an epoch that overflows", seed: 8, ending: .busy,
+        change: [95, 25, 119, 161, 201, 198, 196, 105, 241, 130, 212, 184, 173, 147, 121, 187, 193, 213]),
+    ]
+  }
+
+  @Test("a repair of what ended one before gives a log that opens", arguments: Found.all)
+  func found(_ found: Found) throws {
+    let operations = found.seed == 6 ? 200 : 260
+    let sweep = try RecordSweep(DamageSweep(seed: found.seed, operations: operations, ending: found.ending))
+    #expect(sweep.problem(with: found.change) == nil)
+  }
 }
