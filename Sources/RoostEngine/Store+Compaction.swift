@@ -163,8 +163,10 @@ extension Store {
   /// Writes the copies that were read ahead into the batch, as many as fit.
   mutating func emitCarries() {
     compaction.batchBytes = step.records.count
+    isCarryHeld = false
     guard !compaction.prepared.isEmpty else { return }
-    let room = log.frameLimitBytes - SegmentedLog.headroom
+    // A copy can wait: it never makes its segment grow beyond what spares make up for, should the disk be full.
+    let room = min(log.frameLimitBytes - SegmentedLog.headroom, safeBytes)
     let arena = step.arena
     var done = 0
     let before = (records: step.records.recordCount, bytes: step.records.count)
@@ -172,7 +174,10 @@ extension Store {
       step.arena = bytes
       for command in compaction.prepared {
         let wanted = StateMachine.mostBytes(command) + (command.isCarryQueues ? machine.queueCarryBytes : 0)
-        guard step.records.count + wanted <= room else { break }
+        guard step.records.count + wanted <= room else {
+          isCarryHeld = step.records.count + wanted > safeBytes
+          break
+        }
         machine.handle(command, ticket: 0, into: &step)
         if case .carried(let isFresh) = step.replies.removeLast().answer, !isFresh, case .carry(let carry) = command {
           compaction.stale.append((carry.base, compaction.sizes[done]))

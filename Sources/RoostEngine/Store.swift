@@ -25,8 +25,13 @@ package struct Store: ~Copyable {
   package private(set) var isReadOnly = false
   /// Due work waits for space: on a full disk it may not take what the reserve keeps for completions.
   package private(set) var isDueHeld = false
+  /// Compaction has copies to write, and waits until they find room for sure.
+  package internal(set) var isCarryHeld = false
   /// As `SegmentedLog.isShortOfSpace` was when the batch began.
   private var isShortOfSpace = false
+  /// Bytes of records for which the batch's frame surely finds room: what its segment holds, and the spares that an
+  /// extension of it may use up.
+  private(set) var safeBytes = 0
   /// A defect under test: the last batch was answered and not written.
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
@@ -135,6 +140,7 @@ package struct Store: ~Copyable {
     }
     // After the frame was prepared: taking a segment uses the reserve up.
     isShortOfSpace = log.isShortOfSpace
+    safeBytes = capacity + log.space.spareBytes
     machine.conditions = conditions(capacity: capacity)
     if isReadOnly { machine.conditions.diskLevel = 3 }
     step.begin(at: position, arena: arena)

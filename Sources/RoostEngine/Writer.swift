@@ -83,7 +83,7 @@ final class Writer: @unchecked Sendable {
     unpinTrimmed()
     if compacts || store.trims != trims { publish() }
     // Without space nothing can be written: asking again at once would only burn a core.
-    return (hasDue || compacts) && !store.isReadOnly
+    return (hasDue || compacts && !store.isCarryHeld) && !store.isReadOnly
   }
 
   /// Commits, and notes how long it took and for how many commands if it wrote anything.
@@ -101,7 +101,7 @@ final class Writer: @unchecked Sendable {
 
   /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps.
   private var pause: Int64 {
-    if store.isReadOnly || store.isDueHeld { return 100_000_000 }
+    if store.isReadOnly || store.isDueHeld || store.isCarryHeld { return 100_000_000 }
     guard let deadline = store.machine.nextDeadline else { return 1_000_000_000 }
     return min(1_000_000_000, max(0, deadline - store.machine.logTime))
   }

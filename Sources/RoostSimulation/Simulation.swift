@@ -38,6 +38,8 @@ package final class Simulation {
   private let isVerbose: Bool
   private var scratch = Step(headroom: 0)
   private var fullUntil = 0
+  /// Calls that had met a full disk by chance when the turn began.
+  var noSpaceBefore = 0
   /// The disk became full when its reserve was whole: from then on every acknowledgement has its room.
   var hasReserve = false
 
@@ -123,6 +125,7 @@ package final class Simulation {
   func takeTurn() throws {
     begin(.choice)
     disk.reseed(random.split())
+    noSpaceBefore = disk.struck[.noSpace, default: 0]
     let requests = requests()
     if begin(.clock) { clock.pass(&random) }
     do {
