@@ -42,9 +42,14 @@ extension StateMachine {
   ///   - start: Position of the first length prefix.
   ///   - logTime: Of the frame.
   ///   - epoch: Of the frame.
+  ///   - startsSegment: Then it begins with `ground`: one day it may be the log's first.
   package mutating func replay(
-    _ records: UnsafeRawBufferPointer, at start: LogPosition, logTime: Int64, epoch: UInt64
+    _ records: UnsafeRawBufferPointer, at start: LogPosition, logTime: Int64, epoch: UInt64,
+    startsSegment: Bool = false
   ) throws(ReplayError) {
+    guard !startsSegment || records.count > 4 && records[4] == RecordKind.ground.rawValue else {
+      throw unfit("ground, a segment's first record", "\(records.count) bytes that do not begin with one", start)
+    }
     guard (now.log...Bounds.time).contains(logTime) else {
       throw unfit("a frame of log time \(now.log) or later", "\(logTime)", start)
     }

@@ -19,7 +19,7 @@ package final class LoadedLog {
       do throws(StateMachine.ReplayError) {
         try machine.replay(
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
-          epoch: frame.stamp.epoch)
+          epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
       } catch {
         throw .corrupt(error.corruption)
       }

@@ -165,8 +165,9 @@ extension Store {
     compaction.batchBytes = step.records.count
     isCarryHeld = false
     guard !compaction.prepared.isEmpty else { return }
-    // A copy can wait: it never makes its segment grow beyond what spares make up for, should the disk be full.
-    let room = min(log.frameLimitBytes - SegmentedLog.headroom, safeBytes)
+    // A copy can wait: on a full disk it does not make its segment grow beyond what spares make up for.
+    let limit = log.frameLimitBytes - SegmentedLog.headroom
+    let room = isShortOfSpace ? min(limit, safeBytes) : limit
     let arena = step.arena
     var done = 0
     let before = (records: step.records.recordCount, bytes: step.records.count)
@@ -175,7 +176,7 @@ extension Store {
       for command in compaction.prepared {
         let wanted = StateMachine.mostBytes(command) + (command.isCarryQueues ? machine.queueCarryBytes : 0)
         guard step.records.count + wanted <= room else {
-          isCarryHeld = step.records.count + wanted > safeBytes
+          isCarryHeld = isShortOfSpace && step.records.count + wanted > safeBytes
           break
         }
         machine.handle(command, ticket: 0, into: &step)

@@ -28,7 +28,7 @@ package struct Store: ~Copyable {
   /// Compaction has copies to write, and waits until they find room for sure.
   package internal(set) var isCarryHeld = false
   /// As `SegmentedLog.isShortOfSpace` was when the batch began.
-  private var isShortOfSpace = false
+  private(set) var isShortOfSpace = false
   /// Bytes of records for which the batch's frame surely finds room: what its segment holds, and the spares that an
   /// extension of it may use up.
   private(set) var safeBytes = 0
@@ -296,7 +296,7 @@ private final class Replayed {
       do throws(StateMachine.ReplayError) {
         try machine!.replay(
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
-          epoch: frame.stamp.epoch)
+          epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
       } catch {
         throw .corrupt(error.corruption)
       }

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// Makes segments ahead, zero-filled and synced, so that an append neither allocates blocks nor grows a file; and
@@ -17,6 +18,9 @@ package final class SegmentProvisioner: Sendable {
   private let stock: Mutex<Stock>
   /// Held over I/O, a piece at a time.
   private let work: Mutex<Filling?>
+  /// The writer wants `work`. The background thread, which takes it piece after piece, would hardly ever let it in: a mutex
+  /// is not handed over to who waits.
+  private let isWriterWaiting = Atomic(false)
 
   private struct Stock {
     var ready: [UInt32: SegmentFile] = [:]
@@ -69,7 +73,8 @@ package final class SegmentProvisioner: Sendable {
   ///   and tried again by the next call.
   /// - Throws: A failed write or sync, which also makes the log unusable.
   package func provision() throws(LogError) -> Bool {
-    try work.withLock { (filling: inout Filling?) throws(LogError) -> Bool in
+    while isWriterWaiting.load(ordering: .relaxed) { usleep(100) }
+    return try work.withLock { (filling: inout Filling?) throws(LogError) -> Bool in
       try step(&filling, wanted: nil)
     }
   }
@@ -98,7 +103,7 @@ package final class SegmentProvisioner: Sendable {
   /// The segment with this number; made on the spot only if the stock has none.
   func take(_ number: UInt32) throws(LogError) -> SegmentFile {
     if let ready = takeReady(number) { return ready }
-    return try work.withLock { (filling: inout Filling?) throws(LogError) -> SegmentFile in
+    return try asWriter { (filling: inout Filling?) throws(LogError) -> SegmentFile in
       while true {
         if let ready = takeReady(number) { return ready }
         let more = try step(&filling, wanted: number)
@@ -116,7 +121,7 @@ package final class SegmentProvisioner: Sendable {
   ///
   /// - Returns: False when there was nothing.
   func removeDiscarded() throws(LogError) -> Bool {
-    try work.withLock { (_: inout Filling?) throws(LogError) in
+    try asWriter { (_: inout Filling?) throws(LogError) in
       try orFail { () throws(LogError) in try removeTrimmed() }
     }
   }
@@ -128,7 +133,7 @@ package final class SegmentProvisioner: Sendable {
   ///
   /// - Returns: False when there are none.
   package func releaseSpace() throws(LogError) -> Bool {
-    try work.withLock { (_: inout Filling?) throws(LogError) in
+    try asWriter { (_: inout Filling?) throws(LogError) in
       try orFail { () throws(LogError) in
         if try removeTrimmed() { return true }
         return try releaseSpare()
@@ -150,6 +155,14 @@ package final class SegmentProvisioner: Sendable {
       try disk.syncDirectory()
     }
     return true
+  }
+
+  private func asWriter<Result>(
+    _ body: (inout Filling?) throws(LogError) -> sending Result
+  ) throws(LogError) -> sending Result {
+    isWriterWaiting.store(true, ordering: .relaxed)
+    defer { isWriterWaiting.store(false, ordering: .relaxed) }
+    return try work.withLock(body)
   }
 
   private func takeReady(_ number: UInt32) -> SegmentFile? {

@@ -190,7 +190,7 @@ private final class Rebuilt {
       do throws(StateMachine.ReplayError) {
         try machine.replay(
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
-          epoch: frame.stamp.epoch)
+          epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
       } catch {
         throw .corrupt(error.corruption)
       }
