@@ -70,7 +70,7 @@ package enum Command: Sendable, BitwiseCopyable {
   case queues(ViewerRef)
   case carry(Carry)
   case carryStub(hash: KeyHash, base: LogPosition)
-  case carryQueues
+  case carryQueues(first: UInt32)
   case drainWaiters
 
   /// Whether it only writes again what is there: compaction's, not a caller's.

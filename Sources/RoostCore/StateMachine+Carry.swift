@@ -101,12 +101,19 @@ extension StateMachine {
   /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs and queues take.
   package var keptBytes: Int { liveBytes + stubs.count * 76 + existingQueues * 96 }
 
-  /// The bytes that `carryQueues` writes at most.
-  package var queueCarryBytes: Int { existingQueues * 320 }
+  /// Queues that one command carries: few enough for a small segment.
+  private static let queuesPerCarry = 32
+  /// The bytes that a `carryQueues` writes at most.
+  static let queueCarryBytes = queuesPerCarry * 320
+  /// What carries all queues, piece by piece; never empty.
+  package var queueCarries: [Command] {
+    stride(from: 0, to: max(1, queues.count), by: Self.queuesPerCarry).map { .carryQueues(first: UInt32($0)) }
+  }
 
-  /// Writes all queues with their totals: the last of each trim, so that skipped events precede it.
-  mutating func carryQueues(_ ticket: UInt64, _ step: inout Step) {
-    for id in queues.indices where queues[id].exists && !defects.contains(.totalsNotCarried) {
+  /// Writes queues with their totals: the last of each trim, so that skipped events precede them.
+  mutating func carryQueues(from first: UInt32, _ ticket: UInt64, _ step: inout Step) {
+    let piece = (Int(first)..<Int(first) + Self.queuesPerCarry).clamped(to: queues.indices)
+    for id in piece where queues[id].exists && !defects.contains(.totalsNotCarried) {
       CarriedQueueEvent(totals: queues[id].totals, name: queueNames.bytes(UInt32(id))).encode(into: &step.records)
     }
     step.answer(ticket, .carried(true))

@@ -21,7 +21,7 @@ extension StateMachine {
     case .queues(let viewer): listQueues(viewer, ticket, &step)
     case .carry(let carry): handle(carry, ticket, &step)
     case .carryStub(let hash, let base): carryStub(hash, base, ticket, &step)
-    case .carryQueues: carryQueues(ticket, &step)
+    case .carryQueues(let first): carryQueues(from: first, ticket, &step)
     case .drainWaiters: drainWaiters(ticket, &step)
     }
     if !endedJobs.isEmpty { answerEnds(&step) }
@@ -39,7 +39,7 @@ extension StateMachine {
     case .extend(let wish): Int(wish.progress.count) + 1_024
     case .carry(let carry): Int(carry.body.count) + Int(carry.history.count) + Int(carry.progress.count) + 1_024
     case .cancel(_, _, let reason, _): Int(reason.count) + 1_024
-    case .carryQueues: 0
+    case .carryQueues: queueCarryBytes
     default: 1_024
     }
   }

@@ -53,6 +53,7 @@ extension StateMachine {
 
   /// The same after a salvage: jobs that stand at the same place are given new ones.
   package mutating func endSalvage() {
+    forgetStubsOfJobs()
     var taken: Set<UInt64> = []
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)

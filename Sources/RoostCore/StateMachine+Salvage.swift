@@ -312,6 +312,14 @@ extension StateMachine {
     replay(event, at: position)
   }
 
+  /// Of a job that left and one that is there under the same number only the second can be written again.
+  mutating func forgetStubsOfJobs() {
+    for entry in replayedStubs {
+      let key = keys.entry(entry).pointee
+      if jobs.find(stubs.pointer(key.target).pointee.number) != .none { freeKey(key.hash) }
+    }
+  }
+
   /// A key is used anew: whoever had it before left, in what is lost.
   private mutating func freeKey(_ hash: KeyHash, unlessOf number: UInt64? = nil) {
     let known = keys.find(hash)

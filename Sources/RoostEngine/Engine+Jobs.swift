@@ -110,11 +110,10 @@ extension Engine {
       retryable: false, retryAfterMilliseconds: nil)
   }
 
-  /// A disk that fails to read once may do so the next time: the attempt is spent, the retries say how often.
+  /// A disk that fails to read once may not do so the next time: the job waits for that, and no attempt is spent, as no
+  /// worker has seen it.
   private func postpone(_ grant: Answer.Grant) async {
-    _ = try? await fail(
-      grant.id, leaseID: grant.lease, keyID: "", viewer: .all, error: "the stored payload could not be read",
-      retryable: true, retryAfterMilliseconds: nil)
+    _ = try? await release(grant.id, leaseID: grant.lease, viewer: .all, delayMilliseconds: 5_000)
   }
 
   private func leasedJob(

@@ -143,7 +143,10 @@ extension Engine {
 
   /// A record's bytes: from the page cache at once, else by a thread that may wait for the disk.
   func bytes(of loader: RecordLoader, at position: LogPosition, _ count: UInt32) async throws(Refusal) -> [UInt8] {
-    if let cached = loader.cachedRecord(at: position, bytes: count) { return cached }
+    if let cached = loader.cachedRecord(at: position, bytes: count) {
+      if isUnreadable.load(ordering: .relaxed) { isUnreadable.store(false, ordering: .relaxed) }
+      return cached
+    }
     let read = await withUnsafeContinuation { (done: UnsafeContinuation<Result<[UInt8], LogError>, Never>) in
       coldReads.async {
         done.resume(
@@ -151,10 +154,12 @@ extension Engine {
       }
     }
     switch read {
-    case .success(let record): return record
+    case .success(let record):
+      isUnreadable.store(false, ordering: .relaxed)
+      return record
     case .failure(.io):
       // The bytes may be as they were written: only the disk did not give them, this time.
-      _ = damaged()
+      isUnreadable.store(true, ordering: .relaxed)
       throw .outcomeUnknown
     case .failure: throw damaged()
     }
@@ -171,7 +176,7 @@ extension Engine {
     return body
   }
 
-  /// Remembers, for `/readyz`, that bytes on disk are not what was written, or could not be read.
+  /// Remembers, for `/readyz`, that bytes on disk are not what was written.
   func damaged() -> Refusal {
     hasMetDamage.store(true, ordering: .relaxed)
     return .payloadCorrupt

@@ -13,6 +13,8 @@ package final class Engine: Sendable {
   let replay: ReplayFigures
   /// A stored payload was found that does not match its checksum.
   let hasMetDamage = Atomic(false)
+  /// The last record that was wanted could not be read.
+  let isUnreadable = Atomic(false)
   /// Reads that the page cache cannot serve wait here, not on an event loop.
   let coldReads = DispatchQueue(label: "roost.cold-reads", attributes: .concurrent)
 
@@ -94,7 +96,8 @@ package final class Engine: Sendable {
     return EngineHealth(
       isWritable: status.isWritable && !status.hasStopped, diskLevel: status.diskLevel,
       isMemoryLow: status.isMemoryLow, isClockSuspect: status.isClockSuspect,
-      hasCorruptPayload: status.hasDamage || hasMetDamage.load(ordering: .relaxed))
+      hasCorruptPayload: status.hasDamage || hasMetDamage.load(ordering: .relaxed)
+        || isUnreadable.load(ordering: .relaxed))
   }
 
   /// Trims finished since the start.

@@ -193,7 +193,7 @@ package struct EngineHealth: Sendable {
   package var isMemoryLow: Bool
   /// The wall clock jumped; `run_at` is held.
   package var isClockSuspect: Bool
-  /// A stored payload did not match its checksum.
+  /// A stored payload did not match its checksum, or the last one that was wanted could not be read.
   package var hasCorruptPayload: Bool
 }
 

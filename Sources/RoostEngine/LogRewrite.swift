@@ -83,7 +83,10 @@ package struct LogRewrite: ~Copyable {
   /// Writes the rest, marks a clean stop, and gives the state back as the new log has it.
   package consuming func finish() throws(LogError) -> StateMachine {
     try flush()
-    prepared.append(.carryQueues)
+    for carry in machine.queueCarries {
+      prepared.append(carry)
+      if prepared.count == 100 { try flush() }
+    }
     try flush()
     try log.stop(stamp)
     return machine
@@ -98,7 +101,7 @@ package struct LogRewrite: ~Copyable {
   private mutating func flush() throws(LogError) {
     guard !prepared.isEmpty else { return }
     let extra = prepared.reduce(0) { sum, command in
-      if case .carryQueues = command { sum + machine.queueCarryBytes } else { sum + 512 }
+      if case .carryQueues = command { sum + StateMachine.mostBytes(command) } else { sum + 512 }
     }
     let start = try log.prepareFrame(expectedBytes: arena.count + extra)
     step.begin(

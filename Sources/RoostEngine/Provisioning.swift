@@ -28,7 +28,7 @@ final class Provisioning: @unchecked Sendable {
   }
 
   func start() {
-    isRunning = true
+    signal { isRunning = true }
     EngineThread.start("roost-segments") {
       self.run()
       self.signal { self.isRunning = false }

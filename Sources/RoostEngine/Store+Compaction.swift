@@ -19,8 +19,10 @@ struct Compaction {
   var isRead = false
   /// Queues were carried with the last batch: the segment may go.
   var isCarried = false
-  /// Compaction stopped before bytes that are damaged or cannot be read.
+  /// Compaction stopped before bytes that are damaged, or could not be read the last time.
   var damage: LogError?
+  /// When bytes that could not be read are tried again, log time; nil: never.
+  var nextTry: Int64?
   /// Segments trimmed since the start.
   var trims = 0
   /// Records copied since the start, and their bytes.
@@ -34,6 +36,16 @@ struct Compaction {
   /// where little lives, a piece bound by what it copies would be a whole segment.
   static let readBytes = 128 << 10
   static let pieceBytes = 64 << 10
+
+  /// What was copied already is no longer needed: the next try begins with the segment.
+  mutating func stopReading(_ error: LogError) {
+    damage = error
+    nextTry = nil
+    cursor = nil
+    prepared.removeAll()
+    sizes.removeAll()
+    stale.removeAll()
+  }
 }
 
 extension Store {
@@ -52,7 +64,9 @@ extension Store {
   ///
   /// - Returns: Whether the next batch has something to write for it, or more work waits.
   package mutating func compact() throws(LogError) -> Bool {
-    guard compaction.damage == nil else { return false }
+    if compaction.damage != nil {
+      guard let next = compaction.nextTry, machine.logTime >= next else { return false }
+    }
     if compaction.isCarried {
       try endTrim()
       return wantsTrim
@@ -61,10 +75,11 @@ extension Store {
     guard compaction.cursor != nil || wantsTrim else { return false }
     do throws(LogError) {
       try prepare()
+      compaction.damage = nil
     } catch {
       // Only reading was tried: what is written stays true, and the queue goes on over a log that grows.
-      compaction.damage = error
-      compaction.cursor = nil
+      compaction.stopReading(error)
+      if case .io = error { compaction.nextTry = machine.logTime + Self.nanosecondsToNextTry }
       return false
     }
     if machine.defects.contains(.trimBeforeCopies), compaction.isRead {
@@ -82,6 +97,8 @@ extension Store {
     if diskLevel > 0 { return total > live + live / 10 + log.options.segmentBytes }
     return total > max(3 * log.options.segmentBytes, 2 * live)
   }
+
+  private static let nanosecondsToNextTry: Int64 = 5_000_000_000
 
   private mutating func prepare() throws(LogError) {
     if compaction.cursor == nil {
@@ -121,8 +138,8 @@ extension Store {
       }
     }
     if compaction.isRead, compaction.prepared.isEmpty {
-      compaction.prepared.append(.carryQueues)
-      compaction.sizes.append(0)
+      compaction.prepared = machine.queueCarries
+      compaction.sizes = compaction.prepared.map { _ in 0 }
     }
   }
 
@@ -165,26 +182,25 @@ extension Store {
     compaction.batchBytes = step.records.count
     isCarryHeld = false
     guard !compaction.prepared.isEmpty else { return }
-    // A copy can wait: on a full disk it does not make its segment grow beyond what spares make up for.
-    let limit = log.frameLimitBytes - SegmentedLog.headroom
-    let room = isShortOfSpace ? min(limit, safeBytes) : limit
+    // A copy can wait: it does not make its segment grow beyond what the disk and the spares have room for.
+    let room = min(log.frameLimitBytes - SegmentedLog.headroom, safeBytes)
     let arena = step.arena
     var done = 0
     let before = (records: step.records.recordCount, bytes: step.records.count)
     compaction.arena.withUnsafeBytes { bytes in
       step.arena = bytes
       for command in compaction.prepared {
-        let wanted = StateMachine.mostBytes(command) + (command.isCarryQueues ? machine.queueCarryBytes : 0)
+        let wanted = StateMachine.mostBytes(command)
         guard step.records.count + wanted <= room else {
-          isCarryHeld = isShortOfSpace && step.records.count + wanted > safeBytes
+          isCarryHeld = step.records.count + wanted > safeBytes
           break
         }
         machine.handle(command, ticket: 0, into: &step)
         if case .carried(let isFresh) = step.replies.removeLast().answer, !isFresh, case .carry(let carry) = command {
           compaction.stale.append((carry.base, compaction.sizes[done]))
         }
-        if command.isCarryQueues { compaction.isCarried = true }
         done += 1
+        if command.isCarryQueues, done == compaction.prepared.count { compaction.isCarried = true }
       }
     }
     step.arena = arena

@@ -28,10 +28,10 @@ package struct Store: ~Copyable {
   /// Compaction has copies to write, and waits until they find room for sure.
   package internal(set) var isCarryHeld = false
   /// As `SegmentedLog.isShortOfSpace` was when the batch began.
-  private(set) var isShortOfSpace = false
-  /// Bytes of records for which the batch's frame surely finds room: what its segment holds, and the spares that an
-  /// extension of it may use up.
-  private(set) var safeBytes = 0
+  package private(set) var isShortOfSpace = false
+  /// Bytes of records for which the batch's frame surely finds room: what its segment holds, and what an extension of it
+  /// may take of the disk and of the spares.
+  package private(set) var safeBytes = 0
   /// A defect under test: the last batch was answered and not written.
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
@@ -91,13 +91,6 @@ package struct Store: ~Copyable {
   private mutating func boot(_ setting: Setting) throws(LogError) {
     var downtime: Int64 = 0
     if let stamp = log.lastStamp {
-      // The last frame's was checked with its records; that of a clean stop stands in HEAD alone.
-      guard stamp.logTime <= StateMachine.latestLogTime else {
-        throw .corrupt(
-          Corruption(
-            file: SegmentName.head, offset: 0, expected: "log time below \(StateMachine.latestLogTime)",
-            found: "\(stamp.logTime)"))
-      }
       downtime = LogClock.downtime(
         since: ClockReading(boot: stamp.bootTime, wall: stamp.wallTime), now: setting.reading,
         isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID,
@@ -131,16 +124,17 @@ package struct Store: ~Copyable {
     var capacity = 0
     do throws(LogError) {
       let start = try log.prepareFrame(expectedBytes: estimate(expectedBytes))
+      safeBytes = try start.capacity + log.roomToGrow()
       position = LogPosition(rawValue: start.position.rawValue)
       startsSegment = start.startsSegment
       capacity = start.capacity
       isReadOnly = false
     } catch LogError.outOfSpace {
       isReadOnly = true
+      safeBytes = 0
     }
     // After the frame was prepared: taking a segment uses the reserve up.
     isShortOfSpace = log.isShortOfSpace
-    safeBytes = capacity + log.space.spareBytes
     machine.conditions = conditions(capacity: capacity)
     if isReadOnly { machine.conditions.diskLevel = 3 }
     step.begin(at: position, arena: arena)
@@ -156,21 +150,27 @@ package struct Store: ~Copyable {
 
   /// Decides one command. Returns false, with nothing done, when the batch must be committed before it.
   package mutating func handle(_ command: Command, ticket: UInt64) -> Bool {
-    if isReadOnly, !command.isRead {
-      machine.hasJustFinished = false
-      step.answer(ticket, .refused(.diskLow))
-      return true
-    }
+    if isReadOnly, !command.isRead { return refuse(ticket, .diskLow) }
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
     let wanted = StateMachine.mostBytes(command)
-    if wanted > room - Self.groundBytes {
-      machine.hasJustFinished = false
-      step.answer(ticket, .refused(.tooLarge))
-      return true
-    }
+    if wanted > room - Self.groundBytes { return refuse(ticket, .tooLarge) }
     guard step.records.count + wanted <= room else { return false }
+    if mightNotFit(command) { return refuse(ticket, .diskLow) }
     machine.handle(command, ticket: ticket, into: &step)
     return true
+  }
+
+  private mutating func refuse(_ ticket: UInt64, _ refusal: Refusal) -> Bool {
+    machine.hasJustFinished = false
+    step.answer(ticket, .refused(refusal))
+    return true
+  }
+
+  /// Whether a command is refused as its record might not find room on a full disk: what has been decided is written, and
+  /// a frame that finds no room ends the process.
+  package func mightNotFit(_ command: Command) -> Bool {
+    !command.isRead && step.records.count + StateMachine.mostBytes(command) > safeBytes
+      && !machine.defects.contains(.reserveForgotten)
   }
 
   /// Decides what is due, writes what was decided and waits until it is durable.
@@ -179,6 +179,10 @@ package struct Store: ~Copyable {
   /// - Throws: Anything but success: the process must stop, and nothing of `step.replies` may leave.
   package mutating func commit(decidingDue: Bool = true) throws(LogError) -> Bool {
     if isReadOnly { machine.endDueWaits(&step) }
+    if !machine.defects.contains(.reserveForgotten) {
+      let left = max(0, safeBytes - step.records.count) / Self.dueItemBytes
+      machine.conditions.dueItemsLeft = min(machine.conditions.dueItemsLeft, left)
+    }
     let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
     isDueHeld = hasMore && machine.conditions.dueItemsLeft < machine.limits.dueItemsPerStep
     if decidingDue, !isReadOnly { emitCarries() }
@@ -225,8 +229,8 @@ package struct Store: ~Copyable {
   private static let dueBytes = 2 << 20
   /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
   private static let completionBytes = 4_352
-  /// What a due item may need: its record, and that of a grant to a worker who waits for it.
-  private static let dueItemBytes = 256
+  /// What a due item may need: its record, and that of a grant to a worker who waits for it, both with the longest names.
+  private static let dueItemBytes = 640
 
   // MARK: Conditions
 
@@ -286,6 +290,18 @@ private final class Replayed {
         done.ofBytes = $0.bytes
         progress(done)
         prefault(machine!.expect($0.records, logBytes: $0.bytes))
+      },
+      accept: { (stamp) throws(LogError) in
+        progress(done)
+        // The last frame's was checked with its records; that of a clean stop stands in HEAD alone.
+        if let time = stamp?.logTime, time > StateMachine.latestLogTime {
+          throw .corrupt(
+            Corruption(
+              file: SegmentName.head, offset: 0, expected: "log time below \(StateMachine.latestLogTime)",
+              found: "\(time)"))
+        }
+        guard hasBegun else { return }
+        do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
       }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
@@ -306,9 +322,7 @@ private final class Replayed {
         progress(done)
       }
     }
-    progress(done)
-    guard hasBegun else { return }
-    do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
+    if !hasBegun { progress(done) }
   }
 }
 

@@ -44,7 +44,8 @@ final class Writer: @unchecked Sendable {
       while true {
         let closing = mailbox.take(&batch, waiting: hasMore ? 0 : pause)
         hasMore = try serve()
-        if closing != .no, batch.commands.isEmpty, !hasMore {
+        // What is due or to be compacted is so at the next start, too.
+        if closing != .no, batch.commands.isEmpty {
           provisioning.end()
           try store.stop(reading: read())
           finish(.stopping)

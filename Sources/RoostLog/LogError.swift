@@ -84,9 +84,13 @@ extension LogError {
   /// A full disk, or no file descriptor left, outside of a commit: nothing is in doubt, and it may be tried again.
   var isPassing: Bool {
     switch self {
-    case .outOfSpace, .io(_, _, EMFILE), .io(_, _, ENFILE): true
-    default: false
+    case .io(_, _, EMFILE), .io(_, _, ENFILE): true
+    default: isOutOfSpace
     }
+  }
+
+  var isOutOfSpace: Bool {
+    if case .outOfSpace = self { true } else { false }
   }
 
   init(_ failure: DiskError) {

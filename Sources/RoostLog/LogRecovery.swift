@@ -11,7 +11,7 @@ struct LogRecovery {
 
   func run(
     lockFile: DiskFile, outlook: (borrowing LogOutlook) -> Void,
-    replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    accept: (FrameStamp?) throws(LogError) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
     if names.contains(SegmentName.hold), !options.ignoresHold { throw .onHold(try LogHold.read(from: disk)) }
@@ -22,7 +22,8 @@ struct LogRecovery {
     let headFile = try onDisk { () throws(DiskError) in try disk.open(SegmentName.head, create: false) }
     do throws(LogError) {
       return try recover(
-        lockFile, headFile: headFile, names: names, numbers: numbers, outlook: outlook, replay: replay)
+        lockFile, headFile: headFile, names: names, numbers: numbers, outlook: outlook, accept: accept,
+        replay: replay)
     } catch {
       disk.close(headFile)
       throw error
@@ -68,7 +69,8 @@ struct LogRecovery {
 
   private func recover(
     _ lockFile: DiskFile, headFile: DiskFile, names: [String], numbers: [UInt32],
-    outlook: (borrowing LogOutlook) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    outlook: (borrowing LogOutlook) -> Void, accept: (FrameStamp?) throws(LogError) -> Void,
+    replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     // Segments are removed on HEAD's word: it must be the device's word, not that of a page whose sync failed.
     try settle(headFile)
@@ -84,6 +86,8 @@ struct LogRecovery {
     for (index, file) in layout.live.enumerated() {
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
     }
+    let wasCleanlyStopped = record.cleanlyStopped && walk.torn == nil && walk.endsWhereHeadSays
+    try accept(wasCleanlyStopped ? record.stamp : walk.chain.last?.stamp)
 
     // The log is good: from here on files are touched.
     // What is unfinished goes first: setting aside makes files of the same names.
@@ -98,7 +102,7 @@ struct LogRecovery {
     return SegmentedLog.Beginning(
       identity: record.log, lockFile: lockFile, head: head, segments: walk.segments, last: walk.chain.last,
       spares: spares, tornTail: walk.torn,
-      wasCleanlyStopped: record.cleanlyStopped && walk.torn == nil && walk.endsWhereHeadSays)
+      wasCleanlyStopped: wasCleanlyStopped)
   }
 
   private func lookOut(

@@ -25,15 +25,23 @@ package final class SegmentProvisioner: Sendable {
   private struct Stock {
     var ready: [UInt32: SegmentFile] = [:]
     /// Found at boot; read through before it is believed to be all zeros.
-    var unverified: [UInt32: SegmentFile] = [:]
+    var unverified: [UInt32: FoundSpare] = [:]
     /// `HEAD` names them no more; oldest first.
     var trimmed: [SegmentFile] = []
     /// The last segment that was taken.
     var current: UInt32
     var target: Int
-    var failedForSpace = false
+    /// What kept the last attempt to make a spare from it, and none has been made since.
+    var passingFailure: LogError?
     /// After a failed write or sync nothing is made any more.
     var failure: LogError?
+  }
+
+  /// Of whatever size segments had then.
+  private struct FoundSpare {
+    var segment: SegmentFile
+    /// 0 where the disk does not say.
+    var bytes: Int
   }
 
   /// A segment in the making, under its `.tmp` name.
@@ -47,7 +55,7 @@ package final class SegmentProvisioner: Sendable {
 
   private enum Task {
     case make(UInt32)
-    case verify(SegmentFile)
+    case verify(FoundSpare)
     case release
     case nothing
   }
@@ -59,7 +67,8 @@ package final class SegmentProvisioner: Sendable {
     pieceBytes = options.zeroFillPieceBytes
     reserveSpares = options.reserveSpares
     defects = options.defects
-    let unverified = Dictionary(uniqueKeysWithValues: found.map { ($0.number, $0) })
+    let unverified = Dictionary(
+      uniqueKeysWithValues: found.map { ($0.number, FoundSpare(segment: $0, bytes: (try? disk.size($0.file)) ?? 0)) })
     stock = Mutex(Stock(unverified: unverified, current: current, target: 1 + options.reserveSpares))
     work = Mutex(nil)
   }
@@ -69,8 +78,8 @@ package final class SegmentProvisioner: Sendable {
   /// Does one piece of work: removes what was trimmed, fills about 1 MiB of the next spare, looks through one found at
   /// boot, or gives one back.
   ///
-  /// - Returns: Whether more work is left. A full disk, or no file descriptor left, is no error: it is reported by `space`
-  ///   and tried again by the next call.
+  /// - Returns: Whether more work is left. A full disk, or no file descriptor left, is no error: it is tried again by the
+  ///   next call; `space` reports the first.
   /// - Throws: A failed write or sync, which also makes the log unusable.
   package func provision() throws(LogError) -> Bool {
     while isWriterWaiting.load(ordering: .relaxed) { usleep(100) }
@@ -88,10 +97,10 @@ package final class SegmentProvisioner: Sendable {
   package var space: SpaceState {
     stock.withLock { stock in
       SpaceState(
-        spareBytes: (stock.ready.count + stock.unverified.count) * segmentBytes,
+        spareBytes: stock.unverified.values.reduce(stock.ready.count * segmentBytes) { $0 + $1.bytes },
         targetBytes: stock.target * segmentBytes,
         trimmedSegments: stock.trimmed.count,
-        lastProvisionFailedForSpace: stock.failedForSpace)
+        lastProvisionFailedForSpace: stock.passingFailure?.isOutOfSpace ?? false)
     }
   }
 
@@ -101,15 +110,15 @@ package final class SegmentProvisioner: Sendable {
   var failure: LogError? { stock.withLock { $0.failure } }
 
   /// The segment with this number; made on the spot only if the stock has none.
+  ///
+  /// - Throws: An error that passes when it cannot be made now; every other makes the log unusable.
   func take(_ number: UInt32) throws(LogError) -> SegmentFile {
     if let ready = takeReady(number) { return ready }
     return try asWriter { (filling: inout Filling?) throws(LogError) -> SegmentFile in
       while true {
         if let ready = takeReady(number) { return ready }
         let more = try step(&filling, wanted: number)
-        if !more, stock.withLock({ $0.ready[number] == nil }) {
-          throw .outOfSpace(file: SegmentName.of(number))
-        }
+        if !more, let failure = stock.withLock({ $0.ready[number] == nil ? $0.passingFailure : nil }) { throw failure }
       }
     }
   }
@@ -126,16 +135,21 @@ package final class SegmentProvisioner: Sendable {
     }
   }
 
-  /// Gives bytes back to the file system for those that matter more: trimmed segments, else one spare.
+  /// Gives bytes back to the file system for those that matter more: trimmed segments, else the spare in the making,
+  /// else a finished one.
   ///
   /// Waits for the piece that is being made: under a number that is free in memory and not yet on disk, the other thread
   /// could make a segment, and its file would be the one that goes.
   ///
   /// - Returns: False when there are none.
   package func releaseSpace() throws(LogError) -> Bool {
-    try asWriter { (_: inout Filling?) throws(LogError) in
+    try asWriter { (filling: inout Filling?) throws(LogError) in
       try orFail { () throws(LogError) in
         if try removeTrimmed() { return true }
+        if filling != nil {
+          abandon(&filling)
+          return true
+        }
         return try releaseSpare()
       }
     }
@@ -161,8 +175,11 @@ package final class SegmentProvisioner: Sendable {
     _ body: (inout Filling?) throws(LogError) -> sending Result
   ) throws(LogError) -> sending Result {
     isWriterWaiting.store(true, ordering: .relaxed)
-    defer { isWriterWaiting.store(false, ordering: .relaxed) }
-    return try work.withLock(body)
+    return try work.withLock { (filling: inout Filling?) throws(LogError) -> sending Result in
+      // The background thread sleeps on the lock from here on.
+      isWriterWaiting.store(false, ordering: .relaxed)
+      return try body(&filling)
+    }
   }
 
   private func takeReady(_ number: UInt32) -> SegmentFile? {
@@ -183,7 +200,7 @@ package final class SegmentProvisioner: Sendable {
     } catch {
       guard error.isPassing else { throw error }
       abandon(&filling)
-      stock.withLock { $0.failedForSpace = true }
+      stock.withLock { $0.passingFailure = error }
       return false
     }
   }
@@ -206,7 +223,7 @@ package final class SegmentProvisioner: Sendable {
     }
     switch nextTask(wanted: wanted) {
     case .make(let number): try begin(number, &filling)
-    case .verify(let segment): try verify(segment)
+    case .verify(let found): try verify(found)
     case .release: _ = try releaseSpare()
     case .nothing: return false
     }
@@ -219,11 +236,10 @@ package final class SegmentProvisioner: Sendable {
     guard !trimmed.isEmpty else { return false }
     let disk = self.disk
     try onDisk { () throws(DiskError) in
-      let names = Set(try disk.list())
       for segment in trimmed {
-        let torn = SegmentName.torn(segment.number)
-        if names.contains(torn) { try disk.remove(torn) }
-        if names.contains(segment.name) { try disk.remove(segment.name) }
+        for name in [SegmentName.torn(segment.number), segment.name] {
+          do throws(DiskError) { try disk.remove(name) } catch { guard error.errno == ENOENT else { throw error } }
+        }
       }
       try disk.syncDirectory()
     }
@@ -281,7 +297,7 @@ package final class SegmentProvisioner: Sendable {
     stock.withLock { stock in
       stock.ready[current.number] = segment
       // Only a segment that was made shows that space is back: one that is given up or found does not.
-      stock.failedForSpace = false
+      stock.passingFailure = nil
     }
   }
 
@@ -300,22 +316,29 @@ package final class SegmentProvisioner: Sendable {
   }
 
   /// A spare that is too short, has another's header, or other bytes than zeros behind it, is set aside: a frame must
-  /// not land where the next start would not look for it.
-  private func verify(_ segment: SegmentFile) throws(LogError) {
+  /// not land where the next start would not look for it. A clean one of another size than segments have now is removed:
+  /// the reserve counts in segments.
+  private func verify(_ found: FoundSpare) throws(LogError) {
+    let segment = found.segment
     let reader = try SegmentReader(segment, log: log, window: ReadWindow())
     let header = try SegmentHeader.read(segment.file, on: disk)
     let lastUsed = try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes)
     let isOurs = header.log == log && header.segment == segment.number
-    let dirty = !isOurs || lastUsed != nil || reader.fileBytes < Int(header.bytes)
-    if dirty {
+    let isDirty = !isOurs || lastUsed != nil || reader.fileBytes < Int(header.bytes)
+    let isUsable = !isDirty && reader.fileBytes == segmentBytes
+    if !isUsable {
       let disk = self.disk
       try onDisk { () throws(DiskError) in
-        try disk.rename(segment.name, to: SegmentName.torn(segment.number))
+        if isDirty {
+          try disk.rename(segment.name, to: SegmentName.torn(segment.number))
+        } else {
+          try disk.remove(segment.name)
+        }
         try disk.syncDirectory()
       }
     }
     stock.withLock { stock in
-      guard stock.unverified.removeValue(forKey: segment.number) != nil, !dirty else { return }
+      guard stock.unverified.removeValue(forKey: segment.number) != nil, isUsable else { return }
       stock.ready[segment.number] = segment
     }
   }
@@ -332,13 +355,13 @@ package final class SegmentProvisioner: Sendable {
 
 /// How the disk's reserve stands.
 package struct SpaceState: Hashable, Sendable {
-  /// In finished spare segments.
+  /// In spare segments, also those that are still to be looked through.
   package var spareBytes: Int
   /// What the reserve should be.
   package var targetBytes: Int
   /// Whose files are still to be removed.
   package var trimmedSegments: Int
-  /// The last attempt to make a spare met a full disk, or found no file descriptor, and none has been made since.
+  /// The last attempt to make a spare met a full disk, and none has been made since.
   package var lastProvisionFailedForSpace: Bool
 
   package init(

@@ -6,16 +6,19 @@ extension SegmentedLog {
   /// Nothing is changed before the whole log was found good; then a torn tail is set aside and what a crash left over
   /// is removed. A crash at any step is healed by opening again.
   ///
-  /// - Parameter outlook: Called before the replay of a log that exists, when the directory is this process's.
-  /// - Throws: `locked`, `unknownVersion`, `corrupt`, `io`, `notADirectory`, and whatever `replay` throws.
+  /// - Parameters:
+  ///   - outlook: Called before the replay of a log that exists, when the directory is this process's.
+  ///   - accept: Called behind the replay of a log that exists, with the moment of its end: the last chance to refuse it.
+  /// - Throws: `locked`, `unknownVersion`, `corrupt`, `io`, `notADirectory`, and whatever `replay` and `accept` throw.
   package static func open(
     disk: any Disk, options: LogOptions, outlook: (borrowing LogOutlook) -> Void = { _ in },
+    accept: (FrameStamp?) throws(LogError) -> Void = { (_) throws(LogError) in },
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog {
     let lockFile = try lock(disk)
     do throws(LogError) {
       let recovery = LogRecovery(disk: disk, options: options)
-      let beginning = try recovery.run(lockFile: lockFile, outlook: outlook, replay: replay)
+      let beginning = try recovery.run(lockFile: lockFile, outlook: outlook, accept: accept, replay: replay)
       return SegmentedLog(beginning, disk: disk, options: options)
     } catch {
       disk.close(lockFile)

@@ -96,7 +96,7 @@ package final class SegmentedLog: Journal {
   package func prepareFrame(expectedBytes: Int) throws(LogError) -> FrameStart {
     try checkUsable()
     let expected = LogFormat.frameBytes(records: max(0, expectedBytes))
-    if !current.isEmpty, current.usedBytes + expected > current.fileBytes { try roll() }
+    if !current.isEmpty, current.usedBytes + expected > current.fileBytes { try rollIfPossible() }
     isPrepared = true
     let start = current.usedBytes + FrameHeader.bytes
     return FrameStart(
@@ -170,6 +170,18 @@ package final class SegmentedLog: Journal {
     } catch {
       guard options.defects.contains(.syncTriedAgain) else { throw error }
       try disk.sync(file)
+    }
+  }
+
+  /// Without a file descriptor for the next segment the current one grows, as long as positions can name its bytes.
+  private func rollIfPossible() throws(LogError) {
+    do throws(LogError) {
+      try roll()
+    } catch {
+      guard failure == nil, error.isPassing, !error.isOutOfSpace else { throw error }
+      guard current.usedBytes + options.frameLimitBytes <= Int(UInt32.max) else {
+        throw .outOfSpace(file: current.file.name)
+      }
     }
   }
 
@@ -256,6 +268,23 @@ package final class SegmentedLog: Journal {
     let missing = space.targetBytes - space.spareBytes
     guard missing > 0, let free = try? disk.freeBytes() else { return false }
     return free < missing
+  }
+
+  /// Bytes by which a frame may outgrow its segment: what spares give up, and where that is little what the disk has.
+  package func roomToGrow() throws(LogError) -> Int {
+    let space = provisioner.space
+    let spare = space.spareBytes
+    guard spare < options.frameLimitBytes else { return spare }
+    let disk = self.disk
+    do throws(LogError) {
+      let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
+      // What was too little for a segment although the disk says otherwise is a quota.
+      if space.lastProvisionFailedForSpace, free >= options.segmentBytes { return spare }
+      return spare + min(max(0, free), options.frameLimitBytes)
+    } catch {
+      if !error.isPassing { failure = .unusable(since: "\(error)") }
+      throw error
+    }
   }
 
   /// A live segment's file, readable while the result lives, whatever is trimmed.

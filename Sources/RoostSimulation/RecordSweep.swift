@@ -91,11 +91,12 @@ package struct RecordSweep {
       for record in frame.records { record.bytes.withUnsafeBytes { _ = describer.describe($0) } }
     }
     if let problem = repairProblem(disk) { return (false, problem) }
+    let files = disk.names.map { disk.contents($0) }
     let store: Worked
     do throws(LogError) {
       store = Worked(try Store.open(disk: disk, setting: setting), reading: setting.reading)
     } catch {
-      if case .corrupt = error { return (false, nil) }
+      if case .corrupt = error { return (false, disk.names.map { disk.contents($0) } == files ? nil : "changed") }
       return (false, "refused with \(error)")
     }
     do {

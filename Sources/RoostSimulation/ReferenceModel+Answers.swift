@@ -6,15 +6,17 @@ extension ReferenceModel {
   ///   - replies: What the request caused: its own answer, then those of waiting workers that it served.
   ///   - page: Jobs of a page.
   ///   - queues: Lines of the queue list.
+  ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
-    _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queues: [(String, QueueImage)]
+    _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queues: [(String, QueueImage)],
+    isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
     let followsFinish = hasJustFinished
     hasJustFinished = false
     // Jobs that no waiter could be given on a full disk are given with the next command, in no certain order.
     let isAlone = !waiters.contains { !best(of: $0.wanted.queues).isEmpty }
-    if now.isReadOnly, !request.isRead {
+    if now.isReadOnly && !request.isRead || isTight {
       try expect(rest.popFirst()?.answer.refusal == .diskLow, "a full disk took \(request)")
     } else {
       switch request {
@@ -37,8 +39,8 @@ extension ReferenceModel {
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
     // Waiting workers are met behind the last submit of a batch.
     if case .submit(let job) = request, job.isFollowed { return }
-    // What can never fit does not reach the machine: after a full disk waiters are then met at the batch's end.
-    if replies.first?.answer.refusal == .tooLarge { return }
+    // What does not fit does not reach the machine: after a full disk waiters are then met at the batch's end.
+    if replies.first?.answer.refusal == .tooLarge || isTight { return }
     try noneIsLeftWaiting()
   }
 

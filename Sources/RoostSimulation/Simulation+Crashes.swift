@@ -23,7 +23,10 @@ extension Simulation {
     } else if case .outOfSpace = error {
       note("no room even for the reserve: \(error)")
       // What it decides must find room, unless space vanished behind its back.
-      try model.expect(disk.struck[.noSpace, default: 0] > noSpaceBefore, "a full disk ended the daemon: \(error)")
+      try model.expect(
+        disk.struck[.noSpace, default: 0] > noSpaceBefore,
+        "a full disk ended the daemon: \(daemon.store.step.records.count) bytes of records, safe are "
+          + "\(daemon.store.safeBytes), \(daemon.store.log.space), short \(daemon.store.isShortOfSpace): \(error)")
       daemon = nil
       emptyDisk()
       disk.crash(losingUnsynced: random.chance(0.5))

@@ -243,11 +243,14 @@ package final class Simulation {
       try model.begin(at: instant, boot: clock.reading.boot, wall: clock.reading.wall)
       report.diskLevels[daemon.store.isReadOnly ? 4 : model.now.conditions.diskLevel] += 1
       model.stepGrants = []
-      var asked: [(request: Request, ticket: UInt64, replies: Range<Int>)] = []
+      var asked: [(request: Request, ticket: UInt64, replies: Range<Int>, isTight: Bool)] = []
       while next < requests.count {
         let first = daemon.store.step.replies.count
+        let isTight = daemon.store.mightNotFit(commands[next])
         guard daemon.store.handle(commands[next], ticket: nextTicket) else { break }
-        asked.append((requests[next], nextTicket, first..<daemon.store.step.replies.count))
+        let replies = first..<daemon.store.step.replies.count
+        let isTooLarge = daemon.store.step.replies[replies].first?.answer.refusal == .tooLarge
+        asked.append((requests[next], nextTicket, replies, isTight && !isTooLarge))
         nextTicket += 1
         next += 1
       }
@@ -262,7 +265,11 @@ package final class Simulation {
       }
       model.stepGrants = daemon.store.step.grants
       // After a failed commit this is what the log may say or not; nothing was answered.
-      for (request, ticket, replies) in asked { try judge(request, ticket, replies) }
+      for (request, ticket, replies, isTight) in asked {
+        let isShort = disk.capacityBytes < .max || daemon.store.isShortOfSpace || daemon.store.isReadOnly
+        try model.expect(!isTight || isShort, "refused for space that there is: \(request)")
+        try judge(request, ticket, replies, isTight: isTight)
+      }
       try model.decidedDue(
         daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
         count: daemon.store.machine.jobCount, seen)
@@ -270,14 +277,14 @@ package final class Simulation {
         candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
         throw failure
       }
-      for (request, ticket, replies) in asked { countAnswers(request, ticket, replies) }
+      for (request, ticket, replies, _) in asked { countAnswers(request, ticket, replies) }
       count(daemon.store.step.records)
       if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }
       candidates = []
     }
   }
 
-  private func judge(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) throws {
+  private func judge(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>, isTight: Bool) throws {
     var page: [JobImage] = []
     var lines: [(String, QueueImage)] = []
     for reply in daemon.store.step.replies[replies] where reply.ticket == ticket {
@@ -289,7 +296,8 @@ package final class Simulation {
     }
     try expectRoom(request, ticket, replies)
     do throws(ReferenceModel.Violation) {
-      try model.answered(request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines)
+      try model.answered(
+        request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines, isTight: isTight)
     } catch {
       if isVerbose { note("\(request) failed") }
       throw error

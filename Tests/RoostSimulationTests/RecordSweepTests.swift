@@ -40,6 +40,9 @@ struct RecordSweepTests {
         testDescription: "a purge named a copy that is lost: its key's stub was left behind", seed: 17, ending: .busy,
         change: [0, 0, 130, 1, 0, 3]),
       Found(
+        testDescription: "a copy named the number of a job that had left: its key's stub was left behind", seed: 18,
+        ending: .stopped, change: [0, 1, 19, 0, 1, 3]),
+      Found(
         testDescription: "a frame named the last log time there is", seed: 8, ending: .busy,
         change: [78, 48, 186, 219, 33, 165, 149, 59, 230, 94, 153, 93, 236, 215, 15, 92, 84, 62]),
       Found(
