@@ -6,6 +6,7 @@ import Glibc
 ///     roost-bench engine <folder> [jobs] [commands per batch] [sync|nosync] [cycles]
 ///     roost-bench compaction <folder> [seconds] [jobs a second]     commits beside compaction; the log against its bound
 ///     roost-bench memory <folder>                                   bytes a waiting job, from 1 M to 2 M
+///     roost-bench grow <folder> <jobs> <payload bytes>              the longest commit on the way, memory, memory used again
 ///     roost-bench fill <folder> <jobs> <payload bytes>              a log of waiting jobs
 ///     roost-bench replay <folder> [keep|drop]                       opens a filled log; keep: never drops its cache
 ///     roost-bench start <roost> <folder> [times]                    from exec to listening and to the first lease
@@ -27,6 +28,8 @@ enum Main {
   private static func run() throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
     let rest = Array(arguments.dropFirst())
+    // An option for a folder would be made as one.
+    if let option = rest.first(where: { $0.hasPrefix("-") }) { fail("roost-bench knows no option \(option)") }
     switch (arguments.first, rest.count) {
     case ("engine", 1...5):
       try EngineAlone(
@@ -37,6 +40,8 @@ enum Main {
     case ("compaction", 1...3):
       try CompactionLoad(folder: rest[0], seconds: number(rest, 1) ?? 240, rate: number(rest, 2) ?? 4_000).run()
     case ("memory", 1): try FilledLog(folder: rest[0]).measureMemory()
+    case ("grow", 3):
+      try Growing(folder: rest[0], jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!).run()
     case ("fill", 3): try FilledLog(folder: rest[0]).fill(jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!)
     case ("replay", 1...2): try FilledLog(folder: rest[0]).replay(keepsCache: rest.count < 2 || rest[1] == "keep")
     case ("start", 2...3): measureStart(program: rest[0], folder: rest[1], times: number(rest, 2) ?? 5)
@@ -67,7 +72,7 @@ enum Main {
         port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
         workerKey: keys.last ?? "")
       print(load.run(seconds: number(rest, 2)!).line)
-    default: fail("usage: roost-bench disk|engine|compaction|memory|fill|replay|start|http|cycles|sdk|soak|load …")
+    default: fail("usage: roost-bench disk|engine|compaction|memory|grow|fill|replay|start|http|cycles|sdk|soak|load …")
     }
   }
 

@@ -52,6 +52,9 @@ package protocol Disk: AnyObject, Sendable {
 
   /// Forgets clean cached pages, so that the next read sees what the device holds.
   func dropCache(_ file: DiskFile) throws(DiskError)
+
+  /// Begins to read a file that is wanted soon. A hint: failing costs time only.
+  func readAhead(_ file: DiskFile)
 }
 
 /// An open file: a descriptor and, for messages, its name.

@@ -30,4 +30,5 @@ extension DiskAround {
   package func lockHolder(_ name: String) -> LockHolder? { inner.lockHolder(name) }
   package func freeBytes() throws(DiskError) -> Int { try inner.freeBytes() }
   package func dropCache(_ file: DiskFile) throws(DiskError) { try inner.dropCache(file) }
+  package func readAhead(_ file: DiskFile) { inner.readAhead(file) }
 }

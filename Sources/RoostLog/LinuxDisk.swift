@@ -105,9 +105,11 @@ package final class LinuxDisk: Disk {
   package func dropCache(_ file: DiskFile) throws(DiskError) {
     let failure = roost_drop_cache(file.descriptor)
     guard failure == 0 else { throw DiskError(.dropCache, file: file.name, errno: failure) }
-    // Whoever drops the cache reads anew: the device begins while the caller is busy elsewhere. Failing costs time only.
-    _ = roost_read_ahead(file.descriptor)
+    // Whoever drops the cache reads anew: the device begins while the caller is busy elsewhere.
+    readAhead(file)
   }
+
+  package func readAhead(_ file: DiskFile) { _ = roost_read_ahead(file.descriptor) }
 
   // MARK: The directory
 

@@ -83,7 +83,10 @@ struct LogRecovery {
     try settle(layout.live[layout.live.count - 1].file)
     try lookOut(layout.live, record.log, outlook)
     var walk = LogWalk(record: record, window: window, defects: options.defects)
+    disk.readAhead(layout.live[0].file)
     for (index, file) in layout.live.enumerated() {
+      // The device reads while frames are checked and replayed.
+      if index + 1 < layout.live.count { disk.readAhead(layout.live[index + 1].file) }
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
     }
     let wasCleanlyStopped = record.cleanlyStopped && walk.torn == nil && walk.endsWhereHeadSays

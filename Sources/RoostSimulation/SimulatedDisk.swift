@@ -307,6 +307,9 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
       if file.pending.isEmpty { file.cache = file.durable }
     }
   }
+
+  package func readAhead(_ file: DiskFile) {}
+
   private func call<Result: Sendable>(
     _ operation: DiskOperation, _ file: String, failing: (SimulatedDirectory) -> Void = { _ in },
     body: (SimulatedDirectory) throws(DiskError) -> Result

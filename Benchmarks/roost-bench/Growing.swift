@@ -1,0 +1,105 @@
+import Glibc
+import RoostCore
+import RoostEngine
+import RoostLog
+
+/// A store that grows from nothing, a hundred submits a batch: the longest commit on the way, and what memory the jobs
+/// take; then jobs leave and others come in the memory that became free.
+///
+/// Syncs are left out: what is measured are pauses of the store's own making, such as a table that grows.
+struct Growing {
+  let folder: String
+  let jobs: Int
+  let payloadBytes: Int
+
+  private static let perBatch = 100
+
+  func run() throws {
+    var store = try Store.open(BenchDisk(folder: folder, syncs: false, dropsCache: false), retentionMaxJobs: 0)
+    let body = Batch.body(queue: "default", payloadBytes: payloadBytes)
+    let perBatch = max(1, min(Growing.perBatch, (8 << 20) / (payloadBytes + 256)))
+    var half = 0
+    let base = anonymousBytes()
+    var commits = CommitTimes()
+    try add(jobs / 2, body, perBatch, &store, &commits)
+    half = anonymousBytes()
+    try add(jobs - jobs / 2, body, perBatch, &store, &commits)
+    let full = anonymousBytes()
+    print(
+      "growing to \(store.machine.jobCount) jobs of \(payloadBytes) B, \(perBatch) a commit: CPU of a commit p50 "
+        + "\(commits.line); RssAnon \(full >> 20) MiB, of the second half "
+        + "\(decimal(Double(full - half) / Double(jobs - jobs / 2), 1)) B a job, of all "
+        + "\(decimal(Double(full - base) / Double(jobs), 1))")
+    let leaving = min(jobs / 2, 1_000_000)
+    try remove(leaving, &store)
+    let left = store.machine.jobCount
+    commits = CommitTimes()
+    try add(jobs - left, body, perBatch, &store, &commits)
+    print(
+      "\(jobs - left) jobs left and as many came: RssAnon \(anonymousBytes() >> 20) MiB, "
+        + "\((anonymousBytes() - full) >> 20) MiB more; CPU of a commit p50 \(commits.line)")
+  }
+
+  private func add(
+    _ count: Int, _ body: [UInt8], _ perBatch: Int, _ store: inout Store, _ commits: inout CommitTimes
+  ) throws {
+    var batch = Batch()
+    var left = count
+    while left > 0 {
+      batch.removeAll()
+      for _ in 0..<min(left, perBatch) { batch.submit(body: body) }
+      left -= batch.commands.count
+      // In the daemon another thread makes segments.
+      while try store.log.provisioner.provision() {}
+      let began = nanoseconds(CLOCK_THREAD_CPUTIME_ID)
+      _ = try batch.commit(on: &store, at: .now())
+      commits.add(nanoseconds(CLOCK_THREAD_CPUTIME_ID) - began)
+    }
+  }
+
+  /// Leases jobs and acknowledges them; they are not retained.
+  private func remove(_ count: Int, _ store: inout Store) throws {
+    var batch = Batch()
+    let secret = store.machine.secret
+    var left = count
+    while left > 0 {
+      batch.removeAll()
+      let names = batch.place([7] + Array("default".utf8))
+      let (worker, key) = (batch.place(Array("worker-1".utf8)), batch.place(Array("key-1".utf8)))
+      for _ in 0..<min(left, 1_000) {
+        batch.append(
+          .lease(
+            Command.Lease(queues: names, worker: worker, keyID: key, leaseMilliseconds: 60_000, waitMilliseconds: 0)))
+      }
+      _ = try batch.commit(on: &store, at: .now())
+      var finish = Batch()
+      for reply in store.step.replies {
+        guard case .leased(let grant) = reply.answer else { fail("a waiting job is leased") }
+        finish.append(
+          .finish(
+            Command.Finish(
+              job: JobRef(number: grant.id.number.rawValue, check: grant.id.fullCheck(secret)), viewer: .all,
+              lease: grant.lease, keyID: .empty, outcome: .acked)))
+      }
+      left -= finish.commands.count
+      _ = try finish.commit(on: &store, at: .now())
+    }
+    // What retention lets go is due work of later batches.
+    batch.removeAll()
+    while store.machine.jobCount > jobs - count { _ = try batch.commit(on: &store, at: .now()) }
+  }
+}
+
+/// Durations of commits, nanoseconds.
+private struct CommitTimes {
+  private var all: [Int64] = []
+
+  mutating func add(_ nanoseconds: Int64) { all.append(nanoseconds) }
+
+  /// Milliseconds of the median, the thousandth and the longest.
+  var line: String {
+    let sorted = all.sorted()
+    func at(_ part: Double) -> String { decimal(Double(sorted[Int(Double(sorted.count - 1) * part)]) / 1e6) }
+    return "\(at(0.5)), p99.9 \(at(0.999)), longest \(at(1)) ms"
+  }
+}
