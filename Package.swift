@@ -165,8 +165,8 @@ let package = Package(
     .testTarget(
       name: "RoostCommandTests",
       dependencies: [
-        "RoostCommand", "RoostCore", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests", "SecretWatch", logging,
-        lifecycle,
+        "RoostCommand", "RoostCore", "RoostLog", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests",
+        "SecretWatch", logging, lifecycle,
         "Fuzzing",
         .product(name: "Yams", package: "Yams"),
       ],

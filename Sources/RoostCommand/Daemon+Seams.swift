@@ -39,7 +39,8 @@ extension Daemon {
 
   /// - Parameter onListening: Called once with the port.
   func makeServer(
-    _ store: any KeyStore, _ tls: TLSIdentity?, onListening: @escaping @Sendable (_ port: Int) -> Void
+    _ store: any KeyStore, _ tls: TLSIdentity?, _ descriptors: DescriptorLimit,
+    onListening: @escaping @Sendable (_ port: Int) -> Void
   ) -> RoostServer {
     var front = ServerConfiguration()
     front.host = configuration.host
@@ -48,7 +49,7 @@ extension Daemon {
     front.accessLog = configuration.logsAccess
     front.idleTimeout = configuration.idleTimeout
     front.bodyTimeout = configuration.bodyTimeout
-    front.maxConnections = min(configuration.maxConnections, DescriptorLimit.raised().connections)
+    front.maxConnections = min(configuration.maxConnections, descriptors.connections)
     front.version = Roost.configuration.version
     front.metricsPort = configuration.metricsPort
     front.metricsHost = configuration.metricsHost

@@ -27,13 +27,15 @@ struct Daemon {
   }
 
   func run() async throws(CommandFailure) {
+    // Before the log is opened: each of its segments keeps a descriptor, and there may be more than a shell allows.
+    let descriptors = DescriptorLimit.raised()
     sayConfiguration()
     let tls = try openTLS()
     let opening = EngineOpening(engineConfiguration(), logger: logger)
     // Until the directory is known to be this process's, nothing else is touched.
     try await opening.untilLocked()
     do throws(CommandFailure) {
-      try await serve(opening, tls)
+      try await serve(opening, tls, descriptors)
     } catch {
       await opening.engine?.stop()
       throw error
@@ -55,10 +57,12 @@ struct Daemon {
   }
 
   /// Listens at once, so that `/readyz` answers while the log is replayed; serves when that is done and keys are there.
-  private func serve(_ opening: EngineOpening, _ tls: TLSIdentity?) async throws(CommandFailure) {
+  private func serve(
+    _ opening: EngineOpening, _ tls: TLSIdentity?, _ descriptors: DescriptorLimit
+  ) async throws(CommandFailure) {
     let store = try openKeyStore()
     let (ports, listening) = AsyncStream.makeStream(of: Int.self)
-    let server = makeServer(store, tls) { listening.yield($0) }
+    let server = makeServer(store, tls, descriptors) { listening.yield($0) }
     let stop = StopSignals(logger: logger, hasStarted: { opening.engine != nil }, onHangUp: { reload(tls) })
     let limit = Duration.milliseconds(configuration.shutdownMilliseconds)
     do {

@@ -11,11 +11,18 @@ struct WalCommand: AsyncParsableCommand {
 
   struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Read the whole log and report every damage; exit 65 if there is any.")
+      abstract: "Read the whole log and report every damage; exit 65 if there is any.",
+      discussion: """
+        Checks every byte that carries a checksum, and then replays the log like a start, with the same need for memory: \
+        records that are each whole may contradict each other. It takes no lock and changes nothing, and may run \
+        beside a daemon.
+        """)
 
     @Argument(help: "The data directory.") var directory: String
 
     func run() async throws {
+      // Every segment is held open.
+      _ = DescriptorLimit.raised()
       var unreadable: [String] = []
       var describer = RecordDescriber()
       var inspection = try WalCommand.inspect(directory) { position, record in

@@ -11,32 +11,25 @@ final class DaemonProcess {
     return URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("roost")
   }()
 
-  private let process = Process()
+  let processID: Int32
+  private var status: Int32?
   private let directory: URL
   private let errors: URL
   private let output: URL
   let port: Int
-  var processID: Int32 { process.processIdentifier }
 
   /// Starts `roost serve` and returns when it says where it listens.
   ///
   /// - Parameter arguments: After `serve --port <port>`.
   init(in directory: URL, port: Int = 0, _ arguments: [String] = []) throws {
     self.directory = directory
-    process.executableURL = Self.binary
-    process.currentDirectoryURL = directory
-    process.environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"]
-    process.arguments = ["serve", "--port", "\(port)"] + arguments
-    process.standardInput = FileHandle.nullDevice
-    // Files rather than pipes: nobody has to read them for the daemon to go on.
     let name = UUID().uuidString
     output = directory.appendingPathComponent(".\(name).out")
     errors = directory.appendingPathComponent(".\(name).err")
-    for file in [output, errors] { try Data().write(to: file) }
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    process.standardError = try FileHandle(forWritingTo: errors)
-    try process.run()
-    self.port = try Self.port(saidIn: errors, by: process)
+    processID = try SpawnedProcess.start(
+      [Self.binary.path, "serve", "--port", "\(port)"] + arguments, in: directory, environment: [:], output: output,
+      errors: errors)
+    self.port = try Self.port(saidIn: errors, by: processID)
   }
 
   /// What it has written on standard error so far.
@@ -46,14 +39,14 @@ final class DaemonProcess {
 
   func kill() { end(SIGKILL) }
 
-  /// - Returns: The exit code.
+  /// - Returns: How it ended: its exit code, or 128 and the number of a signal.
   func stop(with signal: Int32 = SIGTERM) -> Int32 {
     end(signal)
-    return process.terminationStatus
+    return ExitReason(status ?? 0).code
   }
 
   func waitUntilExit() {
-    process.waitUntilExit()
+    if status == nil { status = SpawnedProcess.wait(processID) }
     let lines = printed.split(separator: "\n")
     let keyLines = lines.filter { $0.contains("_key=") }
     SecretWatch.shared.register(keysIn: keyLines.joined(separator: "\n"))
@@ -63,7 +56,7 @@ final class DaemonProcess {
   }
 
   private func end(_ signal: Int32) {
-    if process.isRunning { Foundation.kill(process.processIdentifier, signal) }
+    if status == nil { Foundation.kill(processID, signal) }
     waitUntilExit()
   }
 
@@ -72,13 +65,14 @@ final class DaemonProcess {
   }
 
   /// Waits for the line that says where the daemon listens; a daemon that ends before it is a failure.
-  private static func port(saidIn errors: URL, by process: Process) throws -> Int {
+  private static func port(saidIn errors: URL, by process: Int32) throws -> Int {
     while true {
-      let isRunning = process.isRunning
+      guard SpawnedProcess.ended(process) == nil else {
+        throw Failure(description: "the daemon ended as it started:\n\(text(errors))")
+      }
       for line in text(errors).split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
         if let port = ListeningLine.port(in: line) { return port }
       }
-      guard isRunning else { throw Failure(description: "the daemon ended before it listened:\n\(text(errors))") }
       usleep(2_000)
     }
   }
@@ -98,30 +92,19 @@ enum ListeningLine {
 
 /// What a command said and how it ended.
 struct CommandOutcome: Sendable {
+  /// Its exit code, or 128 and the number of the signal that ended it, as in a shell.
   let status: Int32
   let output: String
   let errors: String
 
   /// Runs a program to its end.
   init(_ program: URL, _ arguments: [String], in directory: URL, environment: [String: String] = [:]) throws {
-    let process = Process()
-    process.executableURL = program
-    process.arguments = arguments
-    process.currentDirectoryURL = directory
-    process.environment = environment.merging(["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"])
-    {
-      own, _ in own
-    }
     // Files rather than pipes: neither stream can fill up while the other is read.
     let name = UUID().uuidString
     let files = ["out", "err"].map { directory.appendingPathComponent(".\(name).\($0)") }
-    for file in files { try Data().write(to: file) }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: files[0])
-    process.standardError = try FileHandle(forWritingTo: files[1])
-    try process.run()
-    process.waitUntilExit()
-    status = process.terminationStatus
+    let process = try SpawnedProcess.start(
+      [program.path] + arguments, in: directory, environment: environment, output: files[0], errors: files[1])
+    status = ExitReason(SpawnedProcess.wait(process)).code
     output = String(decoding: try Data(contentsOf: files[0]), as: UTF8.self)
     errors = String(decoding: try Data(contentsOf: files[1]), as: UTF8.self)
     for file in files { try FileManager.default.removeItem(at: file) }

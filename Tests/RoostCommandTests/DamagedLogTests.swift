@@ -1,4 +1,6 @@
 import Foundation
+import RoostCore
+import RoostLog
 import Testing
 
 /// Damage on disk, met by the real binary: it refuses, says what and where, and `roost wal verify` says the same.
@@ -84,6 +86,51 @@ struct DamagedLogTests {
       #expect(failure.status == .exited(65), "\(failure)")
       #expect(failure.said.contains("has format 9.") && failure.said.contains("this release reads"), "\(failure)")
     }
+  }
+
+  @Test("a log with right checksums whose records contradict each other is refused, and verify says the same with 65")
+  func contradiction() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start()
+      let ids = try (0..<3).map { _ in try daemon.submit() }
+      daemon.end(SIGKILL)
+      #expect(try scene.roost(["wal", "verify", scene.data.path]).status == 0)
+      try Self.submitAgain(in: scene.data)
+      let failure = try scene.refusal()
+      #expect(failure.status == .exited(65), "\(failure)")
+      let verdict = try scene.roost(["wal", "verify", scene.data.path])
+      #expect(verdict.status == 65 && verdict.errors.contains("has one damage; nothing was changed"), "\(verdict)")
+      let finding = try #require(failure.said.firstMatch(of: /\d+\.wal at byte \d+/))
+      #expect(verdict.output.contains("DAMAGE \(finding.0)"), "\(failure)\n\(verdict.output)")
+      #expect(try scene.roost(["wal", "dump", scene.data.path]).status == 0, "each record is whole")
+      #expect(try scene.roost(["wal", "repair", "--yes", scene.data.path]).status == 0)
+      let next = try scene.start()
+      let wire = try next.connect()
+      for id in ids { #expect(try wire.send("GET", "/jobs/\(id)", daemon.client).state == "READY") }
+    }
+  }
+
+  /// Appends the last submitted job once more, in a frame that is right in everything else.
+  private static func submitAgain(in data: URL) throws {
+    var job: [UInt8] = []
+    let log = try SegmentedLog.open(
+      disk: LinuxDisk(directory: data.path, create: false),
+      options: LogOptions(newLogIdentity: (0, 0), segmentBytes: 64 << 10)
+    ) { frame in
+      var records = FrameRecords(frame.records, start: frame.start)
+      while let record = records.next() {
+        if record.content.first == RecordKind.submitted.rawValue { job = [UInt8](record.content) }
+      }
+    }
+    let stamp = try #require(log.lastStamp)
+    let length = withUnsafeBytes(of: UInt32(job.count).littleEndian) { [UInt8]($0) }
+    let records = length + job
+    let frame = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: SegmentedLog.headroom + records.count + SegmentedLog.tailroom, alignment: 8)
+    defer { frame.deallocate() }
+    UnsafeMutableRawBufferPointer(rebasing: frame[SegmentedLog.headroom...]).copyBytes(from: records)
+    _ = try log.prepareFrame(expectedBytes: records.count)
+    try log.commit(frame, recordBytes: records.count, recordCount: 1, stamp: stamp)
   }
 
   /// Damages a log that was cleanly stopped and expects daemon and inspector to tell the same about it.

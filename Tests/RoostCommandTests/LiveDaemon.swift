@@ -95,6 +95,14 @@ enum ExitReason: Equatable, Sendable {
   init(_ status: Int32) {
     self = status & 0x7F == 0 ? .exited((status >> 8) & 0xFF) : .signalled(status & 0x7F)
   }
+
+  /// As a shell tells it: the exit code, or 128 and the number of the signal.
+  var code: Int32 {
+    switch self {
+    case .exited(let code): code
+    case .signalled(let signal): 128 + signal
+    }
+  }
 }
 
 /// Reads a daemon's standard error on a thread of its own, so that the pipe never fills up.

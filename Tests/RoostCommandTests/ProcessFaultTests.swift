@@ -150,6 +150,28 @@ struct ProcessFaultTests {
     }
   }
 
+  @Test("fault 26: with more segments than the soft limit allows descriptors, a killed daemon starts under it again")
+  func moreSegmentsThanDescriptors() async throws {
+    try await Scene.run { scene in
+      let limited = ["bash", "-c", "ulimit -Sn 256; exec \"$@\"", "bash"]
+      var daemon = try scene.start(through: limited)
+      let connection = try daemon.connect()
+      // Two of these jobs do not fit into a segment of 64 KiB.
+      let filling = String(repeating: "s", count: 40_000)
+      let ids = try (0..<300).map { _ in try daemon.submit(#"{"payload":"\#(filling)"}"#, on: connection) }
+      daemon.end(SIGKILL)
+      let names = try FileManager.default.contentsOfDirectory(atPath: scene.data.path)
+      #expect(names.count { $0.hasSuffix(".wal") } > 256)
+      daemon = try scene.start(through: limited)
+      let again = try daemon.connect()
+      for id in [ids[0], ids[150], ids[299]] {
+        #expect(try again.send("GET", "/jobs/\(id)", daemon.client).state == "READY")
+      }
+      #expect(try daemon.submit(on: again) != ids[299])
+      #expect(daemon.end(SIGTERM) == .exited(0), "\(daemon.said)")
+    }
+  }
+
   /// Every job with its state and attempts.
   private static func listing(_ daemon: LiveDaemon) throws -> [String: String] {
     let items = try daemon.connect().send("GET", "/jobs?limit=200", daemon.client).items

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A child process with its output on pipes, known to the guardian until it is waited for.
+/// A child process with its output on pipes, known to the guardian until it is waited for. However many
+/// descriptors other tests hold, it starts: Foundation's `Process` would trap.
 struct SpawnedProcess {
   let process: Int32
   let output: Int32
@@ -9,29 +10,68 @@ struct SpawnedProcess {
 
   init(_ command: [String], environment: [String: String]) throws {
     let (output, errors) = (try Self.pipe(), try Self.pipe())
+    defer {
+      close(output.write)
+      close(errors.write)
+    }
+    do {
+      process = try Self.spawn(command, environment) { actions in
+        posix_spawn_file_actions_adddup2(&actions, output.write, 1)
+        posix_spawn_file_actions_adddup2(&actions, errors.write, 2)
+      }
+    } catch {
+      close(output.read)
+      close(errors.read)
+      throw error
+    }
+    self.output = output.read
+    self.errors = errors.read
+  }
+
+  /// Starts a child whose output goes to files: nobody has to read it for the child to go on.
+  ///
+  /// - Parameter command: The first word names the program by its whole path, or in `PATH`.
+  /// - Returns: The process, to be waited for.
+  static func start(
+    _ command: [String], in directory: URL, environment: [String: String], output: URL, errors: URL
+  ) throws -> Int32 {
+    // Glibc's own way to change the directory is not visible from Swift.
+    try spawn(["env", "--chdir=\(directory.path)"] + command, environment) { actions in
+      for (number, file) in [(1, output), (2, errors)] as [(Int32, URL)] {
+        posix_spawn_file_actions_addopen(&actions, number, file.path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+      }
+    }
+  }
+
+  private static func spawn(
+    _ command: [String], _ environment: [String: String], streams: (inout posix_spawn_file_actions_t) -> Void
+  ) throws -> Int32 {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_adddup2(&actions, output.write, 1)
-    posix_spawn_file_actions_adddup2(&actions, errors.write, 2)
+    streams(&actions)
     let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
     let variables = environment.merging(["PATH": path]) { own, _ in own }.map { "\($0)=\($1)" }
     var process: Int32 = 0
     let failure = withCStrings(command) { words in
       withCStrings(variables) { posix_spawnp(&process, command[0], &actions, nil, words, $0) }
     }
-    close(output.write)
-    close(errors.write)
-    guard failure == 0 else {
-      close(output.read)
-      close(errors.read)
-      throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO)
-    }
+    guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO) }
     Guardian.shared.watch(process)
-    self.process = process
-    self.output = output.read
-    self.errors = errors.read
+    return process
+  }
+
+  /// Reaps a child if it has ended.
+  ///
+  /// - Returns: The status as `waitpid` gives it; nil while it runs.
+  static func ended(_ process: Int32) -> Int32? {
+    var status: Int32 = 0
+    var outcome: Int32
+    repeat { outcome = waitpid(process, &status, WNOHANG) } while outcome == -1 && errno == EINTR
+    guard outcome == process else { return nil }
+    Guardian.shared.forget(process)
+    return status
   }
 
   /// Reaps a child.

@@ -81,40 +81,33 @@ struct WalRepairTests {
     }
   }
 
-  @Test("killed at any instant, a repair that is run again leaves what one leaves that was not killed")
+  @Test("killed in any of its calls on the disk, a repair that is run again leaves what one leaves that was not killed")
   func killed() async throws {
     try await Scene.run { scene in
       _ = try Self.fill(scene)
       try FileManager.default.removeItem(at: Self.segment(scene, 3))
-      let whole = scene.directory.appendingPathComponent("whole")
-      try FileManager.default.copyItem(at: scene.data, to: whole)
-      let began = ContinuousClock.now
-      #expect(try scene.roost(["wal", "repair", "--yes", whole.path]).status == 0)
-      let microseconds = UInt32((ContinuousClock.now - began) / .microseconds(1))
-      let wanted = try Self.jobs(scene, whole)
+      let whole = try DyingRepair(of: scene, "whole")
+      // A number that is not reached tells how many calls there are.
+      try whole.power.set(.cutAfter, 1_000_000)
+      #expect(try whole.run().status == 0)
+      let calls = 1_000_000 - (try whole.power.value(.cutAfter))
+      let wanted = try Self.jobs(scene, whole.power.directory)
       #expect(wanted.count > 30)
-      var (kills, asides) = (0, 0)
-      for round in 0..<8 {
-        let copy = scene.directory.appendingPathComponent("copy-\(round)")
-        try FileManager.default.copyItem(at: scene.data, to: copy)
-        let process = Process()
-        process.executableURL = DaemonProcess.binary
-        process.arguments = ["wal", "repair", "--yes", copy.path]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        // The instant is random on purpose; it may also come before the first step or after the last.
-        usleep(UInt32.random(in: 0...microseconds))
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
-        if process.terminationReason == .uncaughtSignal { kills += 1 }
-        if FileManager.default.fileExists(atPath: copy.appendingPathComponent("HOLD").path) { asides += 1 }
-        let again = try scene.roost(["wal", "repair", "--yes", copy.path])
+      let rounds: UInt32 = 10
+      #expect(calls > rounds)
+      var asides = 0
+      for round in 0..<rounds {
+        let copy = try DyingRepair(of: scene, "copy-\(round)")
+        try copy.power.set(.cutAfter, 1 + round * (calls - 1) / (rounds - 1))
+        #expect(try copy.run().status == 128 + SIGKILL, "round \(round)")
+        let data = copy.power.directory
+        if FileManager.default.fileExists(atPath: data.appendingPathComponent("HOLD").path) { asides += 1 }
+        let again = try scene.roost(["wal", "repair", "--yes", data.path])
         #expect(again.status == 0, "\(again.output)\(again.errors)")
-        #expect(try Self.jobs(scene, copy) == wanted)
-        try FileManager.default.removeItem(at: copy)
+        #expect(try Self.jobs(scene, data) == wanted)
+        try FileManager.default.removeItem(at: copy.place)
       }
-      print("repair: killed in \(kills) of 8 rounds, with files set aside in \(asides)")
+      #expect(asides > 0 && asides < rounds, "killed before and after files were set aside")
     }
   }
 
@@ -162,5 +155,26 @@ struct WalRepairTests {
       let ends = part.split(separator: "–").compactMap { Int($0) }
       return ends.isEmpty ? [] : Array(ends[0]...ends[ends.count - 1])
     }
+  }
+}
+
+/// A copy of a data directory, and a repair of it that dies where `PowerCut` says.
+private struct DyingRepair {
+  let place: URL
+  let power: PowerCut
+
+  init(of scene: Scene, _ name: String) throws {
+    place = scene.directory.appendingPathComponent(name)
+    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: false)
+    power = try PowerCut(in: place)
+    for name in try FileManager.default.contentsOfDirectory(atPath: scene.data.path) {
+      try FileManager.default.copyItem(
+        at: scene.data.appendingPathComponent(name), to: power.directory.appendingPathComponent(name))
+    }
+  }
+
+  func run() throws -> CommandOutcome {
+    try CommandOutcome(
+      roost: ["wal", "repair", "--yes", power.directory.path], in: place, environment: power.environment)
   }
 }

@@ -15,12 +15,14 @@ import Testing
     let provisioner = log.provisioner
     let end = End()
     async let making: Void = onThread {
+      // What it throws ends the other, too, which would wait for spares for ever.
+      defer { end.isHere.store(true, ordering: .relaxed) }
       while !end.isHere.load(ordering: .relaxed) { _ = try provisioner.provision() }
     }
     async let releasing: Void = onThread {
       defer { end.isHere.store(true, ordering: .relaxed) }
       var released = 0
-      while released < 2_000 {
+      while released < 2_000, !end.isHere.load(ordering: .relaxed) {
         guard provisioner.space.spareBytes > 0 else {
           sched_yield()
           continue

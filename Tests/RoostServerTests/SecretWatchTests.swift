@@ -51,7 +51,7 @@ import Testing
     for name in names where name.hasSuffix(".swift") && name != "RoostServerTests/SecretWatchTests.swift" {
       let text = try String(contentsOf: tests.appendingPathComponent(name), encoding: .utf8)
       guard
-        ["let process = Process()", "= try SpawnedProcess(command", "makeRoostServer("].contains(where: text.contains)
+        ["SpawnedProcess.start(", "SpawnedProcess(command", "makeRoostServer("].contains(where: text.contains)
       else { continue }
       starters += 1
       #expect(text.contains("SecretWatch"), "\(name) starts a process or a server: register its keys, search its words")
