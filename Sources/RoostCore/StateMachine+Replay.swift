@@ -113,6 +113,7 @@ extension StateMachine {
     case .reported:
       let event = ReportedEvent(&reader)
       guard !reader.isShort else { break }
+      try checkNumber(event.number, at: position)
       let slot = try locate(event.number, event.base, position)
       try checkIsRunning(slot, at: position)
       if slot != .none { apply(reportedAt: position, bytes: bytes, to: slot) }

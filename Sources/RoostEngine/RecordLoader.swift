@@ -53,14 +53,10 @@ package struct RecordLoader: Sendable {
   }
 
   /// A job's history, newest first: the entries of each record as they stand there.
-  ///
-  /// - Parameter most: Entries after which it is enough.
-  package func history(
-    at position: LogPosition, bytes: UInt32, most: Int = HistoryEntry.keptEntries
-  ) throws(LogError) -> [[UInt8]] {
+  package func history(at position: LogPosition, bytes: UInt32) throws(LogError) -> [[UInt8]] {
     var found: [[UInt8]] = []
     var next = (position, bytes)
-    while next.0 != .none, found.count < most {
+    while next.0 != .none, found.count < HistoryEntry.keptEntries {
       let record = try record(at: next.0, bytes: next.1)
       let part = record.withUnsafeBytes { bytes in
         StoredRecord.history(bytes).map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }

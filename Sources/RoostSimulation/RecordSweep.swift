@@ -44,8 +44,6 @@ package struct RecordSweep {
     setting = directory.setting
   }
 
-  package var recordCount: Int { frames.reduce(0) { $0 + $1.records.count } }
-
   // MARK: Changes
 
   /// Bytes that describe a change: what to do, the record (2), its field, with what, and another record or amount.

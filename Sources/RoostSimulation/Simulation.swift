@@ -35,7 +35,7 @@ package final class Simulation {
   var turn = 0
   var nextTicket: UInt64 = 0
   private(set) var history: [String] = []
-  private let isVerbose: Bool
+  let isVerbose: Bool
   private var scratch = Step(headroom: 0)
   private var fullUntil = 0
   /// Calls that had met a full disk by chance when the turn began.
@@ -222,91 +222,7 @@ package final class Simulation {
     if faults.areRandom, !isArmed, daemon.store.damage == nil, random.chance(0.005) { try backUp() }
   }
 
-  // MARK: Batches
-
-  /// Sends requests through the store; each answer, and the state after it, goes past the model.
-  func batch(_ requests: [Request]) throws {
-    var encoder = RequestEncoder(secret: daemon.store.machine.secret)
-    let commands = requests.map { encoder.command($0) }
-    let arena = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, encoder.arena.count), alignment: 8)
-    defer { arena.deallocate() }
-    arena.copyBytes(from: encoder.arena)
-    var next = 0
-    var hasMore = false
-    while next < requests.count || hasMore {
-      hasMore = false
-      if isArmed { keepCandidate() }
-      let before = model
-      try daemon.store.begin(
-        reading: clock.reading, arena: UnsafeRawBufferPointer(arena),
-        expectedBytes: encoder.arena.count + 256 * requests.count)
-      try model.begin(at: instant, boot: clock.reading.boot, wall: clock.reading.wall)
-      report.diskLevels[daemon.store.isReadOnly ? 4 : model.now.conditions.diskLevel] += 1
-      model.stepGrants = []
-      var asked: [(request: Request, ticket: UInt64, replies: Range<Int>, isTight: Bool)] = []
-      while next < requests.count {
-        let first = daemon.store.step.replies.count
-        let isTight = daemon.store.mightNotFit(commands[next])
-        guard daemon.store.handle(commands[next], ticket: nextTicket) else { break }
-        let replies = first..<daemon.store.step.replies.count
-        let isTooLarge = daemon.store.step.replies[replies].first?.answer.refusal == .tooLarge
-        asked.append((requests[next], nextTicket, replies, isTight && !isTooLarge))
-        nextTicket += 1
-        next += 1
-      }
-      // The daemon's frames are smaller than its segments: one more than the reserve counts with does not outgrow it.
-      if daemon.store.step.records.count > setting.options.segmentBytes { hasReserve = false }
-      let decided = daemon.store.step.replies.count
-      var failure: LogError?
-      do throws(LogError) {
-        hasMore = try daemon.store.commit()
-      } catch {
-        failure = error
-      }
-      model.stepGrants = daemon.store.step.grants
-      // After a failed commit this is what the log may say or not; nothing was answered.
-      for (request, ticket, replies, isTight) in asked {
-        let isShort = disk.capacityBytes < .max || daemon.store.isShortOfSpace || daemon.store.isReadOnly
-        try model.expect(!isTight || isShort, "refused for space that there is: \(request)")
-        try judge(request, ticket, replies, isTight: isTight)
-      }
-      try model.decidedDue(
-        daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
-        count: daemon.store.machine.jobCount, seen)
-      if let failure {
-        candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
-        throw failure
-      }
-      for (request, ticket, replies, _) in asked { countAnswers(request, ticket, replies) }
-      count(daemon.store.step.records)
-      if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }
-      candidates = []
-    }
-  }
-
-  private func judge(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>, isTight: Bool) throws {
-    var page: [JobImage] = []
-    var lines: [(String, QueueImage)] = []
-    for reply in daemon.store.step.replies[replies] where reply.ticket == ticket {
-      if case .page(let first, let count, _, _) = reply.answer {
-        page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
-      } else if case .queues(let first, let count) = reply.answer {
-        lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
-      }
-    }
-    try expectRoom(request, ticket, replies)
-    do throws(ReferenceModel.Violation) {
-      try model.answered(
-        request, ticket: ticket, Array(daemon.store.step.replies[replies]), page: page, queues: lines, isTight: isTight)
-    } catch {
-      if isVerbose { note("\(request) failed") }
-      throw error
-    }
-  }
-
-  private func text(_ range: ByteRange) -> String {
-    String(decoding: daemon.store.step.text[Int(range.offset)..<Int(range.offset + range.count)], as: UTF8.self)
-  }
+  // MARK: Looking
 
   var instant: ReferenceModel.Instant {
     ReferenceModel.Instant(
@@ -331,33 +247,6 @@ package final class Simulation {
 
   func keepCandidate() { candidates = [Candidate(model: model, image: image)] }
 
-  // MARK: Counting
-
-  private func countAnswers(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) {
-    report.operations += 1
-    report.requests[request.kind, default: 0] += 1
-    for reply in daemon.store.step.replies[replies] {
-      if let refusal = reply.answer.refusal {
-        report.refusals[refusal, default: 0] += 1
-      } else {
-        report.answers[reply.answer.name, default: 0] += 1
-      }
-      if isVerbose, reply.ticket == ticket { note("\(request) → \(reply.answer)") }
-    }
-  }
-
-  /// Counts the kinds of the records that were just written.
-  func count(_ records: borrowing RecordBuffer) {
-    guard records.recordCount > 0 else { return }
-    let bytes = UnsafeRawBufferPointer(records.frame)
-    var at = SegmentedLog.headroom
-    for _ in 0..<records.recordCount {
-      let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
-      report.events[RecordKind(rawValue: bytes[at + 4])!, default: 0] += 1
-      at += 4 + length
-    }
-  }
-
   func note(_ line: String, _ point: CrashPoint? = nil) {
     if let point { report.crashPoints[point, default: 0] += 1 }
     history.append("turn \(turn): \(line)")
@@ -370,21 +259,4 @@ final class Daemon {
   var store: Store
 
   init(_ store: consuming Store) { self.store = store }
-}
-
-extension Answer {
-  fileprivate var name: String {
-    switch self {
-    case .refused(let refusal): "\(refusal)"
-    case .submitted(let accepted): accepted.isIdempotent ? "submitted before" : "submitted"
-    case .leased: "leased"
-    case .leasedMany: "leased many"
-    case .nothing: "nothing"
-    case .changed: "changed"
-    case .job: "job"
-    case .page: "page"
-    case .queues: "queues"
-    case .carried: "carried"
-    }
-  }
 }

@@ -1,0 +1,144 @@
+import RoostCore
+import RoostEngine
+import RoostLog
+
+/// Batches of requests through store and model, which must agree on every answer, and what is counted of them.
+extension Simulation {
+  /// A request that the store took into its batch, and what it answered so far.
+  private struct Asked {
+    var request: Request
+    var ticket: UInt64
+    /// Its own answer, then those of waiting workers that it served.
+    var replies: Range<Int>
+    /// Its record might not have found room on a full disk.
+    var isTight: Bool
+  }
+
+  /// Sends requests through the store; each answer, and the state after it, goes past the model.
+  func batch(_ requests: [Request]) throws {
+    var encoder = RequestEncoder(secret: daemon.store.machine.secret)
+    let commands = requests.map { encoder.command($0) }
+    let arena = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, encoder.arena.count), alignment: 8)
+    defer { arena.deallocate() }
+    arena.copyBytes(from: encoder.arena)
+    var next = 0
+    var hasMore = false
+    while next < requests.count || hasMore {
+      hasMore = false
+      if isArmed { keepCandidate() }
+      let before = model
+      try daemon.store.begin(
+        reading: clock.reading, arena: UnsafeRawBufferPointer(arena),
+        expectedBytes: encoder.arena.count + 256 * requests.count)
+      try model.begin(at: instant, boot: clock.reading.boot, wall: clock.reading.wall)
+      report.diskLevels[daemon.store.isReadOnly ? 4 : model.now.conditions.diskLevel] += 1
+      model.stepGrants = []
+      var asked: [Asked] = []
+      while next < requests.count {
+        let first = daemon.store.step.replies.count
+        let isTight = daemon.store.mightNotFit(commands[next])
+        guard daemon.store.handle(commands[next], ticket: nextTicket) else { break }
+        let replies = first..<daemon.store.step.replies.count
+        let isTooLarge = daemon.store.step.replies[replies].first?.answer.refusal == .tooLarge
+        asked.append(
+          Asked(request: requests[next], ticket: nextTicket, replies: replies, isTight: isTight && !isTooLarge))
+        nextTicket += 1
+        next += 1
+      }
+      // The daemon's frames are smaller than its segments: one more than the reserve counts with does not outgrow it.
+      if daemon.store.step.records.count > setting.options.segmentBytes { hasReserve = false }
+      let decided = daemon.store.step.replies.count
+      var failure: LogError?
+      do throws(LogError) {
+        hasMore = try daemon.store.commit()
+      } catch {
+        failure = error
+      }
+      model.stepGrants = daemon.store.step.grants
+      // After a failed commit this is what the log may say or not; nothing was answered.
+      for asked in asked { try judge(asked) }
+      try model.decidedDue(
+        daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
+        count: daemon.store.machine.jobCount, seen)
+      if let failure {
+        candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
+        throw failure
+      }
+      for asked in asked { countAnswers(asked) }
+      count(daemon.store.step.records)
+      if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }
+      candidates = []
+    }
+  }
+
+  private func judge(_ asked: Asked) throws {
+    let isShort = disk.capacityBytes < .max || daemon.store.isShortOfSpace || daemon.store.isReadOnly
+    try model.expect(!asked.isTight || isShort, "refused for space that there is: \(asked.request)")
+    var page: [JobImage] = []
+    var lines: [(String, QueueImage)] = []
+    for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
+      if case .page(let first, let count, _, _) = reply.answer {
+        page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
+      } else if case .queues(let first, let count) = reply.answer {
+        lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
+      }
+    }
+    try expectRoom(asked.request, asked.ticket, asked.replies)
+    do throws(ReferenceModel.Violation) {
+      try model.answered(
+        asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queues: lines,
+        isTight: asked.isTight)
+    } catch {
+      if isVerbose { note("\(asked.request) failed") }
+      throw error
+    }
+  }
+
+  private func text(_ range: ByteRange) -> String {
+    String(decoding: daemon.store.step.text[Int(range.offset)..<Int(range.offset + range.count)], as: UTF8.self)
+  }
+
+  // MARK: Counting
+
+  private func countAnswers(_ asked: Asked) {
+    report.operations += 1
+    report.requests[asked.request.kind, default: 0] += 1
+    for reply in daemon.store.step.replies[asked.replies] {
+      if let refusal = reply.answer.refusal {
+        report.refusals[refusal, default: 0] += 1
+      } else {
+        report.answers[reply.answer.name, default: 0] += 1
+      }
+      if isVerbose, reply.ticket == asked.ticket { note("\(asked.request) → \(reply.answer)") }
+    }
+  }
+
+  /// Counts the kinds of the records that were just written.
+  func count(_ records: borrowing RecordBuffer) {
+    guard records.recordCount > 0 else { return }
+    let bytes = UnsafeRawBufferPointer(records.frame)
+    var at = SegmentedLog.headroom
+    for _ in 0..<records.recordCount {
+      let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+      report.events[RecordKind(rawValue: bytes[at + 4])!, default: 0] += 1
+      at += 4 + length
+    }
+  }
+}
+
+extension Answer {
+  fileprivate var name: String {
+    switch self {
+    case .refused(let refusal): "\(refusal)"
+    case .submitted(let accepted): accepted.isIdempotent ? "submitted before" : "submitted"
+    case .leased: "leased"
+    case .leasedMany: "leased many"
+    case .nothing: "nothing"
+    case .changed: "changed"
+    case .job: "job"
+    case .page: "page"
+    case .queues: "queues"
+    case .carried: "carried"
+    }
+  }
+}
