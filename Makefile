@@ -57,7 +57,7 @@ lazyfs: build-tests
 fuzz:
 	scripts/fuzz.sh $(FUZZ_SCRATCH) $(TIME)
 
-# The tests of the log, the core, the engine and the simulation under two sanitizers.
+# The tests of all that holds memory or threads of its own, seven modules, under two sanitizers; for the night.
 nightly:
 	scripts/sanitize.sh $(ROOST_SCRATCH)-sanitized
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures Roost and prints every figure of Benchmarks/README.md: some six minutes, 2 GB of disk, bounded in time.
+# Measures Roost and prints the figures of Benchmarks/README.md but those of ten million jobs, of cold reads, of compaction
+# and of the soak, which have commands of their own there: some six minutes, 2 GB of disk, bounded in time.
 #
 #   scripts/bench.sh <release folder>      holding roost, roost-bench and roost-echo; `make bench` builds them
 #   TMPDIR                                 where the logs go: a real disk, not tmpfs

@@ -20,7 +20,7 @@ case $time in
 esac
 
 toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swiftc)")")")
-ROOST_FUZZ=$(dirname "$(find "$toolchain/lib/clang" -name 'libclang_rt.fuzzer_no_main-x86_64.a' | head -n 1)")
+ROOST_FUZZ=$(dirname "$(find "$toolchain/lib/clang" -name "libclang_rt.fuzzer_no_main-$(uname -m).a" | head -n 1)")
 export ROOST_FUZZ
 [[ $ROOST_FUZZ != . ]] || { echo "this toolchain has no libFuzzer" >&2; exit 69; }
 swift build -c release --scratch-path "$scratch" --product roost-fuzz

@@ -20,7 +20,8 @@ command -v fusermount3 >/dev/null || { echo "fusermount3 is missing: install fus
 [[ -r /dev/fuse && -w /dev/fuse ]] || { echo "/dev/fuse is missing, or closed to this user" >&2; exit 69; }
 
 # What a run that was broken off leaves is unmounted, and never removed through the mount.
-place=$(mktemp -d)
+# By its real path, which is what the table of mounts shows.
+place=$(readlink -f "$(mktemp -d)")
 clean_up() {
   local mount
   while read -r _ mount _; do

@@ -8,7 +8,7 @@ import UnixSignals
 /// SIGHUP stops nothing: files that may be read again are.
 struct StopSignals {
   let logger: Logger
-  /// Before that there is nothing to stop in good order: the first signal ends the process.
+  /// Before that no request was taken, and nothing is to be answered: the first signal ends the process.
   let hasStarted: @Sendable () -> Bool
   let onHangUp: @Sendable () -> Void
 
@@ -32,8 +32,12 @@ struct StopSignals {
             onHangUp()
             continue
           }
-          // Nothing answered is lost by this: the log is as durable as after a kill.
-          if isStopping || !hasStarted() { _exit(128 + signal.rawValue) }
+          // Nothing answered is lost by either: the log is as durable as after a kill.
+          if isStopping { _exit(128 + signal.rawValue) }
+          guard hasStarted() else {
+            logger.info("stopped while the log was replayed", metadata: ["signal": "\(signal)"])
+            _exit(0)
+          }
           isStopping = true
           asked.time.withLock { $0 = .now }
           logger.info("stopping: answering what is in flight", metadata: ["signal": "\(signal)"])

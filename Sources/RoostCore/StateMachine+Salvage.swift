@@ -308,7 +308,7 @@ extension StateMachine {
     missNumbers(before: event.stub.number + 1, &notes)
     notes.lost.remove(event.stub.number)
     let known = keys.find(event.hash)
-    if known != .none, !keys.entry(known).pointee.isStub { freeKey(event.hash) }
+    if known != .none, !isCopy(event, of: keys.entry(known).pointee) { freeKey(event.hash) }
     replay(event, at: position)
   }
 

@@ -149,14 +149,17 @@ extension StateMachine {
     }
     let known = keys.find(event.hash)
     guard known != .none else { return }
-    let entry = keys.entry(known).pointee
-    guard entry.isStub, entry.fingerprint == event.fingerprint else {
-      throw unfit("a key of job \(event.stub.number) alone", "that of another", position)
+    guard isCopy(event, of: keys.entry(known).pointee) else {
+      throw unfit("the stub of job \(event.stub.number) alone under its key", "another", position)
     }
+  }
+
+  /// Whether the record says again what is known of a key.
+  func isCopy(_ event: CarriedStubEvent, of entry: KeyEntry) -> Bool {
+    guard entry.isStub, entry.fingerprint == event.fingerprint else { return false }
     let stub = stubs.pointer(entry.target).pointee
-    guard stub.number == event.stub.number, stub.created == event.stub.created, stub.until == event.stub.until,
-      stub.state == event.stub.state
-    else { throw unfit("the stub of job \(stub.number)", "another", position) }
+    return stub.number == event.stub.number && stub.created == event.stub.created && stub.until == event.stub.until
+      && stub.state == event.stub.state
   }
 
   mutating func checkSequence(_ event: CarriedQueueEvent, at position: LogPosition) throws(ReplayError) {

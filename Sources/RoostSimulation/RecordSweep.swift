@@ -44,6 +44,9 @@ package struct RecordSweep {
     setting = directory.setting
   }
 
+  /// Of its records.
+  package var kinds: Set<RecordKind> { Set(frames.flatMap { $0.records.compactMap(\.kind) }) }
+
   // MARK: Changes
 
   /// Bytes that describe a change: what to do, the record (2), its field, with what, and another record or amount.
@@ -51,10 +54,14 @@ package struct RecordSweep {
 
   /// For each kind of record some of them, spread over the log: each field with each value in turn; and each of them
   /// doubled, taken out, moved.
-  package func everyChange(recordsOfEachKind: Int) -> [[UInt8]] {
+  ///
+  /// - Parameter wanted: The kinds.
+  package func everyChange(
+    recordsOfEachKind: Int, of wanted: Set<RecordKind> = Set(RecordKind.allCases)
+  ) -> [[UInt8]] {
     let kinds = frames.flatMap { $0.records.map(\.kind) }
     var changes: [[UInt8]] = []
-    for kind in RecordKind.allCases {
+    for kind in RecordKind.allCases where wanted.contains(kind) {
       let places = kinds.indices.filter { kinds[$0] == kind }
       for number in 0..<min(recordsOfEachKind, places.count) {
         let place = places[number * (places.count - 1) / max(1, min(recordsOfEachKind, places.count) - 1)]
@@ -75,12 +82,27 @@ package struct RecordSweep {
   /// - Returns: What is wrong; nil if it was refused, or is consistent.
   package func problem(with changes: [UInt8]) -> String? { outcome(of: changes).problem }
 
-  /// Whether the log was opened, and what is wrong.
-  package func outcome(of changes: [UInt8]) -> (isOpened: Bool, problem: String?) {
+  /// Whether the changes leave another log: a value may be the one that stood there, and positions are put right.
+  package func isReal(_ changes: [UInt8]) -> Bool {
+    let logs = [[], changes].map { changes in
+      let disk = SimulatedDisk(seed: 1)
+      try? write(changed(by: changes), to: disk)
+      return disk.names.map { disk.contents($0) }
+    }
+    return logs[0] != logs[1]
+  }
+
+  private func changed(by changes: [UInt8]) -> [Frame] {
     var frames = frames
     for change in 0..<min(8, changes.count / Self.changeBytes) {
       apply(Array(changes[(change * Self.changeBytes)..<((change + 1) * Self.changeBytes)]).map(Int.init), to: &frames)
     }
+    return frames
+  }
+
+  /// Whether the log was opened, and what is wrong.
+  package func outcome(of changes: [UInt8]) -> (isOpened: Bool, problem: String?) {
+    let frames = changed(by: changes)
     let disk = SimulatedDisk(seed: 1)
     // A frame that goes back in time is refused by the log that should take it.
     guard (try? write(frames, to: disk)) != nil else { return (false, nil) }

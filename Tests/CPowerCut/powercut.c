@@ -78,6 +78,22 @@ static void sleep_microseconds(uint32_t time) {
   while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }
 
+// Waits as long as the schedule holds syncs. Those of directories pass. The lock is held, but for the wait.
+static void hold(const struct stat *status) {
+  volatile struct powercut_control *schedule = control;
+  if (S_ISDIR(status->st_mode) || schedule->held_sync == 0) return;
+  if (schedule->held_sync > 1) {
+    schedule->held_sync--;
+    return;
+  }
+  schedule->held++;
+  while (schedule->held_sync) {
+    pthread_mutex_unlock(&lock);
+    sleep_microseconds(1000);
+    pthread_mutex_lock(&lock);
+  }
+}
+
 // Counts a call and decides whether it is interrupted. The lock is held.
 static int is_interrupted(void) {
   control->calls++;
@@ -359,6 +375,7 @@ static int sync_of(int descriptor) {
   if (is_now(&control->failing_sync)) return control->refused++, fail(EIO);
   struct powercut_entry entry = {.inode = status.st_ino, .covered = next_number};
   entry.kind = S_ISDIR(status.st_mode) ? POWERCUT_DIRECTORY_SYNC : POWERCUT_SYNC;
+  hold(&status);
   uint32_t pause = control->sync_microseconds;
   if (pause) {
     // Others go on meanwhile; what they write now is not covered.

@@ -12,7 +12,7 @@ final class PowerCut: Sendable {
   /// The numbers of `struct powercut_control`, in their order.
   enum Control: Int {
     case isFull, syncMicroseconds, interruptedPermille, shortPermille, failingSync, failingWrite, cutAfter, cutAfterName
-    case seed, calls, interrupted, shortened, refused
+    case seed, calls, interrupted, shortened, refused, heldSync, held
   }
 
   /// How much was taken back.

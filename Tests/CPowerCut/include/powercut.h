@@ -29,6 +29,8 @@ struct powercut_control {
   uint32_t interrupted;          // and what was done to them
   uint32_t shortened;
   uint32_t refused;
+  uint32_t held_sync; // the n-th sync of a file from now, and those after it, do not return until this is 0; 0: none
+  uint32_t held;      // how many were held
 };
 
 // An entry of `journal`: this head, then `bytes` of payload. Little endian, written before what it tells of is done, but
