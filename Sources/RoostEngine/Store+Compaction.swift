@@ -40,7 +40,6 @@ struct Compaction {
   /// What was copied already is no longer needed: the next try begins with the segment.
   mutating func stopReading(_ error: LogError) {
     damage = error
-    nextTry = nil
     cursor = nil
     prepared.removeAll()
     sizes.removeAll()
@@ -66,6 +65,7 @@ extension Store {
   package mutating func compact() throws(LogError) -> Bool {
     if compaction.damage != nil {
       guard let next = compaction.nextTry, machine.logTime >= next else { return false }
+      (compaction.damage, compaction.nextTry) = (nil, nil)
     }
     if compaction.isCarried {
       try endTrim()
@@ -75,7 +75,6 @@ extension Store {
     guard compaction.cursor != nil || wantsTrim else { return false }
     do throws(LogError) {
       try prepare()
-      compaction.damage = nil
     } catch {
       // Only reading was tried: what is written stays true, and the queue goes on over a log that grows.
       compaction.stopReading(error)

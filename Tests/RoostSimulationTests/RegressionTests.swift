@@ -62,6 +62,47 @@ struct RegressionTests {
     #expect(pieces >= 6)
   }
 
+  @Test("compaction goes on once bytes that could not be read can be, and says so as long as it does not")
+  func compactionAfterAReadError() throws {
+    let tested = try StoreUnderTest()
+    let kept = try #require(try tested.submit(queue: "kept"))
+    tested.disk.fail(.read, errno: EIO, repeats: true)
+    while tested.damage == nil {
+      try tested.submit([UInt8](repeating: 1, count: 300), retention: 0)
+      _ = try tested.finish(try #require(try tested.lease()))
+      _ = try tested.compact()
+    }
+    tested.disk.clearFailures()
+    #expect(try !tested.compact() && tested.damage != nil, "not at once")
+    try tested.pass(seconds: 6)
+    for _ in 0..<1_000 where tested.trims == 0 {
+      _ = try tested.compact()
+      try tested.batch([])
+    }
+    #expect(tested.trims > 0 && tested.damage == nil)
+    #expect(try tested.read(kept.id)?.state == .ready)
+  }
+
+  @Test("a trim carries more queues than one command does, with their totals")
+  func manyQueues() throws {
+    let tested = try StoreUnderTest()
+    let names = (0..<100).map { "queue-\($0)" }
+    for name in names {
+      try tested.submit(queue: name, retention: 0)
+      _ = try tested.finish(try #require(try tested.lease([name])))
+    }
+    let trims = tested.trims
+    while tested.trims < trims + 3 {
+      try tested.submit([UInt8](repeating: 1, count: 300), retention: 0)
+      _ = try tested.finish(try #require(try tested.lease()))
+      _ = try tested.compact()
+    }
+    let before = tested.image.queues
+    try tested.restart(losingUnsynced: true)
+    #expect(tested.image.queues == before)
+    #expect(names.allSatisfy { name in before.contains { $0.hasPrefix("\(name) ") } })
+  }
+
   @Test("on a full disk what is due waits for space, and the wait of a worker still ends in time")
   func dueOnAFullDisk() throws {
     let tested = try StoreUnderTest()
