@@ -32,6 +32,8 @@ package final class SegmentedLog: Journal {
   private var checksum: UInt32
   /// The end of the last durable frame.
   private var synced: (segment: UInt32, end: Int)
+  /// Of what was given back for frames, what they have not used, bytes.
+  private var slack = 0
   private var isPrepared = false
   private var failure: LogError?
 
@@ -141,6 +143,7 @@ package final class SegmentedLog: Journal {
     checksum = header.checksum
     nextSequence = header.nextSequence
     lastStamp = stamp
+    slack = max(0, slack - max(0, offset + frameBytes - current.fileBytes))
     current.usedBytes = offset + frameBytes
     current.fileBytes = max(current.fileBytes, current.usedBytes)
     synced = (currentSegment, current.usedBytes)
@@ -158,7 +161,9 @@ package final class SegmentedLog: Journal {
         }
         return
       } catch LogError.outOfSpace(let name) {
+        let before = provisioner.space.spareBytes
         guard try provisioner.releaseSpace() else { throw .outOfSpace(file: name) }
+        slack += max(0, before - provisioner.space.spareBytes)
       }
     }
   }
@@ -278,8 +283,8 @@ package final class SegmentedLog: Journal {
     let disk = self.disk
     do throws(LogError) {
       let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
-      // What was too little for a segment although the disk says otherwise is a quota.
-      if space.lastProvisionFailedForSpace, free >= options.segmentBytes { return spare }
+      // What was too little for a segment although the disk says otherwise is a quota: what was given back is known.
+      if space.lastProvisionFailedForSpace, free >= options.segmentBytes { return spare + slack }
       return spare + min(max(0, free), options.frameLimitBytes)
     } catch {
       if !error.isPassing { failure = .unusable(since: "\(error)") }

@@ -240,6 +240,19 @@ import Testing
     #expect(try open(disk).1.count >= 10)
   }
 
+  @Test("under a quota, of which the disk tells nothing, what a spare gave up and no frame has used yet is room")
+  func quota() throws {
+    let disk = SimulatedDisk(seed: 1)
+    let (log, _) = try open(DiskUnderQuota(inner: disk), smallOptions(spares: 2))
+    while try log.provision() {}
+    disk.capacityBytes = disk.usedBytes
+    try log.append([record(1, bytes: 4_500)])
+    while try log.provision() {}
+    let spare = log.space.spareBytes
+    let room = try log.roomToGrow()
+    #expect(spare < 3 * 4_096 && room > spare && room < spare + 4_096)
+  }
+
   @Test("fault 14: a frame that outgrows its segment on a full disk takes its room from the reserve")
   func reserve() throws {
     let disk = SimulatedDisk(seed: 1)
@@ -294,4 +307,11 @@ import Testing
     #expect(records == starts.count - 3)
     #expect(disk.names.map { disk.contents($0) } == before)
   }
+}
+
+/// A disk that says that it has space, whatever its user may still write.
+private final class DiskUnderQuota: DiskAround {
+  let inner: any Disk
+  init(inner: any Disk) { self.inner = inner }
+  func freeBytes() throws(DiskError) -> Int { 1 << 40 }
 }
