@@ -137,7 +137,9 @@ let package = Package(
     .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
     .target(name: "CPowerCut", path: "Tests/CPowerCut"),
     .executableTarget(name: "powercut-probe", path: "Tests/PowerCutProbe"),
-    .target(name: "RedisForTests", path: "Tests/RedisForTests", swiftSettings: strict),
+    .target(name: "Spawning", path: "Tests/Spawning", swiftSettings: strict),
+    .target(
+      name: "RedisForTests", dependencies: ["Spawning"], path: "Tests/RedisForTests", swiftSettings: strict),
     .testTarget(
       name: "RoostKeysTests",
       dependencies: [
@@ -149,7 +151,7 @@ let package = Package(
       name: "RoostServerTests",
       dependencies: [
         "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
-        nioPosix, nioHTTP1, nioSSL, "SecretWatch", .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning", .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -166,7 +168,7 @@ let package = Package(
       name: "RoostCommandTests",
       dependencies: [
         "RoostCommand", "RoostCore", "RoostLog", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests",
-        "SecretWatch", logging, lifecycle,
+        "SecretWatch", "Spawning", logging, lifecycle,
         "Fuzzing",
         .product(name: "Yams", package: "Yams"),
       ],

@@ -26,6 +26,20 @@ struct Batch {
           maxRetries: 3, delayMilliseconds: 0, runAtMilliseconds: 0, body: place(body))))
   }
 
+  /// Submits so many jobs of one body, a full batch after the other.
+  static func submit(
+    _ jobs: Int, of body: [UInt8], perBatch: Int, run: (borrowing Batch) throws -> Void
+  ) rethrows {
+    var batch = Batch()
+    var left = jobs
+    while left > 0 {
+      batch.removeAll()
+      for _ in 0..<min(left, perBatch) { batch.submit(body: body) }
+      left -= batch.commands.count
+      try run(batch)
+    }
+  }
+
   mutating func append(_ command: Command) { commands.append(command) }
 
   /// A job's body with a payload of so many bytes (a JSON string).

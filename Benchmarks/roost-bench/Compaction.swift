@@ -128,6 +128,8 @@ private struct MixedLoad {
   private let medium = Batch.body(queue: "mixed", payloadBytes: 16 << 10)
   private let large = Batch.body(queue: "mixed", payloadBytes: 256 << 10)
   private let result = [UInt8](repeating: 0x61, count: 512)
+  /// Hashes spread as the engine's do: tables are made for that.
+  private let keySecret = SipKey(k0: 5, k1: 6)
 
   /// A batch of submits, leases and ends, and compaction behind it; both are timed.
   mutating func turn(
@@ -161,7 +163,6 @@ private struct MixedLoad {
       }
     }
     // The next batch waits for the piece of compaction behind this one: it counts as that batch's delay.
-
     _ = try store.compact()
     let behind = nanoseconds() - committed
     figures.add(
@@ -180,7 +181,8 @@ private struct MixedLoad {
       priority: 0, maxRetries: 3, delayMilliseconds: delay, runAtMilliseconds: 0, body: batch.place(body))
     if submitted % 4 == 0 {
       submit.hasKey = true
-      submit.keyHash = KeyHash(low: UInt64(submitted), high: ~UInt64(submitted))
+      let hash = withUnsafeBytes(of: submitted) { keySecret.hash128($0) }
+      submit.keyHash = KeyHash(low: hash.low, high: hash.high)
       submit.keyFingerprint = UInt64(submitted)
     }
     batch.append(.submit(submit))

@@ -16,13 +16,7 @@ struct FilledLog {
 
   private func add(_ jobs: Int, _ payloadBytes: Int, _ store: inout Store) throws {
     let body = Batch.body(queue: "default", payloadBytes: payloadBytes)
-    let perBatch = min(1_024, (4 << 20) / (payloadBytes + 256))
-    var batch = Batch()
-    var left = jobs
-    while left > 0 {
-      batch.removeAll()
-      for _ in 0..<min(left, perBatch) { batch.submit(body: body) }
-      left -= batch.commands.count
+    try Batch.submit(jobs, of: body, perBatch: min(1_024, (4 << 20) / (payloadBytes + 256))) { batch in
       _ = try batch.run(on: &store, at: .now())
     }
   }

@@ -43,12 +43,7 @@ struct Growing {
   private func add(
     _ count: Int, _ body: [UInt8], _ perBatch: Int, _ store: inout Store, _ commits: inout CommitTimes
   ) throws {
-    var batch = Batch()
-    var left = count
-    while left > 0 {
-      batch.removeAll()
-      for _ in 0..<min(left, perBatch) { batch.submit(body: body) }
-      left -= batch.commands.count
+    try Batch.submit(count, of: body, perBatch: perBatch) { batch in
       // In the daemon another thread makes segments.
       while try store.log.provisioner.provision() {}
       let began = nanoseconds(CLOCK_THREAD_CPUTIME_ID)

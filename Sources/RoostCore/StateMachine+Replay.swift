@@ -45,7 +45,7 @@ extension StateMachine {
   ///   - startsSegment: Then it begins with `ground`: one day it may be the log's first.
   package mutating func replay(
     _ records: UnsafeRawBufferPointer, at start: LogPosition, logTime: Int64, epoch: UInt64,
-    startsSegment: Bool = false
+    startsSegment: Bool
   ) throws(ReplayError) {
     guard !startsSegment || records.count > 4 && records[4] == RecordKind.ground.rawValue else {
       throw unfit("ground, a segment's first record", "\(records.count) bytes that do not begin with one", start)

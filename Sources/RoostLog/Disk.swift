@@ -30,6 +30,10 @@ package protocol Disk: AnyObject, Sendable {
 
   func truncate(_ file: DiskFile, to bytes: Int) throws(DiskError)
 
+  /// Whether the file has no name any more, in whatever directory, and is open nowhere else: nobody can come to its bytes
+  /// but through this handle. False where the system cannot tell.
+  func isForsaken(_ file: DiskFile) -> Bool
+
   /// Gives the handle back. A file opened before it was removed stays readable until then.
   func close(_ file: DiskFile)
 

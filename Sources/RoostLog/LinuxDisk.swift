@@ -98,6 +98,13 @@ package final class LinuxDisk: Disk {
     }
   }
 
+  /// A write lease is granted to the only opener of a file, on local file systems.
+  package func isForsaken(_ file: DiskFile) -> Bool {
+    var status = stat()
+    guard fstat(file.descriptor, &status) == 0, status.st_nlink == 0 else { return false }
+    return roost_is_only_opener(file.descriptor) == 1
+  }
+
   package func close(_ file: DiskFile) {
     _ = Glibc.close(file.descriptor)
   }
@@ -109,7 +116,7 @@ package final class LinuxDisk: Disk {
     readAhead(file)
   }
 
-  package func readAhead(_ file: DiskFile) { _ = roost_read_ahead(file.descriptor) }
+  package func readAhead(_ file: DiskFile) { roost_read_ahead(file.descriptor) }
 
   // MARK: The directory
 
@@ -204,6 +211,7 @@ package final class LinuxDisk: Disk {
     }
     return nil
   }
+
   private func writeText(_ text: String, to file: DiskFile) throws(DiskError) {
     let bytes = Array(text.utf8)
     let failure = bytes.withUnsafeBytes { bytes in

@@ -4,8 +4,10 @@ package struct LogOptions: Sendable {
   package var segmentBytes: Int
   /// Largest frame that `commit` takes.
   package var frameLimitBytes: Int
-  /// What one call of `provision` writes.
+  /// What one call of `provision` writes; eight times as much where the writer waits for it.
   package var zeroFillPieceBytes: Int
+  /// By what it shortens a removed file.
+  package var shrinkPieceBytes: Int
   /// The UUID that a new log gets: randomness comes from outside.
   package var newLogIdentity: (UInt64, UInt64)
   /// Spares beyond the next segment that are always kept: one for carrying live records, one for a start.
@@ -19,13 +21,15 @@ package struct LogOptions: Sendable {
 
   package init(
     newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, frameLimitBytes: Int = 16 << 20,
-    zeroFillPieceBytes: Int = 1 << 20, reserveSpares: Int = 2, defects: Set<LogDefect> = []
+    zeroFillPieceBytes: Int = 128 << 10, shrinkPieceBytes: Int = 4 << 20, reserveSpares: Int = 2,
+    defects: Set<LogDefect> = []
   ) {
     precondition(segmentBytes >= 1024, "a segment holds its header and a frame")
     self.newLogIdentity = newLogIdentity
     self.segmentBytes = segmentBytes
     self.frameLimitBytes = frameLimitBytes
     self.zeroFillPieceBytes = zeroFillPieceBytes
+    self.shrinkPieceBytes = shrinkPieceBytes
     self.reserveSpares = reserveSpares
     self.defects = defects
   }

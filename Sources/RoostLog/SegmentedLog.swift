@@ -278,6 +278,7 @@ package final class SegmentedLog: Journal {
   /// Bytes by which a frame may outgrow its segment: what spares give up, and where that is little what the disk has.
   package func roomToGrow() throws(LogError) -> Int {
     let space = provisioner.space
+    if !space.lastProvisionFailedForSpace { slack = 0 }
     let spare = space.spareBytes
     guard spare < options.frameLimitBytes else { return spare }
     let disk = self.disk

@@ -115,6 +115,11 @@ final class SimulatedDirectory {
     if lockedBy == handle.descriptor { lockedBy = nil }
   }
 
+  func isForsaken(_ handle: DiskFile) -> Bool {
+    guard let file = handles[handle.descriptor] else { return false }
+    return !entries.values.contains { $0 === file } && handles.values.count { $0 === file } == 1
+  }
+
   /// Linked or still open, each once.
   var usedBytes: Int {
     var seen: Set<ObjectIdentifier> = []

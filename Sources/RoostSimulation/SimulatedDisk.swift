@@ -250,6 +250,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
     }
   }
 
+  package func isForsaken(_ file: DiskFile) -> Bool { locked { $0.isForsaken(file) } }
+
   package func close(_ file: DiskFile) {
     locked { $0.close(file) }
   }

@@ -63,7 +63,7 @@ package final class Simulation {
     let options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       frameLimitBytes: (2 << 20) + Self.mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
-      reserveSpares: 2, defects: defects.log)
+      shrinkPieceBytes: configuration.segmentBytes / 2, reserveSpares: 2, defects: defects.log)
     setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)

@@ -1,4 +1,5 @@
 import Foundation
+import Spawning
 import Synchronization
 
 /// A real redis-server with a port and a directory of its own, which a test may kill, stop and continue.

@@ -187,10 +187,13 @@ struct WorkerTests {
   @Test("an outcome whose answer was lost is told again, and counts once")
   func lostAcknowledgement() async throws {
     try await TestDaemon.run { daemon in
+      let acks = Counter()
       try await Proxy.run(
         before: daemon,
         judge: { request in
-          request.path.hasSuffix("/ack") && request.number <= 2 ? .loseAnswer : .forward
+          guard request.path.hasSuffix("/ack") else { return .forward }
+          acks.add()
+          return request.number <= 2 ? .loseAnswer : .forward
         }
       ) { proxy in
         let client = try daemon.client()
@@ -200,7 +203,7 @@ struct WorkerTests {
         try await worker.running { _ in
           _ = try await client.waitForCompletion(of: id)
           // The job has ended, which the worker does not know before its third try.
-          while proxy.count("POST", "/jobs/\(id)/ack") < 3 { try await Task.sleep(for: .milliseconds(5)) }
+          await acks.reaches(3)
         }
         #expect(proxy.count("POST", "/jobs/\(id)/ack") == 3)
         let queue = try await client.queue("default")

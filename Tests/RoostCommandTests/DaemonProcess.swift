@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import SecretWatch
+import Spawning
 import Testing
 
 /// The real binary, started in a directory of its own: the daemon or any other command.

@@ -1,4 +1,5 @@
 import Foundation
+import Spawning
 import Testing
 
 /// The five programs of `sdk-examples`, run as their README says against a started daemon.

@@ -1,5 +1,6 @@
 import Foundation
 import SecretWatch
+import Spawning
 import Synchronization
 
 /// A directory in LazyFS, a file system in user space that keeps what is not synced to itself and drops it when told:

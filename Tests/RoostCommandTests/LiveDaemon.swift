@@ -1,5 +1,6 @@
 import Foundation
 import SecretWatch
+import Spawning
 import Synchronization
 
 /// A `roost serve` that a test may kill, stop and continue, with the development keys it printed.

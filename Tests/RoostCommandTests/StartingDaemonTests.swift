@@ -1,5 +1,6 @@
 import Foundation
 import SecretWatch
+import Spawning
 import Testing
 
 /// The real daemon between its lock and its first request: it listens, and its log is not open yet.

@@ -228,7 +228,8 @@ struct ContradictionTests {
       frame.records.withUnsafeBytes { records in
         do throws(StateMachine.ReplayError) {
           try machine.replay(
-            records, at: LogPosition(rawValue: frame.start), logTime: frame.logTime, epoch: frame.epoch)
+            records, at: LogPosition(rawValue: frame.start), logTime: frame.logTime, epoch: frame.epoch,
+            startsSegment: false)
         } catch { failure = error }
       }
       if let failure { throw failure }

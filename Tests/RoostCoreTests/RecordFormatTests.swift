@@ -21,7 +21,8 @@ import Testing
     var refusal: StateMachine.ReplayError?
     records.withUnsafeBytes { records in
       do throws(StateMachine.ReplayError) {
-        try machine.replay(records, at: LogPosition(rawValue: 1 << 32 | 584), logTime: 0, epoch: 0)
+        try machine.replay(
+          records, at: LogPosition(rawValue: 1 << 32 | 584), logTime: 0, epoch: 0, startsSegment: false)
       } catch { refusal = error }
     }
     #expect(refusal?.position.rawValue == 1 << 32 | 584 && refusal?.found == "\(bytes) bytes")

@@ -29,7 +29,7 @@ struct Entry: Hashable {
 func smallOptions(segmentBytes: Int = 4096, spares: Int = 0) -> LogOptions {
   LogOptions(
     newLogIdentity: (0x1122_3344_5566_7788, 0x99AA_BBCC_DDEE_FF00), segmentBytes: segmentBytes,
-    frameLimitBytes: 1 << 20, zeroFillPieceBytes: 2048, reserveSpares: spares)
+    frameLimitBytes: 1 << 20, zeroFillPieceBytes: 2048, shrinkPieceBytes: 1024, reserveSpares: spares)
 }
 
 func stamp(_ moment: Int64, epoch: UInt64 = 1) -> FrameStamp {

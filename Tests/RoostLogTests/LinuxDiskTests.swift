@@ -27,6 +27,24 @@ import Testing
     #expect(rmdir(directory.path + "/data") == 0)
   }
 
+  @Test("a file is forsaken when it has no name and is open nowhere else")
+  func forsaken() throws {
+    let (directory, elsewhere) = (TemporaryDirectory(), TemporaryDirectory())
+    let disk = try LinuxDisk(directory: directory.path, create: false)
+    let file = try disk.open("a", create: true)
+    defer { disk.close(file) }
+    #expect(!disk.isForsaken(file))
+    let other = try LinuxDisk(directory: elsewhere.path, create: false)
+    #expect(other.link("a", from: disk))
+    try disk.remove("a")
+    #expect(!disk.isForsaken(file))
+    let reader = try LinuxDisk(inspecting: elsewhere.path).open("a", create: false)
+    try other.remove("a")
+    #expect(!disk.isForsaken(file))
+    disk.close(reader)
+    #expect(disk.isForsaken(file))
+  }
+
   @Test("fault 13: a write that is interrupted and cut short goes on where it stopped")
   func interrupted() {
     let bytes = record(1, bytes: 10_000)

@@ -108,11 +108,52 @@ import Testing
     #expect(log.firstSegment == 3)
     #expect(disk.names.contains(SegmentName.of(1)) && log.space.trimmedSegments == 2)
     while try log.provision() {}
-    #expect(!disk.names.contains(SegmentName.of(1)) && log.space.trimmedSegments == 0)
+    // The pinned one waits for its reader.
+    #expect(!disk.names.contains(SegmentName.of(1)) && log.space.trimmedSegments == 1)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 8)
     defer { buffer.deallocate() }
     try pin.read(RecordPosition(rawValue: start.position.rawValue + 4), count: 100, into: buffer)
     #expect(Array(buffer) == record(1))
+  }
+
+  @Test("the blocks of a trimmed segment become free piece by piece, once nobody reads it")
+  func shrinking() throws {
+    let disk = SimulatedDisk(seed: 1)
+    let (log, _) = try open(disk)
+    try log.append([record(1)])
+    while log.currentSegment < 3 { try log.append([record(2, bytes: 900)]) }
+    while try log.provision() {}
+    var pin: SegmentFile? = log.pin(1)
+    try log.trim(before: 2)
+    while try log.provision() {}
+    let pinned = disk.usedBytes
+    #expect(pin?.number == 1 && log.space.trimmedSegments == 1)
+    pin = nil
+    var sizes: [Int] = []
+    while try log.provision() { sizes.append(pinned - disk.usedBytes) }
+    #expect(sizes == [1024, 2048, 3072, 4096] && log.space.trimmedSegments == 0)
+  }
+
+  @Test(
+    "a trimmed segment that a backup links, or another process has open, is not shortened", arguments: [true, false])
+  func readElsewhere(isLinked: Bool) throws {
+    let (directory, backup) = (TemporaryDirectory(), TemporaryDirectory())
+    let (log, _) = try open(LinuxDisk(directory: directory.path, create: false))
+    try log.append([record(1)])
+    while log.currentSegment < 3 { try log.append([record(2, bytes: 900)]) }
+    let name = SegmentName.of(1)
+    let (own, target) = (
+      try LinuxDisk(inspecting: directory.path), try LinuxDisk(directory: backup.path, create: false)
+    )
+    if isLinked { #expect(target.link(name, from: own)) }
+    let reader = isLinked ? nil : try own.open(name, create: false)
+    try log.trim(before: 2)
+    while try log.provision() {}
+    #expect(try !own.list().contains(name))
+    #expect(log.space.trimmedSegments == 0)
+    let kept = try reader ?? target.open(name, create: false)
+    defer { own.close(kept) }
+    #expect(try own.size(kept) == 4096)
   }
 
   @Test("a trimmed log replays from its first segment, and files before it are removed after replay")

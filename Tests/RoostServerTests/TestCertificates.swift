@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import RoostServer
+import Spawning
 
 /// An authority of a test's own, made with the `openssl` command, and what it certifies.
 ///
@@ -51,32 +52,15 @@ struct TestCertificates: Sendable {
         + " -days 2 -extfile \(name).cnf -out \(name).pem")
   }
 
-  /// Not by Foundation's `Process`: it reads beyond its memory when another test holds thousands of descriptors.
   private func openssl(_ arguments: String) async throws {
-    let path = directory.path
-    let status: Int32 = try await withCheckedThrowingContinuation { ended in
-      Thread.detachNewThread { ended.resume(with: Result { try Self.run("openssl " + arguments, in: path) }) }
+    let nowhere = URL(fileURLWithPath: "/dev/null")
+    let process = try SpawnedProcess.start(
+      ["openssl"] + arguments.split(separator: " ").map(String.init), in: directory, environment: [:], output: nowhere,
+      errors: nowhere)
+    let status: Int32 = await withCheckedContinuation { ended in
+      Thread.detachNewThread { ended.resume(returning: SpawnedProcess.wait(process)) }
     }
     guard status == 0 else { throw Failed(arguments: arguments, status: status) }
-  }
-
-  /// - Returns: The exit code; 128 and more for a signal.
-  private static func run(_ command: String, in directory: String) throws -> Int32 {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-    let command = ["sh", "-c", "cd \"$0\" && exec \"$@\"", directory] + command.split(separator: " ").map(String.init)
-    var words = command.map { strdup($0) } + [nil]
-    defer { words.forEach { free($0) } }
-    var process = pid_t()
-    let failure = posix_spawnp(&process, "sh", &actions, nil, &words, environ)
-    guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO) }
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 { guard errno == EINTR else { throw POSIXError(.ECHILD) } }
-    return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
   }
 
   struct Failed: Error {

@@ -22,8 +22,11 @@ int roost_fallocate(int descriptor, off_t offset, off_t length);
 // Asks the kernel to forget the file's clean pages. Returns 0 or an errno.
 int roost_drop_cache(int descriptor);
 
-// Begins to read the whole file into the page cache and waits for nothing. Returns 0 or an errno.
-int roost_read_ahead(int descriptor);
+// Begins to read the whole file into the page cache, on a thread of its own: asking for that takes the kernel a while.
+void roost_read_ahead(int descriptor);
+
+// Whether nobody else has the file open, as far as a write lease (fcntl F_SETLEASE) tells: 1, or 0 where it cannot.
+int roost_is_only_opener(int descriptor);
 
 // Reads what the page cache holds (preadv2 with RWF_NOWAIT). Returns bytes read, or -1 with errno:
 // EAGAIN when it would block, EOPNOTSUPP where the file system cannot tell.

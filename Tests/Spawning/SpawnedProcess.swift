@@ -3,48 +3,63 @@ import Synchronization
 
 /// A child process with its output on pipes, known to the guardian until it is waited for. However many
 /// descriptors other tests hold, it starts: Foundation's `Process` would trap.
-struct SpawnedProcess {
-  let process: Int32
-  let output: Int32
-  let errors: Int32
+package struct SpawnedProcess {
+  package let process: Int32
+  package let output: Int32
+  package let errors: Int32
 
-  init(_ command: [String], environment: [String: String]) throws {
-    let (output, errors) = (try Self.pipe(), try Self.pipe())
+  package init(_ command: [String], environment: [String: String]) throws {
+    let (output, errors) = (try SocketPair(), try SocketPair())
     defer {
-      close(output.write)
-      close(errors.write)
+      close(output.theirs)
+      close(errors.theirs)
     }
     do {
-      process = try Self.spawn(command, environment) { actions in
-        posix_spawn_file_actions_adddup2(&actions, output.write, 1)
-        posix_spawn_file_actions_adddup2(&actions, errors.write, 2)
+      process = try Self.guarded(command, environment) { actions in
+        posix_spawn_file_actions_adddup2(&actions, output.theirs, 1)
+        posix_spawn_file_actions_adddup2(&actions, errors.theirs, 2)
       }
     } catch {
-      close(output.read)
-      close(errors.read)
+      close(output.ours)
+      close(errors.ours)
       throw error
     }
-    self.output = output.read
-    self.errors = errors.read
+    self.output = output.ours
+    self.errors = errors.ours
   }
 
   /// Starts a child whose output goes to files: nobody has to read it for the child to go on.
   ///
   /// - Parameter command: The first word names the program by its whole path, or in `PATH`.
   /// - Returns: The process, to be waited for.
-  static func start(
+  package static func start(
     _ command: [String], in directory: URL, environment: [String: String], output: URL, errors: URL
   ) throws -> Int32 {
     // Glibc's own way to change the directory is not visible from Swift.
-    try spawn(["env", "--chdir=\(directory.path)"] + command, environment) { actions in
+    try guarded(["env", "--chdir=\(directory.path)"] + command, environment) { actions in
       for (number, file) in [(1, output), (2, errors)] as [(Int32, URL)] {
         posix_spawn_file_actions_addopen(&actions, number, file.path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
       }
     }
   }
 
-  private static func spawn(
+  private static func guarded(
     _ command: [String], _ environment: [String: String], streams: (inout posix_spawn_file_actions_t) -> Void
+  ) throws -> Int32 {
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    let process = try spawn(command, environment: environment.merging(["PATH": path]) { own, _ in own }, streams)
+    Guardian.shared.watch(process)
+    return process
+  }
+
+  /// Starts a child that nobody guards: it has to end by itself.
+  ///
+  /// - Parameters:
+  ///   - environment: All of it.
+  ///   - streams: Where the child's input, output and errors lead; its input is empty otherwise. It inherits nothing else.
+  /// - Returns: The process, to be waited for.
+  static func spawn(
+    _ command: [String], environment: [String: String], _ streams: (inout posix_spawn_file_actions_t) -> Void
   ) throws -> Int32 {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -52,21 +67,19 @@ struct SpawnedProcess {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     streams(&actions)
     inheritNothingElse(&actions)
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-    let variables = environment.merging(["PATH": path]) { own, _ in own }.map { "\($0)=\($1)" }
+    let variables = environment.map { "\($0)=\($1)" }
     var process: Int32 = 0
     let failure = withCStrings(command) { words in
       withCStrings(variables) { posix_spawnp(&process, command[0], &actions, nil, words, $0) }
     }
     guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO) }
-    Guardian.shared.watch(process)
     return process
   }
 
   /// Reaps a child if it has ended.
   ///
   /// - Returns: The status as `waitpid` gives it; nil while it runs.
-  static func ended(_ process: Int32) -> Int32? {
+  package static func ended(_ process: Int32) -> Int32? {
     var status: Int32 = 0
     var outcome: Int32
     repeat { outcome = waitpid(process, &status, WNOHANG) } while outcome == -1 && errno == EINTR
@@ -78,15 +91,20 @@ struct SpawnedProcess {
   /// Reaps a child.
   ///
   /// - Returns: The status as `waitpid` gives it.
-  static func wait(_ process: Int32) -> Int32 {
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) == -1, errno == EINTR {}
+  package static func wait(_ process: Int32) -> Int32 {
+    let status = reap(process)
     Guardian.shared.forget(process)
     return status
   }
 
+  static func reap(_ process: Int32) -> Int32 {
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) == -1, errno == EINTR {}
+    return status
+  }
+
   /// What stands in a pipe at this moment.
-  static func available(_ descriptor: Int32) -> String {
+  package static func available(_ descriptor: Int32) -> String {
     _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
@@ -96,16 +114,21 @@ struct SpawnedProcess {
       bytes += buffer[..<count]
     }
   }
+}
 
-  /// A pipe that other children never inherit, not even those of a thread that spawns at this moment: a pair of
-  /// sockets, because they can be made so in one call.
-  fileprivate static func pipe() throws -> (read: Int32, write: Int32) {
+/// Two ends that other children never inherit, not even those of a thread that spawns at this moment: sockets can be made
+/// so in one call, a pipe cannot from Swift.
+struct SocketPair {
+  let ours: Int32
+  let theirs: Int32
+
+  init() throws {
     var ends: [Int32] = [0, 0]
     let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
       throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
     }
-    return (ends[0], ends[1])
+    (ours, theirs) = (ends[0], ends[1])
   }
 }
 
@@ -125,19 +148,16 @@ private final class Guardian: Sendable {
       done
       for child in "${!children[@]}"; do kill -9 "$child"; done
       """
-    guard let ends = try? SpawnedProcess.pipe() else { preconditionFailure("a pipe is needed to guard children") }
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, ends.read, 0)
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-    inheritNothingElse(&actions)
-    var process: Int32 = 0
-    let failure = withCStrings(["bash", "-c", script]) { posix_spawnp(&process, "bash", &actions, nil, $0, environ) }
-    precondition(failure == 0, "bash is needed to guard children")
-    close(ends.read)
-    pipe = Mutex(ends.write)
+    guard let ends = try? SocketPair() else { preconditionFailure("a socket is needed to guard children") }
+    let process = try? SpawnedProcess.spawn(["bash", "-c", script], environment: ProcessInfo.processInfo.environment) {
+      actions in
+      posix_spawn_file_actions_adddup2(&actions, ends.theirs, 0)
+      posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+      posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+    }
+    precondition(process != nil, "bash is needed to guard children")
+    close(ends.theirs)
+    pipe = Mutex(ends.ours)
   }
 
   func watch(_ process: Int32) { tell("watch \(process)\n") }
