@@ -95,6 +95,7 @@ private struct CommitTimes {
   var line: String {
     let sorted = all.sorted()
     func at(_ part: Double) -> String { decimal(Double(sorted[Int(Double(sorted.count - 1) * part)]) / 1e6) }
-    return "\(at(0.5)), p99.9 \(at(0.999)), longest \(at(1)) ms"
+    let longest = 1 + (all.firstIndex(of: sorted[sorted.count - 1]) ?? 0)
+    return "\(at(0.5)), p99.9 \(at(0.999)), longest \(at(1)) ms, the \(longest). of \(all.count)"
   }
 }

@@ -11,7 +11,7 @@ public struct JobOptions: Sendable {
   public var priority: JobPriority?
   /// Not before this long from now, at most ten years. Not together with `runAt`.
   public var delay: Duration?
-  /// Not before this time. Not together with `delay`.
+  /// Not before this time, itself before 2100. Not together with `delay`.
   public var runAt: Date?
   /// Retries after the first attempt, 0 to 1000; 3 if left out.
   public var maxRetries: Int?

@@ -13,7 +13,7 @@ package struct RecordBuffer: ~Copyable {
   private var start = LogPosition.none
   private var openAt = 0
 
-  package init(headroom: Int, capacity: Int = 1 << 20) {
+  package init(headroom: Int, capacity: Int) {
     self.headroom = headroom
     self.capacity = capacity
     memory = .allocate(byteCount: headroom + capacity + 8, alignment: 4096)

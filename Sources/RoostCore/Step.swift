@@ -14,8 +14,9 @@ package struct Step: ~Copyable {
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
 
-  package init(headroom: Int) {
-    records = RecordBuffer(headroom: headroom)
+  /// - Parameter recordBytes: What a batch holds without growing; untouched memory costs nothing.
+  package init(headroom: Int, recordBytes: Int = 1 << 20) {
+    records = RecordBuffer(headroom: headroom, capacity: recordBytes)
     replies.reserveCapacity(4_096)
     grants.reserveCapacity(4_096)
   }

@@ -81,7 +81,7 @@ package struct Store: ~Copyable {
   private init(machine: consuming StateMachine, log: SegmentedLog, setting: Setting) {
     self.machine = machine
     self.log = log
-    step = Step(headroom: SegmentedLog.headroom)
+    step = Step(headroom: SegmentedLog.headroom, recordBytes: log.frameLimitBytes)
     clock = LogClock(time: 0, reading: setting.reading)
     reading = setting.reading
     entropy = setting.entropy

@@ -7,6 +7,8 @@ enum Bounds {
   static let lease: ClosedRange<Int64> = 1_000...43_200_000
   static let wait: ClosedRange<Int64> = 0...60_000
   static let tenYears: ClosedRange<Int64> = 0...315_360_000_000
+  /// Before 2100, milliseconds since 1970: the log counts nanoseconds, and keeps room for sums.
+  static let runAt: Range<Int64> = 0..<4_102_444_800_000
   static let resultBytes = 4 << 20
   static let errorBytes = 16 << 10
   static let progressBytes = 16 << 10
@@ -77,7 +79,10 @@ package struct SubmitBody {
     case .queue: spec.queue = try json.queueName(name)
     case .priority: spec.priority = try json.priority(name)
     case .delay: spec.delayMilliseconds = try json.duration(name, Bounds.tenYears)
-    case .runAt: spec.runAtMilliseconds = try json.timestamp(name)
+    case .runAt:
+      let time = try json.timestamp(name)
+      guard Bounds.runAt.contains(time) else { throw json.outOfRange(name, "a time before the year 2100") }
+      spec.runAtMilliseconds = time
     case .maxRetries: spec.maxRetries = UInt16(try json.integer(name, 0...1_000))
     case .retry: spec.retry = try json.retryPolicy(name)
     case .lease: spec.leaseMilliseconds = try json.duration(name, Bounds.lease)

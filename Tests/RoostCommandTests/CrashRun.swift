@@ -143,7 +143,7 @@ private final class CrashLoad: Sendable {
         group.leave()
       }
     }
-    if isEnough.wait(timeout: .now() + 120) == .timedOut { violation("the load got stuck") }
+    if isEnough.wait(timeout: .now() + 120) == .timedOut { violation("the load got stuck: \(gauges)") }
     if let ending = trouble?.ending ?? lazy.map({ _ in .exited(70) }) {
       do { try lazy?.endAtSync() } catch { violation("\(error)") }
       // The disk ends it, in the middle of a call.
@@ -174,6 +174,15 @@ private final class CrashLoad: Sendable {
   private static func firstSegment(in directory: URL) -> String {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
     return names.filter { $0.hasSuffix(".wal") }.min() ?? ""
+  }
+
+  /// How log, disk and queues stand, by the daemon's own account.
+  private var gauges: String {
+    let text = (try? daemon.connect().send("GET", "/metrics", nil).text) ?? "no metrics"
+    let lines = text.split(separator: "\n").filter { line in
+      ["roost_disk", "roost_log", "roost_queue_jobs"].contains { line.hasPrefix($0) }
+    }
+    return lines.joined(separator: ", ")
   }
 
   private func violation(_ text: String) { history.state.withLock { $0.violation("\(text)\n\(daemon.said)") } }

@@ -56,6 +56,7 @@ import Testing
       (#"{"payload":1,"retry":{"factor":"x"}}"#, 400, "wrong_type", "retry.factor"),
       (#"{"payload":1,"tags":["a",1]}"#, 400, "wrong_type", "tags[1]"),
       (#"{"payload":1,"metadata":{"k":1}}"#, 400, "wrong_type", "metadata.k"),
+      (#"{"payload":1,"run_at":"2100-01-01T00:00:00Z"}"#, 422, "out_of_range", "run_at"),
       (#"{"payload":1,"delay":"1s","run_at":"2026-12-01T09:00:00Z"}"#, 422, "contradiction", "run_at"),
     ] as [(String, Int, String, String?)])
   func badBody(body: String, status: Int, code: String, field: String?) async throws {
