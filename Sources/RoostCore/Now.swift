@@ -28,6 +28,8 @@ package struct Conditions: Sendable, BitwiseCopyable {
   package var largeResultBytes = Int.max
   /// Due items that may be decided without touching what the reserve keeps for completions.
   package var dueItemsLeft = Int.max
+  /// Leases that may expire: each takes less than the reserve keeps for its job's completion. Not below `dueItemsLeft`.
+  package var expiriesLeft = Int.max
   package init() {}
 
   /// Whether a further lease would outgrow the reserve.

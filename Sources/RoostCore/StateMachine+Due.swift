@@ -5,8 +5,8 @@ extension StateMachine {
   /// - Returns: True when due work is left: another step should follow at once, or once there is space.
   package mutating func decideDue(into step: inout Step) -> Bool {
     endDueWaits(&step)
-    var left = min(limits.dueItemsPerStep, conditions.dueItemsLeft)
-    checkLeases(&left, &step)
+    let expired = checkLeases(atMost: min(limits.dueItemsPerStep, conditions.expiriesLeft), &step)
+    var left = max(0, min(limits.dueItemsPerStep, conditions.dueItemsLeft) - expired)
     // Before retention: a job may end and leave in one step.
     if !endedJobs.isEmpty { answerEnds(&step) }
     while left > 0, let first = dueHeap.minimum, first.deadline <= now.log {
@@ -51,14 +51,18 @@ extension StateMachine {
   }
 
   /// Leases are checked on a timer, `leaseCheckMilliseconds` apart.
-  private mutating func checkLeases(_ left: inout Int, _ step: inout Step) {
-    guard now.log >= nextLeaseCheck else { return }
+  ///
+  /// - Returns: How many ended.
+  private mutating func checkLeases(atMost most: Int, _ step: inout Step) -> Int {
+    guard now.log >= nextLeaseCheck else { return 0 }
+    var expired = 0
     while let first = leaseHeap.minimum, first.deadline <= now.log {
-      guard left > 0 else { return }
+      guard expired < most else { return expired }
       expire(first.slot, &step)
-      left -= 1
+      expired += 1
     }
     lastLeaseCheck = now.log
+    return expired
   }
 
   /// The finished job that leaves next: its time is over, or there are too many.

@@ -181,8 +181,9 @@ extension Store {
     compaction.batchBytes = step.records.count
     isCarryHeld = false
     guard !compaction.prepared.isEmpty else { return }
-    // A copy can wait: it does not make its segment grow beyond what the disk and the spares have room for.
-    let room = min(log.frameLimitBytes - SegmentedLog.headroom, safeBytes)
+    // A copy can wait, for room on the disk and in the spares that nothing else is promised.
+    let bound = carryBytes
+    let room = min(log.frameLimitBytes - SegmentedLog.headroom, bound)
     let arena = step.arena
     var done = 0
     let before = (records: step.records.recordCount, bytes: step.records.count)
@@ -191,7 +192,7 @@ extension Store {
       for command in compaction.prepared {
         let wanted = StateMachine.mostBytes(command)
         guard step.records.count + wanted <= room else {
-          isCarryHeld = step.records.count + wanted > safeBytes
+          isCarryHeld = step.records.count + wanted > bound
           break
         }
         machine.handle(command, ticket: 0, into: &step)

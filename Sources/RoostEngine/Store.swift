@@ -182,6 +182,7 @@ package struct Store: ~Copyable {
     if !machine.defects.contains(.reserveForgotten) {
       let left = max(0, safeBytes - step.records.count) / Self.dueItemBytes
       machine.conditions.dueItemsLeft = min(machine.conditions.dueItemsLeft, left)
+      machine.conditions.expiriesLeft = left
     }
     let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
     isDueHeld = hasMore && machine.conditions.dueItemsLeft < machine.limits.dueItemsPerStep
@@ -261,6 +262,12 @@ package struct Store: ~Copyable {
   /// RUNNING job.
   private var reserveBytes: Int {
     2 * log.options.segmentBytes + machine.runningCount * Self.completionBytes
+  }
+
+  /// What a frame may take when compaction has written into it: of the reserve, the segment to carry into alone.
+  var carryBytes: Int {
+    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return safeBytes }
+    return max(0, safeBytes - (reserveBytes - log.options.segmentBytes))
   }
 }
 

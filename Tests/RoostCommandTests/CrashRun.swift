@@ -23,7 +23,7 @@ struct CrashRun {
       if lazy != nil, round % 4 == 3 { try killStart(&choices) }
       let daemon = try start()
       try CrashAudit(daemon, history).run(isComplete: false, choices: &choices)
-      try trouble?.afterAudit(&choices)
+      try trouble?.afterAudit(daemon, &choices)
       // In every other round the disk ends under the daemon, which says so to those whose answers wait for it.
       let ending = round % 2 == 1 ? lazy : nil
       if ending != nil { history.state.withLock { $0.refusals = ["outcome_unknown"] } }

@@ -42,11 +42,15 @@ final class DiskTrouble: Sendable {
   }
 
   /// The daemon has recovered, and what it has was compared.
-  func afterAudit(_ choices: inout SeededChoices) throws {
+  func afterAudit(_ daemon: LiveDaemon, _ choices: inout SeededChoices) throws {
     switch kind {
     case .stalled: break
     case .cutAtName: try power.set(.cutAfterName, UInt32.random(in: 1...6, using: &choices))
     case .full, .killedFull:
+      // Without a reserve nothing is leased, and there would be nothing to acknowledge.
+      try waitUntil("the reserve is whole") {
+        try daemon.gauge("roost_disk_spare_bytes") >= daemon.gauge("roost_disk_reserve_bytes")
+      }
       phase.withLock { $0 = .during(counts) }
       try power.set(.isFull, 1)
     case .slow: try power.set(.syncMicroseconds, UInt32.random(in: 500...15_000, using: &choices))

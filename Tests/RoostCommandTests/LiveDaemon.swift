@@ -81,6 +81,16 @@ final class LiveDaemon: Sendable {
   /// A new connection.
   func connect() throws -> WireClient { try WireClient(port: port) }
 
+  /// A metric without labels, as the daemon tells it now.
+  func gauge(_ name: String) throws -> Int {
+    let text = try connect().send("GET", "/metrics", nil).text
+    let line = text.split(separator: "\n").first { $0.hasPrefix("\(name) ") }
+    guard let value = line.flatMap({ Int($0.dropFirst(name.count + 1)) }) else {
+      throw Scene.Unexpected(description: "no \(name) among the metrics")
+    }
+    return value
+  }
+
   struct StartFailure: Error, CustomStringConvertible {
     let status: ExitReason
     let said: String

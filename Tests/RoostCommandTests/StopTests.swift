@@ -55,7 +55,7 @@ struct StopTests {
       for asker in askers { try asker.post("POST", "/jobs", daemon.client, #"{"payload":"\#(filling)"}"#) }
       // Bytes, because the questions of a scrape wait for the writer, too.
       try waitUntil("all of them are in flight") {
-        try Self.metric("roost_mailbox_bytes", of: daemon) > 40 * filling.utf8.count
+        try daemon.gauge("roost_mailbox_bytes") > 40 * filling.utf8.count
       }
       try power.set(.failingSync, 1)
       try power.set(.heldSync, 0)
@@ -67,12 +67,6 @@ struct StopTests {
       let next = try scene.start(["--segment-bytes", "4MiB"])
       for id in [job, last] { #expect(try next.get(id).state == "READY") }
     }
-  }
-
-  private static func metric(_ name: String, of daemon: LiveDaemon) throws -> Int {
-    let text = try daemon.connect().send("GET", "/metrics", nil).text
-    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("\(name) ") })
-    return try #require(Int(line.dropFirst(name.count + 1)))
   }
 
   /// A client that has asked for more than the kernel holds, and reads none of it.

@@ -132,6 +132,37 @@ struct RegressionTests {
     #expect(leased == jobs)
   }
 
+  @Test("on a full disk compaction leaves what is kept for running jobs: they can be ended, and end by themselves")
+  func reserveOfRunning() throws {
+    var limits = Limits()
+    limits.retentionMilliseconds = 0
+    let tested = try StoreUnderTest(limits: limits)
+    // One of the oldest segments has grown beyond what all spares can take, and all of it lives.
+    var bytes: [UInt8] = []
+    let large = (0..<5).map { _ in tested.submission([UInt8](repeating: 1, count: 4_000), into: &bytes) }
+    try tested.batch(large, bytes: bytes)
+    for _ in 0..<50 {
+      try tested.submit([UInt8](repeating: 1, count: 600), queue: "short")
+      _ = try tested.finish(#require(try tested.lease(["short"])))
+    }
+    let running = try (0..<2).map { _ in
+      try tested.submit(queue: "long")
+      return try #require(try tested.lease(["long"]))
+    }
+    while try tested.provision() {}
+    tested.disk.capacityBytes = tested.disk.usedBytes
+    while try tested.submit() != nil {}
+    for _ in 0..<200 {
+      _ = try tested.compact()
+      try tested.batch([])
+      _ = try tested.provision()
+    }
+    let result = "\"" + String(repeating: "r", count: 4_000) + "\""
+    #expect(try tested.finish(running[0], text: result).state == .acked)
+    try tested.pass(seconds: 12)
+    #expect(try tested.read(running[1].id)?.state != .running)
+  }
+
   @Test("a submit that fits alone is not too large behind a small one")
   func largeBehindSmall() throws {
     let tested = try StoreUnderTest()
