@@ -34,7 +34,7 @@ package struct LogRewrite: ~Copyable {
       wallTime: stamp.wallTime)
     var options = options
     // Nobody waits for a commit here: zeros need not be synced in small pieces.
-    options.zeroFillPieceBytes = 16 << 20
+    options.zeroFillPieceBytes = 2 << 20
     log = try SegmentedLog.open(disk: disk, options: options) { (_) throws(LogError) in
       throw .unusable(since: "a log stands where a new one was to be written")
     }

@@ -113,18 +113,17 @@ extension SegmentProvisioner {
   }
 
   func releaseSpare() throws(LogError) -> Bool {
-    let highest = stock.withLock { stock -> UInt32? in
-      guard let highest = (Array(stock.ready.keys) + Array(stock.unverified.keys)).max() else { return nil }
-      stock.ready[highest] = nil
-      stock.unverified[highest] = nil
-      return highest
+    let highest = stock.withLock { stock -> SegmentFile? in
+      guard let number = (Array(stock.ready.keys) + Array(stock.unverified.keys)).max() else { return nil }
+      return stock.ready.removeValue(forKey: number) ?? stock.unverified.removeValue(forKey: number)?.segment
     }
     guard let highest else { return false }
     let disk = self.disk
     try onDisk { () throws(DiskError) in
-      try disk.remove(SegmentName.of(highest))
+      try disk.remove(highest.name)
       try disk.syncDirectory()
     }
+    stock.withLock { $0.nameless.append(highest) }
     return true
   }
 

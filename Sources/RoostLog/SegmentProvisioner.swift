@@ -147,7 +147,8 @@ package final class SegmentProvisioner: Sendable {
           abandon(&filling)
           return true
         }
-        return try releaseSpare()
+        guard try releaseSpare() else { return false }
+        return try removeAtOnce()
       }
     }
   }
