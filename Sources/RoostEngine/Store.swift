@@ -141,13 +141,6 @@ package struct Store: ~Copyable {
     if startsSegment { machine.writeGround(into: &step) }
   }
 
-  /// On a full disk a request that will be refused must not use up a segment: what does come extends its own, for which
-  /// a spare is given up. Without a spare the whole batch is weighed, and refused if it might not fit.
-  private func estimate(_ expectedBytes: Int) -> Int {
-    guard isShortOfSpace, log.space.spareBytes > 0 else { return expectedBytes }
-    return min(expectedBytes, 2 * machine.limits.smallResultBytes)
-  }
-
   /// Decides one command. Returns false, with nothing done, when the batch must be committed before it.
   package mutating func handle(_ command: Command, ticket: UInt64) -> Bool {
     if isReadOnly, !command.isRead { return refuse(ticket, .diskLow) }
@@ -164,13 +157,6 @@ package struct Store: ~Copyable {
     machine.hasJustFinished = false
     step.answer(ticket, .refused(refusal))
     return true
-  }
-
-  /// Whether a command is refused as its record might not find room on a full disk: what has been decided is written, and
-  /// a frame that finds no room ends the process.
-  package func mightNotFit(_ command: Command) -> Bool {
-    !command.isRead && step.records.count + StateMachine.mostBytes(command) > safeBytes
-      && !machine.defects.contains(.reserveForgotten)
   }
 
   /// Decides what is due, writes what was decided and waits until it is durable.
@@ -228,47 +214,6 @@ package struct Store: ~Copyable {
   private static let groundBytes = 96
   /// Room that a batch keeps for what is due and for met waiters.
   private static let dueBytes = 2 << 20
-  /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
-  private static let completionBytes = 4_352
-  /// What a due item may need: its record, and that of a grant to a worker who waits for it, both with the longest names.
-  private static let dueItemBytes = 640
-
-  // MARK: Conditions
-
-  /// - Parameter capacity: What the current segment still holds, bytes.
-  private func conditions(capacity: Int) -> Conditions {
-    var conditions = Conditions()
-    conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
-    conditions.diskLevel = diskLevel
-    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return conditions }
-    let left = log.space.spareBytes - reserveBytes
-    conditions.leasesLeft = max(0, left / Self.completionBytes)
-    conditions.largeResultBytes = max(0, left)
-    conditions.dueItemsLeft = max(0, (capacity + left) / Self.dueItemBytes)
-    return conditions
-  }
-
-  /// How much the disk can still bear; see `Conditions.diskLevel`. The reserve is spare segments: what they hold is
-  /// compared with what is promised.
-  package var diskLevel: Int {
-    let space = log.space
-    guard isShortOfSpace, space.spareBytes < space.targetBytes, !machine.defects.contains(.reserveForgotten)
-    else { return 0 }
-    let left = space.spareBytes - reserveBytes
-    return left < 0 ? 3 : left < Self.completionBytes ? 2 : 1
-  }
-
-  /// What must not be spent on anything else: a segment to carry into, one to boot with, and the completion of every
-  /// RUNNING job.
-  private var reserveBytes: Int {
-    2 * log.options.segmentBytes + machine.runningCount * Self.completionBytes
-  }
-
-  /// What a frame may take when compaction has written into it: of the reserve, the segment to carry into alone.
-  var carryBytes: Int {
-    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return safeBytes }
-    return max(0, safeBytes - (reserveBytes - log.options.segmentBytes))
-  }
 }
 
 extension Command {
@@ -278,79 +223,5 @@ extension Command {
     case .read, .awaitEnd, .list, .queues, .endWait, .drainWaiters: true
     default: false
     }
-  }
-}
-
-/// A replay under way: a class, so that the log's callback can change it.
-private final class Replayed {
-  var machine: StateMachine?
-  var log: SegmentedLog!
-
-  init(disk: any Disk, setting: Store.Setting, progress: (ReplayProgress) -> Void) throws(LogError) {
-    machine = StateMachine(secret: setting.newSecret, limits: setting.limits, defects: setting.defects)
-    var hasBegun = false
-    var done = ReplayProgress()
-    var told = 0
-    log = try SegmentedLog.open(
-      disk: disk, options: setting.options,
-      outlook: {
-        done.ofBytes = $0.bytes
-        progress(done)
-        prefault(machine!.expect($0.records, logBytes: $0.bytes))
-      },
-      accept: { (stamp) throws(LogError) in
-        progress(done)
-        // The last frame's was checked with its records; that of a clean stop stands in HEAD alone.
-        if let time = stamp?.logTime, time > StateMachine.latestLogTime {
-          throw .corrupt(
-            Corruption(
-              file: SegmentName.head, offset: 0, expected: "log time below \(StateMachine.latestLogTime)",
-              found: "\(time)"))
-        }
-        guard hasBegun else { return }
-        do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
-      }
-    ) {
-      (frame: borrowing ReplayedFrame) throws(LogError) in
-      if !hasBegun {
-        hasBegun = true
-        machine!.beginReplay(first: LogPosition(rawValue: UInt64(frame.start.segment) << 32))
-      }
-      do throws(StateMachine.ReplayError) {
-        try machine!.replay(
-          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
-          epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
-      } catch {
-        throw .corrupt(error.corruption)
-      }
-      done.bytes += LogFormat.frameBytes(records: frame.records.count)
-      if done.bytes - told >= 1 << 20 {
-        told = done.bytes
-        progress(done)
-      }
-    }
-    if !hasBegun { progress(done) }
-  }
-}
-
-/// How far a replay has come.
-package struct ReplayProgress: Sendable, Hashable {
-  /// Bytes of frames replayed.
-  package var bytes = 0
-  /// Of the segments' files, of which the last is rarely full; 0 for a log that is made now.
-  package var ofBytes = 0
-
-  package init(bytes: Int = 0, ofBytes: Int = 0) {
-    self.bytes = bytes
-    self.ofBytes = ofBytes
-  }
-}
-
-extension StateMachine.ReplayError {
-  /// The same in the log's words.
-  package var corruption: Corruption {
-    let place = RecordPosition(rawValue: position.rawValue)
-    return Corruption(
-      file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: found)
   }
 }

@@ -7,23 +7,13 @@ package struct ChildProcess {
   private let output: Int32
 
   package init(_ command: [String]) throws {
-    let (input, output) = (try SocketPair(), try SocketPair())
-    defer {
-      close(input.theirs)
-      close(output.theirs)
-    }
-    do {
-      process = try SpawnedProcess.spawn(command, environment: ProcessInfo.processInfo.environment) { actions in
-        posix_spawn_file_actions_adddup2(&actions, input.theirs, 0)
-        posix_spawn_file_actions_adddup2(&actions, output.theirs, 1)
-        posix_spawn_file_actions_adddup2(&actions, output.theirs, 2)
+    (process, input, output) = try SocketPair.two { input, output in
+      try SpawnedProcess.spawn(command, environment: ProcessInfo.processInfo.environment) { actions in
+        posix_spawn_file_actions_adddup2(&actions, input, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_adddup2(&actions, output, 2)
       }
-    } catch {
-      close(input.ours)
-      close(output.ours)
-      throw error
     }
-    (self.input, self.output) = (input.ours, output.ours)
   }
 
   /// Waits for more of what it prints; nil at the end.

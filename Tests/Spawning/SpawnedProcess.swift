@@ -9,23 +9,12 @@ package struct SpawnedProcess {
   package let errors: Int32
 
   package init(_ command: [String], environment: [String: String]) throws {
-    let (output, errors) = (try SocketPair(), try SocketPair())
-    defer {
-      close(output.theirs)
-      close(errors.theirs)
-    }
-    do {
-      process = try Self.guarded(command, environment) { actions in
-        posix_spawn_file_actions_adddup2(&actions, output.theirs, 1)
-        posix_spawn_file_actions_adddup2(&actions, errors.theirs, 2)
+    (process, output, errors) = try SocketPair.two { output, errors in
+      try Self.guarded(command, environment) { actions in
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_adddup2(&actions, errors, 2)
       }
-    } catch {
-      close(output.ours)
-      close(errors.ours)
-      throw error
     }
-    self.output = output.ours
-    self.errors = errors.ours
   }
 
   /// Starts a child whose output goes to files: nobody has to read it for the child to go on.
@@ -129,6 +118,26 @@ struct SocketPair {
       throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
     }
     (ours, theirs) = (ends[0], ends[1])
+  }
+
+  /// Starts a child with the far ends of two pairs.
+  ///
+  /// - Returns: The child and the near ends, for the caller to close.
+  static func two(
+    _ start: (_ first: Int32, _ second: Int32) throws -> Int32
+  ) throws -> (process: Int32, first: Int32, second: Int32) {
+    let (first, second) = (try SocketPair(), try SocketPair())
+    defer {
+      close(first.theirs)
+      close(second.theirs)
+    }
+    do {
+      return (try start(first.theirs, second.theirs), first.ours, second.ours)
+    } catch {
+      close(first.ours)
+      close(second.ours)
+      throw error
+    }
   }
 }
 

@@ -1,0 +1,76 @@
+import RoostCore
+import RoostLog
+
+/// A replay under way: a class, so that the log's callback can change it.
+final class Replayed {
+  var machine: StateMachine?
+  var log: SegmentedLog!
+
+  init(disk: any Disk, setting: Store.Setting, progress: (ReplayProgress) -> Void) throws(LogError) {
+    machine = StateMachine(secret: setting.newSecret, limits: setting.limits, defects: setting.defects)
+    var hasBegun = false
+    var done = ReplayProgress()
+    var told = 0
+    log = try SegmentedLog.open(
+      disk: disk, options: setting.options,
+      outlook: {
+        done.ofBytes = $0.bytes
+        progress(done)
+        prefault(machine!.expect($0.records, logBytes: $0.bytes))
+      },
+      accept: { (stamp) throws(LogError) in
+        progress(done)
+        // The last frame's was checked with its records; that of a clean stop stands in HEAD alone.
+        if let time = stamp?.logTime, time > StateMachine.latestLogTime {
+          throw .corrupt(
+            Corruption(
+              file: SegmentName.head, offset: 0, expected: "log time below \(StateMachine.latestLogTime)",
+              found: "\(time)"))
+        }
+        guard hasBegun else { return }
+        do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
+      }
+    ) {
+      (frame: borrowing ReplayedFrame) throws(LogError) in
+      if !hasBegun {
+        hasBegun = true
+        machine!.beginReplay(first: LogPosition(rawValue: UInt64(frame.start.segment) << 32))
+      }
+      do throws(StateMachine.ReplayError) {
+        try machine!.replay(
+          frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
+          epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
+      } catch {
+        throw .corrupt(error.corruption)
+      }
+      done.bytes += LogFormat.frameBytes(records: frame.records.count)
+      if done.bytes - told >= 1 << 20 {
+        told = done.bytes
+        progress(done)
+      }
+    }
+    if !hasBegun { progress(done) }
+  }
+}
+
+/// How far a replay has come.
+package struct ReplayProgress: Sendable, Hashable {
+  /// Bytes of frames replayed.
+  package var bytes = 0
+  /// Of the segments' files, of which the last is rarely full; 0 for a log that is made now.
+  package var ofBytes = 0
+
+  package init(bytes: Int = 0, ofBytes: Int = 0) {
+    self.bytes = bytes
+    self.ofBytes = ofBytes
+  }
+}
+
+extension StateMachine.ReplayError {
+  /// The same in the log's words.
+  package var corruption: Corruption {
+    let place = RecordPosition(rawValue: position.rawValue)
+    return Corruption(
+      file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: found)
+  }
+}

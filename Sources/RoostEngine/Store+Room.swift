@@ -1,0 +1,59 @@
+import RoostCore
+import RoostLog
+
+/// What the disk can still bear, and what of it is promised: to running jobs, to compaction, to the next start.
+extension Store {
+  /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
+  static let completionBytes = 4_352
+  /// What a due item may need: its record, and that of a grant to a worker who waits for it, both with the longest names.
+  static let dueItemBytes = 640
+
+  /// On a full disk a request that will be refused must not use up a segment: what does come extends its own, for which
+  /// a spare is given up. Without a spare the whole batch is weighed, and refused if it might not fit.
+  func estimate(_ expectedBytes: Int) -> Int {
+    guard isShortOfSpace, log.space.spareBytes > 0 else { return expectedBytes }
+    return min(expectedBytes, 2 * machine.limits.smallResultBytes)
+  }
+
+  /// Whether a command is refused as its record might not find room on a full disk: what has been decided is written, and
+  /// a frame that finds no room ends the process.
+  package func mightNotFit(_ command: Command) -> Bool {
+    !command.isRead && step.records.count + StateMachine.mostBytes(command) > safeBytes
+      && !machine.defects.contains(.reserveForgotten)
+  }
+
+  /// - Parameter capacity: What the current segment still holds, bytes.
+  func conditions(capacity: Int) -> Conditions {
+    var conditions = Conditions()
+    conditions.isMemoryLow = memoryLimit.map { machine.residentBytes > $0 } ?? false
+    conditions.diskLevel = diskLevel
+    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return conditions }
+    let left = log.space.spareBytes - reserveBytes
+    conditions.leasesLeft = max(0, left / Self.completionBytes)
+    conditions.largeResultBytes = max(0, left)
+    conditions.dueItemsLeft = max(0, (capacity + left) / Self.dueItemBytes)
+    return conditions
+  }
+
+  /// How much the disk can still bear; see `Conditions.diskLevel`. The reserve is spare segments: what they hold is
+  /// compared with what is promised.
+  package var diskLevel: Int {
+    let space = log.space
+    guard isShortOfSpace, space.spareBytes < space.targetBytes, !machine.defects.contains(.reserveForgotten)
+    else { return 0 }
+    let left = space.spareBytes - reserveBytes
+    return left < 0 ? 3 : left < Self.completionBytes ? 2 : 1
+  }
+
+  /// What must not be spent on anything else: a segment to carry into, one to boot with, and the completion of every
+  /// RUNNING job.
+  var reserveBytes: Int {
+    2 * log.options.segmentBytes + machine.runningCount * Self.completionBytes
+  }
+
+  /// What a frame may take when compaction has written into it: of the reserve, the segment to carry into alone.
+  var carryBytes: Int {
+    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return safeBytes }
+    return max(0, safeBytes - (reserveBytes - log.options.segmentBytes))
+  }
+}
