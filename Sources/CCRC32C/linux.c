@@ -62,6 +62,13 @@ void roost_populate(const void *begin, size_t length) {
   if (end > first) (void)madvise((void *)first, end - first, MADV_POPULATE_WRITE);
 }
 
+void roost_prefer_huge_pages(const void *begin, size_t length) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t first = ((uintptr_t)begin + page - 1) & ~(page - 1);
+  uintptr_t end = ((uintptr_t)begin + length) & ~(page - 1);
+  if (end > first) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 void roost_name_thread(const char *name) {
   char shortened[16];
   strncpy(shortened, name, sizeof shortened - 1);

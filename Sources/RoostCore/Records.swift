@@ -19,6 +19,9 @@ package struct RecordBuffer: ~Copyable {
     memory = .allocate(byteCount: headroom + capacity + 8, alignment: 4096)
   }
 
+  /// All of its memory, used or not.
+  package var room: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: headroom + capacity + 8) }
+
   deinit { memory.deallocate() }
 
   /// Empties the buffer for a batch whose first length prefix will stand at `start`.

@@ -1,3 +1,4 @@
+import CCRC32C
 import RoostCore
 import RoostLog
 
@@ -82,6 +83,8 @@ package struct Store: ~Copyable {
     self.machine = machine
     self.log = log
     step = Step(headroom: SegmentedLog.headroom, recordBytes: log.frameLimitBytes)
+    let room = step.records.room
+    roost_prefer_huge_pages(room.baseAddress, room.count)
     clock = LogClock(time: 0, reading: setting.reading)
     reading = setting.reading
     entropy = setting.entropy

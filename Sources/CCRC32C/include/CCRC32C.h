@@ -36,6 +36,10 @@ ssize_t roost_read_cached(int descriptor, void *bytes, size_t length, off_t offs
 // leaves alone; does nothing where the kernel cannot.
 void roost_populate(const void *begin, size_t length);
 
+// Has the kernel back a stretch of private memory with huge pages where it can (MADV_HUGEPAGE): its first use then costs
+// a fault for 2 MiB instead of one for 4 KiB.
+void roost_prefer_huge_pages(const void *begin, size_t length);
+
 // Names the calling thread for `top` and debuggers; at most 15 bytes are kept.
 void roost_name_thread(const char *name);
 
