@@ -28,6 +28,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+: >"$work/daemon.log" # it is read below, perhaps before the daemon's shell has opened it
 "$roost" serve --dev --host 127.0.0.1 --port 0 --wal-dir "$work/data" --segment-bytes 4MiB \
   >"$work/keys" 2>"$work/daemon.log" &
 daemon=$!

@@ -46,4 +46,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case retentionDropsRunning = "retention-drops-running"
   /// Submits and leases may use up what the disk's reserve keeps for acknowledgements.
   case reserveForgotten = "reserve-forgotten"
+  /// On a full disk copies may use up what the reserve keeps for acknowledgements.
+  case carrySpendsReserve = "carry-spends-reserve"
+  /// On a full disk leases do not end while other due work waits for space.
+  case expiryHeldBack = "expiry-held-back"
 }

@@ -53,7 +53,9 @@ extension Store {
 
   /// What a frame may take when compaction has written into it: of the reserve, the segment to carry into alone.
   var carryBytes: Int {
-    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return safeBytes }
+    guard isShortOfSpace, !machine.defects.contains(.reserveForgotten),
+      !machine.defects.contains(.carrySpendsReserve)
+    else { return safeBytes }
     return max(0, safeBytes - (reserveBytes - log.options.segmentBytes))
   }
 }

@@ -171,7 +171,8 @@ package struct Store: ~Copyable {
     if !machine.defects.contains(.reserveForgotten) {
       let left = max(0, safeBytes - step.records.count) / Self.dueItemBytes
       machine.conditions.dueItemsLeft = min(machine.conditions.dueItemsLeft, left)
-      machine.conditions.expiriesLeft = left
+      machine.conditions.expiriesLeft =
+        machine.defects.contains(.expiryHeldBack) ? machine.conditions.dueItemsLeft : left
     }
     let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
     isDueHeld = hasMore && machine.conditions.dueItemsLeft < machine.limits.dueItemsPerStep

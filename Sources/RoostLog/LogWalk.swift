@@ -59,7 +59,10 @@ struct LogWalk {
     let isCovered =
       record.syncedSegment == reader.number && Int(record.syncedEnd) > offset && !defects.contains(.headNotCompared)
     guard isLast, !isCovered else { return false }
-    return try reader.nextHeader(after: offset) == nil
+    guard try reader.nextHeader(after: offset) == nil else { return false }
+    // A frame is written when the one before it is durable: what stands behind a frame's end says that it was whole.
+    guard let end = try reader.statedEnd(at: offset) else { return true }
+    return try reader.lastUsedByte(from: end) == nil
   }
 
   private mutating func noteTail(

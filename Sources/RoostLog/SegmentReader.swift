@@ -70,6 +70,13 @@ final class SegmentReader {
     return false
   }
 
+  /// Where the frame at an offset ends, as its header says; nil when the header is not whole.
+  func statedEnd(at offset: Int) throws(LogError) -> Int? {
+    let bytes = try window.bytes(at: offset, count: FrameHeader.bytes)
+    guard bytes.count >= FrameHeader.bytes, headerCorruption(bytes, at: offset) == nil else { return nil }
+    return offset + FrameHeader(decoding: bytes).frameBytes
+  }
+
   /// The first offset behind this one at which a frame's header is whole.
   func nextHeader(after offset: Int) throws(LogError) -> Int? {
     var candidate = offset + LogFormat.alignment

@@ -62,6 +62,8 @@ extension Defect {
     case .attemptsKept: "a replayed dead letter dies at its first failure"
     case .retentionDropsRunning: "a job vanishes from its worker's hands"
     case .reserveForgotten: "on a full disk acknowledgements are refused"
+    case .carrySpendsReserve: "compaction on a full disk leaves no room for acknowledgements"
+    case .expiryHeldBack: "on a full disk the jobs of dead workers stay with them"
     }
   }
 }

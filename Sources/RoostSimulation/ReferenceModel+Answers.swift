@@ -64,7 +64,7 @@ extension ReferenceModel {
   // MARK: Submitting
 
   private mutating func submit(_ job: Submission, _ answer: Answer) throws(Violation) {
-    if job.payload.count > Simulation.mostPayloadBytes { return try refused(.tooLarge, answer, "submit") }
+    if job.payload.count > mostPayloadBytes { return try refused(.tooLarge, answer, "submit") }
     let name = keyName(job)
     if let name, let key = keys[name], !isForgotten(key, answer) {
       guard key.fingerprint == job.fingerprint else { return try refused(.idempotencyConflict, answer, "submit") }

@@ -113,7 +113,13 @@ struct ReferenceModel {
   var clocks = Clocks(boot: 0, wall: 0)
   var limits: Limits
 
-  init(limits: Limits) { self.limits = limits }
+  /// Larger payloads are refused.
+  let mostPayloadBytes: Int
+
+  init(limits: Limits, mostPayloadBytes: Int) {
+    self.limits = limits
+    self.mostPayloadBytes = mostPayloadBytes
+  }
 
   var uptime: Int64 { now.log - credited }
 

@@ -14,7 +14,8 @@ extension Simulation {
     var isTight: Bool
   }
 
-  /// Sends requests through the store; each answer, and the state after it, goes past the model.
+  /// Sends requests through the store, in one batch or as many as they take; without any it is what is due. Each answer,
+  /// and the state after it, goes past the model.
   func batch(_ requests: [Request]) throws {
     var encoder = RequestEncoder(secret: daemon.store.machine.secret)
     let commands = requests.map { encoder.command($0) }
@@ -23,8 +24,7 @@ extension Simulation {
     arena.copyBytes(from: encoder.arena)
     var next = 0
     var hasMore = false
-    while next < requests.count || hasMore {
-      hasMore = false
+    repeat {
       if isArmed { keepCandidate() }
       let before = model
       try daemon.store.begin(
@@ -68,7 +68,7 @@ extension Simulation {
       count(daemon.store.step.records)
       if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }
       candidates = []
-    }
+    } while next < requests.count || hasMore
   }
 
   private func judge(_ asked: Asked) throws {

@@ -144,7 +144,7 @@ extension Simulation {
       let far = sorted { $0.isWall && $0.deadline > clock.reading.wall }
       try batch(far.map { .runNow($0.id, .all, onlyDead: false) })
       try batch((0..<12).map { _ in .lease(workload.takeAll()) })
-      try batch(sorted { $0.state == .running }.map(ack))
+      try batch(sorted { $0.state == .running }.map { ack($0) })
       while try daemon.store.log.provision() {}
       for _ in 0..<4 where try daemon.store.compact() { try batch([]) }
       if model.jobs.values.allSatisfy(\.state.isFinished) { return try checkMemory() }
@@ -157,11 +157,11 @@ extension Simulation {
     model.jobs.values.filter(isWanted).sorted { $0.id.number < $1.id.number }
   }
 
-  func ack(_ job: ReferenceModel.Job) -> Request {
+  func ack(_ job: ReferenceModel.Job, text: [UInt8] = []) -> Request {
     .finish(
       Request.Finish(
         job: job.id, viewer: .all, lease: job.lease, key: "", outcome: .acked, isRetryable: true,
-        delayMilliseconds: 0, text: []))
+        delayMilliseconds: 0, text: text))
   }
 }
 

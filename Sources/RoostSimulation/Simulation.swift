@@ -49,8 +49,10 @@ package final class Simulation {
     var image: StateMachine.Image?
   }
 
+  /// - Parameter mostPayloadBytes: Larger payloads are refused; a frame holds as much, and what is due in two MiB more.
   init(
-    seed: UInt64, defects: Set<Mutation>, faults: FaultSource = .random, script: Script? = nil, isVerbose: Bool = false
+    seed: UInt64, defects: Set<Mutation>, faults: FaultSource = .random, script: Script? = nil, isVerbose: Bool = false,
+    mostPayloadBytes: Int = Simulation.mostPayloadBytes
   ) {
     self.seed = seed
     self.defects = defects
@@ -62,13 +64,13 @@ package final class Simulation {
     let configuration = Configuration(&random)
     let options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
-      frameLimitBytes: (2 << 20) + Self.mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
+      frameLimitBytes: (2 << 20) + mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
       shrinkPieceBytes: configuration.segmentBytes / 2, reserveSpares: 2, defects: defects.log)
     setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
     for name in configuration.names { report.settings[name, default: 0] += 1 }
-    model = ReferenceModel(limits: configuration.limits)
+    model = ReferenceModel(limits: configuration.limits, mostPayloadBytes: mostPayloadBytes)
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)

@@ -84,6 +84,14 @@ struct Workload {
     return job
   }
 
+  /// A large job of an hour from now.
+  mutating func lasting(_ model: ReferenceModel) -> Submission {
+    var job = submission(model)
+    (job.key, job.runAtMilliseconds, job.delayMilliseconds) = (nil, 0, 3_600_000)
+    job.payload = bytes(Simulation.mostPayloadBytes)
+    return job
+  }
+
   /// What was submitted with a key before; sometimes with another body.
   private mutating func repeated(_ model: ReferenceModel) -> Submission? {
     guard var job = known(model)?.wanted, job.key != nil else { return nil }

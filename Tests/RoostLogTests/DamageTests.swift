@@ -80,6 +80,28 @@ import Testing
     #expect(disk.contents(SegmentName.of(4))?[(Int(last.offset) - 72)...].allSatisfy { $0 == 0 } == true)
   }
 
+  @Test("fault 4: a damaged last frame behind whose end anything stands was whole once, and is refused")
+  func lastFrameFollowed() throws {
+    let (uncovered, starts) = try filled()
+    let (last, size) = (Int(starts[starts.count - 1].position.offset), uncovered.contents(SegmentName.of(4))!.count)
+    let end = try #require(uncovered.contents(SegmentName.of(4))!.lastIndex { $0 != 0 }) / 8 * 8 + 8
+    for stray in [end, end + 30, size - 1] {
+      // The empty frame that covered it is gone, too: one block that was meant for another place does that.
+      let (disk, _) = try filled()
+      try open(disk).0.append([])
+      disk.damage(SegmentName.of(4)) { bytes in
+        bytes.replaceSubrange((end - 20)..<size, with: repeatElement(0, count: size - end + 20))
+        bytes[stray] = 7
+      }
+      expectRefusal(disk, file: 4, offset: last)
+    }
+    // Nothing behind it: no trace is left of what covered it.
+    uncovered.damage(SegmentName.of(4)) { bytes in
+      bytes.replaceSubrange((end - 20)..<size, with: repeatElement(0, count: size - end + 20))
+    }
+    #expect(try open(uncovered).1.count == starts.count - 1)
+  }
+
   @Test("fault 5: a zeroed sector in the middle is refused")
   func zeroedSector() throws {
     for sector in 0..<5 {
