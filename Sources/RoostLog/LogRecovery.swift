@@ -166,7 +166,14 @@ struct LogRecovery {
     let reader = try SegmentReader(segment, log: log ?? header.log, window: window)
     if case .frame = try reader.finding(at: LogFormat.segmentHeaderBytes) { return true }
     guard thoroughly else { return false }
-    return try reader.nextHeader(after: LogFormat.segmentHeaderBytes - LogFormat.alignment) != nil
+    if try reader.nextHeader(after: LogFormat.segmentHeaderBytes - LogFormat.alignment) != nil { return true }
+    // The slot of HEAD that is lost may have named this segment, which it does before any frame is begun.
+    if log != nil, try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes) != nil {
+      throw .corrupt(
+        segment.name, at: LogFormat.segmentHeaderBytes,
+        expected: "a frame, or zeros to the end of the file, as a slot of HEAD is damaged", found: "other bytes")
+    }
+    return false
   }
 
   /// What a crash left in the page cache becomes durable, and what the cache says but the disk does not is forgotten.

@@ -102,6 +102,21 @@ import Testing
     #expect(try open(uncovered).1.count == starts.count - 1)
   }
 
+  @Test("fault 8: with a damaged slot of HEAD, bytes in a segment that the other does not name are refused")
+  func lostSlotAndFrame() throws {
+    let (disk, _) = try filled()
+    let spare = try #require(disk.names.compactMap(SegmentName.number(of:)).max())
+    for slot in [0, 4096] {
+      let (disk, _) = try filled()
+      disk.flipBit(0, ofByte: slot + 20, in: SegmentName.head)
+      disk.damage(SegmentName.of(spare)) { $0[600] = 7 }
+      expectRefusal(disk, file: spare, offset: 512)
+    }
+    // Both slots whole: a spare is nothing that was answered.
+    disk.damage(SegmentName.of(spare)) { $0[600] = 7 }
+    #expect(refusal(disk) == nil)
+  }
+
   @Test("fault 5: a zeroed sector in the middle is refused")
   func zeroedSector() throws {
     for sector in 0..<5 {
