@@ -183,7 +183,7 @@ private struct MixedLoad {
       submit.hasKey = true
       let hash = withUnsafeBytes(of: submitted) { keySecret.hash128($0) }
       submit.keyHash = KeyHash(low: hash.low, high: hash.high)
-      submit.keyFingerprint = UInt64(submitted)
+      (submit.keyFingerprint, submit.keyByteFingerprint) = (UInt64(submitted), UInt64(submitted))
     }
     batch.append(.submit(submit))
   }

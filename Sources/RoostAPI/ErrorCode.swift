@@ -30,6 +30,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case headersTooLarge = "headers_too_large"
   // 409: the job's state says no.
   case leaseLost = "lease_lost"
+  case alreadyEnded = "already_ended"
   case jobNotRunning = "job_not_running"
   case jobFinished = "job_finished"
   case wrongState = "wrong_state"
@@ -64,7 +65,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .routeNotFound, .jobNotFound, .queueNotFound, .keyNotFound, .noJobsAvailable: 404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
-    case .leaseLost, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict: 409
+    case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict: 409
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .invalidField: 422

@@ -11,7 +11,12 @@ package struct Rejection: Error, Sendable, Equatable {
   /// One named fact.
   package struct Detail: Sendable, Equatable {
     package var name: String
-    package var value: String
+    package var value: Value
+
+    package enum Value: Sendable, Equatable {
+      case text(String)
+      case list([String])
+    }
   }
 
   /// One header of the answer.
@@ -30,13 +35,18 @@ package struct Rejection: Error, Sendable, Equatable {
   /// A rejection that names the field it is about.
   package init(_ code: ErrorCode, field: String, _ message: String) {
     self.init(code, message)
-    details = [Detail(name: "field", value: field)]
+    details = [Detail(name: "field", value: .text(field))]
   }
 
   package var status: Int { code.status }
 
   /// The same with one more fact.
-  package func with(_ name: String, _ value: String) -> Rejection {
+  package func with(_ name: String, _ value: String) -> Rejection { with(name, .text(value)) }
+
+  /// The same with one more fact that is a list.
+  package func with(_ name: String, _ values: [String]) -> Rejection { with(name, .list(values)) }
+
+  private func with(_ name: String, _ value: Detail.Value) -> Rejection {
     var copy = self
     copy.details.append(Detail(name: name, value: value))
     return copy
@@ -70,7 +80,13 @@ extension JSONWriter {
     beginObject()
     for detail in rejection.details {
       anyKey(detail.name)
-      string(detail.value)
+      switch detail.value {
+      case .text(let text): string(text)
+      case .list(let texts):
+        beginArray()
+        for text in texts { string(text) }
+        endArray()
+      }
     }
     endObject()
   }

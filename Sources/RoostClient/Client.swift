@@ -111,6 +111,24 @@ public struct Client: Sendable {
     try await state(after: .post(path(id) + "/retry"))
   }
 
+  /// Removes a job that is ACKED, DEAD or CANCELLED, before its retention ends. Its idempotency key goes on answering
+  /// until its window is over.
+  ///
+  /// - Returns: What the job was.
+  /// - Throws: ``RoostError`` with code `wrong_state` if it has not ended; `job_not_found`, also where an attempt before,
+  ///   whose answer was lost, has removed it.
+  @discardableResult
+  public func delete(_ id: JobID) async throws -> JobState {
+    try await state(after: .delete(path(id)))
+  }
+
+  /// Removes a dead letter. The key must be one that may manage queues.
+  ///
+  /// - Throws: ``RoostError`` with code `wrong_state` if the job is not DEAD; else as ``delete(_:)``.
+  public func deleteDeadLetter(_ id: JobID) async throws {
+    _ = try await state(after: .delete("/dlq/" + percentEncoded(id.rawValue)))
+  }
+
   /// The queues that this key may see.
   public func queues() async throws -> [QueueStatus] {
     let answer = try JSONFields(try await transport.send(.get("/queues")))

@@ -65,6 +65,7 @@ package struct RoostConnection: Sendable {
   package enum Method: String, Sendable {
     case get = "GET"
     case post = "POST"
+    case delete = "DELETE"
   }
 
   /// What the daemon answered.

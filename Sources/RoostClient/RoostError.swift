@@ -16,6 +16,8 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
   public let field: String?
   /// How long the daemon asks to wait before the next attempt.
   public let retryAfter: Duration?
+  /// The job that has the idempotency key, if that belongs to another one.
+  public let existingJob: JobID?
 
   /// Whether the same request may succeed later, unchanged: no answer came (408, 429, 5xx but for 500), or the daemon
   /// was busy, full or stopping. The client has then repeated it already, within ``ClientConfiguration/retry``.
@@ -35,7 +37,7 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
 
   init(
     _ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil, field: String? = nil,
-    retryAfter: Duration? = nil
+    retryAfter: Duration? = nil, existingJob: JobID? = nil
   ) {
     self.code = code
     self.message = message
@@ -43,6 +45,7 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
     self.requestID = requestID
     self.field = field
     self.retryAfter = retryAfter
+    self.existingJob = existingJob
   }
 }
 
@@ -105,6 +108,8 @@ extension RoostError.Code {
   public static let payloadTooLarge = Self(.payloadTooLarge)
   /// Another worker may hold the job, or it has ended: stop working on it.
   public static let leaseLost = Self(.leaseLost)
+  /// This attempt had been ended before, with another outcome: the first one stands.
+  public static let alreadyEnded = Self(.alreadyEnded)
   /// The job is ACKED or DEAD already.
   public static let jobFinished = Self(.jobFinished)
   /// The job's state does not allow this.

@@ -20,6 +20,7 @@ final class Transport: Sendable {
     var timeout: Duration?
 
     static func get(_ path: String) -> Request { Request(method: .GET, path: path) }
+    static func delete(_ path: String) -> Request { Request(method: .DELETE, path: path) }
     static func post(_ path: String, _ body: [UInt8]? = nil) -> Request {
       Request(method: .POST, path: path, body: body)
     }
@@ -156,7 +157,7 @@ extension RoostError {
     self.init(
       Code(rawValue: code), fields.text("message") ?? "", status: status,
       requestID: requestID ?? fields.text("request_id"), field: fields.object("details")?.text("field"),
-      retryAfter: retryAfter)
+      retryAfter: retryAfter, existingJob: fields.object("details")?.text("existing_job_id").map { JobID($0) })
   }
 }
 

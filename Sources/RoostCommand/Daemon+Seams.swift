@@ -17,6 +17,7 @@ extension Daemon {
     limits.leaseMilliseconds = configuration.leaseMilliseconds
     limits.leaseCheckMilliseconds = configuration.leaseCheckMilliseconds
     limits.retentionMilliseconds = configuration.retentionMilliseconds
+    limits.deadRetentionMilliseconds = configuration.deadRetentionMilliseconds
     limits.retentionMaxJobs = configuration.retentionMaxJobs
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
     limits.maxWaiters = configuration.maxWaiters

@@ -134,6 +134,8 @@ extension ServeConfiguration {
   package var requiresLeaseID: Bool { isSo(.requireLeaseID) }
   package var retentionMilliseconds: Int64 { milliseconds(.retention) }
   package var retentionMaxJobs: Int { number(.retentionMaxJobs) ?? 0 }
+  /// nil: DEAD jobs stay.
+  package var deadRetentionMilliseconds: Int64? { number(.deadRetention).map(Int64.init) }
   package var idempotencyWindowMilliseconds: Int64 { milliseconds(.idempotencyWindow) }
   package var maxPayloadBytes: Int { number(.maxPayloadBytes) ?? 0 }
   package var maxQueues: Int { number(.maxQueues) ?? 0 }

@@ -15,6 +15,7 @@ struct ServeOptions: ParsableArguments {
   @Flag(.requireLeaseID) var requireLeaseID: Bool?
   @Option(.retention) var retention: String?
   @Option(.retentionMaxJobs) var retentionMaxJobs: String?
+  @Option(.deadRetention) var deadRetention: String?
   @Option(.idempotencyWindow) var idempotencyWindow: String?
   @Option(.maxPayloadBytes) var maxPayloadBytes: String?
   @Option(.maxQueues) var maxQueues: String?
@@ -39,7 +40,8 @@ struct ServeOptions: ParsableArguments {
       .tlsKey: tlsKey, .tlsClientCA: tlsClientCA, .dataDirectory: dataDirectory,
       .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
-      .retention: retention, .retentionMaxJobs: retentionMaxJobs, .idempotencyWindow: idempotencyWindow,
+      .retention: retention, .retentionMaxJobs: retentionMaxJobs,
+      .deadRetention: deadRetention, .idempotencyWindow: idempotencyWindow,
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,

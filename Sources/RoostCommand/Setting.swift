@@ -15,6 +15,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case requireLeaseID = "REQUIRE_LEASE_ID"
   case retention = "RETENTION"
   case retentionMaxJobs = "RETENTION_MAX_JOBS"
+  case deadRetention = "DEAD_RETENTION"
   case idempotencyWindow = "IDEMPOTENCY_WINDOW"
   case maxPayloadBytes = "MAX_PAYLOAD_BYTES"
   case maxQueues = "MAX_QUEUES"
@@ -88,6 +89,11 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(
         .integer(0...1_000_000_000), "1000000", sample: "5000",
         "How many of them are kept; the oldest leave first.")
+    case .deadRetention:
+      .init(
+        .duration(0...315_360_000_000), nil, sample: "30d",
+        "How long DEAD jobs are kept; without it until someone deletes or replays them. Time while the daemon is down "
+          + "does not count.")
     case .idempotencyWindow:
       .init(
         .duration(0...315_360_000_000), "1h", sample: "2h",

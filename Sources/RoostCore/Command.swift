@@ -63,13 +63,16 @@ package enum Command: Sendable, BitwiseCopyable {
   case extend(Extend)
   case cancel(JobRef, ViewerRef, reason: ByteRange, checksum: UInt32)
   case runNow(JobRef, ViewerRef, onlyDead: Bool)
+  /// Removes a job that has ended.
+  case delete(JobRef, ViewerRef, onlyDead: Bool)
   case read(JobRef, ViewerRef)
   /// A read that waits until the job is ACKED, DEAD or CANCELLED.
   case awaitEnd(JobRef, ViewerRef, milliseconds: Int64)
   case list(List)
   case queues(ViewerRef)
   case carry(Carry)
-  case carryStub(hash: KeyHash, base: LogPosition)
+  /// `fields`: `KeyFields`, empty where there are none.
+  case carryStub(hash: KeyHash, base: LogPosition, fields: ByteRange)
   case carryQueues(first: UInt32)
   case drainWaiters
 
@@ -90,7 +93,12 @@ package enum Command: Sendable, BitwiseCopyable {
     /// Wall time, milliseconds; 0: none.
     package var runAtMilliseconds: Int64
     package var keyHash: KeyHash
+    /// Of what the job means.
     package var keyFingerprint: UInt64
+    /// Of its bytes: what jobs are held against that were submitted when fingerprints were of bytes.
+    package var keyByteFingerprint: UInt64
+    /// `KeyFields`; empty: the job is written as earlier versions did it, under the fingerprint of its bytes.
+    package var keyFields = ByteRange.empty
     package var hasKey: Bool
     /// Further submits of the same batch follow at once: waiting workers are met with the last of them.
     package var isFollowed = false
@@ -109,6 +117,7 @@ package enum Command: Sendable, BitwiseCopyable {
       self.body = body
       keyHash = KeyHash(low: 0, high: 0)
       keyFingerprint = 0
+      keyByteFingerprint = 0
       hasKey = false
     }
   }
@@ -233,6 +242,8 @@ package enum Command: Sendable, BitwiseCopyable {
     package var body: ByteRange
     /// `HistoryEntry` after `HistoryEntry`, newest first.
     package var history: ByteRange
+    /// `KeyFields`, empty where there are none.
+    package var keyFields = ByteRange.empty
     /// Where the worker's last report stood when the bytes were read, and what it said.
     package var reportedAt = LogPosition.none
     package var progress = ByteRange.empty

@@ -24,6 +24,16 @@ package enum Defect: String, Sendable, CaseIterable {
   case noSealCheck = "no-seal-check"
   /// A key answers for any body.
   case noFingerprintCheck = "no-fingerprint-check"
+  /// A copy leaves out by which rule the fingerprint of its idempotency key was made.
+  case ruleLostInCarry = "rule-lost-in-carry"
+  /// An attempt that ended is ended again, with another result: answered as if that were kept.
+  case otherEndTaken = "other-end-taken"
+  /// Whatever lease is named, the end of a job that has left is confirmed.
+  case anyReceipt = "any-receipt"
+  /// Dead letters leave at once, however long they should stay.
+  case deadLeaveEarly = "dead-leave-early"
+  /// A job that waits for its next attempt can be deleted.
+  case deletesWaiting = "deletes-waiting"
   /// A key is forgotten with its job, not a window later.
   case keyFreedWithJob = "key-freed-with-job"
   /// Lease numbers begin anew with each start.

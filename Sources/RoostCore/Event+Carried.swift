@@ -55,8 +55,12 @@ struct CarriedEvent {
   var policy: JobPolicy
   var hasKey: Bool
   var hasLease: Bool
+  /// Whether the record says with what the last lease ended; those of earlier versions do not.
+  var hasSaid: Bool
   var keyHash: KeyHash
   var keyFingerprint: UInt64
+  /// `KeyFields`; empty: the fingerprint is of bytes.
+  var keyFields: UnsafeRawBufferPointer
   var lease: LeaseCell
   var worker: UnsafeRawBufferPointer
   var keyID: UnsafeRawBufferPointer
@@ -64,7 +68,14 @@ struct CarriedEvent {
   /// Newest first.
   var history: UnsafeRawBufferPointer
 
-  static let fixedBytes = 300
+  static let fixedBytes = 330
+  private enum Parts {
+    static let key: UInt8 = 1
+    static let lease: UInt8 = 2
+    static let keyFields: UInt8 = 4
+    /// The checksum of what the last lease ended with; missing in records of earlier versions.
+    static let said: UInt8 = 8
+  }
 
   func encode(into records: inout RecordBuffer) -> (position: LogPosition, bytes: UInt32) {
     let variable = worker.count + keyID.count + body.count + history.count
@@ -79,11 +90,14 @@ struct CarriedEvent {
     out.put(state.rawValue)
     out.put(flags)
     policy.encode(into: &out)
-    out.put((hasKey ? UInt8(1) : 0) | (hasLease ? 2 : 0))
+    out.put(
+      (hasKey ? Parts.key : 0) | (hasLease ? Parts.lease | Parts.said : 0)
+        | (hasKey && !keyFields.isEmpty ? Parts.keyFields : 0))
     if hasKey {
       out.put(keyHash.low)
       out.put(keyHash.high)
       out.put(keyFingerprint)
+      out.put(keyFields)
     }
     if hasLease {
       out.put(lease.id.epoch)
@@ -94,6 +108,7 @@ struct CarriedEvent {
       out.put(lease.endedUptime)
       out.put(lease.pause)
       out.put(lease.lastOutcome)
+      out.put(lease.said)
       out.put(UInt8(truncatingIfNeeded: worker.count))
       out.put(UInt8(truncatingIfNeeded: keyID.count))
       out.put(worker)
@@ -119,10 +134,13 @@ struct CarriedEvent {
     guard let policy = JobPolicy(&reader) else { return nil }
     self.policy = policy
     let parts = reader.get(UInt8.self)
-    hasKey = parts & 1 != 0
-    hasLease = parts & 2 != 0
+    hasKey = parts & Parts.key != 0
+    hasLease = parts & Parts.lease != 0
+    hasSaid = parts & Parts.said != 0
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
+    let hasFields = hasKey && parts & Parts.keyFields != 0
+    keyFields = hasFields ? reader.get(count: KeyFields.bytes) : UnsafeRawBufferPointer(start: nil, count: 0)
     lease = LeaseCell()
     worker = UnsafeRawBufferPointer(start: nil, count: 0)
     keyID = worker
@@ -134,6 +152,7 @@ struct CarriedEvent {
       lease.endedUptime = reader.get()
       lease.pause = reader.get()
       lease.lastOutcome = reader.get()
+      if parts & Parts.said != 0 { lease.said = reader.get() }
       let (workerBytes, keyBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
       worker = reader.get(count: Int(workerBytes))
       keyID = reader.get(count: Int(keyBytes))
@@ -142,12 +161,22 @@ struct CarriedEvent {
     body = reader.get(count: Int(bodyBytes))
     history = reader.rest
     guard !reader.isShort else { return nil }
+    if lease.lastOutcome != 0, !hasSaid { lease.said = saidInHistory }
+  }
+
+  /// The same of a record without it: its history holds the end, cut if something came behind it.
+  private var saidInHistory: UInt32 {
+    var reader = RecordReader(history)
+    while !reader.isAtEnd, let entry = HistoryEntry(&reader) {
+      if entry.outcome.endsAttempt { return entry.textChecksum(number: number) }
+    }
+    return 0
   }
 
   init(
     row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, lease: LeaseCell?,
-    worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
-    history: UnsafeRawBufferPointer
+    worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, keyFields: UnsafeRawBufferPointer,
+    body: UnsafeRawBufferPointer, history: UnsafeRawBufferPointer
   ) {
     number = row.number
     created = cold.created
@@ -161,11 +190,13 @@ struct CarriedEvent {
     self.policy = policy
     hasKey = key != nil
     hasLease = lease != nil
+    hasSaid = hasLease
     keyHash = key?.hash ?? KeyHash(low: 0, high: 0)
     keyFingerprint = key?.fingerprint ?? 0
     self.lease = lease ?? LeaseCell()
     self.worker = worker
     self.keyID = keyID
+    self.keyFields = keyFields
     self.body = body
     self.history = history
   }

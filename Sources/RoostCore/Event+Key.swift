@@ -65,9 +65,11 @@ struct CarriedStubEvent {
   var hash: KeyHash
   var fingerprint: UInt64
   var stub: Stub
+  /// `KeyFields`; empty: the fingerprint is of bytes.
+  var keyFields: UnsafeRawBufferPointer
 
   func encode(into records: inout RecordBuffer) -> LogPosition {
-    var (out, position) = records.open(.carriedStub, atMost: 64)
+    var (out, position) = records.open(.carriedStub, atMost: 64 + keyFields.count)
     out.put(hash.low)
     out.put(hash.high)
     out.put(fingerprint)
@@ -75,19 +77,22 @@ struct CarriedStubEvent {
     out.put(stub.created)
     out.put(stub.until)
     out.put(stub.state)
+    out.put(keyFields)
     _ = records.close(out)
     return position
   }
 
-  init(hash: KeyHash, fingerprint: UInt64, stub: Stub) {
+  init(hash: KeyHash, fingerprint: UInt64, stub: Stub, keyFields: UnsafeRawBufferPointer) {
     self.hash = hash
     self.fingerprint = fingerprint
     self.stub = stub
+    self.keyFields = keyFields
   }
 
   init(_ reader: inout RecordReader) {
     hash = KeyHash(low: reader.get(), high: reader.get())
     fingerprint = reader.get()
     stub = Stub(number: reader.get(), created: reader.get(), base: 0, until: reader.get(), state: reader.get())
+    keyFields = reader.get(count: reader.isAtEnd ? 0 : KeyFields.bytes)
   }
 }

@@ -36,13 +36,16 @@ struct SubmittedEvent {
   var keyHash: KeyHash
   var keyFingerprint: UInt64
   var hasKey: Bool
+  /// `KeyFields`; empty: the fingerprint is of bytes.
+  var keyFields: UnsafeRawBufferPointer
   /// `JobBodyLayout`, sealed.
   var body: UnsafeRawBufferPointer
 
   /// The bytes before the body.
-  static let fixedBytes = 1 + 8 * 4 + 2 + 1 + 1 + 1 + 25 + 24
+  static let fixedBytes = 1 + 8 * 4 + 2 + 1 + 1 + 1 + 25 + 24 + KeyFields.bytes
   static let flagWall: UInt8 = 1
   static let flagKey: UInt8 = 2
+  static let flagKeyFields: UInt8 = 4
 
   func encode(into records: inout RecordBuffer) -> (position: LogPosition, bytes: UInt32) {
     var (out, position) = records.open(.submitted, atMost: Self.fixedBytes + body.count)
@@ -53,12 +56,15 @@ struct SubmittedEvent {
     out.put(maxAttempts)
     out.put(priority)
     out.put(state.rawValue)
-    out.put((isWall ? Self.flagWall : 0) | (hasKey ? Self.flagKey : 0))
+    out.put(
+      (isWall ? Self.flagWall : 0) | (hasKey ? Self.flagKey : 0)
+        | (hasKey && !keyFields.isEmpty ? Self.flagKeyFields : 0))
     policy.encode(into: &out)
     if hasKey {
       out.put(keyHash.low)
       out.put(keyHash.high)
       out.put(keyFingerprint)
+      out.put(keyFields)
     }
     let bodyStart = out.cursor
     out.put(body)
@@ -85,13 +91,15 @@ struct SubmittedEvent {
     self.policy = policy
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
+    let hasFields = hasKey && flags & Self.flagKeyFields != 0
+    keyFields = hasFields ? reader.get(count: KeyFields.bytes) : UnsafeRawBufferPointer(start: nil, count: 0)
     body = reader.rest
     guard !reader.isShort else { return nil }
   }
 
   init(
     number: UInt64, created: Int64, order: UInt64, deadline: Int64, isWall: Bool, command: borrowing Command.Submit,
-    body: UnsafeRawBufferPointer
+    keyFields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer
   ) {
     self.number = number
     self.created = created
@@ -103,8 +111,9 @@ struct SubmittedEvent {
     state = deadline == 0 ? .ready : .scheduled
     policy = command.policy
     keyHash = command.keyHash
-    keyFingerprint = command.keyFingerprint
+    keyFingerprint = keyFields.isEmpty ? command.keyByteFingerprint : command.keyFingerprint
     hasKey = command.hasKey
+    self.keyFields = keyFields
     self.body = body
   }
 }

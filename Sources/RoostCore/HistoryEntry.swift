@@ -18,6 +18,8 @@ package struct HistoryEntry {
   package static let keptTextBytes = 1_024
   /// Entries kept when a job is carried.
   package static let keptEntries = 20
+  /// An `ended` record whose text was cut to that, with the longest name of a worker.
+  static let mostCutRecordBytes = 64 + fixedBytes + keptTextBytes + Int(UInt8.max)
   var encodedBytes: Int { Self.fixedBytes + text.count + worker.count }
 
   func encode(into out: inout RecordWriter) {
@@ -64,6 +66,9 @@ package struct HistoryEntry {
   /// Puts the seal on the CRC32C of `text`.
   package mutating func seal(_ textChecksum: UInt32, number: UInt64) { checksum = textChecksum ^ seal(number) }
 
+  /// The CRC32C of `text`, 0 without text, as the seal says it.
+  func textChecksum(number: UInt64) -> UInt32 { checksum ^ seal(number) }
+
   /// Whether all fields are those that were written for this job.
   ///
   /// - Parameter checksum: CRC32C.
@@ -105,7 +110,7 @@ struct LeaseCell: BitwiseCopyable {
   /// The record with the newest history entry; 0 when there is none.
   var history: UInt64 = 0
   var historyBytes: UInt32 = 0
-  /// Bytes of all history records since the last carry.
+  /// Of the history records since the last carry what the next one would keep, bytes.
   var historyTotal: UInt32 = 0
   /// The record with what the worker last said of its progress; 0 when it said nothing in this attempt.
   var report: UInt64 = 0
@@ -115,6 +120,8 @@ struct LeaseCell: BitwiseCopyable {
   /// Interned names.
   var worker: UInt32 = 0
   var keyID: UInt32 = 0
+  /// CRC32C of the result or error with which the last lease ended; 0 for none.
+  var said: UInt32 = 0
   /// `Outcome` of the last lease; 0 while it is held.
   var lastOutcome: UInt8 = 0
 }

@@ -151,6 +151,8 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case leaseRequired
   /// The job is not RUNNING, so there is nothing to acknowledge.
   case notRunning
+  /// The attempt had ended before, and otherwise.
+  case alreadyEnded
   /// The job is finished (ACKED or DEAD) and cannot be cancelled.
   case jobFinished
   /// The job's state does not allow this (for example replaying a READY job).

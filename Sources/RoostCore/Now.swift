@@ -43,6 +43,8 @@ package struct Limits: Sendable {
   package var leaseMilliseconds: Int64 = 30_000
   /// How long ACKED and CANCELLED jobs stay, milliseconds of uptime.
   package var retentionMilliseconds: Int64 = 86_400_000
+  /// How long DEAD jobs stay, milliseconds of uptime; nil: until somebody deletes or replays them.
+  package var deadRetentionMilliseconds: Int64?
   /// How many finished jobs stay at most.
   package var retentionMaxJobs = 1_000_000
   /// How long an idempotency key answers after its job ended, milliseconds of uptime.

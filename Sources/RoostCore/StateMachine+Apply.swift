@@ -23,7 +23,8 @@ extension StateMachine {
     cold.pointee.policy = intern(event.policy)
     if event.hasKey {
       cold.pointee.key = keys.insert(
-        KeyEntry(hash: event.keyHash, fingerprint: event.keyFingerprint, target: slot, isStub: false))
+        KeyEntry(
+          hash: event.keyHash, fingerprint: event.keyFingerprint, target: slot, isOfBytes: event.keyFields.isEmpty))
     }
     queues[Int(row.pointee.queue)].totals.submitted += 1
     enter(slot, event.state)
@@ -39,6 +40,7 @@ extension StateMachine {
     cell.pointee.duration = event.duration
     cell.pointee.leasedAt = event.at
     cell.pointee.lastOutcome = 0
+    cell.pointee.said = 0
     queues[Int(row.pointee.queue)].totals.leased += 1
     enter(slot, .running)
   }
@@ -47,17 +49,23 @@ extension StateMachine {
   mutating func apply(_ event: EndedEvent, to slot: Slot, at position: LogPosition, bytes: UInt32) {
     let row = jobs.hot(slot)
     let cell = leaseCell(slot)
+    // The newest entry of a job that was carried lies in its own record.
+    let newestBytes = cell.pointee.historyTotal > 0 ? cell.pointee.historyBytes : 0
     cell.pointee.history = position.rawValue
     cell.pointee.historyBytes = bytes
-    cell.pointee.historyTotal &+= bytes
-    liveBytes += Int(bytes)
+    liveBytes -= Int(cell.pointee.historyTotal)
+    cell.pointee.historyTotal = keptHistoryBytes(before: cell.pointee.historyTotal, newest: newestBytes, adding: bytes)
+    liveBytes += Int(cell.pointee.historyTotal)
     if event.entry.outcome == .cancelRequested {
       if isLive || !defects.contains(.cancelLostInReplay) { row.pointee.flags |= RowFlags.cancelRequested }
       return
     }
     leave(slot)
     forgetReport(cell)
-    if event.entry.outcome != .cancelled { cell.pointee.lastOutcome = event.entry.outcome.rawValue }
+    if event.entry.outcome != .cancelled {
+      cell.pointee.lastOutcome = event.entry.outcome.rawValue
+      cell.pointee.said = event.entry.textChecksum(number: event.number)
+    }
     cell.pointee.endedAt = event.entry.endedAt
     cell.pointee.endedUptime = event.uptime
     cell.pointee.pause = event.pause
@@ -68,6 +76,18 @@ extension StateMachine {
     row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
     count(event.entry.outcome, event.next, in: row.pointee.queue)
     enter(slot, event.next)
+  }
+
+  /// What a job's records of history count for: as much as a carry would keep of them. All else is dead at once, so that
+  /// a job that fails a thousand times does not hold a thousand long errors in the log.
+  ///
+  /// - Parameters:
+  ///   - total: What they counted for so far.
+  ///   - newest: Bytes of the newest of them; 0 where there is none.
+  private func keptHistoryBytes(before total: UInt32, newest: UInt32, adding bytes: UInt32) -> UInt32 {
+    let most = UInt32(HistoryEntry.mostCutRecordBytes)
+    let older = total - newest + min(newest, most)
+    return min(older, UInt32(HistoryEntry.keptEntries - 1) * most) + bytes
   }
 
   mutating func apply(_ event: ExtendedEvent, to slot: Slot) {
@@ -106,6 +126,7 @@ extension StateMachine {
 
   mutating func apply(_ event: PurgedEvent, to slot: Slot) {
     leave(slot)
+    keepReceipt(slot)
     liveBytes -= bytes(of: slot)
     let row = jobs.hot(slot)
     let cold = jobs.cold(slot)

@@ -74,7 +74,7 @@ extension StateMachine {
       row: jobs.hot(slot).pointee, cold: cold.pointee, policy: policy(cold.pointee.policy),
       key: cold.pointee.key == .none ? nil : keys.entry(cold.pointee.key).pointee, lease: cell,
       worker: cell.map { workerNames.bytes($0.worker) } ?? none, keyID: cell.map { keyNames.bytes($0.keyID) } ?? none,
-      body: step.bytes(command.body), history: step.bytes(command.history))
+      keyFields: step.bytes(command.keyFields), body: step.bytes(command.body), history: step.bytes(command.history))
     if !defects.isEmpty { spoil(&event) }
     let (position, bytes) = event.encode(into: &step.records)
     applyCarried(slot, at: position, bytes: bytes)
@@ -85,21 +85,25 @@ extension StateMachine {
   private func spoil(_ event: inout CarriedEvent) {
     if defects.contains(.orderLostInCarry) { event.order = nextOrder }
     if defects.contains(.keyLostInCarry) { event.hasKey = false }
+    if defects.contains(.ruleLostInCarry) { event.keyFields = UnsafeRawBufferPointer(start: nil, count: 0) }
     if defects.contains(.historyLostInCarry) { event.history = UnsafeRawBufferPointer(start: nil, count: 0) }
   }
 
-  mutating func carryStub(_ hash: KeyHash, _ base: LogPosition, _ ticket: UInt64, _ step: inout Step) {
+  mutating func carryStub(
+    _ hash: KeyHash, _ base: LogPosition, _ fields: ByteRange, _ ticket: UInt64, _ step: inout Step
+  ) {
     let entry = keys.find(hash)
     guard entry != .none, keys.entry(entry).pointee.isStub else { return step.answer(ticket, .carried(true)) }
     let stub = stubs.pointer(keys.entry(entry).pointee.target)
     guard stub.pointee.base == base.rawValue else { return step.answer(ticket, .carried(true)) }
-    let event = CarriedStubEvent(hash: hash, fingerprint: keys.entry(entry).pointee.fingerprint, stub: stub.pointee)
+    let event = CarriedStubEvent(
+      hash: hash, fingerprint: keys.entry(entry).pointee.fingerprint, stub: stub.pointee, keyFields: step.bytes(fields))
     stub.pointee.base = event.encode(into: &step.records).rawValue
     step.answer(ticket, .carried(true))
   }
 
   /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs and queues take.
-  package var keptBytes: Int { liveBytes + stubs.count * 76 + existingQueues * 96 }
+  package var keptBytes: Int { liveBytes + stubs.count * 96 + existingQueues * 96 }
 
   /// Queues that one command carries: few enough for a small segment.
   private static let queuesPerCarry = 32
@@ -129,6 +133,20 @@ package enum StoredRecord {
     case .submitted: return SubmittedEvent(&reader)?.body
     case .carried: return CarriedEvent(&reader)?.body
     default: return nil
+    }
+  }
+
+  /// The `KeyFields` of a job or of a key's stub; empty when the record has none.
+  package static func keyFields(_ record: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    var reader = RecordReader(record)
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    switch RecordKind(rawValue: reader.get()) {
+    case .submitted: return SubmittedEvent(&reader)?.keyFields ?? none
+    case .carried: return CarriedEvent(&reader)?.keyFields ?? none
+    case .carriedStub:
+      let event = CarriedStubEvent(&reader)
+      return reader.isShort ? none : event.keyFields
+    default: return none
     }
   }
 

@@ -61,7 +61,7 @@ extension StateMachine {
     var key = ""
     if cold.key != .none {
       let entry = keys.entry(cold.key).pointee
-      key = "\(entry.hash.high) \(entry.hash.low) \(entry.fingerprint)"
+      key = "\(entry.hash.high) \(entry.hash.low) \(entry.fingerprint)\(entry.isOfBytes ? " of bytes" : "")"
     }
     return Row(
       number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
@@ -75,6 +75,7 @@ extension StateMachine {
     guard let cell = existingLeaseCell(slot)?.pointee else { return "" }
     return "\(cell.id) \(cell.duration) \(cell.leasedAt) \(cell.endedAt) \(cell.endedUptime) \(cell.history) "
       + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
+      + "\(cell.said) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
   }
 
@@ -108,7 +109,7 @@ extension StateMachine {
     stubHeap.slots.map { slot in
       let entry = keys.entry(slot).pointee
       let stub = stubs.pointer(entry.target).pointee
-      return "\(entry.hash) \(entry.fingerprint) \(stub)"
+      return "\(entry.hash) \(entry.fingerprint)\(entry.isOfBytes ? " of bytes" : "") \(stub)"
     }.sorted()
   }
 

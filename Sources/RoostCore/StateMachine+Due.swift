@@ -38,6 +38,7 @@ extension StateMachine {
     if let wait = waitHeap.minimum { next = min(next, wait.deadline) }
     if let leaving = retentionHeap.minimum { next = min(next, leaving.deadline + credited) }
     if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
+    if let leaving = firstDeadToLeave { next = min(next, leaving + credited) }
     // While the wall clock is not believed nothing of it is due; every step looks again.
     if !now.isWallSuspect, let wall = wallHeap.minimum {
       let (left, isBeyond) = wall.deadline.subtractingReportingOverflow(now.wall.nanoseconds)
@@ -68,11 +69,20 @@ extension StateMachine {
   /// The finished job that leaves next: its time is over, or there are too many.
   private func nextToLeave() -> Slot? {
     if let first = retentionHeap.minimum, first.deadline <= uptime { return first.slot }
+    if let leaving = firstDeadToLeave, leaving <= uptime { return dead.head }
     guard finished.count > limits.retentionMaxJobs else { return nil }
     return defects.contains(.retentionDropsRunning) ? leaseHeap.minimum?.slot ?? finished.head : finished.head
   }
 
-  private mutating func purge(_ slot: Slot, _ step: inout Step) {
+  /// Uptime at which the first dead letter leaves; nil while none does. The list is in the order of dying.
+  private var firstDeadToLeave: Int64? {
+    guard let retention = limits.deadRetentionMilliseconds, dead.head != .none,
+      let cell = existingLeaseCell(dead.head)
+    else { return nil }
+    return defects.contains(.deadLeaveEarly) ? 0 : cell.pointee.endedUptime + retention.nanoseconds
+  }
+
+  mutating func purge(_ slot: Slot, _ step: inout Step) {
     let row = jobs.hot(slot)
     var stubUntil: Int64 = 0
     if jobs.cold(slot).pointee.key != .none, let cell = existingLeaseCell(slot) {

@@ -158,7 +158,7 @@ extension StateMachine {
 
   func checkFields(_ event: CarriedStubEvent, at position: LogPosition) throws(ReplayError) {
     let state = JobState(rawValue: event.stub.state)
-    guard state == .acked || state == .cancelled, isNumber(event.stub.number), isWall(event.stub.created) else {
+    guard state?.isFinished == true, isNumber(event.stub.number), isWall(event.stub.created) else {
       throw unfit("the stub of a job that left", "state \(event.stub.state) of \(event.stub.number)", position)
     }
     try require(event.stub.until, in: 0...later, "uptime", position)
@@ -214,5 +214,5 @@ extension StateMachine {
 
 extension Outcome {
   /// Whether it ends a lease; otherwise it ends a job's waiting, or asks its worker to stop.
-  var endsAttempt: Bool { self != .cancelled && self != .cancelRequested }
+  package var endsAttempt: Bool { self != .cancelled && self != .cancelRequested }
 }

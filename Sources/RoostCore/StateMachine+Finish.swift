@@ -2,15 +2,8 @@
 extension StateMachine {
   mutating func handle(_ command: Command.Finish, _ ticket: UInt64, _ step: inout Step) {
     let slot = find(command.job, command.viewer, step)
-    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
-    if let refusal = whyNotHeld(slot, command, step) {
-      // The same word again, after its answer was lost: the same success.
-      if wasSaidBefore(slot, command, step) {
-        hasJustFinished = true
-        return step.answer(ticket, changed(slot))
-      }
-      return step.answer(ticket, .refused(refusal))
-    }
+    guard slot != .none else { return answerLate(command, ticket, &step) }
+    if let refusal = whyNotHeld(slot, command, step) { return answerLate(command, slot, refusal, ticket, &step) }
     if Int(command.text.count) > limits.smallResultBytes {
       // A long record may leave as much of a segment unused as it takes of the next.
       let cost = 2 * Int(command.text.count)
@@ -41,15 +34,6 @@ extension StateMachine {
     if limits.requiresLeaseID { return .leaseRequired }
     guard isRunning, let cell = existingLeaseCell(slot) else { return .notRunning }
     return keyNames.find(step.bytes(command.keyID)) == cell.pointee.keyID ? nil : .leaseLost
-  }
-
-  /// Whether this lease (or, for a plain acknowledgement, this key) already ended the last attempt the same way.
-  private mutating func wasSaidBefore(
-    _ slot: Slot, _ command: Command.Finish, _ step: borrowing Step
-  ) -> Bool {
-    guard let cell = existingLeaseCell(slot), cell.pointee.lastOutcome == command.outcome.rawValue else { return false }
-    if command.hasLease { return cell.pointee.id == command.lease }
-    return !limits.requiresLeaseID && keyNames.find(step.bytes(command.keyID)) == cell.pointee.keyID
   }
 
   private mutating func fail(_ slot: Slot, _ command: Command.Finish, _ step: inout Step) {
@@ -231,6 +215,19 @@ extension StateMachine {
       return step.answer(ticket, .refused(.wrongState))
     }
     step.answer(ticket, changed(slot))
+  }
+
+  /// Removes a job that has ended, as its retention would in time.
+  mutating func delete(_ job: JobRef, _ viewer: ViewerRef, _ onlyDead: Bool, _ ticket: UInt64, _ step: inout Step) {
+    let slot = find(job, viewer, step)
+    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
+    // What is left of the reserve belongs to the jobs that are running.
+    if conditions.diskLevel >= 3 { return step.answer(ticket, .refused(.diskLow)) }
+    let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
+    let mayGo = (onlyDead ? state == .dead : state.isFinished) || state == .retry && defects.contains(.deletesWaiting)
+    guard mayGo else { return step.answer(ticket, .refused(.wrongState)) }
+    purge(slot, &step)
+    step.answer(ticket, .changed(state: state, deadline: 0, cancelRequested: false))
   }
 
   /// Makes a job READY, behind those that are.

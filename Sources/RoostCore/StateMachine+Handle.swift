@@ -15,12 +15,13 @@ extension StateMachine {
     case .cancel(let job, let viewer, let reason, let checksum):
       cancel(job, viewer, reason, checksum, ticket, &step)
     case .runNow(let job, let viewer, let onlyDead): runNow(job, viewer, onlyDead, ticket, &step)
+    case .delete(let job, let viewer, let onlyDead): delete(job, viewer, onlyDead, ticket, &step)
     case .read(let job, let viewer): read(job, viewer, ticket, &step)
     case .awaitEnd(let job, let viewer, let milliseconds): awaitEnd(job, viewer, milliseconds, ticket, &step)
     case .list(let list): handle(list, ticket, &step)
     case .queues(let viewer): listQueues(viewer, ticket, &step)
     case .carry(let carry): handle(carry, ticket, &step)
-    case .carryStub(let hash, let base): carryStub(hash, base, ticket, &step)
+    case .carryStub(let hash, let base, let fields): carryStub(hash, base, fields, ticket, &step)
     case .carryQueues(let first): carryQueues(from: first, ticket, &step)
     case .drainWaiters: drainWaiters(ticket, &step)
     }
@@ -63,7 +64,7 @@ extension StateMachine {
     let (deadline, isWall) = dueTime(of: command)
     let event = SubmittedEvent(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
-      command: command, body: bytes)
+      command: command, keyFields: step.bytes(command.keyFields), body: bytes)
     let (position, length) = event.encode(into: &step.records)
     apply(event, body: body, at: position, bytes: length)
     step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
@@ -89,15 +90,15 @@ extension StateMachine {
     _ known: Slot, _ command: Command.Submit, _ ticket: UInt64, _ step: inout Step
   ) {
     let entry = keys.entry(known)
-    guard entry.pointee.fingerprint == command.keyFingerprint || defects.contains(.noFingerprintCheck) else {
-      return step.answer(ticket, .refused(.idempotencyConflict))
+    let fingerprint = entry.pointee.isOfBytes ? command.keyByteFingerprint : command.keyFingerprint
+    guard entry.pointee.fingerprint == fingerprint || defects.contains(.noFingerprintCheck) else {
+      return step.answer(ticket, .conflict(standing(entry.pointee)))
     }
     var answer: Answer.Accepted
     if entry.pointee.isStub {
-      let stub = stubs.pointer(entry.pointee.target).pointee
       answer = Answer.Accepted(
-        id: JobID(number: JobNumber(rawValue: stub.number), createdMilliseconds: stub.created, key: secret),
-        state: JobState(rawValue: stub.state)!, isIdempotent: true, due: 0)
+        id: standing(entry.pointee).id, state: JobState(rawValue: stubs.pointer(entry.pointee.target).pointee.state)!,
+        isIdempotent: true, due: 0)
     } else {
       answer = accepted(entry.pointee.target)
       answer.isIdempotent = true
@@ -108,6 +109,17 @@ extension StateMachine {
       if queue != .none { queues[Int(queue)].activity.idempotent += 1 }
     }
     step.answer(ticket, .submitted(answer))
+  }
+
+  /// The job that has a key, and the record that says what was asked under it.
+  private func standing(_ entry: KeyEntry) -> Answer.Conflict {
+    guard entry.isStub else {
+      return Answer.Conflict(id: id(entry.target), record: LogPosition(rawValue: jobs.hot(entry.target).pointee.base))
+    }
+    let stub = stubs.pointer(entry.target).pointee
+    return Answer.Conflict(
+      id: JobID(number: JobNumber(rawValue: stub.number), createdMilliseconds: stub.created, key: secret),
+      record: LogPosition(rawValue: stub.base))
   }
 
   private mutating func isExistingQueue(_ name: UnsafeRawBufferPointer) -> Bool {
@@ -133,10 +145,15 @@ extension StateMachine {
   }
 
   mutating func mayView(_ slot: Slot, _ viewer: ViewerRef, _ step: borrowing Step) -> Bool {
+    mayView(jobs.hot(slot).pointee.queue, jobs.cold(slot).pointee.owner, viewer, step)
+  }
+
+  /// Whether the viewer may see jobs of a queue and an owner.
+  mutating func mayView(_ queue: UInt32, _ owner: UInt32, _ viewer: ViewerRef, _ step: borrowing Step) -> Bool {
     switch viewer.kind {
     case .all: true
-    case .owner: ownerNames.find(step.bytes(viewer.text)) == jobs.cold(slot).pointee.owner
-    case .queues: matchesAny(queueNames.bytes(jobs.hot(slot).pointee.queue), step.bytes(viewer.text))
+    case .owner: ownerNames.find(step.bytes(viewer.text)) == owner
+    case .queues: matchesAny(queueNames.bytes(queue), step.bytes(viewer.text))
     }
   }
 

@@ -251,7 +251,11 @@ extension StateMachine {
     cold.pointee.owner = ownerNames.intern(body.owner)
     cold.pointee.type = typeNames.intern(body.type)
     cold.pointee.policy = intern(event.policy)
-    if event.hasKey { cold.pointee.key = enterKey(event.keyHash, event.keyFingerprint, target: slot, isStub: false) }
+    if event.hasKey {
+      cold.pointee.key = keys.insert(
+        KeyEntry(
+          hash: event.keyHash, fingerprint: event.keyFingerprint, target: slot, isOfBytes: event.keyFields.isEmpty))
+    }
     if event.hasLease {
       let cell = leaseCell(slot)
       let names = (workerNames.intern(event.worker), keyNames.intern(event.keyID))
@@ -260,6 +264,7 @@ extension StateMachine {
       (cell.pointee.leasedAt, cell.pointee.endedAt) = (event.lease.leasedAt, event.lease.endedAt)
       (cell.pointee.endedUptime, cell.pointee.pause) = (event.lease.endedUptime, event.lease.pause)
       cell.pointee.lastOutcome = event.lease.lastOutcome
+      cell.pointee.said = event.lease.said
       cell.pointee.history = event.history.isEmpty ? 0 : position.rawValue
       cell.pointee.historyBytes = event.history.isEmpty ? 0 : bytes
     }
@@ -279,10 +284,6 @@ extension StateMachine {
     jobs.remove(slot)
   }
 
-  private mutating func enterKey(_ hash: KeyHash, _ fingerprint: UInt64, target: Slot, isStub: Bool) -> Slot {
-    keys.insert(KeyEntry(hash: hash, fingerprint: fingerprint, target: target, isStub: isStub))
-  }
-
   mutating func replay(_ event: CarriedStubEvent, at position: LogPosition) {
     let known = keys.find(event.hash)
     if known != .none {
@@ -291,7 +292,11 @@ extension StateMachine {
     }
     var stub = event.stub
     stub.base = position.rawValue
-    replayedStubs.insert(enterKey(event.hash, event.fingerprint, target: stubs.allocate(stub), isStub: true))
+    replayedStubs.insert(
+      keys.insert(
+        KeyEntry(
+          hash: event.hash, fingerprint: event.fingerprint, target: stubs.allocate(stub), isStub: true,
+          isOfBytes: event.keyFields.isEmpty)))
   }
 
   private mutating func replay(_ event: KeyForgottenEvent, at position: LogPosition) throws(ReplayError) {

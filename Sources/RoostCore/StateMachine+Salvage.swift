@@ -284,8 +284,8 @@ extension StateMachine {
     let slot = jobs.find(event.number)
     guard slot == .none else {
       let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
-      if state != .acked, state != .cancelled {
-        // The record of its end is lost: it was one of both.
+      if !state.isFinished {
+        // The record of its end is lost: most are acknowledged.
         leave(slot)
         enter(slot, .acked)
       }

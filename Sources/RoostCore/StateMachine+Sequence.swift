@@ -57,7 +57,8 @@ extension StateMachine {
     guard row.pointee.state == event.state.rawValue, row.pointee.order == event.order,
       row.pointee.attempts == event.attempts, row.pointee.maxAttempts == event.maxAttempts,
       row.pointee.priority == event.priority, row.pointee.flags == event.flags, cold.pointee.created == event.created,
-      cold.pointee.key == key, key == .none || keys.entry(key).pointee.fingerprint == event.keyFingerprint,
+      cold.pointee.key == key,
+      key == .none || keys.entry(key).pointee.isOf(event.keyFingerprint, isOfBytes: event.keyFields.isEmpty),
       event.state == .running ? row.pointee.deadline <= event.deadline : row.pointee.deadline == event.deadline,
       policy(cold.pointee.policy) == event.policy,
       event.hasLease == (cold.pointee.lease != .none), existingLeaseCell(slot)?.pointee.isCopied(by: event) ?? true
@@ -136,7 +137,7 @@ extension StateMachine {
       return
     }
     let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
-    guard state == .acked || state == .cancelled, event.stubUntil == 0 || jobs.cold(slot).pointee.key != .none else {
+    guard state.isFinished, event.stubUntil == 0 || jobs.cold(slot).pointee.key != .none else {
       throw misplaced("a job that may leave", slot, position)
     }
   }
@@ -156,7 +157,7 @@ extension StateMachine {
 
   /// Whether the record says again what is known of a key.
   func isCopy(_ event: CarriedStubEvent, of entry: KeyEntry) -> Bool {
-    guard entry.isStub, entry.fingerprint == event.fingerprint else { return false }
+    guard entry.isStub, entry.isOf(event.fingerprint, isOfBytes: event.keyFields.isEmpty) else { return false }
     let stub = stubs.pointer(entry.target).pointee
     return stub.number == event.stub.number && stub.created == event.stub.created && stub.until == event.stub.until
       && stub.state == event.stub.state
@@ -187,6 +188,12 @@ extension LeaseCell {
     let copy = event.lease
     return id == copy.id && duration == copy.duration && leasedAt == copy.leasedAt && endedAt == copy.endedAt
       && endedUptime == copy.endedUptime && pause == copy.pause && lastOutcome == copy.lastOutcome
-      && (history == 0) == event.history.isEmpty
+      && (said == copy.said || !event.hasSaid) && (history == 0) == event.history.isEmpty
+  }
+}
+
+extension KeyEntry {
+  fileprivate func isOf(_ fingerprint: UInt64, isOfBytes: Bool) -> Bool {
+    self.fingerprint == fingerprint && self.isOfBytes == isOfBytes
   }
 }

@@ -40,6 +40,8 @@ package struct StateMachine: ~Copyable {
   var leases = Slab<LeaseCell>()
   var keys = KeyTable()
   var stubs = Slab<Stub>()
+  /// Volatile.
+  var receipts = ReceiptTable()
   var levels = Slab<ReadyLevel>()
   /// ACKED and CANCELLED, in the order of their ends.
   var finished = JobList()

@@ -59,6 +59,8 @@ package struct Reply: Sendable, BitwiseCopyable {
 package enum Answer: Sendable, BitwiseCopyable {
   case refused(Refusal)
   case submitted(Accepted)
+  /// The idempotency key belongs to a job that is another.
+  case conflict(Conflict)
   case leased(Grant)
   /// Leases of `Step.grants`, at least one.
   case leasedMany(first: Int32, count: Int32)
@@ -66,6 +68,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case nothing
   /// What the job is now. `deadline` is wall milliseconds, 0 when there is none.
   case changed(state: JobState, deadline: Int64, cancelRequested: Bool)
+  /// The attempt had ended before, and otherwise.
+  case ended(Ended)
   case job(JobImage)
   /// Jobs of `Step.jobs`; go on behind `next` unless it is 0. `isFull`: the limit was reached, not the slice.
   case page(first: Int32, count: Int32, next: UInt64, isFull: Bool)
@@ -80,6 +84,30 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var isIdempotent: Bool
     /// When it becomes due, wall milliseconds; 0 when READY or later.
     package var due: Int64
+  }
+
+  package struct Conflict: Sendable, BitwiseCopyable {
+    /// The job that has the key.
+    package var id: JobID
+    /// The record in which its `KeyFields` stand, if it has any.
+    package var record: LogPosition
+  }
+
+  package struct Ended: Sendable, BitwiseCopyable {
+    /// Nil for a job that has left.
+    package var id: JobID?
+    package var state: JobState
+    /// How the attempt ended.
+    package var outcome: Outcome
+    /// Only the result or error differs.
+    package var isSameOutcome: Bool
+    /// Wall milliseconds.
+    package var endedAt: Int64
+    /// Wall milliseconds at which a job that waits is due; else 0.
+    package var due: Int64
+    /// The job's newest record of history; none for a job that has left.
+    package var history: LogPosition
+    package var historyBytes: UInt32
   }
 
   package struct Grant: Sendable, BitwiseCopyable {

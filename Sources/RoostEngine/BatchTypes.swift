@@ -10,8 +10,8 @@ package struct AttemptEnd: Sendable {
   /// The result, raw JSON of at most 4 MiB; or the error, at most 16 KiB.
   let text: [UInt8]
   var isRetryable = true
-  /// Nil: by the job's retry policy.
-  var retryAfterMilliseconds: Int64?
+  /// Failure: until the retry, −1: by the job's retry policy. Handed back: until it is due.
+  var delayMilliseconds: Int64 = 0
 
   /// - Parameter result: Raw JSON, at most 4 MiB.
   package static func acknowledged(_ id: JobID, leaseID: LeaseID?, result: ArraySlice<UInt8>?) -> AttemptEnd {
@@ -24,7 +24,12 @@ package struct AttemptEnd: Sendable {
   ) -> AttemptEnd {
     AttemptEnd(
       id: id, leaseID: leaseID, outcome: .failed, text: Array(error.utf8), isRetryable: isRetryable,
-      retryAfterMilliseconds: retryAfterMilliseconds)
+      delayMilliseconds: retryAfterMilliseconds ?? -1)
+  }
+
+  /// Handed back: the attempt is not spent.
+  static func released(_ id: JobID, leaseID: LeaseID, delayMilliseconds: Int64) -> AttemptEnd {
+    AttemptEnd(id: id, leaseID: leaseID, outcome: .released, text: [], delayMilliseconds: delayMilliseconds)
   }
 
   /// What the job is after it.

@@ -16,7 +16,7 @@ final class CommandGroup: @unchecked Sendable {
   /// At least 1.
   let count: Int
   private(set) var answers: [Answer]
-  /// Reads the records that a `.leased` answer names. At most one command of a group leases.
+  /// Reads the records that the last answer names which names any. At most one command of a group leases.
   private(set) var loader: RecordLoader?
   /// None of the answers can be relied on: the group came to nothing, or nobody can tell.
   private(set) var refusal: Refusal?
@@ -39,7 +39,10 @@ final class CommandGroup: @unchecked Sendable {
   /// Takes an answer, which is durable. Returns true with the last.
   func take(_ answer: Answer, at place: UInt32, loader: @autoclosure () -> RecordLoader) -> Bool {
     answers[Int(place)] = answer
-    if case .leased = answer { self.loader = loader() }
+    switch answer {
+    case .leased, .conflict, .ended: self.loader = loader()
+    default: break
+    }
     missing -= 1
     return missing == 0
   }

@@ -13,30 +13,31 @@ extension Engine {
   ///
   /// - Parameter specs: At most `batchItems`.
   /// - Throws: What concerns all of them, when none was accepted: `overloaded`, `stopping`; or `outcomeUnknown`.
-  package func submit(batch specs: [JobSpec], owner: String) async throws(Refusal) -> [Result<Submitted, Refusal>] {
+  package func submit(batch specs: [JobSpec], owner: String) async throws(Refusal) -> [Result<Submitted, Refused>] {
     guard !specs.isEmpty else { return [] }
     var asked = AskedBytes(capacity: specs.reduce(0) { $0 + $1.payload.count + 192 })
     var commands: [Command.Submit] = []
     commands.reserveCapacity(specs.count)
+    var fields: [[UInt8]] = []
+    fields.reserveCapacity(specs.count)
     for spec in specs {
-      var (command, body) = encode(spec, owner: owner)
-      command.body = asked.add(body)
-      command.isFollowed = true
-      commands.append(command)
+      let (command, bytes) = encode(spec, owner: owner)
+      fields.append(command.fields(in: bytes))
+      commands.append(command.from(Int(asked.add(bytes).offset)))
+      commands[commands.count - 1].isFollowed = true
     }
     commands[commands.count - 1].isFollowed = false
     let encoded = commands
     let group = try await ask(group: encoded.count, asked.bytes) { place, base in
-      var command = encoded[place]
-      command.body = command.body.from(base)
-      return .submit(command)
+      .submit(encoded[place].from(base))
     }
-    var results: [Result<Submitted, Refusal>] = []
+    var results: [Result<Submitted, Refused>] = []
     results.reserveCapacity(specs.count)
-    for (spec, answer) in zip(specs, group.answers) {
+    for (place, answer) in group.answers.enumerated() {
       switch answer {
-      case .submitted(let accepted): results.append(.success(Submitted(accepted, queue: spec.queue)))
-      case .refused(let refusal): results.append(.failure(refusal))
+      case .submitted(let accepted): results.append(.success(Submitted(accepted, queue: specs[place].queue)))
+      case .refused(let refusal): results.append(.failure(Refused(refusal)))
+      case .conflict(let conflict): results.append(.failure(await refused(conflict, fields[place], group.loader)))
       default: preconditionFailure("a submit is answered as one")
       }
     }
@@ -50,23 +51,30 @@ extension Engine {
   ///   - keyID: Of the API key: an end without a lease id counts while the job is RUNNING under it.
   package func finish(
     batch ends: [AttemptEnd], keyID: String, viewer: Viewer
-  ) async throws(Refusal) -> [Result<AttemptEnd.After, Refusal>] {
+  ) async throws(Refusal) -> [Result<AttemptEnd.After, Refused>] {
     var asked = AskedBytes(capacity: ends.reduce(256) { $0 + $1.text.count })
     let viewer = asked.add(viewer)
     let key = asked.add(keyID)
     var commands: [Command.Finish] = []
     commands.reserveCapacity(ends.count)
-    var isKnown: [Bool] = []
-    isKnown.reserveCapacity(ends.count)
     for end in ends {
-      let job = try? reference(end.id)
-      isKnown.append(job != nil)
-      if let job { commands.append(encode(end, job, viewer, key, &asked)) }
+      if let job = try? reference(end.id) { commands.append(encode(end, job, viewer, key, &asked)) }
     }
-    let answers = try await changes(commands.count, asked.bytes) { [commands] place, base in
+    let group = try await changes(commands.count, asked.bytes) { [commands] place, base in
       .finish(commands[place].from(base))
     }
-    return results(isKnown, answers) { AttemptEnd.After($0.state, $0.deadline) }
+    var results: [Result<AttemptEnd.After, Refused>] = []
+    results.reserveCapacity(ends.count)
+    var next = 0
+    for end in ends {
+      guard (try? reference(end.id)) != nil, let group else {
+        results.append(.failure(Refused(.jobNotFound)))
+        continue
+      }
+      results.append(await after(group.answers[next], end, group.loader))
+      next += 1
+    }
+    return results
   }
 
   /// Acknowledges a job, or fails it, and leases the worker's next one in the same commit.
@@ -77,11 +85,12 @@ extension Engine {
   /// - Throws: As `acknowledge`.
   package func finish(
     _ end: AttemptEnd, viewer: Viewer, next request: LeaseRequest
-  ) async throws(Refusal) -> (after: AttemptEnd.After, next: LeasedJob?) {
+  ) async throws(Refused) -> (after: AttemptEnd.After, next: LeasedJob?) {
     var asked = AskedBytes(capacity: end.text.count + 512)
     let viewer = asked.add(viewer)
     let key = asked.add(request.keyID)
-    let command = encode(end, try reference(end.id), viewer, key, &asked)
+    guard let job = try? reference(end.id) else { throw Refused(.jobNotFound) }
+    let command = encode(end, job, viewer, key, &asked)
     let queues = asked.add(list: request.queues)
     let worker = asked.add(request.workerID)
     var lease = Command.Lease(
@@ -89,15 +98,15 @@ extension Engine {
       waitMilliseconds: request.waitMilliseconds)
     lease.isNext = true
     let wanted = lease
-    let group = try await waitable(group: 2, asked.bytes) { place, base in
-      place == 0 ? .finish(command.from(base)) : .lease(wanted.from(base))
+    let group: CommandGroup
+    do {
+      group = try await waitable(group: 2, asked.bytes) { place, base in
+        place == 0 ? .finish(command.from(base)) : .lease(wanted.from(base))
+      }
+    } catch {
+      throw Refused(error)
     }
-    let after: AttemptEnd.After
-    switch group.answers[0] {
-    case .changed(let state, let deadline, _): after = AttemptEnd.After(state, deadline)
-    case .refused(let refusal): throw refusal
-    default: preconditionFailure("a change is answered as one")
-    }
+    let after = try await after(group.answers[0], end, group.loader).get()
     // A refused or damaged next job must not hide that the attempt has ended.
     guard case .leased(let grant) = group.answers[1] else { return (after, nil) }
     return (after, try? await leased(grant, group.loader!))
@@ -106,7 +115,7 @@ extension Engine {
   /// Extends leases; counted from now.
   package func extend(
     batch items: [LeaseExtension], viewer: Viewer
-  ) async throws(Refusal) -> [Result<LeaseExtension.After, Refusal>] {
+  ) async throws(Refusal) -> [Result<LeaseExtension.After, Refused>] {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     var wishes: [Command.Extend] = []
@@ -116,10 +125,10 @@ extension Engine {
       isKnown.append(job != nil)
       if let job { wishes.append(item.command(job, viewer, &asked)) }
     }
-    let answers = try await changes(wishes.count, asked.bytes) { [wishes] place, base in
+    let group = try await changes(wishes.count, asked.bytes) { [wishes] place, base in
       .extend(wishes[place].from(base))
     }
-    return results(isKnown, answers) {
+    return results(isKnown, group?.answers ?? []) {
       LeaseExtension.After(leaseUntilMilliseconds: $0.deadline, cancelRequested: $0.cancelRequested)
     }
   }
@@ -197,13 +206,13 @@ extension Engine {
 
   private typealias Changed = (state: JobState, deadline: Int64, cancelRequested: Bool)
 
-  private func encode(
+  func encode(
     _ end: AttemptEnd, _ job: JobRef, _ viewer: ViewerRef, _ key: ByteRange, _ asked: inout AskedBytes
   ) -> Command.Finish {
     var command = Command.Finish(
       job: job, viewer: viewer, lease: end.leaseID, keyID: key, outcome: end.outcome)
     command.isRetryable = end.isRetryable
-    if end.outcome == .failed { command.delayMilliseconds = end.retryAfterMilliseconds ?? -1 }
+    command.delayMilliseconds = end.delayMilliseconds
     command.text = asked.add(end.text)
     command.textChecksum = end.text.withUnsafeBytes { Checksum.of($0) }
     return command
@@ -211,21 +220,21 @@ extension Engine {
 
   private func changes(
     _ count: Int, _ bytes: [UInt8], _ command: (_ place: Int, _ base: Int) -> Command
-  ) async throws(Refusal) -> [Answer] {
-    count == 0 ? [] : try await ask(group: count, bytes, command).answers
+  ) async throws(Refusal) -> CommandGroup? {
+    count == 0 ? nil : try await ask(group: count, bytes, command)
   }
 
   /// Puts the answers back among the items whose ids this log never made.
   private func results<After>(
     _ isKnown: [Bool], _ answers: [Answer], _ after: (Changed) -> After
-  ) -> [Result<After, Refusal>] {
+  ) -> [Result<After, Refused>] {
     var next = answers.makeIterator()
     return isKnown.map { isKnown in
-      guard isKnown, let answer = next.next() else { return .failure(.jobNotFound) }
+      guard isKnown, let answer = next.next() else { return .failure(Refused(.jobNotFound)) }
       switch answer {
       case .changed(let state, let deadline, let cancelRequested):
         return .success(after((state, deadline, cancelRequested)))
-      case .refused(let refusal): return .failure(refusal)
+      case .refused(let refusal): return .failure(Refused(refusal))
       default: preconditionFailure("a change is answered as one")
       }
     }
@@ -266,8 +275,21 @@ extension Answer.Grant {
   fileprivate var recordEnd: UInt64 { base.rawValue + UInt64(recordBytes) }
 }
 
+extension Command.Submit {
+  /// The same where the gathered bytes begin at `base`.
+  func from(_ base: Int) -> Command.Submit {
+    var placed = self
+    placed.body = body.from(base)
+    placed.keyFields = keyFields.from(base)
+    return placed
+  }
+
+  /// Its `KeyFields`, where no other command's bytes stand before its own.
+  func fields(in bytes: [UInt8]) -> [UInt8] { Array(bytes[Int(keyFields.offset)...].prefix(Int(keyFields.count))) }
+}
+
 extension Command.Finish {
-  fileprivate func from(_ base: Int) -> Command.Finish {
+  func from(_ base: Int) -> Command.Finish {
     var placed = self
     placed.viewer = viewer.from(base)
     placed.keyID = keyID.from(base)

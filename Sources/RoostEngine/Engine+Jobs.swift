@@ -8,20 +8,20 @@ extension Engine {
   ///
   /// - Throws: `idempotencyConflict`, `tooManyQueues`, `tooLarge`, `diskLow`, `memoryLow`, `overloaded`,
   ///   `outcomeUnknown`, `stopping`.
-  package func submit(_ spec: JobSpec, owner: String) async throws(Refusal) -> Submitted {
-    let (command, body) = encode(spec, owner: owner)
-    let delivery = try await ask(body) { base in
-      var placed = command
-      placed.body = ByteRange(offset: base, count: body.count)
-      return .submit(placed)
+  package func submit(_ spec: JobSpec, owner: String) async throws(Refused) -> Submitted {
+    let (command, bytes) = encode(spec, owner: owner)
+    let delivery = await answer(bytes) { base in .submit(command.from(base)) }
+    switch delivery.answer {
+    case .submitted(let accepted): return Submitted(accepted, queue: spec.queue)
+    case .refused(let refusal): throw Refused(refusal)
+    case .conflict(let conflict): throw await refused(conflict, command.fields(in: bytes), delivery.loader)
+    default: preconditionFailure("a submit is answered as one")
     }
-    guard case .submitted(let accepted) = delivery.answer else { preconditionFailure("a submit is answered as one") }
-    return Submitted(accepted, queue: spec.queue)
   }
 
-  /// What will stand in the log, and the command that says so; where the body lies is for the caller to say.
-  func encode(_ spec: JobSpec, owner: String) -> (command: Command.Submit, body: [UInt8]) {
-    let body = JobBodyLayout.encode(
+  /// A command and its bytes: what will stand in the log, and behind it the `KeyFields` of a job with a key.
+  func encode(_ spec: JobSpec, owner: String) -> (command: Command.Submit, bytes: [UInt8]) {
+    var body = JobBodyLayout.encode(
       queue: spec.queue, type: spec.type, owner: owner, traceparent: spec.traceparent ?? "",
       metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload, checksum: { Checksum.of($0) })
     var command = Command.Submit(
@@ -29,12 +29,15 @@ extension Engine {
         retry: spec.retry, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),
         retentionMilliseconds: spec.retentionMilliseconds ?? -1),
       priority: spec.priority, maxRetries: spec.maxRetries, delayMilliseconds: spec.delayMilliseconds ?? 0,
-      runAtMilliseconds: spec.runAtMilliseconds ?? 0, body: .empty)
-    if let key = spec.idempotencyKey {
-      command.hasKey = true
-      command.keyHash = hash(ofKey: key, owner: owner, queue: spec.queue)
-      command.keyFingerprint = fingerprint(of: command, body: body)
-    }
+      runAtMilliseconds: spec.runAtMilliseconds ?? 0, body: ByteRange(offset: 0, count: body.count))
+    guard let key = spec.idempotencyKey else { return (command, body) }
+    let meaning = meaning(of: spec, command)
+    command.hasKey = true
+    command.keyHash = hash(ofKey: key, owner: owner, queue: spec.queue)
+    command.keyFingerprint = meaning.fingerprint
+    command.keyByteFingerprint = byteFingerprint(of: command, body: body)
+    command.keyFields = ByteRange(offset: body.count, count: meaning.fields.count)
+    body += meaning.fields
     return (command, body)
   }
 
@@ -144,7 +147,8 @@ extension Engine {
   package func acknowledge(
     _ id: JobID, leaseID: LeaseID?, keyID: String, viewer: Viewer, result: ArraySlice<UInt8>?
   ) async throws(Refusal) -> JobState {
-    try await finish(id, leaseID, keyID, viewer, .acked, text: result.map { Array($0) } ?? []).state
+    let end = AttemptEnd.acknowledged(id, leaseID: leaseID, result: result)
+    do { return try await finish(end, keyID: keyID, viewer: viewer).state } catch { throw error.refusal }
   }
 
   /// Reports a failed attempt.
@@ -154,56 +158,52 @@ extension Engine {
     _ id: JobID, leaseID: LeaseID?, keyID: String, viewer: Viewer, error: String, retryable: Bool,
     retryAfterMilliseconds: Int64?
   ) async throws(Refusal) -> (state: JobState, runAtMilliseconds: Int64?) {
-    let changed = try await finish(id, leaseID, keyID, viewer, .failed, text: Array(error.utf8)) {
-      $0.isRetryable = retryable
-      $0.delayMilliseconds = retryAfterMilliseconds ?? -1
+    let end = AttemptEnd.failed(
+      id, leaseID: leaseID, error: error, isRetryable: retryable, retryAfterMilliseconds: retryAfterMilliseconds)
+    do {
+      let after = try await finish(end, keyID: keyID, viewer: viewer)
+      return (after.state, after.runAtMilliseconds)
+    } catch {
+      throw error.refusal
     }
-    return (changed.state, changed.state == .retry ? changed.deadline : nil)
   }
 
-  /// Acknowledges or fails, as `end` says.
+  /// Acknowledges, fails or hands back, as `end` says.
   ///
-  /// - Throws: As `acknowledge`.
+  /// - Throws: As `acknowledge`; `alreadyEnded` where the attempt had ended otherwise.
   package func finish(
     _ end: AttemptEnd, keyID: String, viewer: Viewer
-  ) async throws(Refusal) -> AttemptEnd.After {
-    let changed = try await finish(end.id, end.leaseID, keyID, viewer, end.outcome, text: end.text) {
-      $0.isRetryable = end.isRetryable
-      if end.outcome == .failed { $0.delayMilliseconds = end.retryAfterMilliseconds ?? -1 }
+  ) async throws(Refused) -> AttemptEnd.After {
+    guard let job = try? reference(end.id) else { throw Refused(.jobNotFound) }
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let key = asked.add(keyID)
+    let command = encode(end, job, viewer, key, &asked)
+    let delivery = await answer(asked.bytes) { base in .finish(command.from(base)) }
+    return try await after(delivery.answer, end, delivery.loader).get()
+  }
+
+  /// What an answer to the end of an attempt says.
+  func after(
+    _ answer: Answer, _ end: AttemptEnd, _ loader: RecordLoader?
+  ) async -> Result<AttemptEnd.After, Refused> {
+    switch answer {
+    case .changed(let state, let deadline, _): .success(AttemptEnd.After(state, deadline))
+    case .refused(let refusal): .failure(Refused(refusal))
+    case .ended(let ended): await resolve(ended, end.text, loader)
+    default: preconditionFailure("a change is answered as one")
     }
-    return AttemptEnd.After(changed.state, changed.deadline)
   }
 
   /// Hands a job back without spending the attempt.
   package func release(
     _ id: JobID, leaseID: LeaseID, viewer: Viewer, delayMilliseconds: Int64
-  ) async throws(Refusal) -> JobState {
-    try await finish(id, leaseID, "", viewer, .released, text: []) { $0.delayMilliseconds = delayMilliseconds }.state
+  ) async throws(Refused) -> JobState {
+    let end = AttemptEnd.released(id, leaseID: leaseID, delayMilliseconds: delayMilliseconds)
+    return try await finish(end, keyID: "", viewer: viewer).state
   }
 
   private typealias Changed = (state: JobState, deadline: Int64, cancelRequested: Bool)
-
-  private func finish(
-    _ id: JobID, _ leaseID: LeaseID?, _ keyID: String, _ viewer: Viewer, _ outcome: Outcome, text: [UInt8],
-    _ adjust: (inout Command.Finish) -> Void = { _ in }
-  ) async throws(Refusal) -> Changed {
-    var asked = AskedBytes()
-    let viewer = asked.add(viewer)
-    let key = asked.add(keyID)
-    let textRange = asked.add(text)
-    var command = Command.Finish(
-      job: try reference(id), viewer: viewer, lease: leaseID, keyID: key, outcome: outcome)
-    adjust(&command)
-    command.textChecksum = text.withUnsafeBytes { Checksum.of($0) }
-    let delivery = try await ask(asked.bytes) { base in
-      var placed = command
-      placed.viewer = viewer.from(base)
-      placed.keyID = key.from(base)
-      placed.text = textRange.from(base)
-      return .finish(placed)
-    }
-    return changed(delivery)
-  }
 
   private func changed(_ delivery: Delivery) -> Changed {
     guard case .changed(let state, let deadline, let cancelRequested) = delivery.answer else {
@@ -255,34 +255,22 @@ extension Engine {
     return changed(try await ask(asked.bytes) { base in .runNow(job, viewer.from(base), onlyDead: onlyDead) }).state
   }
 
+  /// Removes a job that is ACKED, DEAD or CANCELLED, before its retention ends.
+  ///
+  /// Its idempotency key answers as long as it would have.
+  ///
+  /// - Parameter onlyDead: Whether only a DEAD one may go.
+  /// - Returns: What the job was.
+  /// - Throws: `wrongState` where it has not ended.
+  package func delete(_ id: JobID, viewer: Viewer, onlyDead: Bool) async throws(Refusal) -> JobState {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let job = try reference(id)
+    return changed(try await ask(asked.bytes) { base in .delete(job, viewer.from(base), onlyDead: onlyDead) }).state
+  }
+
   /// Every parked wait answers at once that there is nothing, and no further one parks: the first step of a stop.
   package func drainWaiters() async {
     _ = try? await ask { _ in .drainWaiters }
-  }
-
-  // MARK: Idempotency
-
-  /// Scope owner + queue: the same key of another owner or for another queue is another key.
-  private func hash(ofKey key: String, owner: String, queue: String) -> KeyHash {
-    var text: [UInt8] = []
-    for part in [owner, queue, key] {
-      text.append(UInt8(truncatingIfNeeded: part.utf8.count))
-      text.append(contentsOf: part.utf8)
-    }
-    let hash = text.withUnsafeBytes { secret.hash128($0) }
-    return KeyHash(low: hash.low, high: hash.high)
-  }
-
-  /// Over the decoded options and the raw bytes: another body under the same key is a conflict.
-  private func fingerprint(of command: Command.Submit, body: [UInt8]) -> UInt64 {
-    let bytes = body.withUnsafeBytes { secret.hash128($0) }
-    let options: [Int64] = [
-      Int64(bitPattern: bytes.low), Int64(bitPattern: bytes.high), Int64(command.priority), Int64(command.maxRetries),
-      command.delayMilliseconds, command.runAtMilliseconds, Int64(command.policy.leaseMilliseconds),
-      command.policy.retentionMilliseconds, Int64(command.policy.retry.initialMilliseconds),
-      Int64(command.policy.retry.factorThousandths), Int64(command.policy.retry.maxMilliseconds),
-      Int64(command.policy.retry.jitter.rawValue),
-    ]
-    return options.withUnsafeBytes { secret.hash128($0).low }
   }
 }

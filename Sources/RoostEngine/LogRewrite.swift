@@ -52,7 +52,8 @@ package struct LogRewrite: ~Copyable {
   ) throws(LogError) {
     switch machine.carryNeed(record, at: position) {
     case .none: return
-    case .stub(let hash): prepared.append(.carryStub(hash: hash, base: position))
+    case .stub(let hash):
+      prepared.append(.carryStub(hash: hash, base: position, fields: append(StoredRecord.keyFields(record))))
     case .job(let job):
       let number = job.number
       guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
@@ -70,6 +71,7 @@ package struct LogRewrite: ~Copyable {
       let historyRange = (kept ?? []).withUnsafeBytes { append($0) }
       var carry = Command.Carry(
         number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
+      carry.keyFields = append(StoredRecord.keyFields(record))
       carry.reportedAt = job.report
       if let report = try report(job) {
         carry.progress = report.text.withUnsafeBytes { append($0) }

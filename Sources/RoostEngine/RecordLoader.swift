@@ -35,6 +35,19 @@ package struct RecordLoader: Sendable {
     return isCached ? record : nil
   }
 
+  /// The `KeyFields` of a job or of a key's stub; nil where there are none, or they cannot be read.
+  package func keyFields(at position: LogPosition) -> [UInt8]? {
+    guard position != .none else { return nil }
+    // A record's length stands before it.
+    let prefix = LogPosition(rawValue: position.rawValue - 4)
+    guard let length = try? record(at: prefix, bytes: 4),
+      let bytes = try? record(
+        at: position, bytes: length.reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    else { return nil }
+    let fields = bytes.withUnsafeBytes { [UInt8](StoredRecord.keyFields($0)) }
+    return fields.isEmpty ? nil : fields
+  }
+
   private func read(_ file: SegmentFile, _ place: RecordPosition, _ count: Int) throws(LogError) -> [UInt8] {
     var failure: LogError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { memory, filled in

@@ -149,7 +149,8 @@ extension Store {
     switch machine.carryNeed(record, at: position) {
     case .none: return
     case .stub(let hash):
-      compaction.prepared.append(.carryStub(hash: hash, base: position))
+      compaction.prepared.append(
+        .carryStub(hash: hash, base: position, fields: appendToArena(StoredRecord.keyFields(record))))
     case .job(let job):
       let number = job.number
       guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
@@ -159,21 +160,25 @@ extension Store {
       guard let kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) }) else {
         throw loader.damaged(job.history, expected: "the history of job \(number), as its checksums say")
       }
-      let bodyRange = ByteRange(offset: compaction.arena.count, count: body.count)
-      compaction.arena.append(contentsOf: body)
-      let historyRange = ByteRange(offset: compaction.arena.count, count: kept.count)
-      compaction.arena.append(contentsOf: kept)
+      let bodyRange = appendToArena(body)
+      let historyRange = kept.withUnsafeBytes { appendToArena($0) }
       var carry = Command.Carry(
         number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
+      carry.keyFields = appendToArena(StoredRecord.keyFields(record))
       carry.reportedAt = job.report
       if let report = try loader.report(of: number, at: job.report, bytes: job.reportBytes) {
-        carry.progress = ByteRange(offset: compaction.arena.count, count: report.text.count)
+        carry.progress = report.text.withUnsafeBytes { appendToArena($0) }
         carry.progressChecksum = report.checksum
-        compaction.arena.append(contentsOf: report.text)
       }
       compaction.prepared.append(.carry(carry))
     }
     compaction.sizes.append(record.count)
+  }
+
+  private mutating func appendToArena(_ bytes: UnsafeRawBufferPointer) -> ByteRange {
+    let range = ByteRange(offset: compaction.arena.count, count: bytes.count)
+    compaction.arena.append(contentsOf: bytes)
+    return range
   }
 
   /// Writes the copies that were read ahead into the batch, as many as fit.

@@ -143,7 +143,7 @@ final class Writer: @unchecked Sendable {
   private func delivery(_ answer: Answer) -> Delivery {
     var delivery = Delivery(answer: answer)
     switch answer {
-    case .leased: delivery.loader = currentLoader()
+    case .leased, .conflict, .ended: delivery.loader = currentLoader()
     case .leasedMany(let first, let count):
       delivery.loader = currentLoader()
       delivery.grants = Array(store.step.grants[Int(first)..<Int(first + count)])

@@ -38,7 +38,9 @@ package struct Answer: Sendable {
   package init(_ rejection: Rejection, requestID: String) {
     var shown = rejection
     shown.message = APIKey.masked(shown.message)
-    for place in shown.details.indices { shown.details[place].value = APIKey.masked(shown.details[place].value) }
+    for place in shown.details.indices {
+      if case .text(let text) = shown.details[place].value { shown.details[place].value = .text(APIKey.masked(text)) }
+    }
     status = shown.status
     body = shown.json(requestID: requestID)
     headers = rejection.headers

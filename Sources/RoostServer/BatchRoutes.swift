@@ -109,9 +109,13 @@ private func finish(
 
 @Sendable
 private func extendBatch(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
+  var dropped: Set<String> = []
   let (items, names) = try decodeNamed(request.body) { (json, jobID) throws(Rejection) in
     var body = ExtendBody()
-    defer { jobID = body.jobID }
+    defer {
+      jobID = body.jobID
+      if body.hasDroppedProgress, let jobID { dropped.insert(jobID) }
+    }
     try json.object("", extendItemTable) { (field, json) throws(Rejection) in
       if try !json.takeNull() { try body.read(field, &json) }
     }
@@ -127,6 +131,7 @@ private func extendBatch(_ request: RouteRequest, _ backend: Backend) async thro
     json.field("job_id", name)
     json.field("lease_until", milliseconds: after.leaseUntilMilliseconds)
     json.field("cancel_requested", after.cancelRequested)
+    if dropped.contains(name) { json.field("progress_dropped", true) }
     json.endObject()
   }
   return Answer(200, json)
@@ -183,7 +188,7 @@ private func decodeList<Field, Item>(
 
 /// Puts what the engine said of the understood items back among those that were not.
 private func merged<Item, Value>(
-  _ items: [Result<Item, Rejection>], _ outcomes: [Result<Value, Refusal>]
+  _ items: [Result<Item, Rejection>], _ outcomes: [Result<Value, Refused>]
 ) -> [Result<Value, Rejection>] {
   var next = outcomes.makeIterator()
   return items.map { item in

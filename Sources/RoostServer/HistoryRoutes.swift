@@ -42,7 +42,7 @@ extension JSONWriter {
 
 extension Outcome {
   /// The name on the wire.
-  fileprivate var wireName: String {
+  var wireName: String {
     switch self {
     case .acked: "acked"
     case .failed: "failed"

@@ -9,7 +9,7 @@ let jobRoutes: [Route] = [
     let spec = try SubmitBody.decode(
       request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
     try request.requireQueue(spec.queue)
-    let job = try await refusable { () throws(Refusal) in
+    let job = try await refusable { () throws(Refused) in
       try await backend.engine.submit(spec, owner: request.caller.ownerID)
     }
     var json = JSONWriter(capacity: 224)
@@ -29,7 +29,7 @@ let jobRoutes: [Route] = [
   ) { (request, backend) throws(Rejection) in
     var reason: String?
     try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
-      reason = try json.string("reason", limit: Bounds.errorBytes)
+      reason = cutText(try json.string("reason"))
     }
     let given = reason
     let outcome = try await refusable { () throws(Refusal) in
@@ -39,6 +39,9 @@ let jobRoutes: [Route] = [
     json.field("cancel_requested", outcome.cancelRequested)
     json.endObject()
     return Answer(200, json)
+  },
+  Route("DELETE", "/jobs/{id}", .cancel, audit: .ofAdmins("job.delete")) { (request, backend) throws(Rejection) in
+    try await deleteJob(request, backend, onlyDead: false)
   },
   Route("POST", "/jobs/{id}/retry", .cancel, audit: .ofAdmins("job.retry")) { (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
@@ -50,6 +53,20 @@ let jobRoutes: [Route] = [
     return Answer(200, json)
   },
 ]
+
+/// Removes a job that has ended.
+func deleteJob(
+  _ request: RouteRequest, _ backend: Backend, onlyDead: Bool
+) async throws(Rejection) -> Answer {
+  try requireNoFields(request.body)
+  let state = try await refusable { () throws(Refusal) in
+    try await backend.engine.delete(request.jobID, viewer: request.viewer, onlyDead: onlyDead)
+  }
+  var json = stateAnswer(request.jobID, state)
+  json.field("deleted", 1)
+  json.endObject()
+  return Answer(200, json)
+}
 
 private func read(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> JobView {
   try await refusable { () throws(Refusal) in

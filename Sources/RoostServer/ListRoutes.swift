@@ -55,6 +55,9 @@ let listRoutes: [Route] = [
     json.deadLetter(job, withPayload: withPayload)
     return Answer(200, json)
   },
+  Route("DELETE", "/dlq/{id}", .manageQueues, audit: .always("dlq.delete")) { (request, backend) throws(Rejection) in
+    try await deleteJob(request, backend, onlyDead: true)
+  },
   Route("POST", "/dlq/{id}/replay", .manageQueues, audit: .always("dlq.replay")) {
     (request, backend) throws(Rejection) in
     try requireNoFields(request.body)

@@ -1,5 +1,6 @@
 import RoostAPI
 import RoostCore
+import RoostEngine
 import RoostKeys
 
 extension Rejection {
@@ -11,10 +12,14 @@ extension Rejection {
       self.init(.leaseLost, "this lease has ended or another worker holds the job: drop the work and lease anew")
     case .leaseRequired: self.init(.leaseIDRequired, "send the lease_id that came with the job")
     case .notRunning: self.init(.jobNotRunning, "the job is not RUNNING: lease it first")
+    case .alreadyEnded:
+      self.init(.alreadyEnded, "this attempt had ended before, otherwise: what was told first stands")
     case .jobFinished: self.init(.jobFinished, "the job is finished and cannot be cancelled")
     case .wrongState: self.init(.wrongState, "the job's state does not allow this: read the job to see its state")
     case .idempotencyConflict:
-      self.init(.idempotencyConflict, "this idempotency key was used with another body: use a new key")
+      self.init(
+        .idempotencyConflict,
+        "this idempotency key belongs to another job: submit that job as it was, or this one under a key of its own")
     case .tooManyQueues: self.init(.tooManyQueues, "the limit of different queues is reached: use an existing queue")
     case .tooLarge: self.init(.payloadTooLarge, "the job is too large: store the data elsewhere and send a reference")
     case .overloaded:
@@ -26,6 +31,29 @@ extension Rejection {
       self.init(.outcomeUnknown, "the log failed meanwhile: it may have happened; ask again with an idempotency key")
     case .payloadCorrupt: self.init(.payloadCorrupt, "the stored bytes of this job are damaged: tell the operator")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
+    }
+  }
+
+  /// The same with the facts that the engine names.
+  package init(_ error: Refused) {
+    self.init(error.refusal)
+    switch error.facts {
+    case .conflict(let existing, let fields):
+      self = with("existing_job_id", existing.description)
+      guard let fields else { break }
+      self = with("fields", fields)
+      message =
+        "this idempotency key belongs to job \(existing), which differs in \(fields.joined(separator: ", ")): "
+        + "submit it as it was, or this one under a key of its own"
+    case .ended(let ended):
+      self = with("state", ended.state.name).with("outcome", ended.outcome.wireName)
+        .with("finished_at", Timestamp.text(milliseconds: ended.endedAtMilliseconds))
+      if let time = ended.runAtMilliseconds { self = with("run_at", Timestamp.text(milliseconds: time)) }
+      let what = ended.outcome == .acked ? "result" : "error"
+      message =
+        "this attempt had ended as \(ended.outcome.wireName)"
+        + (ended.isSameOutcome ? " with another \(what)" : "") + ", and that stands: the job is \(ended.state.name)"
+    case nil: break
     }
   }
 
@@ -48,6 +76,13 @@ extension Rejection {
 /// Runs something of the engine and says its refusal in the words of the wire.
 func refusable<Value: Sendable>(
   _ work: () async throws(Refusal) -> Value
+) async throws(Rejection) -> Value {
+  do { return try await work() } catch { throw Rejection(error) }
+}
+
+/// The same where a refusal may name facts.
+func refusable<Value: Sendable>(
+  _ work: () async throws(Refused) -> Value
 ) async throws(Rejection) -> Value {
   do { return try await work() } catch { throw Rejection(error) }
 }

@@ -32,8 +32,8 @@ struct AckBody {
       }
       result = raw.elementsEqual("\"\"".utf8) ? nil : raw
     case .resultError:
-      let text = try json.string("result_error", limit: Bounds.errorBytes)
-      error = text.isEmpty ? nil : text
+      let text = try json.string("result_error")
+      error = text.isEmpty ? nil : cutText(text)
     case .leaseID: leaseID = try json.leaseID("lease_id")
     case .leaseNext: leaseNext = try json.leaseNext("lease_next", keyID: keyID)
     }
@@ -59,7 +59,7 @@ struct FailBody {
   mutating func read(_ field: FailField, _ json: inout JSONReader) throws(Rejection) {
     switch field {
     case .jobID: jobID = try json.string("job_id", limit: Bounds.jobIDBytes)
-    case .error: error = try json.string("error", limit: Bounds.errorBytes)
+    case .error: error = cutText(try json.string("error"))
     case .retryable: isRetryable = try json.boolean("retryable")
     case .retryAfter: retryAfter = try json.duration("retry_after", 0...604_800_000)
     case .leaseID: leaseID = try json.leaseID("lease_id")
@@ -67,7 +67,8 @@ struct FailBody {
   }
 
   func end(of id: JobID) throws(Rejection) -> AttemptEnd {
-    guard let error, !error.isEmpty else {
+    // An empty one counts: who says so little has failed all the same.
+    guard let error else {
       throw Rejection(.missingField, field: "error", "error is missing: say what went wrong")
     }
     if !isRetryable, retryAfter != nil {
@@ -85,6 +86,8 @@ struct ExtendBody {
   private var leaseID: LeaseID?
   private var duration: Int64?
   private var progress: ArraySlice<UInt8>?
+  /// The progress was too large to be kept; the lease is extended all the same.
+  private(set) var hasDroppedProgress = false
 
   mutating func read(_ field: ExtendField, _ json: inout JSONReader) throws(Rejection) {
     switch field {
@@ -93,16 +96,25 @@ struct ExtendBody {
     case .lease: duration = try json.duration("lease", Bounds.lease)
     case .progress:
       let raw = try json.rawValue()
-      guard raw.count <= Bounds.progressBytes else {
-        throw Rejection(.payloadTooLarge, field: "progress", "progress must have at most \(Bounds.progressBytes) bytes")
-      }
-      progress = raw
+      hasDroppedProgress = raw.count > Bounds.progressBytes
+      progress = hasDroppedProgress ? nil : raw
     }
   }
 
   func extend(_ id: JobID) throws(Rejection) -> LeaseExtension {
     LeaseExtension(id: id, leaseID: try required(leaseID), leaseMilliseconds: duration, progress: progress)
   }
+}
+
+/// A text of at most 16 KiB: a longer one is cut, and says so at its end. Whatever a worker reports under its lease must
+/// count: a failure refused for its text would leave the job RUNNING until its lease ends.
+func cutText(_ text: String) -> String {
+  let bytes = text.utf8
+  guard bytes.count > Bounds.errorBytes else { return text }
+  let mark = "… [cut, it had \(bytes.count) bytes]"
+  var end = bytes.index(bytes.startIndex, offsetBy: Bounds.errorBytes - mark.utf8.count)
+  while bytes[end] & 0xC0 == 0x80 { end = bytes.index(before: end) }
+  return String(decoding: bytes[..<end], as: UTF8.self) + mark
 }
 
 /// A lease's token where it is needed.

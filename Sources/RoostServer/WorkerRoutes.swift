@@ -126,7 +126,7 @@ private func failJob(_ request: RouteRequest, _ backend: Backend) async throws(R
 private func finish(
   _ end: AttemptEnd, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> Answer {
-  let after = try await refusable { () throws(Refusal) in
+  let after = try await refusable { () throws(Refused) in
     try await backend.engine.finish(end, keyID: request.caller.keyID, viewer: request.viewer)
   }
   var json = ended(request, after)
@@ -144,7 +144,7 @@ private func finish(
   }
   for queue in next.queues { try request.requireQueue(queue) }
   let outcome = try await whileConnected(request) { () throws(Rejection) in
-    try await refusable { () throws(Refusal) in
+    try await refusable { () throws(Refused) in
       try await backend.engine.finish(end, viewer: request.viewer, next: next)
     }
   }
@@ -183,6 +183,7 @@ private func extendLease(_ request: RouteRequest, _ backend: Backend) async thro
   json.beginObject()
   json.field("lease_until", milliseconds: outcome.leaseUntilMilliseconds)
   json.field("cancel_requested", outcome.cancelRequested)
+  if body.hasDroppedProgress { json.field("progress_dropped", true) }
   json.endObject()
   return Answer(200, json)
 }
@@ -198,7 +199,7 @@ private func releaseJob(_ request: RouteRequest, _ backend: Backend) async throw
     }
   }
   let (token, pause) = (try required(leaseID), delay)
-  let state = try await refusable { () throws(Refusal) in
+  let state = try await refusable { () throws(Refused) in
     try await backend.engine.release(
       request.jobID, leaseID: token, viewer: request.viewer, delayMilliseconds: pause)
   }

@@ -24,6 +24,9 @@ struct Configuration {
     Choice(name: "RETENTION", values: [0, 3_000, 3_000, 20_000, 20_000]) {
       $0.limits.retentionMilliseconds = Int64($1)
     },
+    Choice(name: "DEAD_RETENTION", values: [-1, -1, 0, 2_000, 30_000]) {
+      $0.limits.deadRetentionMilliseconds = $1 < 0 ? nil : Int64($1)
+    },
     Choice(name: "RETENTION_MAX_JOBS", values: [0, 8, 40, 40, 1_000, 1_000]) { $0.limits.retentionMaxJobs = $1 },
     Choice(name: "IDEMPOTENCY_WINDOW", values: [0, 4_000, 4_000, 30_000, 30_000]) {
       $0.limits.idempotencyWindowMilliseconds = Int64($1)

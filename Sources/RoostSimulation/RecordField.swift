@@ -13,7 +13,7 @@ struct RecordField {
       switch kind {
       case .ground: [8, 8, 8, 8, 8, 8, 8, 8, 8, 8]
       case .booted: [8, 8, 8, 8]
-      case .submitted: [8, 8, 8, 8, 2, 1, 1, 1, 4, 4, 4, 1, 4, 8, 8, 8, 8]
+      case .submitted: [8, 8, 8, 8, 2, 1, 1, 1, 4, 4, 4, 1, 4, 8, 8, 8, 8, 8, 8]
       case .leased: [8, 8, 8, 8, 8, 8, 8, 1, 1]
       case .ended: [8, 8, 1, 4, 8, 8, 8, 8, 4, 1, 2, 8, 8, 4, 4, 1]
       case .extended: [8, 8, 8, 8]
@@ -21,8 +21,8 @@ struct RecordField {
       case .purged: [8, 8, 8]
       case .keyForgotten: [8, 8, 8]
       case .carried:
-        [8, 8, 8, 8, 2, 2, 1, 1, 2, 4, 4, 4, 1, 4, 8, 1] + Array(repeating: 8, count: 10) + [4, 1, 1, 1]
-      case .carriedStub: [8, 8, 8, 8, 8, 8, 1]
+        [8, 8, 8, 8, 2, 2, 1, 1, 2, 4, 4, 4, 1, 4, 8, 1] + Array(repeating: 8, count: 12) + [4, 4, 1, 1, 1]
+      case .carriedStub: [8, 8, 8, 8, 8, 8, 1, 8, 8]
       case .carriedQueue: [8, 8, 8, 8, 8]
       case .reported: [8, 8, 4]
       }

@@ -22,6 +22,9 @@ extension RecordSweep {
       let queues = Set(image.rows.map(\.queue)).sorted()
       let grants = try queues.flatMap { try [lease($0), lease($0)] }.compactMap { $0 }
       try end(grants)
+      for row in image.rows where number(row).isMultiple(of: 5) {
+        try batch([.delete(job(row), .all, onlyDead: number(row).isMultiple(of: 2))])
+      }
       for row in image.rows {
         try batch([number(row).isMultiple(of: 2) ? .runNow(job(row), .all, onlyDead: false) : cancel(row)])
       }
@@ -75,7 +78,9 @@ extension RecordSweep {
         maxRetries: 3, delayMilliseconds: 0, runAtMilliseconds: 0, body: place(body))
       if let key {
         submit.hasKey = true
-        (submit.keyHash, submit.keyFingerprint) = (key.hash, key.fingerprint)
+        (submit.keyHash, submit.keyFingerprint, submit.keyByteFingerprint) = (
+          key.hash, key.fingerprint, key.fingerprint
+        )
       }
       return .submit(submit)
     }

@@ -54,6 +54,7 @@ extension ReferenceModel {
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
     case .runNow(let id, let viewer, let onlyDead): try runNow(id, viewer, onlyDead, answer)
+    case .delete(let id, let viewer, let onlyDead): try delete(id, viewer, onlyDead, answer)
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
     case .list(let list): try self.list(list, answer, page)
     case .queues(let viewer): try listQueues(viewer, queues)
@@ -67,7 +68,7 @@ extension ReferenceModel {
     if job.payload.count > mostPayloadBytes { return try refused(.tooLarge, answer, "submit") }
     let name = keyName(job)
     if let name, let key = keys[name], !isForgotten(key, answer) {
-      guard key.fingerprint == job.fingerprint else { return try refused(.idempotencyConflict, answer, "submit") }
+      guard key.isFor(job) else { return try conflict(key, answer) }
       return try submittedAgain(key, answer)
     }
     if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
@@ -89,8 +90,9 @@ extension ReferenceModel {
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
     try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
     jobs[number] = made
+    departed[number] = nil
     totals[job.queue, default: QueueTotals()].submitted += 1
-    if let name { keys[name] = Key(holder: .job(number), fingerprint: job.fingerprint) }
+    if let name { keys[name] = Key(holder: .job(number), origin: made.origin) }
   }
 
   /// A stub whose time is over may be gone or not, until the next step that leaves no due work behind.
@@ -98,6 +100,14 @@ extension ReferenceModel {
     guard case .stub(_, _, let until) = key.holder, until <= uptime else { return false }
     if case .submitted(let accepted) = answer { return !accepted.isIdempotent }
     return answer.refusal != .idempotencyConflict
+  }
+
+  private func conflict(_ key: Key, _ answer: Answer) throws(Violation) {
+    guard case .conflict(let conflict) = answer else { throw Violation(message: "a key of another job: \(answer)") }
+    switch key.holder {
+    case .job(let number): try expect(conflict.id == jobs[number]!.id, "a conflict names \(conflict.id)")
+    case .stub(let id, _, _): try expect(conflict.id == id, "a conflict names \(conflict.id), not the purged")
+    }
   }
 
   private func submittedAgain(_ key: Key, _ answer: Answer) throws(Violation) {
@@ -172,6 +182,18 @@ extension ReferenceModel {
     try changed(job, answer, "run now")
   }
 
+  private mutating func delete(
+    _ id: JobID, _ viewer: Viewer, _ onlyDead: Bool, _ answer: Answer
+  ) throws(Violation) {
+    guard let job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "delete") }
+    if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "delete") }
+    guard onlyDead ? job.state == .dead : job.state.isFinished else {
+      return try refused(.wrongState, answer, "delete of a job that is \(job.state.name)")
+    }
+    purge(id.number.rawValue, job)
+    guard case .changed(job.state, 0, false) = answer else { throw Violation(message: "delete: \(answer)") }
+  }
+
   // MARK: Helpers
 
   func visible(_ id: JobID, _ viewer: Viewer) -> Job? {
@@ -199,7 +221,12 @@ extension ReferenceModel {
 
 extension Answer {
   var refusal: Refusal? {
-    if case .refused(let refusal) = self { refusal } else { nil }
+    switch self {
+    case .refused(let refusal): refusal
+    case .conflict: .idempotencyConflict
+    case .ended: .alreadyEnded
+    default: nil
+    }
   }
 }
 

@@ -3,16 +3,20 @@ import RoostCore
 /// How attempts end, and when their jobs run again.
 extension ReferenceModel {
   mutating func finish(_ finish: Request.Finish, _ answer: Answer) throws(Violation) {
-    guard var job = visible(finish.job, finish.viewer) else { return try refused(.jobNotFound, answer, "finish") }
+    guard var job = visible(finish.job, finish.viewer) else { return try finishOfDeparted(finish, answer) }
     let isHeld =
       job.state == .running
       && (finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key)
     guard isHeld else {
-      let isSame =
-        finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key
-      if job.lease != nil, isSame, job.lastOutcome == finish.outcome {
-        hasJustFinished = true
-        return try changed(job, answer, "said before")
+      if let last = job.lastOutcome, isByItsWorker(finish, job) {
+        if last == finish.outcome, finish.text == job.said {
+          hasJustFinished = true
+          return try changed(job, answer, "said before")
+        }
+        let isNamed = finish.lease != nil || job.state.isFinished
+        if last.isToldByWorker, finish.outcome.isToldByWorker, isNamed {
+          return try endedOtherwise(job, finish, answer)
+        }
       }
       let refusal: Refusal =
         finish.lease != nil
@@ -33,6 +37,35 @@ extension ReferenceModel {
     jobs[job.id.number.rawValue] = job
     hasJustFinished = true
     try changed(job, answer, "finish")
+  }
+
+  /// Whether the lease that ended last, or its API key, is the one that speaks.
+  private func isByItsWorker(_ finish: Request.Finish, _ job: Job) -> Bool {
+    guard job.lease != nil else { return false }
+    return finish.lease != nil ? job.lease == finish.lease : !limits.requiresLeaseID && job.leaseKey == finish.key
+  }
+
+  private func endedOtherwise(_ job: Job, _ finish: Request.Finish, _ answer: Answer) throws(Violation) {
+    guard case .ended(let ended) = answer else { throw Violation(message: "an attempt ended twice: \(answer)") }
+    try expect(
+      ended.state == job.state && ended.outcome == job.lastOutcome && ended.endedAt == job.endedAt
+        && ended.isSameOutcome == (job.lastOutcome == finish.outcome),
+      "job \(job.id.number.rawValue), \(job.state.name), is said to have ended as \(ended)")
+  }
+
+  /// A job that left answers its worker all the same, unless a restart has forgotten it.
+  private mutating func finishOfDeparted(_ finish: Request.Finish, _ answer: Answer) throws(Violation) {
+    guard let gone = departed[finish.job.number.rawValue], gone.job.id == finish.job,
+      finish.viewer.sees(queue: gone.job.wanted.queue, owner: gone.job.wanted.owner),
+      finish.outcome.isToldByWorker, isByItsWorker(finish, gone.job), gone.isCertain || answer.refusal != .jobNotFound
+    else { return try refused(.jobNotFound, answer, "finish of a job that is not there") }
+    guard gone.job.lastOutcome == finish.outcome, gone.job.said == finish.text else {
+      return try endedOtherwise(gone.job, finish, answer)
+    }
+    guard case .changed(gone.job.state, 0, false) = answer else {
+      throw Violation(message: "said before of a job that left: \(answer)")
+    }
+    hasJustFinished = true
   }
 
   mutating func fail(_ job: inout Job, _ finish: Request.Finish, _ answer: Answer) throws(Violation) {

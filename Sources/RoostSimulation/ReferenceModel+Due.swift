@@ -63,8 +63,10 @@ extension ReferenceModel {
       }
       jobs[number] = job
       if image == nil {
-        try expect(job.state == .acked || job.state == .cancelled, "job \(number), \(job.state.name), is lost")
-        if job.deadline > uptime { pushedOut = max(pushedOut, job.rank) }
+        try expect(
+          job.state == .acked || job.state == .cancelled || job.state == .dead && isOverdue(job),
+          "job \(number), \(job.state.name), is lost")
+        if job.state != .dead, job.deadline > uptime { pushedOut = max(pushedOut, job.rank) }
         purge(number, job)
       } else if !hasMore {
         try expect(!isOverdue(job), "job \(number), \(job.state.name), should be no longer so")
@@ -99,12 +101,15 @@ extension ReferenceModel {
     case .running: job.deadline <= now.log - limits.leaseCheckMilliseconds * 1_000_000
     case .scheduled, .retry: isDue(job)
     case .acked, .cancelled: job.deadline <= uptime
-    case .ready, .dead: false
+    case .dead:
+      limits.deadRetentionMilliseconds.map { job.endedUptime + $0 * 1_000_000 <= uptime } ?? false
+    case .ready: false
     }
   }
 
-  private mutating func purge(_ number: UInt64, _ job: Job) {
+  mutating func purge(_ number: UInt64, _ job: Job) {
     jobs[number] = nil
+    if job.lastOutcome?.isToldByWorker == true { departed[number] = Departed(job: job) }
     guard let name = keyName(job.wanted) else { return }
     let until = job.endedUptime + limits.idempotencyWindowMilliseconds * 1_000_000
     if until > uptime {

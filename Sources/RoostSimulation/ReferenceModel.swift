@@ -58,6 +58,8 @@ struct ReferenceModel {
     var history: [Entry] = []
 
     var wanted: Submission { _read { yield origin.submission } }
+    /// The result or error with which the last lease ended.
+    var said: [UInt8] { history.first { $0.outcome.endsAttempt }?.text ?? [] }
     var maxAttempts: Int { Int(wanted.maxRetries) + 1 }
   }
 
@@ -68,7 +70,21 @@ struct ReferenceModel {
 
   struct Key {
     var holder: KeyHolder
-    var fingerprint: UInt64
+    /// What it was used for first.
+    let origin: Origin
+
+    /// The first use decides by which rule another is compared.
+    func isFor(_ job: Submission) -> Bool {
+      origin.submission.isOfBytes
+        ? origin.submission.byteFingerprint == job.byteFingerprint : origin.submission.fingerprint == job.fingerprint
+    }
+  }
+
+  /// A job that has left, whose worker may still ask.
+  struct Departed {
+    var job: Job
+    /// A restart may have forgotten it.
+    var isCertain = true
   }
 
   struct Waiter {
@@ -93,6 +109,7 @@ struct ReferenceModel {
 
   var jobs: [UInt64: Job] = [:]
   var keys: [String: Key] = [:]
+  var departed: [UInt64: Departed] = [:]
   var waiters: [Waiter] = []
   var endWaiters: [EndWaiter] = []
   var totals: [String: QueueTotals] = [:]
@@ -146,6 +163,7 @@ struct ReferenceModel {
     endWaiters = []
     hasJustFinished = false
     isDraining = false
+    for number in departed.keys { departed[number]!.isCertain = false }
     for (number, job) in jobs where job.state == .running {
       jobs[number]!.deadline = max(job.deadline, now.log + min(job.leaseDuration, 60_000_000_000))
     }

@@ -10,6 +10,7 @@ enum Request {
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
   case cancel(JobID, Viewer, reason: [UInt8])
   case runNow(JobID, Viewer, onlyDead: Bool)
+  case delete(JobID, Viewer, onlyDead: Bool)
   case read(JobID, isForged: Bool, Viewer)
   case awaitEnd(JobID, isForged: Bool, Viewer, milliseconds: Int64)
   case list(List)
@@ -71,6 +72,8 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case extend, cancel
   case retryNow = "retry now"
   case replay
+  case delete
+  case deleteDead = "delete a dead letter"
   case read
   case awaitEnd = "wait for an end"
   case list
@@ -100,6 +103,7 @@ extension Request {
     case .extend: .extend
     case .cancel: .cancel
     case .runNow(_, _, let onlyDead): onlyDead ? .replay : .retryNow
+    case .delete(_, _, let onlyDead): onlyDead ? .deleteDead : .delete
     case .read: .read
     case .awaitEnd: .awaitEnd
     case .list(let list):
@@ -129,10 +133,22 @@ struct Submission {
   var traceparent = ""
   /// Further submits of its batch follow.
   var isFollowed = false
+  /// Its key's fingerprint is one of bytes, as earlier versions wrote them.
+  var isOfBytes = false
 
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
     payload.reduce(UInt64(bitPattern: Int64(priority)) &+ UInt64(maxRetries)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+
+  /// What a repetition must not change of a job that was submitted to an earlier version.
+  var byteFingerprint: UInt64 {
+    traceparent.utf8.reduce(fingerprint ^ 0x5A5A) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+
+  /// The hashes of its fields: as many bytes as the daemon writes.
+  var keyFields: [UInt8] {
+    (0..<KeyFields.bytes).map { UInt8(truncatingIfNeeded: fingerprint >> UInt64($0 % 8 * 8)) }
   }
 }
 
@@ -180,6 +196,7 @@ struct RequestEncoder {
     case .cancel(let job, let viewer, let reason):
       return .cancel(reference(job), put(viewer), reason: put(reason), checksum: checksum(reason))
     case .runNow(let job, let viewer, let onlyDead): return .runNow(reference(job), put(viewer), onlyDead: onlyDead)
+    case .delete(let job, let viewer, let onlyDead): return .delete(reference(job), put(viewer), onlyDead: onlyDead)
     case .read(let job, let isForged, let viewer): return .read(reference(job, isForged), put(viewer))
     case .awaitEnd(let job, let isForged, let viewer, let milliseconds):
       return .awaitEnd(reference(job, isForged), put(viewer), milliseconds: milliseconds)
@@ -208,6 +225,8 @@ struct RequestEncoder {
       command.hasKey = true
       command.keyHash = KeyHash(low: hash.low, high: hash.high)
       command.keyFingerprint = job.fingerprint
+      command.keyByteFingerprint = job.byteFingerprint
+      if !job.isOfBytes { command.keyFields = put(job.keyFields) }
     }
     return command
   }

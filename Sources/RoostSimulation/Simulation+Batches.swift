@@ -134,6 +134,8 @@ extension Answer {
     case .leased: "leased"
     case .leasedMany: "leased many"
     case .nothing: "nothing"
+    case .conflict: "key of another job"
+    case .ended: "ended before"
     case .changed: "changed"
     case .job: "job"
     case .page: "page"

@@ -7,6 +7,8 @@ import RoostLog
 extension Simulation {
   /// A call of the store threw: the machine stopped, or the disk failed and the daemon ends itself.
   func stopped(by error: LogError) throws {
+    // A start failed, and nothing serves.
+    guard daemon != nil else { throw error }
     let (wasTrimReady, hasTrimmed) = (daemon.store.isTrimReady, daemon.store.log.space.trimmedSegments > 0)
     try expectUnusable(error)
     if candidates.isEmpty { candidates = [Candidate(model: model, image: image)] }

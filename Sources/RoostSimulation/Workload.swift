@@ -44,7 +44,10 @@ struct Workload {
     case ..<76: return random.chance(0.03) ? .lease(next()) : finish(model)
     case ..<80: return extend(model)
     case ..<84: return cancel(model)
-    case ..<88: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
+    case ..<86: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
+    case ..<88:
+      return .delete(
+        pick(model, preferring: [.dead, .acked, .retry][random.below(3)]), viewer(), onlyDead: random.chance(0.4))
     case ..<91: return .read(pick(model), isForged: random.chance(0.05), viewer())
     case ..<93:
       return .awaitEnd(
@@ -73,6 +76,7 @@ struct Workload {
       maxRetries: UInt16(random.below(4)), delayMilliseconds: 0, runAtMilliseconds: 0, policy: policy(),
       key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
     job.isFollowed = random.chance(0.05)
+    job.isOfBytes = random.chance(0.1)
     if random.chance(0.2) { job.metadata = bytes(random.below(200)) }
     if random.chance(0.2) { job.tags = bytes(random.below(90)) }
     if random.chance(0.1) { job.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }
@@ -96,6 +100,9 @@ struct Workload {
   private mutating func repeated(_ model: ReferenceModel) -> Submission? {
     guard var job = known(model)?.wanted, job.key != nil else { return nil }
     if random.chance(0.3) { job.payload = payload() }
+    if random.chance(0.3) {
+      job.traceparent = "00-\(random.below(3))bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    }
     return job
   }
 
@@ -152,7 +159,8 @@ struct Workload {
   }
 
   private mutating func finish(_ model: ReferenceModel) -> Request {
-    let job = random.chance(0.85) ? known(model, .running) ?? known(model) : known(model)
+    var job = random.chance(0.85) ? known(model, .running) ?? known(model) : known(model)
+    if random.chance(0.06), let gone = departed(model) { job = gone }
     var finish = Request.Finish(
       job: job?.id ?? JobID(high: 1, low: 1), viewer: viewer(), lease: token(job),
       key: random.chance(0.6) ? job?.leaseKey ?? "" : apiKeys.randomElement(using: &random)!,
@@ -170,6 +178,8 @@ struct Workload {
     case .acked: finish.text = bytes(random.chance(0.02) ? 4_097 + random.below(6_000) : random.below(300))
     default: break
     }
+    // Its answer was lost, and it says the same again.
+    if let job, job.lastOutcome == finish.outcome, random.chance(0.6) { finish.text = job.said }
     return .finish(finish)
   }
 
@@ -223,6 +233,13 @@ struct Workload {
   private mutating func pick(_ model: ReferenceModel, preferring state: JobState? = nil) -> JobID {
     let job = state != nil && random.chance(0.7) ? known(model, state) ?? known(model) : known(model)
     return job?.id ?? JobID(high: 0, low: 0)
+  }
+
+  /// A job that has left.
+  private mutating func departed(_ model: ReferenceModel) -> ReferenceModel.Job? {
+    guard let last = model.departed.keys.max() else { return nil }
+    let wanted = last - min(last, UInt64(random.below(60)))
+    return model.departed[model.departed.keys.filter { $0 <= wanted }.max() ?? last]?.job
   }
 
   /// Any job of the model, chosen by number so that the choice does not hang on hashing.

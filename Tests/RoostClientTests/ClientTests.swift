@@ -87,6 +87,21 @@ struct ClientTests {
       let error = await #expect(throws: RoostError.self) { try await client.submit("y", options) }
       #expect(error?.code == .idempotencyConflict)
       #expect(error?.status == 409)
+      #expect(error?.existingJob == first.id)
+    }
+  }
+
+  @Test("a job that has ended can be deleted, one that waits cannot")
+  func deletion() async throws {
+    try await TestDaemon.run { daemon in
+      let client = try daemon.client()
+      let job = try await client.submit("x")
+      #expect(await #expect(throws: RoostError.self) { try await client.delete(job.id) }?.code == .wrongState)
+      try await client.cancel(job.id)
+      #expect(try await client.delete(job.id) == .cancelled)
+      #expect(await #expect(throws: RoostError.self) { try await client.job(job.id) }?.code == .jobNotFound)
+      let letter = await #expect(throws: RoostError.self) { try await client.deleteDeadLetter(job.id) }
+      #expect(letter?.code == .forbiddenScope)
     }
   }
 

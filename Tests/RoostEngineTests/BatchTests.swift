@@ -40,7 +40,7 @@ import Testing
         .acknowledged(other.id, leaseID: job.leaseID, result: nil),
         .failed(made.id, leaseID: job.leaseID, error: "late"),
       ], keyID: "k", viewer: .all)
-    #expect(results.map(\.failure) == [.jobNotFound, nil, .leaseLost, .leaseLost])
+    #expect(results.map { $0.failure?.refusal } == [.jobNotFound, nil, .leaseLost, .alreadyEnded])
     await fixture.engine.stop()
   }
 
@@ -51,7 +51,7 @@ import Testing
       batch: [spec("1", key: "a"), spec("1", key: "a"), spec("2", key: "a"), spec("3")], owner: "o")
     let (first, second) = (try results[0].get(), try results[1].get())
     #expect(!first.isIdempotent && second.isIdempotent && first.id == second.id)
-    #expect(results[2].failure == .idempotencyConflict)
+    #expect(results[2].failure?.refusal == .idempotencyConflict)
     #expect(try !results[3].get().isIdempotent)
     #expect(fixture.engine.jobCount == 2)
     await fixture.engine.stop()
@@ -151,7 +151,9 @@ import Testing
     #expect(fixture.engine.syncs == syncs + 1)
     _ = try await fixture.submit("3")
     let stale = AttemptEnd.failed(first.id, leaseID: first.leaseID, error: "late")
-    await #expect(throws: Refusal.leaseLost) { try await fixture.engine.finish(stale, viewer: .all, next: wish()) }
+    await #expect { try await fixture.engine.finish(stale, viewer: .all, next: wish()) } throws: {
+      ($0 as? Refused)?.refusal == .alreadyEnded
+    }
     #expect(try await fixture.lease()?.body.payload.elementsEqual("3".utf8) == true)
     await fixture.engine.stop()
   }
@@ -202,8 +204,8 @@ import Testing
   }
 }
 
-extension Result where Failure == Refusal {
-  fileprivate var failure: Refusal? {
+extension Result where Failure == Refused {
+  fileprivate var failure: Failure? {
     if case .failure(let refusal) = self { refusal } else { nil }
   }
 }

@@ -42,7 +42,7 @@ struct Fixture {
     spec.queue = queue
     spec.idempotencyKey = key
     adjust(&spec)
-    return try await engine.submit(spec, owner: "o")
+    do { return try await engine.submit(spec, owner: "o") } catch { throw error.refusal }
   }
 
   func lease(_ queues: [String] = ["default"], wait: Int64 = 0) async throws(Refusal) -> LeasedJob? {

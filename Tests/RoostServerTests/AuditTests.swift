@@ -17,9 +17,11 @@ import Testing
       let job = try #require(try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1}"#).string("job_id"))
       #expect(try await daemon.send("POST", "/jobs/\(job)/cancel", daemon.admin).status == 200)
       #expect(try await daemon.send("POST", "/jobs/\(job)/retry", daemon.client).status == 200)
+      #expect(try await daemon.send("POST", "/jobs/\(job)/cancel", daemon.client).status == 200)
+      #expect(try await daemon.send("DELETE", "/jobs/\(job)", daemon.admin).status == 200)
       let lines = try daemon.auditLines()
-      #expect(lines.map { $0["event"] } == ["key.create", "key.revoke", "job.cancel"])
-      #expect(lines.map { $0["target"] } == [id, id, job])
+      #expect(lines.map { $0["event"] } == ["key.create", "key.revoke", "job.cancel", "job.delete"])
+      #expect(lines.map { $0["target"] } == [id, id, job, job])
       #expect(lines.allSatisfy { $0["outcome"] == "done" && $0["address"] == "127.0.0.1" })
       #expect(lines.allSatisfy { $0["actor_key"] == APIKey(daemon.admin)?.id && $0["actor_owner"] == "root" })
       #expect(lines[0]["request_id"] == "making" && lines[0]["key_owner"] == "zoe" && lines[0]["key_queues"] == "a*")
@@ -36,6 +38,7 @@ import Testing
         ("DELETE", "/keys/\(garbage)", "key.revoke", "key_not_found"),
         ("DELETE", "/keys/\(try #require(APIKey(daemon.admin)).id)", "key.revoke", "forbidden"),
         ("POST", "/dlq/x/replay", "dlq.replay", "forbidden_scope"),
+        ("DELETE", "/dlq/x", "dlq.delete", "forbidden_scope"),
       ]
       for (method, path, _, code) in tries {
         #expect(try await daemon.send(method, path, daemon.client).code == code)
@@ -45,7 +48,7 @@ import Testing
       let lines = try daemon.auditLines()
       #expect(lines.map { $0["event"] } == tries.map(\.2))
       #expect(lines.map { $0["outcome"] } == tries.map(\.3))
-      #expect(lines.map { $0["target"] != nil } == [false, false, false, true, false])
+      #expect(lines.map { $0["target"] != nil } == [false, false, false, true, false, false])
       #expect(lines.allSatisfy { $0["actor_key"] == APIKey(daemon.client)?.id })
     }
   }

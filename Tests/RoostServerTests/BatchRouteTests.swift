@@ -35,7 +35,8 @@ import Testing
       #expect(ended.results[1]["run_at"] is String && ended.results[2]["code"] as? String == "missing_field")
       let failed = try await daemon.send(
         "POST", "/jobs/fail", daemon.worker, #"{"items":[\#(items[0])"error":"late"}]}"#)
-      #expect(failed.results[0]["code"] as? String == "lease_lost")
+      #expect(failed.results[0]["code"] as? String == "already_ended")
+      #expect((failed.results[0]["details"] as? [String: Any])?["outcome"] as? String == "acked")
       #expect(failed.results[0]["job_id"] as? String == jobs[0]["job_id"] as? String)
       #expect(try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"max_jobs":9}"#).json["jobs"] != nil)
       let none = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"max_jobs":9}"#)

@@ -60,6 +60,12 @@ import Testing
       #expect(first.string("job_id") == again.string("job_id"))
       let other = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":2}"#, headers: header)
       #expect(other.status == 409 && other.code == "idempotency_conflict")
+      let details = try #require(other.json["details"] as? [String: Any])
+      #expect(details["existing_job_id"] as? String == first.string("job_id"))
+      #expect(details["fields"] as? [String] == ["payload"])
+      let trace = #"{"payload":1.0, "traceparent":"00-2", "metadata":{"try":"2"}}"#
+      let traced = try await daemon.send("POST", "/jobs", daemon.client, trace, headers: header)
+      #expect(traced.status == 200 && traced.string("job_id") == first.string("job_id"))
       let both = #"{"payload":1,"idempotency_key":"k2"}"#
       let torn = try await daemon.send("POST", "/jobs", daemon.client, both, headers: header)
       #expect(torn.status == 422 && torn.code == "contradiction")
@@ -85,6 +91,33 @@ import Testing
       #expect(try await daemon.send("POST", "/dlq/\(id)/replay", daemon.client).code == "forbidden_scope")
       let replayed = try await daemon.send("POST", "/dlq/\(id)/replay", daemon.admin)
       #expect(replayed.status == 200 && replayed.json["replayed"] as? Int == 1)
+    }
+  }
+
+  @Test(
+    "an error beyond its bound is cut between two characters and counts; so does an empty one",
+    arguments: ["fail", "ack"])
+  func errorTexts(verb: String) async throws {
+    try await TestDaemon.run { daemon in
+      func failed(_ error: String) async throws -> String? {
+        let made = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"max_retries":0}"#)
+        let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker)
+        let (id, lease) = (try #require(made.string("job_id")), try #require(leased.string("lease_id")))
+        let name = verb == "fail" ? "error" : "result_error"
+        let body = #"{"lease_id":"\#(lease)","\#(name)":"\#(error)"}"#
+        let told = try await daemon.send("POST", "/jobs/\(id)/\(verb)", daemon.worker, body)
+        #expect(told.status == 200 && told.string("state") == "DEAD", "\(told.text.prefix(200))")
+        return try await daemon.send("GET", "/jobs/\(id)", daemon.client).string("result_error")
+      }
+      let longest = String(repeating: "e", count: 16_384)
+      #expect(try await failed(longest) == longest)
+      for letter in ["e", "é", "€", "😀"] {
+        let error = try #require(try await failed(String(repeating: letter, count: 16_385)))
+        let mark = "… [cut, it had \(16_385 * letter.utf8.count) bytes]"
+        #expect(error.hasSuffix(mark) && error.dropLast(mark.count).allSatisfy { String($0) == letter })
+        #expect((16_380...16_384).contains(error.utf8.count))
+      }
+      if verb == "fail" { #expect(try await failed("") == "") }
     }
   }
 
@@ -158,7 +191,8 @@ import Testing
       // Said nothing of it: what was said stands.
       #expect(try await say("null").status == 200)
       let large = try await say("\"" + String(repeating: "x", count: 16_383) + "\"")
-      #expect(large.status == 413 && large.code == "payload_too_large" && large.text.contains(#""field":"progress""#))
+      #expect(large.status == 200 && large.json["progress_dropped"] as? Bool == true)
+      #expect(try await daemon.send("GET", job, daemon.client).text.contains(#""percent" : 4.0e1"#))
       #expect(try await say("[").code == "invalid_json")
       let most = "\"" + String(repeating: "x", count: 16_382) + "\""
       let batch = #"{"items":[{"job_id":"\#(job.dropFirst(6))","lease_id":"\#(lease)","progress":\#(most)}]}"#

@@ -129,9 +129,12 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/ack", daemon.worker, #"{"result":[1],"lease_id":"\#(lease)"}"#, expecting: 200)
     try await ask("GET", job, daemon.client, expecting: 200)
     try await ask("POST", job + "/cancel", daemon.client, expecting: 409)
+    try await ask("POST", job + "/ack", daemon.worker, #"{"result":[2],"lease_id":"\#(lease)"}"#, expecting: 409)
+    try await ask("DELETE", job, daemon.client, expecting: 200)
 
     let later = try await submit(#""queue":"later","delay":"1h""#)
     try await ask("GET", later, daemon.client, expecting: 200)
+    try await ask("DELETE", later, daemon.client, expecting: 409)
     try await ask("POST", later + "/retry", daemon.client, expecting: 200)
     try await ask("POST", later + "/retry", daemon.client, expecting: 409)
     try await ask("POST", later + "/cancel", daemon.client, #"{"reason":"because"}"#, expecting: 200)
@@ -148,11 +151,15 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/fail", daemon.worker, #"{"error":"x",\#(stale)}"#, expecting: 409)
     let progress = #"{"lease_id":"\#(first.lease)","lease":"1m","progress":{"percent":4.0e1}}"#
     try await ask("POST", job + "/extend", daemon.worker, progress, expecting: 200)
+    let large = #"{"lease_id":"\#(first.lease)","progress":"\#(String(repeating: "x", count: 20_000))"}"#
+    try await ask("POST", job + "/extend", daemon.worker, large, expecting: 200)
     try await ask("GET", job, daemon.client, expecting: 200)
     try await ask("POST", job + "/release", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
     let second = try await lease("work")
     let failed = #"{"error":"x","retry_after":"1h","lease_id":"\#(second.lease)"}"#
     try await ask("POST", job + "/fail", daemon.worker, failed, expecting: 200)
+    let other = #"{"error":"y","lease_id":"\#(second.lease)"}"#
+    try await ask("POST", job + "/fail", daemon.worker, other, expecting: 409)
     try await ask("POST", job + "/retry", daemon.client, expecting: 200)
     for queue in ["work", "dead"] {
       if queue == "dead" { _ = try await submit(#""queue":"dead","max_retries":0"#) }
@@ -165,6 +172,11 @@ struct ContractUser: Sendable {
     try await ask("GET", letter + "?payload=true", daemon.client, expecting: 200)
     try await ask("POST", letter + "/replay", daemon.admin, expecting: 200)
     try await ask("POST", letter + "/replay", daemon.admin, expecting: 409)
+    try await ask("DELETE", letter, daemon.admin, expecting: 409)
+    let dead = try #require(
+      try await ask("GET", "/dlq?queue=dead", daemon.client).json["items"] as? [[String: Any]]
+    ).compactMap { $0["job_id"] as? String }
+    try await ask("DELETE", "/dlq/\(try #require(dead.first))", daemon.admin, expecting: 200)
   }
 
   func workInBatches() async throws {
@@ -180,13 +192,17 @@ struct ContractUser: Sendable {
     let (first, second) = (held[0], held[1])
     func items(_ list: String...) -> String { #"{"items":[\#(list.joined(separator: ","))]}"# }
     let beat = #"{\#(first.fields),"progress":1}"#
-    try await ask("POST", "/jobs/extend", daemon.worker, items(beat, "{}"), expecting: 200)
+    let large = #"{\#(second.fields),"progress":"\#(String(repeating: "x", count: 20_000))"}"#
+    try await ask("POST", "/jobs/extend", daemon.worker, items(beat, "{}", large), expecting: 200)
     try await ask("GET", "/jobs/\(first.id)/history", daemon.client, expecting: 200)
     let failure = #"{\#(first.fields),"error":"x","retry_after":"1h"}"#
     let failed = try await ask(
       "POST", "/jobs/fail", daemon.worker, items(failure, failure, #"{"job_id":"x"}"#), expecting: 200)
     #expect(failed.text.contains(#""RETRY""#) && failed.text.contains(#""code""#))
     try await ask("POST", "/jobs/ack", daemon.worker, items("{\(second.fields)}", failure), expecting: 200)
+    let ended = try await ask(
+      "POST", "/jobs/fail", daemon.worker, items(#"{\#(second.fields),"error":"x"}"#), expecting: 200)
+    #expect(ended.text.contains(#""already_ended""#) && ended.text.contains(#""outcome":"acked""#))
     let last = try await lease("batch")
     let next = #"{"lease_id":"\#(last.lease)","lease_next":{"queues":["batch"]}}"#
     #expect(try await ask("POST", last.job + "/ack", daemon.worker, next, expecting: 200).text.contains("null"))

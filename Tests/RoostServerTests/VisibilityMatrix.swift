@@ -62,6 +62,7 @@ struct VisibilityMatrix {
     "POST /jobs/lease": Row(.useOfQueue) { #"{"queues":["\#($0.queue)"]}"# },
     "GET /jobs": Row(.list), "GET /dlq": Row(.list), "GET /queues": Row(.list), "GET /keys": Row(.list),
     "GET /jobs/{id}": Row(.job), "GET /jobs/{id}/history": Row(.job), "GET /dlq/{id}": Row(.job),
+    "DELETE /jobs/{id}": Row(.job), "DELETE /dlq/{id}": Row(.job),
     "POST /jobs/{id}/cancel": Row(.job), "POST /jobs/{id}/retry": Row(.job), "POST /dlq/{id}/replay": Row(.job),
     "POST /jobs/{id}/ack": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
     "POST /jobs/{id}/fail": Row(.job) { _ in #"{"lease_id":"1-1","error":"e"}"# },

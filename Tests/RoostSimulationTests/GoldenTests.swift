@@ -50,7 +50,46 @@ struct GoldenTests {
     }
   }
 
-  private static func files() throws -> [String: [UInt8]] {
+  @Test("a directory of the version that compared bytes opens, and its keys still compare bytes, also when carried")
+  func opensOld() throws {
+    let place = Self.place.deletingLastPathComponent().appendingPathComponent("1.0-before-meaning")
+    let files = try Self.files(place)
+    let disk = SimulatedDisk(seed: 1)
+    for (name, bytes) in files where name != "state.txt" { disk.place(name, bytes) }
+    let state = try Self.state(disk)
+    if ProcessInfo.processInfo.environment["ROOST_GOLDEN"] == "write" {
+      try Data(state.utf8).write(to: place.appendingPathComponent("state.txt"))
+    }
+    #expect(try Array(state.utf8) == Self.files(place)["state.txt"])
+    #expect(state.contains("7 of bytes"))
+    let store = try StoreUnderTest(disk: disk)
+    for isCarried in [false, true] {
+      if isCarried {
+        let trims = store.trims
+        while store.trims < trims + 5 {
+          for _ in 0..<8 { try store.submit([UInt8](repeating: 0x31, count: 400), retention: 0) }
+          while let grant = try store.lease() { _ = try store.finish(grant) }
+          while try store.compact() { try store.batch([]) }
+        }
+      }
+      // What these keys held was compared by its bytes: another meaning does not matter, other bytes do.
+      for (meaning, bytes) in [(7, 7), (8, 7), (7, 8)] as [(UInt64, UInt64)] {
+        var arena: [UInt8] = []
+        guard case .submit(var submit) = store.submission(queue: "mail", key: 7, into: &arena) else { return }
+        (submit.keyFingerprint, submit.keyByteFingerprint) = (meaning, bytes)
+        let answer = try store.batch([.submit(submit)], bytes: arena).first?.answer
+        if case .submitted(let accepted)? = answer {
+          #expect(accepted.isIdempotent && bytes == 7)
+        } else if case .conflict(let conflict)? = answer {
+          #expect(conflict.id.number.rawValue == 25 && bytes == 8)
+        } else {
+          Issue.record("\(String(describing: answer))")
+        }
+      }
+    }
+  }
+
+  private static func files(_ place: URL = GoldenTests.place) throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: place.path) {
       files[name] = [UInt8](try Data(contentsOf: place.appendingPathComponent(name)))

@@ -102,9 +102,10 @@ final class StoreUnderTest {
     if let key {
       submit.hasKey = true
       submit.keyHash = KeyHash(low: key, high: key)
-      submit.keyFingerprint = key
+      (submit.keyFingerprint, submit.keyByteFingerprint) = (key, key)
+      submit.keyFields = ByteRange(offset: bytes.count + body.count, count: KeyFields.bytes)
     }
-    bytes += body
+    bytes += body + Array(repeating: UInt8(truncatingIfNeeded: key ?? 0), count: key == nil ? 0 : KeyFields.bytes)
     return .submit(submit)
   }
 

@@ -12,17 +12,17 @@ package struct KeyHash: Equatable, Sendable, BitwiseCopyable {
 /// An idempotency key in 32 bytes: what was asked under it, and the job or stub that answers.
 package struct KeyEntry: BitwiseCopyable {
   package let hash: KeyHash
-  /// Hash of the request's options and payload: another body under the same key is refused.
+  /// Hash of what was asked: another job under the same key is refused.
   package var fingerprint: UInt64
   /// The job's row, or the stub's cell once the job is purged.
   package var target: Slot
   private var bits: UInt32
 
-  package init(hash: KeyHash, fingerprint: UInt64, target: Slot, isStub: Bool = false) {
+  package init(hash: KeyHash, fingerprint: UInt64, target: Slot, isStub: Bool = false, isOfBytes: Bool = false) {
     self.hash = hash
     self.fingerprint = fingerprint
     self.target = target
-    bits = isStub ? KeyEntry.stubBit : 0
+    bits = (isStub ? KeyEntry.stubBit : 0) | (isOfBytes ? KeyEntry.bytesBit : 0)
   }
 
   /// Whether `target` is a stub that outlives its job.
@@ -31,7 +31,11 @@ package struct KeyEntry: BitwiseCopyable {
     set { bits = newValue ? bits | KeyEntry.stubBit : bits & ~KeyEntry.stubBit }
   }
 
+  /// Whether the fingerprint is of the request's bytes, as those of earlier versions, and not of what they mean.
+  package var isOfBytes: Bool { bits & KeyEntry.bytesBit != 0 }
+
   private static var stubBit: UInt32 { 0x8000_0000 }
+  private static var bytesBit: UInt32 { 0x4000_0000 }
 }
 
 /// The idempotency keys in memory, found by hash.
