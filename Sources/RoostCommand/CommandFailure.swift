@@ -65,8 +65,8 @@ extension CommandFailure {
     switch error {
     case .corrupt, .unknownVersion: status = .corruptLog
     case .locked: status = .unavailable
-    case .fenced, .frameTooLarge, .unusable: status = .logFailed
-    case .io, .outOfSpace, .notADirectory, .onHold: status = .unusable
+    case .fenced, .frameTooLarge, .unusable, .vanished: status = .logFailed
+    case .io, .outOfSpace, .notADirectory, .notAFile, .onHold: status = .unusable
     }
     self.init(status, "cannot open the log in \(directory): \(error) Here: \(help)")
   }

@@ -34,6 +34,11 @@ struct Daemon {
     let opening = EngineOpening(engineConfiguration(), logger: logger)
     // Until the directory is known to be this process's, nothing else is touched.
     try await opening.untilLocked()
+    if let reason = LinuxDisk.isWritableByOthers(configuration.dataDirectory) {
+      logger.warning(
+        "others may write the data directory, and with it replace jobs and keys: take the right away with chmod 700",
+        metadata: ["directory": "\(configuration.dataDirectory)", "reason": "\(reason)"])
+    }
     do throws(CommandFailure) {
       try await serve(opening, tls, descriptors)
     } catch {

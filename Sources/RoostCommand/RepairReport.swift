@@ -36,7 +36,8 @@ struct RepairReport {
 
   private func line(_ cut: LogSalvage.Cut) -> String {
     let what = cut.isTornTail ? "torn tail, never answered" : "CUT"
-    return "\(what): \(cut.file) at byte \(cut.offset), \(counted(cut.bytes, "byte")): \(inert(cut.reason))"
+    let held = cut.records.flatMap { $0 > 0 && !cut.isTornTail ? ", \(counted($0, "record"))" : nil } ?? ""
+    return "\(what): \(cut.file) at byte \(cut.offset), \(counted(cut.bytes, "byte"))\(held): \(inert(cut.reason))"
   }
 
   private var lostRecords: String {
@@ -49,12 +50,12 @@ struct RepairReport {
 
   private var lostJobs: String {
     let (notes, salvage) = (repair.notes, repair.salvage)
-    let isAll = salvage.isCountExact && salvage.lostAtEnd == 0
+    let isAll = salvage.isCountExact && repair.untoldRecords == 0
     var text = "lost jobs: \(notes.lostJobs)\(isAll ? "" : " or more")"
     if !notes.lost.isEmpty { text += ", with the numbers \(Self.ranges(notes.lost))" }
     if notes.unnamed > 0 { text += (notes.lost.isEmpty ? ", " : ", and ") + "\(notes.unnamed) whose numbers are lost" }
-    if salvage.lostAtEnd > 0 {
-      text += "; of \(counted(salvage.lostAtEnd, "record")) at the end nothing tells what they were: each may be a job"
+    if repair.untoldRecords > 0 {
+      text += "; of \(counted(repair.untoldRecords, "lost record")) nothing tells what they were: each may be a job"
     }
     return text
   }

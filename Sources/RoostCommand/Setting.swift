@@ -78,7 +78,8 @@ package enum Setting: String, CaseIterable, Sendable {
     case .leaseCheckInterval:
       .init(
         .duration(10...60_000), "1s", sample: "250ms",
-        "How often leases are checked, at most `LEASE_DURATION`; delays and retries are released when due.")
+        "How often leases are checked, at most `LEASE_DURATION`; one that is over ends half a second after the check that "
+          + "finds it so. Delays and retries are released when due.")
     case .requireLeaseID:
       .init(.boolean, "false", sample: "true", "Refuses an acknowledgement without a lease id.")
     case .retention:

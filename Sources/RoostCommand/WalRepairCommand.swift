@@ -36,7 +36,11 @@ struct WalRepairCommand: AsyncParsableCommand {
     let hold = try LogHold.find(on: looking)
     var aside: String?
     switch hold {
-    case nil: guard try isDamaged(looking) else { return }
+    case nil:
+      guard try isDamaged(looking) else { return }
+      if try HeadMending.find(on: looking) != nil, let jobs = try? LoadedLog(looking).takeMachine().jobCount {
+        return try mendHead(jobs)
+      }
     case .repair(let name)?:
       aside = name
       say("a repair did not come to its end; it begins again with what stands in \(inert(name))")
@@ -46,9 +50,7 @@ struct WalRepairCommand: AsyncParsableCommand {
     var random = SystemRandomNumberGenerator()
     let repair = try LogRepair(source, newSecret: SipKey(k0: random.next(), k1: random.next()))
     say(RepairReport(repair).text)
-    guard agreed() else {
-      throw CommandFailure(.corruptLog, "nothing was changed; `roost wal repair --yes` repairs as said above")
-    }
+    try requireAgreement("Set everything aside and go on with what is left? Type yes:")
     let name = try LogAside(directory).move(to: aside)
     let disk = try LinuxDisk(directory: directory, create: false)
     let shortened = try repair.write(to: disk, identity: (random.next(), random.next()))
@@ -62,6 +64,7 @@ struct WalRepairCommand: AsyncParsableCommand {
   private func isDamaged(_ disk: LinuxDisk) throws(LogError) -> Bool {
     do throws(LogError) {
       let log = try LoadedLog(disk)
+      if let corruption = try HeadMending.find(on: disk) { throw .corrupt(corruption) }
       say("nothing to repair: the log is whole, \(counted(log.takeMachine().jobCount, "job"))")
       return false
     } catch .corrupt(let corruption) {
@@ -70,10 +73,24 @@ struct WalRepairCommand: AsyncParsableCommand {
     }
   }
 
-  private func agreed() -> Bool {
+  /// One slot of `HEAD` is all that is damaged.
+  private func mendHead(_ jobs: Int) throws {
+    say("The other slot of HEAD is whole, and so is the log: nothing is lost, \(counted(jobs, "job")).")
+    try requireAgreement("Write the damaged slot anew? Type yes:")
+    let name = try LogAside(directory).mendHead()
+    say("repaired: \(counted(jobs, "job")); HEAD as it was stands in \(inert("\(directory)/\(name)"))")
+  }
+
+  private func requireAgreement(_ question: String) throws {
+    guard agreed(question) else {
+      throw CommandFailure(.corruptLog, "nothing was changed; `roost wal repair --yes` repairs as said above")
+    }
+  }
+
+  private func agreed(_ question: String) -> Bool {
     if yes { return true }
     guard isatty(STDIN_FILENO) == 1 else { return false }
-    say("Set everything aside and go on with what is left? Type yes:")
+    say(question)
     return readLine(strippingNewline: true) == "yes"
   }
 

@@ -46,6 +46,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case downtimeNotClamped = "downtime-not-clamped"
   /// Log time leaps over a stall: healthy leases end at once.
   case stallNotClamped = "stall-not-clamped"
+  /// Leases end in the very check that finds them over.
+  case graceForgotten = "grace-forgotten"
+  /// A wall clock that jumped decides about `run_at` at once.
+  case jumpBelieved = "jump-believed"
+  /// A copy leaves out the wall time of its deadline.
+  case timeLostInCarry = "time-lost-in-carry"
   /// A longer lease is answered, but not logged.
   case extendNotLogged = "extend-not-logged"
   /// The request to cancel a RUNNING job is lost with the process.

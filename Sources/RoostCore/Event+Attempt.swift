@@ -126,21 +126,25 @@ struct ExtendedEvent {
   var base: UInt64
   var deadline: Int64
   var duration: Int64
+  /// Wall time of the deadline, milliseconds; missing in records of earlier versions.
+  var until: Int64?
 
   func encode(into records: inout RecordBuffer) {
-    var (out, _) = records.open(.extended, atMost: 40)
+    var (out, _) = records.open(.extended, atMost: 48)
     out.put(number)
     out.put(base)
     out.put(deadline)
     out.put(duration)
+    if let until { out.put(until) }
     _ = records.close(out)
   }
 
-  init(number: UInt64, base: UInt64, deadline: Int64, duration: Int64) {
+  init(number: UInt64, base: UInt64, deadline: Int64, duration: Int64, until: Int64?) {
     self.number = number
     self.base = base
     self.deadline = deadline
     self.duration = duration
+    self.until = until
   }
 
   init(_ reader: inout RecordReader) {
@@ -148,6 +152,7 @@ struct ExtendedEvent {
     base = reader.get()
     deadline = reader.get()
     duration = reader.get()
+    until = reader.isAtEnd ? nil : reader.get()
   }
 }
 

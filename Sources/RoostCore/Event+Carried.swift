@@ -47,6 +47,10 @@ struct CarriedEvent {
   var created: Int64
   var order: UInt64
   var deadline: Int64
+  /// `HotRow.foreseen`; 0 in a state without deadline.
+  var foreseen: Int64
+  /// Whether the record says so; those of earlier versions do not.
+  var hasForeseen: Bool
   var attempts: UInt16
   var maxAttempts: UInt16
   var priority: Int8
@@ -68,13 +72,15 @@ struct CarriedEvent {
   /// Newest first.
   var history: UnsafeRawBufferPointer
 
-  static let fixedBytes = 330
+  static let fixedBytes = 338
   private enum Parts {
     static let key: UInt8 = 1
     static let lease: UInt8 = 2
     static let keyFields: UInt8 = 4
     /// The checksum of what the last lease ended with; missing in records of earlier versions.
     static let said: UInt8 = 8
+    /// The wall time of the deadline; missing in records of earlier versions.
+    static let foreseen: UInt8 = 16
   }
 
   func encode(into records: inout RecordBuffer) -> (position: LogPosition, bytes: UInt32) {
@@ -92,7 +98,7 @@ struct CarriedEvent {
     policy.encode(into: &out)
     out.put(
       (hasKey ? Parts.key : 0) | (hasLease ? Parts.lease | Parts.said : 0)
-        | (hasKey && !keyFields.isEmpty ? Parts.keyFields : 0))
+        | (hasKey && !keyFields.isEmpty ? Parts.keyFields : 0) | (hasForeseen ? Parts.foreseen : 0))
     if hasKey {
       out.put(keyHash.low)
       out.put(keyHash.high)
@@ -114,6 +120,7 @@ struct CarriedEvent {
       out.put(worker)
       out.put(keyID)
     }
+    if hasForeseen { out.put(foreseen) }
     out.put(UInt32(truncatingIfNeeded: body.count))
     out.put(body)
     out.put(history)
@@ -137,6 +144,8 @@ struct CarriedEvent {
     hasKey = parts & Parts.key != 0
     hasLease = parts & Parts.lease != 0
     hasSaid = parts & Parts.said != 0
+    hasForeseen = parts & Parts.foreseen != 0
+    foreseen = 0
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
     let hasFields = hasKey && parts & Parts.keyFields != 0
@@ -157,11 +166,26 @@ struct CarriedEvent {
       worker = reader.get(count: Int(workerBytes))
       keyID = reader.get(count: Int(keyBytes))
     }
+    if hasForeseen { foreseen = reader.get() }
     let bodyBytes = reader.get(UInt32.self)
     body = reader.get(count: Int(bodyBytes))
     history = reader.rest
     guard !reader.isShort else { return nil }
     if lease.lastOutcome != 0, !hasSaid { lease.said = saidInHistory }
+  }
+
+  /// The wall time of the deadline; of a record without it as well as it can be known.
+  ///
+  /// - Parameter time: Log time of the record.
+  func foreseen(at time: Int64) -> Int64 {
+    guard !hasForeseen else { return foreseen }
+    switch state {
+    case .running: return lease.leasedAt + lease.duration / 1_000_000
+    case .retry: return lease.endedAt + Int64(lease.pause)
+    case .scheduled where flags & RowFlags.wall != 0: return deadline / 1_000_000
+    case .scheduled: return (hasLease ? lease.endedAt : created) + max(0, deadline - time) / 1_000_000
+    case .ready, .acked, .dead, .cancelled: return 0
+    }
   }
 
   /// The same of a record without it: its history holds the end, cut if something came behind it.
@@ -186,6 +210,8 @@ struct CarriedEvent {
     maxAttempts = row.maxAttempts
     priority = row.priority
     state = JobState(rawValue: row.state)!
+    hasForeseen = state.hasDeadline
+    foreseen = hasForeseen ? row.foreseen : 0
     flags = row.flags
     self.policy = policy
     hasKey = key != nil

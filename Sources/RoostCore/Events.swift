@@ -70,21 +70,25 @@ struct BootedEvent {
   var downtime: Int64
   /// The kernel's boot id, hashed; 0 when unknown.
   var bootID: UInt64
+  /// Wall time, milliseconds; missing in records of earlier versions.
+  var at: Int64?
 
   func encode(into records: inout RecordBuffer) {
-    var (out, _) = records.open(.booted, atMost: 40)
+    var (out, _) = records.open(.booted, atMost: 48)
     out.put(epoch)
     out.put(logTime)
     out.put(downtime)
     out.put(bootID)
+    if let at { out.put(at) }
     _ = records.close(out)
   }
 
-  init(epoch: UInt64, logTime: Int64, downtime: Int64, bootID: UInt64) {
+  init(epoch: UInt64, logTime: Int64, downtime: Int64, bootID: UInt64, at: Int64?) {
     self.epoch = epoch
     self.logTime = logTime
     self.downtime = downtime
     self.bootID = bootID
+    self.at = at
   }
 
   init(_ reader: inout RecordReader) {
@@ -92,5 +96,6 @@ struct BootedEvent {
     logTime = reader.get()
     downtime = reader.get()
     bootID = reader.get()
+    at = reader.isAtEnd ? nil : reader.get()
   }
 }

@@ -107,6 +107,8 @@ package enum JobState: UInt8, Sendable, CaseIterable, BitwiseCopyable {
 
   /// Whether a job in this state will not run again by itself.
   package var isFinished: Bool { self == .acked || self == .dead || self == .cancelled }
+  /// Whether a job in this state becomes due, or has a lease that ends: it then stands in no list.
+  package var hasDeadline: Bool { self == .scheduled || self == .retry || self == .running }
   /// Whether a job in this state waits to run.
   package var isWaiting: Bool { self == .scheduled || self == .ready || self == .retry }
 }

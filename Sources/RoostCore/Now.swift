@@ -6,14 +6,15 @@ package struct Now: Sendable, BitwiseCopyable {
   package var wall: Int64
   /// Fresh random bits, for jitter.
   package var entropy: UInt64
-  /// The wall clock jumped: `run_at` is held until it can be believed.
-  package var isWallSuspect: Bool
+  /// Wall time by which `run_at` is judged, milliseconds. While a jump of the wall clock is not believed it is the earlier
+  /// of what the clock says and what it would say without the jump: nothing runs early.
+  package var dueWall: Int64
 
-  package init(log: Int64, wall: Int64, entropy: UInt64, isWallSuspect: Bool = false) {
+  package init(log: Int64, wall: Int64, entropy: UInt64, dueWall: Int64? = nil) {
     self.log = log
     self.wall = wall
     self.entropy = entropy
-    self.isWallSuspect = isWallSuspect
+    self.dueWall = dueWall ?? wall
   }
 }
 
@@ -24,6 +25,8 @@ package struct Conditions: Sendable, BitwiseCopyable {
   package var isMemoryLow = false
   /// Leases that the disk's reserve still has room for: each needs some for its completion.
   package var leasesLeft = Int.max
+  /// Extensions of leases that the disk's reserve still has room for.
+  package var extensionsLeft = Int.max
   /// Bytes that results above `Limits.smallResultBytes` may take without touching the reserve.
   package var largeResultBytes = Int.max
   /// Due items that may be decided without touching what the reserve keeps for completions.
@@ -34,6 +37,10 @@ package struct Conditions: Sendable, BitwiseCopyable {
 
   /// Whether a further lease would outgrow the reserve.
   package var refusesLeases: Bool { diskLevel >= 2 || leasesLeft <= 0 }
+
+  /// Whether there is no room to extend a lease. A worker that may not loses its job: what it may need is reserved with
+  /// the lease, as its completion is.
+  package var refusesExtensions: Bool { extensionsLeft <= 0 }
 }
 
 /// The daemon's policies. They may differ at every start: what they decide stands in the events.

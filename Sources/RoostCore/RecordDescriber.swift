@@ -58,6 +58,7 @@ package struct RecordDescriber {
     out.add("log_time", event.logTime)
     out.add("downtime", event.downtime)
     out.add("boot_id", hex: event.bootID)
+    if let at = event.at { out.add("at_ms", at) }
     return out
   }
 
@@ -106,6 +107,7 @@ package struct RecordDescriber {
     var out = begin("extended", event.number, base: event.base)
     out.add("deadline", event.deadline)
     out.add("duration", event.duration)
+    if let until = event.until { out.add("until_ms", until) }
     return out
   }
 
@@ -142,6 +144,7 @@ package struct RecordDescriber {
     out.add("state", text: event.state.name)
     out.add("order", event.order)
     out.add("deadline", event.deadline)
+    out.add("foreseen_ms", event.foreseen)
     out.add("priority", event.priority)
     out.add("attempts", event.attempts)
     out.add("max_attempts", event.maxAttempts)

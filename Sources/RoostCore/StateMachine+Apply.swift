@@ -14,6 +14,10 @@ extension StateMachine {
     row.pointee.priority = event.priority
     row.pointee.flags = event.isWall ? RowFlags.wall : 0
     row.pointee.maxAttempts = event.maxAttempts
+    if event.state != .ready {
+      row.pointee.foreseen =
+        event.isWall ? event.deadline / 1_000_000 : event.created + (event.deadline - now.log) / 1_000_000
+    }
     let cold = jobs.cold(slot)
     cold.pointee.created = event.created
     cold.pointee.recordBytes = bytes
@@ -35,6 +39,7 @@ extension StateMachine {
     let row = jobs.hot(slot)
     row.pointee.attempts += 1
     row.pointee.deadline = event.deadline
+    row.pointee.foreseen = event.at + event.duration / 1_000_000
     let cell = leaseCell(slot, worker: workerNames.intern(event.worker), keyID: keyNames.intern(event.keyID))
     cell.pointee.id = event.lease
     cell.pointee.duration = event.duration
@@ -73,6 +78,9 @@ extension StateMachine {
     row.pointee.order = event.order
     nextOrder = max(nextOrder, event.order + 1)
     row.pointee.deadline = event.next == .ready ? now.log : event.deadline
+    if event.next.hasDeadline {
+      row.pointee.foreseen = event.entry.endedAt + (event.deadline - now.log) / 1_000_000
+    }
     row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
     count(event.entry.outcome, event.next, in: row.pointee.queue)
     enter(slot, event.next)
@@ -92,6 +100,7 @@ extension StateMachine {
 
   mutating func apply(_ event: ExtendedEvent, to slot: Slot) {
     let row = jobs.hot(slot)
+    row.pointee.foreseen = event.until ?? row.pointee.foreseen + (event.deadline - row.pointee.deadline) / 1_000_000
     row.pointee.deadline = event.deadline
     leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration = event.duration
     if isLive { leaseHeap.update(slot, deadline: event.deadline, in: jobs) }
@@ -221,6 +230,7 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     queues[Int(row.pointee.queue)].counts[state] -= 1
+    if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }
     switch state {
     case .ready:

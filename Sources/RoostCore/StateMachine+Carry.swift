@@ -84,6 +84,7 @@ extension StateMachine {
 
   private func spoil(_ event: inout CarriedEvent) {
     if defects.contains(.orderLostInCarry) { event.order = nextOrder }
+    if defects.contains(.timeLostInCarry) { event.foreseen = 0 }
     if defects.contains(.keyLostInCarry) { event.hasKey = false }
     if defects.contains(.ruleLostInCarry) { event.keyFields = UnsafeRawBufferPointer(start: nil, count: 0) }
     if defects.contains(.historyLostInCarry) { event.history = UnsafeRawBufferPointer(start: nil, count: 0) }

@@ -14,6 +14,7 @@ extension StateMachine {
     package var maxAttempts: UInt16
     package var order: UInt64
     package var deadline: Int64
+    package var foreseen: Int64
     package var created: Int64
     package var queue: String
     package var type: String
@@ -66,7 +67,8 @@ extension StateMachine {
     return Row(
       number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
       priority: hot.priority, flags: hot.flags, attempts: hot.attempts, maxAttempts: hot.maxAttempts,
-      order: hot.order, deadline: hot.deadline, created: cold.created, queue: text(queueNames.bytes(hot.queue)),
+      order: hot.order, deadline: hot.deadline, foreseen: foreseen(slot), created: cold.created,
+      queue: text(queueNames.bytes(hot.queue)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
       key: key, lease: leaseText(slot))
   }

@@ -13,7 +13,7 @@ extension StateMachine {
       ready(first.slot, isReplay: false, &step)
       left -= 1
     }
-    while left > 0, !now.isWallSuspect, let first = wallHeap.minimum, first.deadline <= now.wall.nanoseconds {
+    while left > 0, let first = wallHeap.minimum, first.deadline <= now.dueWall.nanoseconds {
       ready(first.slot, isReplay: false, &step)
       left -= 1
     }
@@ -33,37 +33,17 @@ extension StateMachine {
   /// Log time at which something is due next; nil when nothing is.
   package var nextDeadline: Int64? {
     var next = Int64.max
-    if let lease = leaseHeap.minimum { next = min(next, max(lease.deadline, nextLeaseCheck)) }
+    if let lease = leaseHeap.minimum { next = min(next, nextLeaseCheck(lease.deadline)) }
     if let due = dueHeap.minimum { next = min(next, due.deadline) }
     if let wait = waitHeap.minimum { next = min(next, wait.deadline) }
     if let leaving = retentionHeap.minimum { next = min(next, leaving.deadline + credited) }
     if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
     if let leaving = firstDeadToLeave { next = min(next, leaving + credited) }
-    // While the wall clock is not believed nothing of it is due; every step looks again.
-    if !now.isWallSuspect, let wall = wallHeap.minimum {
-      let (left, isBeyond) = wall.deadline.subtractingReportingOverflow(now.wall.nanoseconds)
+    if let wall = wallHeap.minimum {
+      let (left, isBeyond) = wall.deadline.subtractingReportingOverflow(now.dueWall.nanoseconds)
       next = min(next, now.log + min(max(0, isBeyond ? .max : left), .max - now.log))
     }
     return next == .max ? nil : next
-  }
-
-  private var nextLeaseCheck: Int64 {
-    lastLeaseCheck == .min ? now.log : lastLeaseCheck + limits.leaseCheckMilliseconds.nanoseconds
-  }
-
-  /// Leases are checked on a timer, `leaseCheckMilliseconds` apart.
-  ///
-  /// - Returns: How many ended.
-  private mutating func checkLeases(atMost most: Int, _ step: inout Step) -> Int {
-    guard now.log >= nextLeaseCheck else { return 0 }
-    var expired = 0
-    while let first = leaseHeap.minimum, first.deadline <= now.log {
-      guard expired < most else { return expired }
-      expire(first.slot, &step)
-      expired += 1
-    }
-    lastLeaseCheck = now.log
-    return expired
   }
 
   /// The finished job that leaves next: its time is over, or there are too many.

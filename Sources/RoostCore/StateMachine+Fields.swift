@@ -35,6 +35,7 @@ extension StateMachine {
   func checkFields(_ event: BootedEvent, at position: LogPosition) throws(ReplayError) {
     guard event.epoch <= 2 * Bounds.counter else { throw unfit("an epoch", "\(event.epoch)", position) }
     try require(event.logTime, in: 0...now.log, "log time", position)
+    guard isWall(event.at ?? 0) else { throw unfit("a wall time", "\(event.at ?? 0)", position) }
     try require(event.downtime, in: 0...min(Bounds.downtime, max(0, event.logTime - credited)), "downtime", position)
   }
 
@@ -89,6 +90,10 @@ extension StateMachine {
       case .dead: 0...0
       }
     try require(event.deadline, in: deadlines, "deadline", position)
+    // A wall time, and what was added to it.
+    guard event.foreseen.magnitude <= 2 * Bounds.wall.magnitude, !event.hasForeseen || state.hasDeadline else {
+      throw unfit("a wall time of the deadline, if there is one", "\(event.foreseen)", position)
+    }
     guard event.hasLease else { return }
     let lease = event.lease
     guard lease.id.epoch <= Bounds.counter, lease.id.number <= Bounds.counter, isWall(lease.leasedAt),
@@ -109,6 +114,7 @@ extension StateMachine {
 
   func checkFields(_ event: ExtendedEvent, at position: LogPosition) throws(ReplayError) {
     try checkNumber(event.number, at: position)
+    guard isWall(event.until ?? 0) else { throw unfit("a wall time", "\(event.until ?? 0)", position) }
     try checkLease(event.duration, until: event.deadline, position)
   }
 

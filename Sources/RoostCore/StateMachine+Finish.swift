@@ -153,7 +153,7 @@ extension StateMachine {
     guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot),
       cell.pointee.id == wish.lease
     else { return step.answer(ticket, .refused(.leaseLost)) }
-    if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
+    if conditions.refusesExtensions { return step.answer(ticket, .refused(.diskLow)) }
     if !wish.progress.isEmpty {
       // As a large result: on a full disk it must not take what completions need.
       let cost = 2 * Int(wish.progress.count)
@@ -163,8 +163,10 @@ extension StateMachine {
     }
     let duration = wish.milliseconds > 0 ? wish.milliseconds.nanoseconds : cell.pointee.duration
     let event = ExtendedEvent(
-      number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration)
+      number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration,
+      until: now.wall + duration / 1_000_000)
     if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
+    conditions.extensionsLeft -= 1
     apply(event, to: slot)
     step.answer(ticket, changed(slot))
   }

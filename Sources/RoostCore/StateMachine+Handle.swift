@@ -73,7 +73,7 @@ extension StateMachine {
   /// When a new job becomes due: log or wall nanoseconds; 0 when it is READY at once.
   private func dueTime(of command: Command.Submit) -> (deadline: Int64, isWall: Bool) {
     if command.delayMilliseconds > 0 { return (now.log + command.delayMilliseconds.nanoseconds, false) }
-    if command.runAtMilliseconds > now.wall { return (command.runAtMilliseconds.nanoseconds, true) }
+    if command.runAtMilliseconds > now.dueWall { return (command.runAtMilliseconds.nanoseconds, true) }
     return (0, false)
   }
 
@@ -82,7 +82,7 @@ extension StateMachine {
     let state = JobState(rawValue: row.pointee.state)!
     return Answer.Accepted(
       id: id(slot), state: state, isIdempotent: false,
-      due: state == .scheduled || state == .retry ? wallDeadline(slot) : 0)
+      due: state == .scheduled || state == .retry ? foreseen(slot) : 0)
   }
 
   /// The same key again: the same job, or a conflict.
@@ -157,17 +157,17 @@ extension StateMachine {
     }
   }
 
-  /// Deadline of a waiting or running job as wall milliseconds.
-  func wallDeadline(_ slot: Slot) -> Int64 {
+  /// Wall milliseconds at which a job is due or its lease ends, as it was told first; 0 in a state without deadline.
+  func foreseen(_ slot: Slot) -> Int64 {
     let row = jobs.hot(slot)
-    return row.pointee.flags & RowFlags.wall != 0 ? row.pointee.deadline / 1_000_000 : wall(ofLog: row.pointee.deadline)
+    return JobState(rawValue: row.pointee.state)!.hasDeadline ? row.pointee.foreseen : 0
   }
 
   func changed(_ slot: Slot) -> Answer {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     return .changed(
-      state: state, deadline: state == .scheduled || state == .retry || state == .running ? wallDeadline(slot) : 0,
+      state: state, deadline: foreseen(slot),
       cancelRequested: row.pointee.flags & RowFlags.cancelRequested != 0)
   }
 }

@@ -35,7 +35,7 @@ extension StateMachine {
         Answer.Ended(
           id: id(slot), state: state, outcome: outcome, isSameOutcome: outcome == command.outcome,
           endedAt: cell.endedAt,
-          due: state == .scheduled || state == .retry ? wallDeadline(slot) : 0,
+          due: state == .scheduled || state == .retry ? foreseen(slot) : 0,
           history: LogPosition(rawValue: cell.history), historyBytes: cell.historyBytes)))
   }
 

@@ -10,11 +10,10 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     let cell = existingLeaseCell(slot)?.pointee
-    let hasDeadline = state == .scheduled || state == .retry || state == .running
     return JobImage(
       id: id(slot), state: state, priority: row.pointee.priority, attempts: row.pointee.attempts,
       maxAttempts: row.pointee.maxAttempts, cancelRequested: row.pointee.flags & RowFlags.cancelRequested != 0,
-      deadline: hasDeadline ? wallDeadline(slot) : 0, leasedAt: cell?.leasedAt ?? 0,
+      deadline: foreseen(slot), leasedAt: cell?.leasedAt ?? 0,
       endedAt: state.isFinished ? cell?.endedAt ?? 0 : 0,
       worker: cell.map { step.copy(workerNames.bytes($0.worker)) } ?? .empty,
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,

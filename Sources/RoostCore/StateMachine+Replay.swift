@@ -232,6 +232,7 @@ extension StateMachine {
   /// Puts the row in as the record says it, in place of the one that may stand there.
   mutating func replayCarried(_ event: CarriedEvent, body: JobBodyLayout, at position: LogPosition, bytes: UInt32) {
     let known = jobs.find(event.number)
+    let told = event.hasForeseen || known == .none ? event.foreseen(at: now.log) : foreseen(known)
     if known != .none { forgetRow(known) }
     let slot = jobs.insert(event.number)
     let row = jobs.hot(slot)
@@ -244,6 +245,7 @@ extension StateMachine {
     row.pointee.flags = event.flags
     row.pointee.attempts = event.attempts
     row.pointee.maxAttempts = event.maxAttempts
+    if event.state.hasDeadline { row.pointee.foreseen = told }
     let cold = jobs.cold(slot)
     cold.pointee.created = event.created
     cold.pointee.recordBytes = bytes

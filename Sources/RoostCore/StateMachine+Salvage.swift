@@ -154,7 +154,7 @@ extension StateMachine {
   }
 
   /// Numbers are given without gaps: whatever lies between was submitted in what is lost.
-  private mutating func missNumbers(before number: UInt64, _ notes: inout SalvageNotes) {
+  mutating func missNumbers(before number: UInt64, _ notes: inout SalvageNotes) {
     // Before the first `ground` nothing says where numbers began.
     if epoch > 0 || nextNumber > 1 || firstPosition.rawValue < 2 << 32, number > nextNumber {
       // Beyond what a list can hold only their count is noted.

@@ -59,7 +59,8 @@ extension StateMachine {
       row.pointee.priority == event.priority, row.pointee.flags == event.flags, cold.pointee.created == event.created,
       cold.pointee.key == key,
       key == .none || keys.entry(key).pointee.isOf(event.keyFingerprint, isOfBytes: event.keyFields.isEmpty),
-      event.state == .running ? row.pointee.deadline <= event.deadline : row.pointee.deadline == event.deadline,
+      event.state == .running && row.pointee.deadline < event.deadline
+        || row.pointee.deadline == event.deadline && (!event.hasForeseen || foreseen(slot) == event.foreseen),
       policy(cold.pointee.policy) == event.policy,
       event.hasLease == (cold.pointee.lease != .none), existingLeaseCell(slot)?.pointee.isCopied(by: event) ?? true
     else { throw unfit("job \(event.number) as it stands", "another", position) }

@@ -82,8 +82,8 @@ package struct StateMachine: ~Copyable {
   var isDraining = false
   /// The last command ended an attempt: the lease that follows it counts.
   package var hasJustFinished = false
-  /// Log time at which leases were checked last.
-  var lastLeaseCheck: Int64 = .min
+  /// When leases are looked at, and which of those that are over have had their grace.
+  var leaseCheck = LeaseCheck()
 
   /// A state machine without jobs, for a new directory or before a replay.
   package init(secret: SipKey, limits: Limits, defects: Set<Defect> = []) {
@@ -103,6 +103,7 @@ package struct StateMachine: ~Copyable {
   /// Sets the instant at which the following commands are decided.
   package mutating func setTime(_ now: Now) {
     precondition(now.log >= self.now.log, "log time never runs backwards")
+    leaseCheck.pass(now.log - self.now.log)
     self.now = now
   }
 
@@ -111,7 +112,7 @@ package struct StateMachine: ~Copyable {
   /// Time that the daemon was up, nanoseconds: log time less the downtime it was credited with.
   var uptime: Int64 { now.log - credited }
 
-  /// Log time as wall time, milliseconds, as far as it can be foreseen.
+  /// Log time as wall time, milliseconds, as it is foreseen now.
   func wall(ofLog time: Int64) -> Int64 { now.wall + (time - now.log) / 1_000_000 }
 
   // MARK: Facts
@@ -145,8 +146,8 @@ package struct StateMachine: ~Copyable {
   /// - Parameter downtime: Nanoseconds, 0…24 h, already clamped. `setTime` must have been called with log time after it.
   package mutating func boot(downtime: Int64, bootID: UInt64, into step: inout Step) {
     let event = BootedEvent(
-      epoch: defects.contains(.epochNotRaised) ? epoch : epoch + 1, logTime: now.log, downtime: downtime, bootID: bootID
-    )
+      epoch: defects.contains(.epochNotRaised) ? epoch : epoch + 1, logTime: now.log, downtime: downtime,
+      bootID: bootID, at: now.wall)
     event.encode(into: &step.records)
     apply(event)
     raiseLeases(event)
@@ -157,7 +158,10 @@ package struct StateMachine: ~Copyable {
     epoch = event.epoch
     credited += event.downtime
     bootID = event.bootID
+    // Starts at one log time give one grace: the first has given it, and told its wall time.
+    let at = lastBoot.flatMap { $0.logTime == event.logTime ? $0.at : nil }
     lastBoot = event
+    if let at { lastBoot?.at = at }
   }
 
   /// Each open lease lasts at least min(its duration, 60 s) from the boot.
@@ -170,6 +174,9 @@ package struct StateMachine: ~Copyable {
       let duration = leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration
       let until = event.logTime + min(duration, 60_000_000_000)
       guard until > row.pointee.deadline else { continue }
+      row.pointee.foreseen =
+        event.at.map { $0 + (until - event.logTime) / 1_000_000 }
+        ?? row.pointee.foreseen + (until - row.pointee.deadline) / 1_000_000
       row.pointee.deadline = until
       if isLive { leaseHeap.update(slot, deadline: until, in: jobs) }
     }

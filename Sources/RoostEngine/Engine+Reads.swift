@@ -20,7 +20,8 @@ extension Engine {
   /// Nothing polls: the job's end, once durable, answers. Cancelling the calling task ends the wait.
   ///
   /// - Parameter waitMilliseconds: 0…60,000.
-  /// - Throws: `jobNotFound`, `overloaded` when too many wait already, `stopping`.
+  /// - Throws: `jobNotFound`, `overloaded` when too many wait already, `stopping`; `outcomeUnknown` when the log fails
+  ///   meanwhile.
   package func waitForEnd(
     _ id: JobID, viewer: Viewer, waitMilliseconds: Int64
   ) async throws(Refusal) -> JobView {

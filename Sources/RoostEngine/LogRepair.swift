@@ -10,6 +10,8 @@ package final class LogRepair {
   package private(set) var notes = StateMachine.SalvageNotes()
   /// Jobs that are left.
   package private(set) var stateCounts: [(state: JobState, jobs: Int)] = []
+  /// Lost records of which nothing tells what they were: each may have been the submission of a job.
+  package private(set) var untoldRecords: UInt64 = 0
   private var machine: StateMachine?
 
   /// Reads all that is left.
@@ -31,15 +33,28 @@ package final class LogRepair {
     var machine = StateMachine(secret: secret ?? newSecret, limits: Limits())
     machine.beginSalvage(
       first: LogPosition(rawValue: UInt64(salvage.numbers.lowerBound) << 32), secret: secret ?? newSecret)
+    var (next, told, untold): (UInt64?, UInt64, UInt64) = (salvage.firstSequence, 0, 0)
     try salvage.walk { (frame) throws(LogError) in
+      if let expected = next, frame.firstSequence > expected {
+        let lost = frame.firstSequence - expected
+        untold += lost - min(lost, told)
+      }
+      (next, told) = (frame.firstSequence + UInt64(frame.recordCount), 0)
       var records = FrameRecords(frame.records, start: frame.start)
       while let record = records.next() {
         machine.salvage(
           record.content, at: LogPosition(rawValue: record.position.rawValue), logTime: frame.stamp.logTime,
           notes: &notes
         ) { $0.isSound($1) }
+        // Numbers are given without gaps: from here on it is known how many jobs there were before.
+        if untold > 0, StateMachine.tellsNumber(record.content) { untold = 0 }
       }
+    } remains: { record in
+      guard machine.salvageRemains(record, notes: &notes) else { return false }
+      told += 1
+      return true
     }
+    untoldRecords = untold + salvage.lostAtEnd - min(salvage.lostAtEnd, told)
     machine.endSalvage()
     self.notes = notes
     stateCounts = machine.stateCounts

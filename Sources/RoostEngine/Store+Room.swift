@@ -5,6 +5,10 @@ import RoostLog
 extension Store {
   /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
   static let completionBytes = 4_352
+  /// What one extension of a lease takes in a frame of its own, without a report of progress.
+  static let extensionBytes = 128
+  /// How many extensions of each RUNNING job the reserve keeps room for; compaction takes the room back that they took.
+  package static let keptExtensions = 16
   /// What a due item may need: its record, and that of a grant to a worker who waits for it, both with the longest names.
   static let dueItemBytes = 640
 
@@ -29,9 +33,13 @@ extension Store {
     conditions.diskLevel = diskLevel
     guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return conditions }
     let left = log.space.spareBytes - reserveBytes
-    conditions.leasesLeft = max(0, left / Self.completionBytes)
-    conditions.largeResultBytes = max(0, left)
-    conditions.dueItemsLeft = max(0, (capacity + left) / Self.dueItemBytes)
+    let unpromised = left - extensionReserve
+    conditions.leasesLeft = max(0, unpromised / leaseBytes)
+    // Copies take the segment that is kept for them, and give it back with the trim: extensions need not wait for that.
+    let lent = isCompacting ? log.options.segmentBytes : 0
+    conditions.extensionsLeft = max(0, (capacity + left + lent) / Self.extensionBytes)
+    conditions.largeResultBytes = max(0, unpromised)
+    conditions.dueItemsLeft = max(0, (capacity + unpromised) / Self.dueItemBytes)
     return conditions
   }
 
@@ -42,8 +50,17 @@ extension Store {
     guard isShortOfSpace, space.spareBytes < space.targetBytes, !machine.defects.contains(.reserveForgotten)
     else { return 0 }
     let left = space.spareBytes - reserveBytes
-    return left < 0 ? 3 : left < Self.completionBytes ? 2 : 1
+    return left < 0 ? 3 : left - extensionReserve < leaseBytes ? 2 : 1
   }
+
+  /// What a lease needs of the reserve: room for its job's completion, and for extensions until then.
+  private var leaseBytes: Int { Self.completionBytes + Self.keptExtensions * Self.extensionBytes }
+
+  /// What the RUNNING jobs need of the reserve.
+  var runningReserve: Int { machine.runningCount * leaseBytes }
+
+  /// What of it is kept for extensions.
+  private var extensionReserve: Int { runningReserve - machine.runningCount * Self.completionBytes }
 
   /// What must not be spent on anything else: a segment to carry into, one to boot with, and the completion of every
   /// RUNNING job.
@@ -56,6 +73,6 @@ extension Store {
     guard isShortOfSpace, !machine.defects.contains(.reserveForgotten),
       !machine.defects.contains(.carrySpendsReserve)
     else { return safeBytes }
-    return max(0, safeBytes - (reserveBytes - log.options.segmentBytes))
+    return max(0, safeBytes - (reserveBytes + extensionReserve - log.options.segmentBytes))
   }
 }

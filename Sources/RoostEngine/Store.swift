@@ -14,6 +14,9 @@ package struct Store: ~Copyable {
   var compaction = Compaction()
 
   private var reading: ClockReading
+  /// The clocks as they were believed when the log was last written before this start, nil for a new one; and whether
+  /// the boot clock has counted on since.
+  package private(set) var start: (known: ClockReading?, isSameKernel: Bool) = (nil, false)
   private var entropy: UInt64
   /// Boot time of the last frame, and whether it carried records.
   private var lastFrameAt: Int64
@@ -93,14 +96,17 @@ package struct Store: ~Copyable {
 
   private mutating func boot(_ setting: Setting) throws(LogError) {
     var downtime: Int64 = 0
-    if let stamp = log.lastStamp {
+    let known = log.lastStamp.map { ClockReading(boot: $0.bootTime, wall: $0.wallTime) }
+    let isSameKernel = setting.bootID != 0 && setting.bootID == machine.bootID
+    start = (known, isSameKernel)
+    if let known {
       downtime = LogClock.downtime(
-        since: ClockReading(boot: stamp.bootTime, wall: stamp.wallTime), now: setting.reading,
-        isSameKernel: setting.bootID != 0 && setting.bootID == machine.bootID,
+        since: known, now: setting.reading, isSameKernel: isSameKernel,
         atMost: machine.defects.contains(.downtimeNotClamped) ? .max / 4 : LogClock.mostDowntime)
     }
     clock = LogClock(
-      time: max(machine.logTime, log.lastStamp?.logTime ?? 0) + downtime, reading: setting.reading,
+      time: max(machine.logTime, log.lastStamp?.logTime ?? 0) + downtime, reading: setting.reading, known: known,
+      isSameKernel: isSameKernel,
       mostPerStep: machine.defects.contains(.stallNotClamped) ? .max : LogClock.mostPerStep)
     try begin(reading: setting.reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 4_096)
     guard !isReadOnly else { throw .outOfSpace(file: "the log") }
@@ -120,8 +126,9 @@ package struct Store: ~Copyable {
     self.reading = reading
     clock.advance(to: reading)
     entropy = entropy &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    let dueWall = machine.defects.contains(.jumpBelieved) ? reading.wall : clock.earlierWall
     machine.setTime(
-      Now(log: clock.time, wall: reading.wall / 1_000_000, entropy: entropy, isWallSuspect: clock.isWallSuspect))
+      Now(log: clock.time, wall: reading.wall / 1_000_000, entropy: entropy, dueWall: dueWall / 1_000_000))
     var position = LogPosition(rawValue: 1)
     var startsSegment = false
     var capacity = 0
@@ -180,7 +187,7 @@ package struct Store: ~Copyable {
     if step.records.recordCount > 0 {
       if machine.defects.contains(.replyBeforeSync) { isUnwritten = true } else { try write() }
     }
-    log.provisioner.setRunningReserve(bytes: machine.runningCount * Self.completionBytes)
+    log.provisioner.setRunningReserve(bytes: runningReserve)
     return hasMore && !isDueHeld
   }
 
@@ -191,6 +198,11 @@ package struct Store: ~Copyable {
     guard quiet >= (lastFrameWasEmpty ? 600_000_000_000 : 1_000_000_000) else { return }
     try begin(reading: reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 0)
     if !isReadOnly { try write() }
+  }
+
+  /// Nothing is asked, and nothing due for so long, nanoseconds: the writer pauses.
+  package mutating func rest(at reading: ClockReading, atMost planned: Int64) {
+    clock.rest(at: reading, atMost: planned)
   }
 
   /// Marks a clean stop.
@@ -210,8 +222,9 @@ package struct Store: ~Copyable {
     writtenBytes += UInt64(LogFormat.frameBytes(records: step.records.count))
   }
 
+  /// The next start compares its clock with this one: a jump that is not believed now must not be believed then.
   private var stamp: FrameStamp {
-    FrameStamp(epoch: machine.epoch, logTime: clock.time, bootTime: reading.boot, wallTime: reading.wall)
+    FrameStamp(epoch: machine.epoch, logTime: clock.time, bootTime: reading.boot, wallTime: clock.believedWall)
   }
 
   /// A segment's first record may stand before a command's.

@@ -42,13 +42,15 @@ final class Writer: @unchecked Sendable {
     do throws(LogError) {
       var hasMore = false
       while true {
-        let closing = mailbox.take(&batch, waiting: hasMore ? 0 : pause)
+        let pause = hasMore ? 0 : pause
+        store.rest(at: read(), atMost: pause)
+        let closing = mailbox.take(&batch, waiting: pause)
         hasMore = try serve()
         // What is due or to be compacted is so at the next start, too.
         if closing != .no, batch.commands.isEmpty {
           provisioning.end()
           try store.stop(reading: read())
-          finish(.stopping)
+          finish(.stopping, parked: nil)
           return
         }
       }
@@ -100,11 +102,13 @@ final class Writer: @unchecked Sendable {
 
   private var expectedBytes: Int { batch.arena.count + batch.commands.count * 160 }
 
-  /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps.
+  /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps, and less while
+  /// there are leases: as much of their time may go by while the process is stopped in its pause.
   private var pause: Int64 {
+    let most: Int64 = store.machine.runningCount > 0 ? 250_000_000 : 1_000_000_000
     if store.isReadOnly || store.isDueHeld || store.isCarryHeld { return 100_000_000 }
-    guard let deadline = store.machine.nextDeadline else { return 1_000_000_000 }
-    return min(1_000_000_000, max(0, deadline - store.machine.logTime))
+    guard let deadline = store.machine.nextDeadline else { return most }
+    return min(most, max(0, deadline - store.machine.logTime))
   }
 
   // MARK: Answers
@@ -184,7 +188,7 @@ final class Writer: @unchecked Sendable {
   /// The log failed: nobody can tell whether what was under way happened.
   private func fail(_ error: LogError) {
     mailbox.close(.failed)
-    finish(.outcomeUnknown)
+    finish(.outcomeUnknown, parked: .outcomeUnknown)
     status.withLock { $0.isWritable = false }
     onFailure(error)
   }
@@ -198,13 +202,17 @@ final class Writer: @unchecked Sendable {
     if isOver { body() }
   }
 
-  private func finish(_ refusal: Refusal) {
+  /// - Parameters:
+  ///   - refusal: For what was asked and not decided.
+  ///   - parked: For whoever waits for a job, or for the end of one. Nil tells that there was nothing: only who knows
+  ///     that may say so.
+  private func finish(_ refusal: Refusal, parked waitRefusal: Refusal?) {
     provisioning.stop()
     repeat {
       for case let asker? in batch.askers { end(asker, refusal) }
       _ = mailbox.take(&batch, waiting: 0)
     } while !batch.commands.isEmpty
-    for asker in parked.values { end(asker, nil) }
+    for asker in parked.values { end(asker, waitRefusal) }
     parked = [:]
     let waiting = status.withLock { status in
       status.hasStopped = true

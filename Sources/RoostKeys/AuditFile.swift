@@ -11,11 +11,15 @@ struct AuditFile: Sendable {
   ///
   /// - Parameter isSynced: Returns only when the line, and a new file's name, are on disk.
   func append(_ line: [UInt8], isSynced: Bool) throws(KeyStoreError) {
-    let number = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let number = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
     guard number >= 0 else { throw failure("open") }
     defer { _ = close(number) }
     var status = stat()
     guard fstat(number, &status) == 0 else { throw failure("fstat") }
+    // A FIFO that nobody reads would hold the daemon up for ever.
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw .system(call: "open", file: path, reason: "it is no file; move it away")
+    }
     // What a full disk or a crash cut short keeps to its own line.
     let line = try isLineOpen(number, status.st_size) ? [UInt8(ascii: "\n")] + line : line
     var written = -1

@@ -36,14 +36,13 @@ struct PrivateFile: Sendable {
 
   /// Reads the file; nil if there is none.
   func read() throws(KeyStoreError) -> Version? {
-    let number = open(path, O_RDONLY | O_CLOEXEC)
+    let number = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard number >= 0 else {
       guard errno == ENOENT else { throw failure("open", path) }
       return nil
     }
     let descriptor = Descriptor(number)
-    var status = stat()
-    guard fstat(number, &status) == 0 else { throw failure("fstat", path) }
+    let status = try statusOfFile(number)
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -100,9 +99,10 @@ struct PrivateFile: Sendable {
   ///
   /// - Throws: `.locked` after five seconds, so that a stopped process cannot hold up others for ever.
   func lock() throws(KeyStoreError) -> Descriptor {
-    let number = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    let number = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
     guard number >= 0 else { throw failure("open", path) }
     let descriptor = Descriptor(number)
+    _ = try statusOfFile(number)
     for _ in 0..<1_000 {
       if flock(number, LOCK_EX | LOCK_NB) == 0 { return descriptor }
       guard errno == EWOULDBLOCK || errno == EINTR else { throw failure("flock", path) }
@@ -118,6 +118,16 @@ struct PrivateFile: Sendable {
     guard number >= 0 else { throw failure("open", directory) }
     let descriptor = Descriptor(number)
     guard uninterrupted({ fsync(descriptor.number) }) == 0 else { throw failure("fsync", directory) }
+  }
+
+  /// A FIFO would be waited for, and a device may do anything: neither is read.
+  private func statusOfFile(_ number: Int32) throws(KeyStoreError) -> stat {
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw failure("fstat", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw .system(call: "open", file: path, reason: "it is no file; move it away")
+    }
+    return status
   }
 
   /// Reads `errno`: to be called before anything else can change it.

@@ -8,7 +8,7 @@ package protocol Disk: AnyObject, Sendable {
   /// Names of all files, in no particular order.
   func list() throws(DiskError) -> [String]
 
-  /// Opens a file for reading and writing.
+  /// Opens a file for reading and writing. Whatever else has the name is refused, and not waited for.
   /// - Parameter create: Makes the file, or empties it if it stands.
   func open(_ name: String, create: Bool) throws(DiskError) -> DiskFile
 
@@ -34,6 +34,13 @@ package protocol Disk: AnyObject, Sendable {
   /// but through this handle. False where the system cannot tell.
   func isForsaken(_ file: DiskFile) -> Bool
 
+  /// Whether the directory is still where it was opened.
+  func isInPlace() -> Bool
+
+  /// Whether the file has a name in some directory, so that whoever comes later finds it. True where the system cannot
+  /// tell.
+  func isNamed(_ file: DiskFile) -> Bool
+
   /// Gives the handle back. A file opened before it was removed stays readable until then.
   func close(_ file: DiskFile)
 
@@ -45,7 +52,8 @@ package protocol Disk: AnyObject, Sendable {
 
   func syncDirectory() throws(DiskError)
 
-  /// Takes the directory's lock, which ends with `close` or the process.
+  /// Takes the directory's lock, which ends with `close` or the process: the directory itself, so that it holds whatever
+  /// becomes of the file, and the file with this name, which tells who has it.
   func lock(_ name: String) throws(DiskError) -> LockOutcome
 
   /// Who holds the lock now, found without touching it; nil when nobody does.
@@ -65,11 +73,27 @@ package protocol Disk: AnyObject, Sendable {
 package struct DiskFile: Hashable, Sendable {
   package let descriptor: Int32
   package let name: String
+  /// Of the directory that is locked together with this file; nil for every other.
+  let lockedDirectory: Int32?
 
   package init(descriptor: Int32, name: String) {
+    self.init(descriptor: descriptor, name: name, lockedDirectory: nil)
+  }
+
+  init(descriptor: Int32, name: String, lockedDirectory: Int32?) {
     self.descriptor = descriptor
     self.name = name
+    self.lockedDirectory = lockedDirectory
   }
+}
+
+/// What may stand where a file should.
+package enum OtherThanFile: String, Sendable {
+  case directory = "a directory"
+  case link = "a symbolic link"
+  case fifo = "a FIFO"
+  case socket = "a socket"
+  case device = "a device"
 }
 
 /// The calls that a disk has, by the names that messages use.
@@ -85,11 +109,14 @@ package struct DiskError: Error, Hashable, Sendable {
   package var operation: DiskOperation
   package var file: String
   package var errno: Int32
+  /// Why the file could not be opened: it is none.
+  package var found: OtherThanFile?
 
-  package init(_ operation: DiskOperation, file: String, errno: Int32) {
+  package init(_ operation: DiskOperation, file: String, errno: Int32, found: OtherThanFile? = nil) {
     self.operation = operation
     self.file = file
     self.errno = errno
+    self.found = found
   }
 
   /// The disk, or a quota, is full: the one failure that may pass.

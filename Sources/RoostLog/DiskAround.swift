@@ -23,6 +23,8 @@ extension DiskAround {
   package func sync(_ file: DiskFile) throws(DiskError) { try inner.sync(file) }
   package func truncate(_ file: DiskFile, to bytes: Int) throws(DiskError) { try inner.truncate(file, to: bytes) }
   package func isForsaken(_ file: DiskFile) -> Bool { inner.isForsaken(file) }
+  package func isInPlace() -> Bool { inner.isInPlace() }
+  package func isNamed(_ file: DiskFile) -> Bool { inner.isNamed(file) }
   package func close(_ file: DiskFile) { inner.close(file) }
   package func rename(_ name: String, to newName: String) throws(DiskError) { try inner.rename(name, to: newName) }
   package func remove(_ name: String) throws(DiskError) { try inner.remove(name) }

@@ -21,6 +21,7 @@ package struct HeadRecord: Hashable, Sendable {
   /// "ROOSTHED" as the bytes stand.
   package static let magic: UInt64 = 0x4445_4854_534F_4F52
   package static let bytes = 108
+  static let versionOffset = 8
   private static let checksumOffset = 104
 
   /// Writes the record with a checksum that is seeded with the slot's offset in the file.
@@ -59,16 +60,23 @@ package struct HeadRecord: Hashable, Sendable {
         SegmentName.head, at: slotOffset, expected: "the magic ROOSTHED",
         found: "bytes \(hexadecimal(magic.byteSwapped))")
     }
-    let major = bytes.field(8, as: UInt16.self)
-    guard major == LogFormat.major else {
-      throw .unknownVersion(file: SegmentName.head, major: major, minor: bytes.field(10))
-    }
     let stored = bytes.field(HeadRecord.checksumOffset, as: UInt32.self)
     let actual = HeadRecord.checksum(bytes, slotOffset: slotOffset)
+    // Before the version, as every format has it in this place: a flipped bit is no newer release.
+    let major = bytes.field(8, as: UInt16.self)
     guard stored == actual else {
+      guard major == LogFormat.major else {
+        throw .corrupt(
+          SegmentName.head, at: slotOffset + HeadRecord.versionOffset,
+          expected: "format \(LogFormat.major), or another under a right checksum",
+          found: "format \(major) and checksum \(hexadecimal(stored))")
+      }
       throw .corrupt(
         SegmentName.head, at: slotOffset + HeadRecord.checksumOffset,
         expected: "slot checksum \(hexadecimal(actual))", found: hexadecimal(stored))
+    }
+    guard major == LogFormat.major else {
+      throw .unknownVersion(file: SegmentName.head, major: major, minor: bytes.field(10))
     }
     self.init(
       log: LogIdentity(bytes.field(16), bytes.field(24)), generation: bytes.field(32),
@@ -77,6 +85,27 @@ package struct HeadRecord: Hashable, Sendable {
       cleanlyStopped: bytes.field(12, as: UInt32.self) & 1 == 1,
       stamp: FrameStamp(
         epoch: bytes.field(72), logTime: bytes.field(80), bootTime: bytes.field(88), wallTime: bytes.field(96)))
+    try checkFields(slotOffset: slotOffset)
+  }
+
+  /// Whether a daemon can have written this: what is counted on from here must not overflow, nor lead to files that no log
+  /// has.
+  private func checkFields(slotOffset: Int) throws(LogError) {
+    func require<Value: BinaryInteger>(
+      _ value: Value, in range: ClosedRange<Value>, _ what: String, at offset: Int
+    ) throws(LogError) {
+      guard !range.contains(value) else { return }
+      throw .corrupt(
+        SegmentName.head, at: slotOffset + offset, expected: "\(what) from \(range.lowerBound) to \(range.upperBound)",
+        found: "\(value)")
+    }
+    try require(generation, in: 0...LogFormat.mostCounted, "a generation", at: 32)
+    try require(lastSegment, in: 1...LogFormat.mostSegments, "a last segment", at: 44)
+    try require(firstSegment, in: 1...lastSegment, "a first segment", at: 40)
+    try require(syncedSegment, in: firstSegment...lastSegment, "a synced segment", at: 48)
+    try require(nextSequence, in: 0...LogFormat.mostCounted, "a sequence", at: 64)
+    try require(stamp.epoch, in: 0...LogFormat.mostCounted, "an epoch", at: 72)
+    try require(stamp.logTime, in: 0...(.max / 2), "a log time", at: 80)
   }
 
   package init(

@@ -1,13 +1,13 @@
 import CCRC32C
 import Glibc
 
-/// A directory on a Linux file system. The only file of the log that makes file calls.
+/// A directory on a Linux file system. With its lock, in `LinuxDisk+Lock.swift`, all of the log that makes file calls.
 ///
 /// Short reads and writes are continued and interrupted calls repeated here, so that nobody above knows of them.
 package final class LinuxDisk: Disk {
   /// As given, for messages.
   package let path: String
-  private let directory: Int32
+  let directory: Int32
   private let mayWrite: Bool
 
   /// Opens the log's directory.
@@ -48,14 +48,35 @@ package final class LinuxDisk: Disk {
     guard retrying({ fsync(parent) }) == 0 else { throw .io(operation: "sync", file: path, errno: errno) }
   }
 
+  /// Why others than the daemon's user can change the directory's files; nil when they cannot, or nothing stands there.
+  package static func isWritableByOthers(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    if status.st_uid != geteuid(), status.st_uid != 0 { return "it belongs to user \(status.st_uid)" }
+    guard status.st_mode & (S_IWGRP | S_IWOTH) != 0 else { return nil }
+    return "its mode is \(String(status.st_mode & 0o7777, radix: 8))"
+  }
+
   // MARK: Files
 
   package func open(_ name: String, create: Bool) throws(DiskError) -> DiskFile {
     let access = mayWrite ? O_RDWR : O_RDONLY
-    let flags = access | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT | O_TRUNC : 0)
-    let descriptor = retrying { openat(directory, name, flags, 0o600) }
-    guard descriptor >= 0 else { throw DiskError(.open, file: name, errno: errno) }
+    let descriptor = try openFile(name, access | (create ? O_CREAT | O_TRUNC : 0), for: .open)
     return DiskFile(descriptor: descriptor, name: name)
+  }
+
+  /// A FIFO would be waited for until somebody opens its other end, and a device may do anything.
+  func openFile(_ name: String, _ flags: Int32, for operation: DiskOperation) throws(DiskError) -> Int32 {
+    let descriptor = retrying { openat(directory, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600) }
+    let failure = errno
+    var status = stat()
+    let isKnown =
+      descriptor >= 0
+      ? fstat(descriptor, &status) == 0 : fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+    let found = isKnown ? OtherThanFile(status) : nil
+    if descriptor >= 0, found == nil { return descriptor }
+    if descriptor >= 0 { _ = Glibc.close(descriptor) }
+    throw DiskError(operation, file: name, errno: descriptor >= 0 ? EINVAL : failure, found: found)
   }
 
   package func size(_ file: DiskFile) throws(DiskError) -> Int {
@@ -105,8 +126,23 @@ package final class LinuxDisk: Disk {
     return roost_is_only_opener(file.descriptor) == 1
   }
 
+  package func isInPlace() -> Bool {
+    var (opened, found) = (stat(), stat())
+    guard fstat(directory, &opened) == 0 else { return true }
+    guard opened.st_nlink > 0 else { return false }
+    // Who may not look any more, or cannot, is told nothing by that.
+    guard stat(path, &found) == 0 else { return errno != ENOENT && errno != ENOTDIR }
+    return opened.st_dev == found.st_dev && opened.st_ino == found.st_ino
+  }
+
+  package func isNamed(_ file: DiskFile) -> Bool {
+    var status = stat()
+    return fstat(file.descriptor, &status) != 0 || status.st_nlink > 0
+  }
+
   package func close(_ file: DiskFile) {
     _ = Glibc.close(file.descriptor)
+    if let directory = file.lockedDirectory { _ = Glibc.close(directory) }
   }
 
   package func dropCache(_ file: DiskFile) throws(DiskError) {
@@ -172,73 +208,19 @@ package final class LinuxDisk: Disk {
     guard status.f_blocks > 0 else { return .max }
     return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
   }
+}
 
-  // MARK: The lock
-
-  /// `flock`, released by the kernel with the process, however that ends. The file tells the holder's process id.
-  package func lock(_ name: String) throws(DiskError) -> LockOutcome {
-    let descriptor = retrying { openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600) }
-    guard descriptor >= 0 else { throw DiskError(.lock, file: name, errno: errno) }
-    if retrying({ flock(descriptor, LOCK_EX | LOCK_NB) }) != 0 {
-      let failure = errno
-      defer { _ = Glibc.close(descriptor) }
-      guard failure == EWOULDBLOCK else { throw DiskError(.lock, file: name, errno: failure) }
-      return .held(LockHolder(process: process(in: descriptor)))
+extension OtherThanFile {
+  /// Nil for a file.
+  fileprivate init?(_ status: stat) {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return nil
+    case S_IFDIR: self = .directory
+    case S_IFLNK: self = .link
+    case S_IFIFO: self = .fifo
+    case S_IFSOCK: self = .socket
+    default: self = .device
     }
-    let file = DiskFile(descriptor: descriptor, name: name)
-    do throws(DiskError) {
-      try truncate(file, to: 0)
-      try writeText("\(getpid())\n", to: file)
-    } catch {
-      close(file)
-      throw error
-    }
-    return .acquired(file)
-  }
-
-  /// Read from the kernel's table of locks: trying the lock could turn away a daemon that starts at that moment.
-  package func lockHolder(_ name: String) -> LockHolder? {
-    var status = stat()
-    guard fstatat(directory, name, &status, 0) == 0 else { return nil }
-    let wanted = ":\(status.st_ino)"
-    guard let table = text(ofFile: "/proc/locks") else { return nil }
-    for line in table.split(separator: "\n") {
-      let fields = line.split(separator: " ")
-      guard let kind = fields.firstIndex(of: "FLOCK"), fields.count > kind + 4 else { continue }
-      guard fields[kind + 4].hasSuffix(wanted), !fields.contains("->") else { continue }
-      let process = Int32(fields[kind + 3]).flatMap { $0 > 0 ? $0 : nil }
-      return LockHolder(process: process)
-    }
-    return nil
-  }
-
-  private func writeText(_ text: String, to file: DiskFile) throws(DiskError) {
-    let bytes = Array(text.utf8)
-    let failure = bytes.withUnsafeBytes { bytes in
-      writeWhole(bytes) { rest, written in pwrite(file.descriptor, rest.baseAddress, rest.count, written) }
-    }
-    if let failure { throw DiskError(.lock, file: file.name, errno: failure) }
-  }
-
-  private func process(in descriptor: Int32) -> Int32? {
-    var bytes = [UInt8](repeating: 0, count: 32)
-    let count = pread(descriptor, &bytes, bytes.count, 0)
-    guard count > 0 else { return nil }
-    return Int32(String(decoding: bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
-  }
-
-  private func text(ofFile path: String) -> String? {
-    let descriptor = retrying { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
-    guard descriptor >= 0 else { return nil }
-    defer { _ = Glibc.close(descriptor) }
-    var text: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 4096)
-    while true {
-      let count = retrying { Glibc.read(descriptor, &piece, piece.count) }
-      guard count > 0 else { break }
-      text += piece[..<count]
-    }
-    return String(decoding: text, as: UTF8.self)
   }
 }
 

@@ -19,11 +19,7 @@ package struct LogAside {
   /// - Returns: The name of the directory below.
   /// - Throws: `locked` while a daemon holds the directory.
   package func move(to earlier: String?) throws(LogError) -> String {
-    let lock: DiskFile
-    switch try onDisk({ () throws(DiskError) in try disk.lock(SegmentName.lock) }) {
-    case .held(let holder): throw .locked(by: holder.process)
-    case .acquired(let file): lock = file
-    }
+    let lock = try lock()
     defer { disk.close(lock) }
     let names = try onDisk { () throws(DiskError) in try disk.list() }
     let place = earlier ?? LogAside.freeName(names)
@@ -43,6 +39,31 @@ package struct LogAside {
       try disk.syncDirectory()
     }
     return place
+  }
+
+  /// Keeps a copy of `HEAD`, and mends the slot of it that is damaged.
+  ///
+  /// - Returns: The name of the directory below that holds the copy.
+  /// - Throws: `locked` while a daemon holds the directory.
+  package func mendHead() throws(LogError) -> String {
+    let lock = try lock()
+    defer { disk.close(lock) }
+    let place = LogAside.freeName(try onDisk { () throws(DiskError) in try disk.list() })
+    let aside = try LinuxDisk(directory: "\(directory)/\(place)", create: true)
+    try LogFiles.copy(SegmentName.head, from: disk, to: aside)
+    try onDisk { () throws(DiskError) in
+      try aside.syncDirectory()
+      try disk.syncDirectory()
+    }
+    try HeadMending.mend(on: disk)
+    return place
+  }
+
+  private func lock() throws(LogError) -> DiskFile {
+    switch try onDisk({ () throws(DiskError) in try disk.lock(SegmentName.lock) }) {
+    case .held(let holder): throw .locked(by: holder.process)
+    case .acquired(let file): return file
+    }
   }
 
   private static func isLog(_ name: String) -> Bool {

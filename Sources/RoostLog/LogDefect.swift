@@ -4,6 +4,8 @@ package enum LogDefect: String, Sendable, CaseIterable {
   case skipSync = "skip-sync"
   /// A failed sync is tried again, and believed.
   case syncTriedAgain = "sync-tried-again"
+  /// A frame counts although its file, or the directory, has lost its name.
+  case vanishedNotNoticed = "vanished-not-noticed"
   /// A segment is written before its name is durable.
   case skipDirectorySync = "skip-directory-sync"
   /// A segment gets its name before its header and zeros are durable.

@@ -14,6 +14,11 @@ package enum LogError: Error, Sendable, Hashable {
   case unknownVersion(file: String, major: UInt16, minor: UInt16)
   /// The path is no directory, or does not exist.
   case notADirectory(path: String, errno: Int32)
+  /// Something else stands where a file of the log should; it was not read.
+  case notAFile(String, found: OtherThanFile)
+  /// The directory, or a file of the log in it, has lost its name while the log was in use: what is written now would be
+  /// found by nobody.
+  case vanished(String)
   /// The directory is a backup, or a restore or repair of it did not come to its end.
   case onHold(LogHold)
   /// A later epoch has written to this log: the writer was superseded.
@@ -67,6 +72,12 @@ extension LogError: CustomStringConvertible {
     case .notADirectory(let path, let errno):
       "\(path) cannot serve as the log's directory: \(systemMessage(errno)). "
         + "Point WAL_DIR at a writable directory (`roost wal verify` checks one)."
+    case .notAFile(let name, let found):
+      "\(name) is \(found.rawValue), not a file, and was not read. Move it away and put the log's own file back; without "
+        + "it `roost wal repair` makes a log of the rest. `roost wal verify` checks the directory."
+    case .vanished(let what):
+      "\(what) is gone: moved, removed or replaced while the log was in use. What was not answered yet may be lost. "
+        + "Put it back where it was, then check it with `roost wal verify`."
     case .onHold(let hold):
       "\(hold.reason). `roost wal verify` shows what stands there."
     case .fenced(let epoch, let newer):
@@ -94,10 +105,13 @@ extension LogError {
   }
 
   init(_ failure: DiskError) {
-    self =
-      failure.isOutOfSpace
-      ? .outOfSpace(file: failure.file)
-      : .io(operation: failure.operation.rawValue, file: failure.file, errno: failure.errno)
+    if let found = failure.found {
+      self = .notAFile(failure.file, found: found)
+    } else if failure.isOutOfSpace {
+      self = .outOfSpace(file: failure.file)
+    } else {
+      self = .io(operation: failure.operation.rawValue, file: failure.file, errno: failure.errno)
+    }
   }
 
   package static func corrupt(_ file: String, at offset: Int, expected: String, found: String) -> LogError {

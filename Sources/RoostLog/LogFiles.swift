@@ -2,11 +2,11 @@
 package enum LogFiles {
   private static let pieceBytes = 1 << 20
 
-  /// All bytes of a small file.
+  /// All bytes of a small file; of one that is not, the first few thousand.
   package static func contents(of name: String, on disk: any Disk) throws(LogError) -> [UInt8] {
     let file = try onDisk { () throws(DiskError) in try disk.open(name, create: false) }
     defer { disk.close(file) }
-    let count = try onDisk { () throws(DiskError) in try disk.size(file) }
+    let count = min(1 << 16, try onDisk { () throws(DiskError) in try disk.size(file) })
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
     defer { buffer.deallocate() }
     let filled = try fill(buffer, from: file, at: 0, on: disk)

@@ -7,6 +7,15 @@ package enum LogFormat {
   /// The segment's header has a disk sector of its own, so that no torn frame takes it along.
   package static let segmentHeaderBytes = 512
 
+  /// Segments are numbered from 1 to this. A log gives out one in 64 MiB: none gets there.
+  package static let mostSegments: UInt32 = (1 << 31) - (1 << 20)
+
+  /// Epochs, generations and sequences rise by one, or by a stride at a restore: no log gets there.
+  package static let mostCounted: UInt64 = 1 << 61
+
+  /// No frame is longer, whatever a daemon's limit is.
+  package static let mostFrameBytes = 256 << 20
+
   /// Frames begin and end on multiples of this.
   package static let alignment = 8
 
@@ -16,6 +25,21 @@ package enum LogFormat {
   /// Bytes that a frame with this many bytes of records takes.
   package static func frameBytes(records: Int) -> Int {
     (FrameHeader.bytes + records + alignment - 1) & ~(alignment - 1)
+  }
+}
+
+extension ClosedRange<UInt32> {
+  /// The stretches of these segments that are not among those given. `HEAD` may name two billion: they are not counted
+  /// one by one.
+  func stretches(missingIn present: [UInt32]) -> [ClosedRange<UInt32>] {
+    var missing: [ClosedRange<UInt32>] = []
+    var next = UInt64(lowerBound)
+    for number in present.sorted() where contains(number) {
+      if UInt64(number) > next { missing.append(UInt32(next)...(number - 1)) }
+      next = UInt64(number) + 1
+    }
+    if next <= UInt64(upperBound) { missing.append(UInt32(next)...upperBound) }
+    return missing
   }
 }
 

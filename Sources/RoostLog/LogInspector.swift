@@ -33,7 +33,8 @@ package struct LogInspector {
     var chain = FrameChain()
     for number in numbers {
       var segment = try inspectSegment(number, window, &chain, &inspection, frame: frame, record: record)
-      let isLive = number <= (inspection.head?.lastSegment ?? .max) || segment.frameCount > 0
+      let isTrace = segment.tail != nil && inspection.reading?.isWhole == false
+      let isLive = number <= (inspection.head?.lastSegment ?? .max) || segment.frameCount > 0 || isTrace
       segment.role = number < (inspection.head?.firstSegment ?? 0) ? .trimmed : isLive ? .live : .spare
       inspection.segments.append(segment)
     }
@@ -53,7 +54,8 @@ package struct LogInspector {
     inspection.headSlots = slots
     for case .failure(.corrupt(let corruption)) in slots { inspection.problems.append(corruption) }
     if slots.contains(where: { if case .success = $0 { true } else { false } }) {
-      inspection.head = try HeadFile.newest(of: slots).record
+      let reading = try HeadReading(slots)
+      (inspection.reading, inspection.head) = (reading, reading.record)
     }
   }
 
@@ -87,6 +89,7 @@ package struct LogInspector {
           segment.tail = TornTail(
             segment: number, offset: offset, bytes: (try reader.lastUsedByte(from: offset) ?? offset) - offset,
             reason: corruption)
+          segment.isTailTorn = try inspection.reading?.isTornTail(at: offset, in: reader) ?? false
           return segment
         }
         inspection.problems.append(corruption)
@@ -121,7 +124,8 @@ package struct LogInspection: Sendable {
   package var holder: LockHolder?
   /// Why no daemon may serve the directory, whatever its log is like.
   package var hold: LogHold?
-  package var head: HeadRecord?
+  package fileprivate(set) var head: HeadRecord?
+  fileprivate var reading: HeadReading?
   package var headSlots: [HeadSlot] = []
   package var segments: [InspectedSegment] = []
   /// Everything that opening would refuse, in the order found.
@@ -134,16 +138,17 @@ package struct LogInspection: Sendable {
   }
 
   /// The unanswered tail that the next start sets aside; nil when the log ends cleanly.
-  package var tornTail: TornTail? { segments.last { $0.role == .live }?.tail }
+  package var tornTail: TornTail? { segments.last { $0.role == .live }.flatMap { $0.isTailTorn ? $0.tail : nil } }
 
   mutating func reportMissing(_ numbers: [UInt32]) {
     guard let head else { return }
-    let present = Set(numbers)
-    for number in head.firstSegment...max(head.firstSegment, head.lastSegment) where !present.contains(number) {
+    for stretch in (head.firstSegment...head.lastSegment).stretches(missingIn: numbers) {
+      let more = stretch.count > 1 ? ", nor any up to \(SegmentName.of(stretch.upperBound))" : ""
       problems.append(
         Corruption(
-          file: SegmentName.of(number), offset: 0,
-          expected: "a segment, as HEAD names \(head.firstSegment) to \(head.lastSegment)", found: "no such file"))
+          file: SegmentName.of(stretch.lowerBound), offset: 0,
+          expected: "a segment, as HEAD names \(head.firstSegment) to \(head.lastSegment)",
+          found: "no such file\(more)"))
     }
   }
 
@@ -152,7 +157,7 @@ package struct LogInspection: Sendable {
     let last = segments.last { $0.role == .live }?.number
     for segment in segments where segment.role == .live {
       let covered = head.map { $0.syncedSegment == segment.number ? Int($0.syncedEnd) : 0 } ?? 0
-      if let tail = segment.tail, segment.number != last || covered > tail.offset {
+      if let tail = segment.tail, segment.number != last || !segment.isTailTorn {
         problems.append(tail.reason)
       } else if segment.usedBytes < covered {
         problems.append(
@@ -182,6 +187,8 @@ package struct InspectedSegment: Sendable, Hashable {
   package var recordCount = 0
   /// What stands behind the last frame, if not zeros.
   package var tail: TornTail?
+  /// Whether that was never answered, should this be the last segment.
+  var isTailTorn = false
 
   init(number: UInt32, file: String) {
     self.number = number

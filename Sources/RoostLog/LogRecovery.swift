@@ -37,9 +37,9 @@ struct LogRecovery {
     lockFile: DiskFile, names: [String], numbers: [UInt32]
   ) throws(LogError) -> SegmentedLog.Beginning {
     if let number = numbers.last {
-      var isLog = numbers.count > 1
-      if !isLog { isLog = try holdsFrame(open(number), log: nil, thoroughly: true) }
-      guard !isLog else {
+      var isUnfinished = numbers.count == 1
+      if isUnfinished { isUnfinished = try isEmpty(open(number)) }
+      guard isUnfinished else {
         throw .corrupt(
           SegmentName.head, at: 0, expected: "HEAD beside \(numbers.count) segments", found: "no such file")
       }
@@ -76,13 +76,14 @@ struct LogRecovery {
     try settle(headFile)
     let slots = try HeadFile.slots(of: headFile, on: disk)
     var head = try HeadFile.adopt(headFile, slots: slots, on: disk)
-    let isDoubtful = slots.contains { if case .failure = $0 { true } else { false } }
-    let record = head.current
-    let layout = try layOut(record, numbers: numbers, thoroughly: isDoubtful)
+    let reading = try HeadReading(slots, defects: options.defects)
+    if let corruption = reading.isNotUnderstood { throw .corrupt(corruption) }
+    let record = reading.record
+    let layout = try layOut(reading, numbers: numbers)
 
     try settle(layout.live[layout.live.count - 1].file)
     try lookOut(layout.live, record.log, outlook)
-    var walk = LogWalk(record: record, window: window, defects: options.defects)
+    var walk = LogWalk(head: reading, window: window, defects: options.defects)
     disk.readAhead(layout.live[0].file)
     for (index, file) in layout.live.enumerated() {
       // The device reads while frames are checked and replayed.
@@ -100,7 +101,7 @@ struct LogRecovery {
     try removeSegments(numbers.filter { $0 < record.firstSegment }, tornTailsIn: names)
     var rewritten = record
     rewritten.lastSegment = layout.live[layout.live.count - 1].number
-    if isDoubtful || rewritten.lastSegment != record.lastSegment { try head.write(rewritten) }
+    if !reading.isWhole || rewritten.lastSegment != record.lastSegment { try head.write(rewritten) }
 
     return SegmentedLog.Beginning(
       identity: record.log, lockFile: lockFile, head: head, segments: walk.segments, last: walk.chain.last,
@@ -127,16 +128,15 @@ struct LogRecovery {
     var spares: [SegmentFile]
   }
 
-  /// Which files are the log and which are spares. The last segment is the highest that holds a frame, and not below
-  /// the one that `HEAD` names.
-  private func layOut(
-    _ record: HeadRecord, numbers: [UInt32], thoroughly: Bool
-  ) throws(LogError) -> Layout {
+  /// Which files are the log and which are spares. The last segment is the highest that is in use, and not below the
+  /// one that `HEAD` names.
+  private func layOut(_ head: HeadReading, numbers: [UInt32]) throws(LogError) -> Layout {
+    let record = head.record
     var last = record.lastSegment
     var later: [SegmentFile] = []
     for number in numbers where number > record.lastSegment {
       let file = try open(number)
-      if try holdsFrame(file, log: record.log, thoroughly: thoroughly) { last = number }
+      if try head.isInUse(SegmentReader(file, log: record.log, window: window)) { last = number }
       later.append(file)
     }
     var live: [SegmentFile] = []
@@ -158,22 +158,11 @@ struct LogRecovery {
     return SegmentFile(number: number, file: file, disk: disk)
   }
 
-  /// - Parameters:
-  ///   - log: nil takes the header's word for it.
-  ///   - thoroughly: Looks through the whole file; otherwise only where a first frame would stand.
-  private func holdsFrame(_ segment: SegmentFile, log: LogIdentity?, thoroughly: Bool) throws(LogError) -> Bool {
+  /// Whether nothing was ever written behind the segment's header.
+  private func isEmpty(_ segment: SegmentFile) throws(LogError) -> Bool {
     let header = try SegmentHeader.read(segment.file, on: disk)
-    let reader = try SegmentReader(segment, log: log ?? header.log, window: window)
-    if case .frame = try reader.finding(at: LogFormat.segmentHeaderBytes) { return true }
-    guard thoroughly else { return false }
-    if try reader.nextHeader(after: LogFormat.segmentHeaderBytes - LogFormat.alignment) != nil { return true }
-    // The slot of HEAD that is lost may have named this segment, which it does before any frame is begun.
-    if log != nil, try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes) != nil {
-      throw .corrupt(
-        segment.name, at: LogFormat.segmentHeaderBytes,
-        expected: "a frame, or zeros to the end of the file, as a slot of HEAD is damaged", found: "other bytes")
-    }
-    return false
+    let reader = try SegmentReader(segment, log: header.log, window: window)
+    return try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes) == nil
   }
 
   /// What a crash left in the page cache becomes durable, and what the cache says but the disk does not is forgotten.

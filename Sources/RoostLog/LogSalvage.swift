@@ -6,7 +6,8 @@
 package final class LogSalvage {
   package let identity: LogIdentity
   /// What of `HEAD` could be read; nil when nothing could.
-  package let head: HeadRecord?
+  package var head: HeadRecord? { reading?.record }
+  private let reading: HeadReading?
   /// From the first to the last segment that the log has or had.
   package let numbers: ClosedRange<UInt32>
   /// The largest length that segments were made with, bytes.
@@ -46,12 +47,12 @@ package final class LogSalvage {
   /// - Throws: `unknownVersion`, `io`, and `corrupt` where nothing says any more which log it is.
   package init(_ disk: any Disk) throws(LogError) {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
-    var head: HeadRecord?
+    var reading: HeadReading?
     if names.contains(SegmentName.head) {
       let file = try onDisk { () throws(DiskError) in try disk.open(SegmentName.head, create: false) }
       defer { disk.close(file) }
       do throws(LogError) {
-        head = try HeadFile.newest(of: try HeadFile.slots(of: file, on: disk)).record
+        reading = try HeadReading(HeadFile.slots(of: file, on: disk))
       } catch LogError.corrupt(let corruption) {
         cuts.append(Cut(file: SegmentName.head, offset: corruption.offset, bytes: 0, reason: corruption.finding))
       }
@@ -69,14 +70,16 @@ package final class LogSalvage {
     }
     let counts = Dictionary(grouping: headers, by: \.log).mapValues(\.count)
     let common = counts.max { ($0.value, $0.key.low) < ($1.value, $1.key.low) }?.key
+    let head = reading?.record
     guard let identity = head?.log ?? common else {
       throw .corrupt(
         SegmentName.head, at: 0, expected: "HEAD or a segment that says which log it is", found: "none")
     }
     self.identity = identity
-    self.head = head
+    self.reading = reading
     self.files = files
-    segmentBytes = headers.filter { $0.log == identity }.map { Int($0.bytes) }.max() ?? 64 << 20
+    // A header may say anything; no daemon makes larger ones.
+    segmentBytes = headers.filter { $0.log == identity && $0.bytes <= 1 << 30 }.map { Int($0.bytes) }.max() ?? 64 << 20
     let window = ReadWindow()
     var lastUsed: UInt32 = 0
     for (number, file) in files where number > head?.lastSegment ?? 0 {
@@ -92,16 +95,30 @@ package final class LogSalvage {
     numbers = first...max(first, head?.lastSegment ?? 0, lastUsed)
   }
 
+  /// The sequence of the log's first record, where that is known.
+  package var firstSequence: UInt64? { head?.firstSegment == 1 ? 0 : nil }
+
   /// Hands over every whole frame, in order. The first walk fills in what is lost; later ones give the same frames.
-  package func walk(_ body: (borrowing ReplayedFrame) throws(LogError) -> Void) throws(LogError) {
+  ///
+  /// - Parameter remains: Called with each record that can be told apart in a frame that is not whole, in the order of the
+  ///   log; returns false where what it got makes no sense. Nothing vouches for these bytes: they help to say what is
+  ///   lost, and are not to be kept.
+  package func walk(
+    _ body: (borrowing ReplayedFrame) throws(LogError) -> Void,
+    remains: (UnsafeRawBufferPointer) -> Bool = { _ in false }
+  ) throws(LogError) {
     let isFirst = frames == 0 && whole.isEmpty
-    var pass = Pass(next: head?.firstSegment == 1 ? 0 : nil)
-    for number in numbers {
-      guard let file = files[number] else {
-        pass.open(Cut(file: SegmentName.of(number), offset: 0, bytes: 0, reason: "the file is missing"))
+    var pass = Pass(next: firstSequence)
+    let missing = numbers.stretches(missingIn: Array(files.keys))
+    var parts = files.keys.filter(numbers.contains).map { $0...$0 } + missing
+    parts.sort { $0.lowerBound < $1.lowerBound }
+    for part in parts {
+      if let file = files[part.lowerBound] {
+        try walk(file, &pass, body, remains)
         continue
       }
-      try walk(file, &pass, body)
+      let more = part.count > 1 ? ", and so are all up to \(SegmentName.of(part.upperBound))" : ""
+      pass.open(Cut(file: SegmentName.of(part.lowerBound), offset: 0, bytes: 0, reason: "the file is missing\(more)"))
     }
     finish(&pass)
     guard isFirst else { return }
@@ -124,6 +141,10 @@ package final class LogSalvage {
     /// The sequence that the next frame should begin with; nil when nothing tells.
     var next: UInt64?
     var last: FrameHeader?
+    /// The sequence behind the last frame of which at least the header is whole.
+    var stated: UInt64?
+    /// That frame is the log's last: nothing stands behind its end.
+    var isEndStated = false
     var cuts: [Cut] = []
     /// Where the cuts begin that no frame has followed yet.
     var openCuts = 0
@@ -146,15 +167,23 @@ package final class LogSalvage {
               file: SegmentName.of(last.segment), offset: Int(last.offset) + last.frameBytes, bytes: 0,
               reason: "the frames that followed are gone without a trace"))
         }
-        if let records { lost += records } else { isExact = false }
+        if let records { lost &+= records } else { isExact = false }
         for index in openCuts..<cuts.count { cuts[index].records = records }
       }
       openCuts = cuts.count
     }
+
+    /// No whole frame follows; the log is known to have reached this sequence at least.
+    mutating func closeEnd(at sequence: UInt64) {
+      let before = lost
+      close(at: max(sequence, next ?? 0))
+      lostAtEnd = lost - before
+    }
   }
 
   private func walk(
-    _ file: SegmentFile, _ pass: inout Pass, _ body: (borrowing ReplayedFrame) throws(LogError) -> Void
+    _ file: SegmentFile, _ pass: inout Pass, _ body: (borrowing ReplayedFrame) throws(LogError) -> Void,
+    _ remains: (UnsafeRawBufferPointer) -> Bool
   ) throws(LogError) {
     let reader = try SegmentReader(file, log: identity, window: ReadWindow())
     do throws(LogError) {
@@ -169,6 +198,7 @@ package final class LogSalvage {
         try endSegment(file.number, at: offset, reader, &pass)
         return
       case .invalid(let corruption):
+        try lookAtRemains(at: offset, reader, &pass, remains)
         guard let next = try reader.nextHeader(after: offset) else {
           try endSegment(file.number, at: offset, reader, &pass, corruption)
           return
@@ -182,6 +212,7 @@ package final class LogSalvage {
           continue
         }
         pass.close(at: header.firstSequence)
+        pass.stated = nil
         pass.next = header.nextSequence
         pass.last = header
         pass.frames += 1
@@ -196,6 +227,27 @@ package final class LogSalvage {
             records: records))
       }
     }
+  }
+
+  /// Records are looked at within this, bytes: more than any frame that a daemon writes.
+  private static let mostRemains = 32 << 20
+
+  /// A frame that is not whole may still say how many records it had, and which.
+  private func lookAtRemains(
+    at offset: Int, _ reader: SegmentReader, _ pass: inout Pass, _ remains: (UnsafeRawBufferPointer) -> Bool
+  ) throws(LogError) {
+    let header = try reader.header(at: offset)
+    if let header {
+      guard otherPast(header, pass) == nil else { return }
+      pass.stated = header.nextSequence
+    }
+    let start = offset + FrameHeader.bytes
+    let bytes = try reader.unchecked(
+      at: start, count: min(header.map { Int($0.recordBytes) } ?? .max, Self.mostRemains))
+    guard !bytes.isEmpty else { return }
+    var records = FrameRecords(bytes, start: RecordPosition(segment: reader.number, offset: UInt32(start)))
+    var left = header?.recordCount ?? .max
+    while left > 0, let record = records.next(), !record.content.isEmpty, remains(record.content) { left -= 1 }
   }
 
   /// `HEAD` knows one frame by its end, checksum and sequence. Where another stands, whole as it is, the log went on
@@ -249,7 +301,9 @@ package final class LogSalvage {
           reason: "the file ends here, and was made with \(length) bytes"))
     }
     if let corruption, let used {
-      let isTorn = isLast && head != nil && covered <= offset
+      if isLast, let end = try reader.statedEnd(at: offset), used <= end { pass.isEndStated = true }
+      var isTorn = false
+      if isLast, let reading { isTorn = try reading.isTornTail(at: offset, in: reader) }
       pass.open(
         Cut(
           file: SegmentName.of(number), offset: offset, bytes: used - offset, reason: corruption.finding,
@@ -278,8 +332,10 @@ package final class LogSalvage {
 
   /// The end of the log: only `HEAD` can tell what stood behind the last whole frame.
   private func finish(_ pass: inout Pass) {
+    let known = max(head?.nextSequence ?? 0, pass.stated ?? 0)
     guard let head else {
       pass.isExact = false
+      if pass.stated != nil { pass.closeEnd(at: known) }
       pass.openCuts = pass.cuts.count
       return
     }
@@ -290,11 +346,9 @@ package final class LogSalvage {
       pass.openCuts = pass.cuts.count
       return
     }
-    guard pass.openCuts < pass.cuts.count || (pass.next ?? 0) < head.nextSequence else { return }
-    let before = pass.lost
-    pass.close(at: max(head.nextSequence, pass.next ?? 0))
-    pass.lostAtEnd = pass.lost - before
-    // HEAD is a lower bound, unless nothing was written after it.
-    if !head.cleanlyStopped { pass.isExact = false }
+    guard pass.openCuts < pass.cuts.count || (pass.next ?? 0) < known else { return }
+    pass.closeEnd(at: known)
+    // HEAD is a lower bound, unless nothing was written after it; the header of the last frame knows more.
+    if !(head.cleanlyStopped && reading?.isWhole == true), !pass.isEndStated { pass.isExact = false }
   }
 }

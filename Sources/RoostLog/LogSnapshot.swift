@@ -6,7 +6,8 @@ import Glibc
 /// bytes. What was answered before the snapshot was taken stands in it.
 package final class LogSnapshot {
   /// What `HEAD` said when the segments were opened: a lower bound.
-  package let head: HeadRecord
+  package var head: HeadRecord { reading.record }
+  private let reading: HeadReading
   /// From the first to the last, without gaps.
   package let segments: [SegmentFile]
   /// Who held the directory.
@@ -44,14 +45,15 @@ package final class LogSnapshot {
     var attempts = 0
     while true {
       attempts += 1
-      let head = try LogSnapshot.readHead(disk)
+      let reading = try LogSnapshot.readHead(disk)
       do throws(LogError) {
-        let found = try LogSnapshot.open(head, on: disk)
-        (self.head, segments, spareCount, fileBytes) = (head, found.live, found.spares, found.bytes)
+        let found = try LogSnapshot.open(reading, on: disk)
+        (self.reading, segments, spareCount, fileBytes) = (reading, found.live, found.spares, found.bytes)
         return
       } catch {
         // A trim took a segment away between the two: HEAD said so before.
-        guard attempts < 1_000, try LogSnapshot.readHead(disk).firstSegment > head.firstSegment else { throw error }
+        guard attempts < 1_000, try LogSnapshot.readHead(disk).record.firstSegment > reading.record.firstSegment
+        else { throw error }
       }
     }
   }
@@ -61,7 +63,7 @@ package final class LogSnapshot {
   /// - Throws: `corrupt`, `io`, and whatever `body` throws.
   @discardableResult
   package func walk(_ body: (borrowing ReplayedFrame) throws(LogError) -> Void) throws(LogError) -> End {
-    var walk = LogWalk(record: head, window: ReadWindow(), isBeingWritten: true)
+    var walk = LogWalk(head: reading, window: ReadWindow(), isBeingWritten: true)
     let limit = end?.nextFrame
     for (index, file) in segments.enumerated() {
       try walk.walk(file, isLast: index == segments.count - 1) { (frame) throws(LogError) in
@@ -91,19 +93,23 @@ package final class LogSnapshot {
 
   // MARK: Opening
 
-  private static func readHead(_ disk: any Disk) throws(LogError) -> HeadRecord {
+  private static func readHead(_ disk: any Disk) throws(LogError) -> HeadReading {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
     guard names.contains(SegmentName.head) else {
       throw .corrupt(SegmentName.head, at: 0, expected: "HEAD", found: "no such file")
     }
     let file = try onDisk { () throws(DiskError) in try disk.open(SegmentName.head, create: false) }
     defer { disk.close(file) }
-    return try HeadFile.newest(of: try HeadFile.slots(of: file, on: disk)).record
+    var reading = try HeadReading(HeadFile.slots(of: file, on: disk))
+    // A slot that a daemon is just writing is whole at another look.
+    for _ in 0..<3 where !reading.isWhole { reading = try HeadReading(HeadFile.slots(of: file, on: disk)) }
+    return reading
   }
 
   private static func open(
-    _ head: HeadRecord, on disk: any Disk
+    _ reading: HeadReading, on disk: any Disk
   ) throws(LogError) -> (live: [SegmentFile], spares: Int, bytes: Int) {
+    let head = reading.record
     let names = try onDisk { () throws(DiskError) in try disk.list() }
     let numbers = names.compactMap(SegmentName.number(of:)).filter { $0 >= head.firstSegment }
     var found: [UInt32: SegmentFile] = [:]
@@ -123,8 +129,7 @@ package final class LogSnapshot {
       bytes += try onDisk { () throws(DiskError) in try disk.size(opened) }
       found[number] = file
       guard number > last else { continue }
-      let reader = try SegmentReader(file, log: head.log, window: window)
-      if case .frame = try reader.finding(at: LogFormat.segmentHeaderBytes) { last = number }
+      if try reading.isInUse(SegmentReader(file, log: head.log, window: window)) { last = number }
     }
     var live: [SegmentFile] = []
     for number in head.firstSegment...max(head.firstSegment, last) {

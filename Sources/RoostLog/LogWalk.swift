@@ -1,6 +1,6 @@
 /// Reads the live segments in order, hands every frame over and judges the end.
 struct LogWalk {
-  private let record: HeadRecord
+  private let head: HeadReading
   private let window: ReadWindow
   /// A daemon may be appending to the last segment right now.
   private let isBeingWritten: Bool
@@ -9,13 +9,15 @@ struct LogWalk {
   private(set) var segments: [SegmentedLog.OpenSegment] = []
   private(set) var torn: TornTail?
 
-  init(record: HeadRecord, window: ReadWindow, isBeingWritten: Bool = false, defects: Set<LogDefect> = []) {
-    self.record = record
+  init(head: HeadReading, window: ReadWindow, isBeingWritten: Bool = false, defects: Set<LogDefect> = []) {
+    self.head = head
     self.window = window
     self.isBeingWritten = isBeingWritten
     self.defects = defects
     chain = FrameChain(defects: defects)
   }
+
+  private var record: HeadRecord { head.record }
 
   /// Whether the last frame is the one that `HEAD` knows.
   var endsWhereHeadSays: Bool {
@@ -32,7 +34,7 @@ struct LogWalk {
       switch try reader.finding(at: offset) {
       case .end: break scan
       case .invalid(let corruption):
-        if try isTornTail(at: offset, in: reader, isLast: isLast) {
+        if isLast, try head.isTornTail(at: offset, in: reader) {
           try noteTail(corruption, at: offset, in: reader)
           break scan
         }
@@ -52,17 +54,6 @@ struct LogWalk {
     }
     try checkEnd(offset, of: file, isLast: isLast)
     segments.append(.init(file: file, usedBytes: offset, fileBytes: reader.fileBytes))
-  }
-
-  /// A torn tail was never answered; everything else that is no frame was, or may have been.
-  private func isTornTail(at offset: Int, in reader: SegmentReader, isLast: Bool) throws(LogError) -> Bool {
-    let isCovered =
-      record.syncedSegment == reader.number && Int(record.syncedEnd) > offset && !defects.contains(.headNotCompared)
-    guard isLast, !isCovered else { return false }
-    guard try reader.nextHeader(after: offset) == nil else { return false }
-    // A frame is written when the one before it is durable: what stands behind a frame's end says that it was whole.
-    guard let end = try reader.statedEnd(at: offset) else { return true }
-    return try reader.lastUsedByte(from: end) == nil
   }
 
   private mutating func noteTail(

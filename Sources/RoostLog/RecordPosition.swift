@@ -45,9 +45,9 @@ package enum SegmentName {
   /// The segment whose file this is; nil for every other name.
   package static func number(of name: String) -> UInt32? {
     guard name.hasSuffix(segmentSuffix), name.utf8.count == 16 + segmentSuffix.utf8.count else { return nil }
-    guard let number = UInt32(name.dropLast(segmentSuffix.utf8.count)), of(number) == name, number > 0 else {
-      return nil
-    }
+    guard let number = UInt32(name.dropLast(segmentSuffix.utf8.count)), of(number) == name,
+      (1...LogFormat.mostSegments).contains(number)
+    else { return nil }
     return number
   }
 

@@ -29,7 +29,7 @@ package struct SegmentHeader: Hashable, Sendable {
 
   /// Reads and checks a segment's first sector.
   ///
-  /// - Throws: `unknownVersion` for another major, whatever else stands there; `corrupt` otherwise.
+  /// - Throws: `corrupt` where the checksum does not match; `unknownVersion` for another major under a right one.
   package init(decoding bytes: UnsafeRawBufferPointer, file: String) throws(LogError) {
     guard bytes.count >= LogFormat.segmentHeaderBytes else {
       throw .corrupt(
@@ -40,10 +40,6 @@ package struct SegmentHeader: Hashable, Sendable {
     guard magic == SegmentHeader.magic else {
       throw .corrupt(file, at: 0, expected: "the magic ROOSTWAL", found: "bytes \(hexadecimal(magic.byteSwapped))")
     }
-    let major = bytes.field(8, as: UInt16.self)
-    guard major == LogFormat.major else {
-      throw .unknownVersion(file: file, major: major, minor: bytes.field(10))
-    }
     let stored = bytes.field(SegmentHeader.checksumOffset, as: UInt32.self)
     let actual = Checksum.of(UnsafeRawBufferPointer(rebasing: bytes[..<SegmentHeader.checksumOffset]))
     guard stored == actual else {
@@ -51,9 +47,17 @@ package struct SegmentHeader: Hashable, Sendable {
         file, at: SegmentHeader.checksumOffset, expected: "header checksum \(hexadecimal(actual))",
         found: hexadecimal(stored))
     }
+    let major = bytes.field(8, as: UInt16.self)
+    guard major == LogFormat.major else {
+      throw .unknownVersion(file: file, major: major, minor: bytes.field(10))
+    }
     log = LogIdentity(bytes.field(16), bytes.field(24))
     segment = bytes.field(12)
     self.bytes = bytes.field(36)
+    guard (1...LogFormat.mostSegments).contains(segment) else {
+      throw .corrupt(
+        file, at: 12, expected: "a segment number from 1 to \(LogFormat.mostSegments)", found: "\(segment)")
+    }
   }
 
   package init(log: LogIdentity, segment: UInt32, bytes: UInt32) {

@@ -70,11 +70,21 @@ final class SegmentReader {
     return false
   }
 
-  /// Where the frame at an offset ends, as its header says; nil when the header is not whole.
-  func statedEnd(at offset: Int) throws(LogError) -> Int? {
+  /// The header of a frame that need not be whole; nil when the header itself is not.
+  func header(at offset: Int) throws(LogError) -> FrameHeader? {
     let bytes = try window.bytes(at: offset, count: FrameHeader.bytes)
     guard bytes.count >= FrameHeader.bytes, headerCorruption(bytes, at: offset) == nil else { return nil }
-    return offset + FrameHeader(decoding: bytes).frameBytes
+    return FrameHeader(decoding: bytes)
+  }
+
+  /// Where the frame at an offset ends, as its header says; nil when the header is not whole.
+  func statedEnd(at offset: Int) throws(LogError) -> Int? {
+    try header(at: offset).map { offset + $0.frameBytes }
+  }
+
+  /// Bytes whose checksum does not match; fewer than asked for at the end of the file. Valid until the next call.
+  func unchecked(at offset: Int, count: Int) throws(LogError) -> UnsafeRawBufferPointer {
+    try window.bytes(at: offset, count: min(count, max(0, fileBytes - offset)))
   }
 
   /// The first offset behind this one at which a frame's header is whole.
@@ -148,6 +158,16 @@ final class SegmentReader {
       return corruption(
         offset, expected: "a frame of segment \(number), byte \(offset)",
         found: "one of segment \(header.segment), byte \(header.offset)")
+    }
+    // The memory that a frame takes, and sums over its fields, are bounded by what a daemon can have written.
+    guard header.frameBytes <= LogFormat.mostFrameBytes,
+      UInt64(header.recordCount) * UInt64(LogFormat.recordLengthBytes) <= UInt64(header.recordBytes),
+      header.firstSequence <= LogFormat.mostCounted, header.stamp.epoch <= LogFormat.mostCounted
+    else {
+      return corruption(
+        offset, expected: "a frame that a daemon can have written",
+        found: "\(header.recordCount) records in \(header.recordBytes) bytes, sequence \(header.firstSequence), "
+          + "epoch \(header.stamp.epoch)")
     }
     return nil
   }

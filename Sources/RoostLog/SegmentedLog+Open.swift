@@ -31,6 +31,7 @@ extension SegmentedLog {
     do throws(DiskError) {
       outcome = try disk.lock(SegmentName.lock)
     } catch {
+      if error.found != nil { throw LogError(error) }
       switch error.errno {
       case EACCES, EROFS, EPERM: throw .notADirectory(path: error.file, errno: error.errno)
       default: throw LogError(error)

@@ -138,6 +138,7 @@ package final class SegmentedLog: Journal {
 
     try orBecomeUnusable { () throws(LogError) in
       try write(UnsafeRawBufferPointer(whole), at: offset)
+      try checkIsFound()
     }
     isPrepared = false
     checksum = header.checksum
@@ -168,6 +169,15 @@ package final class SegmentedLog: Journal {
     }
   }
 
+  /// What no name leads to is lost with this process, however durable it is: it must not be answered.
+  private func checkIsFound() throws(LogError) {
+    guard !options.defects.contains(.vanishedNotNoticed) else { return }
+    guard disk.isInPlace() else { throw .vanished("the data directory") }
+    for file in [current.file.file, head.file] {
+      guard disk.isNamed(file) else { throw .vanished(file.name) }
+    }
+  }
+
   private func sync(_ file: DiskFile) throws(DiskError) {
     guard !options.defects.contains(.skipSync) else { return }
     do throws(DiskError) {
@@ -192,6 +202,11 @@ package final class SegmentedLog: Journal {
 
   /// `HEAD` names the new segment durably before any frame stands in it: a lost segment is then missed, not overlooked.
   private func roll() throws(LogError) {
+    guard currentSegment < LogFormat.mostSegments else {
+      let reason = LogError.unusable(since: "its segments have used up their numbers")
+      failure = reason
+      throw reason
+    }
     let next = try provisioner.take(currentSegment + 1)
     let bytes = try orBecomeUnusable { () throws(LogError) in
       try onDisk { () throws(DiskError) in try next.disk.size(next.file) }

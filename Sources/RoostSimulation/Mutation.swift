@@ -62,6 +62,9 @@ extension Defect {
     case .noGrace: "jobs that workers still hold are given to others after a restart"
     case .downtimeNotClamped: "a wrong clock at boot lets delays of years pass at once"
     case .stallNotClamped: "a stalled disk or a paused machine ends healthy leases"
+    case .graceForgotten: "a daemon that was stopped ends leases whose workers have asked in time"
+    case .jumpBelieved: "a wrong wall clock runs jobs before their time"
+    case .timeLostInCarry: "after compaction a job tells another time than before"
     case .extendNotLogged: "an extended lease ends early after a restart"
     case .cancelLostInReplay: "a cancelled job goes on after a restart"
     case .attemptsKept: "a replayed dead letter dies at its first failure"
@@ -78,6 +81,7 @@ extension LogDefect {
     switch self {
     case .skipSync: "what was answered was never on the disk"
     case .syncTriedAgain: "what a failed sync dropped is answered as durable"
+    case .vanishedNotNoticed: "a daemon goes on answering into a directory that was removed"
     case .skipDirectorySync: "a whole segment is gone after a power cut"
     case .spareNotSynced: "a power cut leaves a segment without a header: no start"
     case .useWithoutHead: "a lost last segment is not missed"

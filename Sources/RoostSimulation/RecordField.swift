@@ -12,11 +12,11 @@ struct RecordField {
     let widths: [Int] =
       switch kind {
       case .ground: [8, 8, 8, 8, 8, 8, 8, 8, 8, 8]
-      case .booted: [8, 8, 8, 8]
+      case .booted: [8, 8, 8, 8, 8]
       case .submitted: [8, 8, 8, 8, 2, 1, 1, 1, 4, 4, 4, 1, 4, 8, 8, 8, 8, 8, 8]
       case .leased: [8, 8, 8, 8, 8, 8, 8, 1, 1]
       case .ended: [8, 8, 1, 4, 8, 8, 8, 8, 4, 1, 2, 8, 8, 4, 4, 1]
-      case .extended: [8, 8, 8, 8]
+      case .extended: [8, 8, 8, 8, 8]
       case .readied: [8, 8, 8, 1]
       case .purged: [8, 8, 8]
       case .keyForgotten: [8, 8, 8]

@@ -81,12 +81,13 @@ extension ReferenceModel {
     try expect(!accepted.isIdempotent, "job \(number) was not there before")
     try expect(number > lastNumber, "job number \(number) after \(lastNumber)")
     lastNumber = number
-    let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > now.wall
+    let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > clocks.due
     let isReady = job.delayMilliseconds == 0 && !isWall
-    let made = Job(
+    var made = Job(
       id: accepted.id, origin: Origin(job), state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
+    made.foreseen = isWall ? job.runAtMilliseconds : now.wall + job.delayMilliseconds
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
     try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
     jobs[number] = made
@@ -131,7 +132,7 @@ extension ReferenceModel {
   ) throws(Violation) {
     guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "extend") }
     guard job.state == .running, job.lease == lease else { return try refused(.leaseLost, answer, "extend") }
-    if now.conditions.refusesLeases { return try refused(.diskLow, answer, "extend") }
+    if now.conditions.refusesExtensions { return try refused(.diskLow, answer, "extend") }
     if !progress.isEmpty {
       guard 2 * progress.count <= now.conditions.largeResultBytes else {
         return try refused(.diskLow, answer, "extend")
@@ -140,7 +141,9 @@ extension ReferenceModel {
       job.progress = progress
     }
     if milliseconds > 0 { job.leaseDuration = milliseconds * 1_000_000 }
+    now.conditions.extensionsLeft -= 1
     job.deadline = now.log + job.leaseDuration
+    job.foreseen = now.wall + job.leaseDuration / 1_000_000
     jobs[id.number.rawValue] = job
     try changed(job, answer, "extend")
   }

@@ -81,6 +81,7 @@ extension ReferenceModel {
       try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     }
     job.deadline = now.log + pause * 1_000_000
+    job.foreseen = now.wall + pause
     job.lastPause = pause
   }
 
@@ -91,7 +92,10 @@ extension ReferenceModel {
     end(&job, finish.outcome, next, finish.text)
     job.attempts -= 1
     if next == .ready { job.rank = rank }
-    if next == .scheduled { job.deadline = now.log + finish.delayMilliseconds * 1_000_000 }
+    if next == .scheduled {
+      job.deadline = now.log + finish.delayMilliseconds * 1_000_000
+      job.foreseen = now.wall + finish.delayMilliseconds
+    }
   }
 
   /// The end of an attempt, or of waiting when `outcome` is `cancelled`.

@@ -24,6 +24,7 @@ extension ReferenceModel {
     try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
     if !now.isReadOnly {
       try decide(Set(grants.flatMap { grantedNumbers($0.answer) }), hasMore: hasMore, seen)
+      try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }
     }
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
@@ -81,7 +82,9 @@ extension ReferenceModel {
   }
 
   private mutating func expire(_ job: inout Job, _ image: JobImage?) throws(Violation) {
-    try expect(job.deadline <= now.log, "the lease of job \(job.id.number.rawValue) ended early")
+    let number = job.id.number.rawValue
+    guard let ending = leaseCheck.ending else { throw Violation(message: "the lease of job \(number) had no grace") }
+    try expect(job.deadline <= ending, "the lease of job \(number) ended early")
     let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? .retry : .dead
     let allowed = pauses(of: job)
     end(&job, .expired, next, [])
@@ -89,21 +92,21 @@ extension ReferenceModel {
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
     try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     job.deadline = now.log + pause * 1_000_000
+    job.foreseen = now.wall + pause
     job.lastPause = pause
   }
 
   private func isDue(_ job: Job) -> Bool {
-    job.isWall ? !now.isWallSuspect && job.deadline <= now.wall * 1_000_000 : job.deadline <= now.log
+    job.deadline <= (job.isWall ? clocks.due * 1_000_000 : now.log)
   }
 
   private func isOverdue(_ job: Job) -> Bool {
     switch job.state {
-    case .running: job.deadline <= now.log - limits.leaseCheckMilliseconds * 1_000_000
     case .scheduled, .retry: isDue(job)
     case .acked, .cancelled: job.deadline <= uptime
     case .dead:
       limits.deadRetentionMilliseconds.map { job.endedUptime + $0 * 1_000_000 <= uptime } ?? false
-    case .ready: false
+    case .ready, .running: false
     }
   }
 

@@ -64,6 +64,7 @@ extension ReferenceModel {
     job.state = .running
     job.attempts += 1
     job.deadline = now.log + duration * 1_000_000
+    job.foreseen = now.wall + duration
     job.isWall = false
     job.lease = grant.lease
     job.leaseKey = lease.key

@@ -42,6 +42,8 @@ struct ReferenceModel {
     /// Log nanoseconds, or wall nanoseconds when `isWall`; when finished, the uptime at which it may leave.
     var deadline: Int64
     var isWall: Bool
+    /// Wall milliseconds of the deadline, as told when it was decided.
+    var foreseen: Int64 = 0
     var lease: LeaseID?
     var leaseKey = ""
     var leaseDuration: Int64 = 0
@@ -127,7 +129,8 @@ struct ReferenceModel {
   /// Downtime in log time so far.
   var credited: Int64 = 0
   var now = Instant(log: 0, wall: 0, isWallSuspect: false)
-  var clocks = Clocks(boot: 0, wall: 0)
+  var clocks = Clocks(boot: 0, wall: 0, known: nil, isSameKernel: false)
+  var leaseCheck = LeaseCheck()
   var limits: Limits
 
   /// Larger payloads are refused.
@@ -164,8 +167,12 @@ struct ReferenceModel {
     hasJustFinished = false
     isDraining = false
     for number in departed.keys { departed[number]!.isCertain = false }
+    leaseCheck = LeaseCheck()
     for (number, job) in jobs where job.state == .running {
-      jobs[number]!.deadline = max(job.deadline, now.log + min(job.leaseDuration, 60_000_000_000))
+      let grace = min(job.leaseDuration, 60_000_000_000)
+      guard job.deadline < now.log + grace else { continue }
+      jobs[number]!.deadline = now.log + grace
+      jobs[number]!.foreseen = now.wall + grace / 1_000_000
     }
   }
 
@@ -200,7 +207,7 @@ struct ReferenceModel {
   /// Wall milliseconds; 0 where the state has no deadline.
   func wallDeadline(_ job: Job) -> Int64 {
     guard job.state == .scheduled || job.state == .retry || job.state == .running else { return 0 }
-    return job.isWall ? job.deadline / 1_000_000 : now.wall + (job.deadline - now.log) / 1_000_000
+    return job.foreseen
   }
 
   func expect(_ holds: Bool, _ otherwise: @autoclosure () -> String) throws(Violation) {

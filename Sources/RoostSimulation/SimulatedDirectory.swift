@@ -28,6 +28,8 @@ final class SimulatedDirectory {
   var callCount = 0
   var crashAt: Int?
   var isStopped = false
+  /// Somebody moved the directory away.
+  var isMovedAway = false
   var lockedBy: Int32?
   private var handles: [Int32: SimulatedFile] = [:]
   private var lastHandle: Int32 = 0
@@ -118,6 +120,11 @@ final class SimulatedDirectory {
   func isForsaken(_ handle: DiskFile) -> Bool {
     guard let file = handles[handle.descriptor] else { return false }
     return !entries.values.contains { $0 === file } && handles.values.count { $0 === file } == 1
+  }
+
+  func isNamed(_ handle: DiskFile) -> Bool {
+    guard let file = handles[handle.descriptor] else { return false }
+    return entries.values.contains { $0 === file }
   }
 
   /// Linked or still open, each once.

@@ -75,6 +75,12 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
   /// Whether the machine stopped and `crash` was not called yet.
   package var isStopped: Bool { locked { $0.isStopped } }
 
+  /// Whether somebody has moved the directory away, with all that is in it, and not put it back yet.
+  package var isMovedAway: Bool {
+    get { locked { $0.isMovedAway } }
+    set { locked { $0.isMovedAway = newValue } }
+  }
+
   /// Decides what of the unsynced survives, forgets page cache, handles and lock, and starts the machine again.
   ///
   /// - Parameter losing: False keeps everything written: the process was killed, not the machine.
@@ -251,6 +257,10 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {
   }
 
   package func isForsaken(_ file: DiskFile) -> Bool { locked { $0.isForsaken(file) } }
+
+  package func isInPlace() -> Bool { locked { !$0.isMovedAway } }
+
+  package func isNamed(_ file: DiskFile) -> Bool { locked { $0.isNamed(file) } }
 
   package func close(_ file: DiskFile) {
     locked { $0.close(file) }

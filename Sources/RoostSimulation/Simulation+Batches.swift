@@ -64,6 +64,8 @@ extension Simulation {
         candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
         throw failure
       }
+      try model.expect(
+        !disk.isMovedAway || daemon.store.step.records.recordCount == 0, "answered from a directory that is gone")
       for asked in asked { countAnswers(asked) }
       count(daemon.store.step.records)
       if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }

@@ -112,13 +112,27 @@ extension Simulation {
       && setting.options.segmentBytes >= 8 * setting.limits.smallResultBytes
   }
 
-  /// A full disk that had its reserve takes the end of every attempt.
+  /// A full disk that had its reserve takes the end of every attempt; and some extensions of every lease, as long as
+  /// nothing has used up what is kept for ends.
   func expectRoom(_ request: Request, _ ticket: UInt64, _ replies: Range<Int>) throws {
-    guard hasReserve, case .finish(let finish) = request, finish.text.count <= setting.limits.smallResultBytes,
-      model.jobs[finish.job.number.rawValue]?.state == .running
-    else { return }
-    let own = daemon.store.step.replies[replies].first { $0.ticket == ticket }
-    try model.expect(own?.answer.refusal != .diskLow, "a full disk refused the end of an attempt")
+    guard hasReserve else { return }
+    let isRefused = daemon.store.step.replies[replies].first { $0.ticket == ticket }?.answer.refusal == .diskLow
+    switch request {
+    case .finish(let finish):
+      guard finish.text.count <= setting.limits.smallResultBytes,
+        model.jobs[finish.job.number.rawValue]?.state == .running
+      else { return }
+      try model.expect(!isRefused, "a full disk refused the end of an attempt")
+    case .extend(let id, _, _, let lease, _, let progress):
+      guard model.now.conditions.diskLevel <= 2, progress.isEmpty, let job = model.jobs[id.number.rawValue],
+        job.state == .running, job.lease == lease
+      else { return }
+      let count = extensions[lease, default: 0]
+      try model.expect(
+        !isRefused || count >= Store.keptExtensions, "a full disk refused extension \(count + 1) of a lease")
+      extensions[lease] = count + 1
+    default: return
+    }
   }
 
   // MARK: The end

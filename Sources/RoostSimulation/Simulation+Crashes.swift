@@ -17,6 +17,12 @@ extension Simulation {
       daemon = nil
       // The machine, or the process alone.
       disk.crash(losingUnsynced: !faults.areRandom || random.chance(0.75))
+    } else if case .vanished = error {
+      note("\(error)", .vanished)
+      daemon = nil
+      // Whoever moved it puts it back.
+      disk.isMovedAway = false
+      disk.crash(losingUnsynced: random.chance(0.5))
     } else if case .io = error {
       note("the disk failed: \(error)", .syncFailed)
       daemon = nil
@@ -216,7 +222,10 @@ extension Simulation {
         var model = candidate.model
         try model.booted(
           epoch: daemon.store.machine.epoch, credited: Int64(bitPattern: found.counters[4]), downtime: downtime,
-          at: instant, clocks: ReferenceModel.Clocks(boot: clock.reading.boot, wall: clock.reading.wall),
+          at: instant,
+          clocks: ReferenceModel.Clocks(
+            boot: clock.reading.boot, wall: clock.reading.wall, known: daemon.store.start.known,
+            isSameKernel: daemon.store.start.isSameKernel),
           limits: setting.limits)
         try model.verify(count: daemon.store.machine.jobCount, seen)
         // To the nanosecond: two pasts may differ by that alone.
@@ -251,6 +260,7 @@ extension StateMachine.Image {
     for index in [0, 4, 6] { image.counters[index] = 0 }
     for index in image.rows.indices where image.rows[index].state == JobState.running.rawValue {
       image.rows[index].deadline = 0
+      image.rows[index].foreseen = 0
     }
     return image
   }

@@ -46,12 +46,17 @@ extension Simulation {
       try takeTurn()
       for _ in 0..<6 where try daemon.store.compact() { try batch([]) }
     }
+    for _ in 0..<4 { try batch(sorted { $0.state == .running }.map { extend($0) }) }
     // As much as is promised to each: a result that need not be small.
     let result = [UInt8](repeating: 7, count: setting.limits.smallResultBytes)
     try batch(sorted { $0.state == .running && !$0.id.number.rawValue.isMultiple(of: 3) }.map { ack($0, text: result) })
     try expectExpiries()
     try batch(sorted { $0.state == .running }.map { ack($0) })
     try drain()
+  }
+
+  private func extend(_ job: ReferenceModel.Job) -> Request {
+    .extend(job.id, isForged: false, .all, job.lease!, milliseconds: 0, progress: [])
   }
 
   /// Every lease ends when its time is over, however little room there is.

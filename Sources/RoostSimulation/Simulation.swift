@@ -41,7 +41,11 @@ package final class Simulation {
   /// Calls that had met a full disk by chance when the turn began.
   var noSpaceBefore = 0
   /// The disk became full when its reserve was whole: from then on every acknowledgement has its room.
-  var hasReserve = false
+  var hasReserve = false {
+    didSet { extensions = [:] }
+  }
+  /// How often each lease was extended since then.
+  var extensions: [LeaseID: Int] = [:]
 
   /// What the log may say after a crash: the model, and the machine's image that goes with it.
   struct Candidate {
@@ -129,7 +133,7 @@ package final class Simulation {
     disk.reseed(random.split())
     noSpaceBefore = disk.struck[.noSpace, default: 0]
     let requests = requests()
-    if begin(.clock) { clock.pass(&random) }
+    if begin(.clock) { passTime() }
     do {
       if begin(.faults) { try meetFaults() }
       try batch(requests)
@@ -138,7 +142,18 @@ package final class Simulation {
       begin(.crash)
       try stopped(by: error)
     }
+    disk.isMovedAway = false
     if faults.areRandom, begin(.ending), random.chance(0.008) || daemon.store.damage != nil { try endProcess() }
+  }
+
+  /// Time passes while the writer works, or in a pause that it planned.
+  private func passTime() {
+    let before = clock.reading
+    clock.pass(&random)
+    guard random.chance(0.4) else { return }
+    let planned = Int64(random.below(1_001)) * 1_000_000
+    daemon.store.rest(at: before, atMost: planned)
+    model.clocks.rest(boot: before.boot, wall: before.wall, planned: planned)
   }
 
   /// Turns to the numbers of a part of this turn. Returns false when the part is left out.
@@ -167,6 +182,7 @@ package final class Simulation {
     fillDisk()
     if random.chance(0.02) { keepOldFile() }
     if random.chance(0.01) { try rotUnderneath() }
+    if !isArmed, random.chance(0.003) { disk.isMovedAway = true }
   }
 
   /// A fault that strikes in one of the next disk calls.

@@ -20,6 +20,7 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case cleanStop = "clean stop"
   case syncFailed = "a sync failed"
   case diskFull = "disk full"
+  case vanished = "the directory is gone"
 }
 
 /// What else befell the store: calls, bytes and clocks that do what they should not, and how that ended.

@@ -81,7 +81,11 @@ struct DamagedLogTests {
   func newerFormat() async throws {
     try await Scene.run { scene in
       let log = try StoppedLog(scene)
-      try Self.change(log.segment(2)) { $0[8] = 9 }
+      try Self.change(log.segment(2)) { bytes in
+        bytes[8] = 9
+        let sum = Array(bytes[..<60]).withUnsafeBytes { Checksum.of($0) }
+        for byte in 0..<4 { bytes[60 + byte] = UInt8(truncatingIfNeeded: sum >> (8 * byte)) }
+      }
       let failure = try scene.refusal()
       #expect(failure.status == .exited(65), "\(failure)")
       #expect(failure.said.contains("has format 9.") && failure.said.contains("this release reads"), "\(failure)")

@@ -50,6 +50,29 @@ struct WalRepairTests {
     }
   }
 
+  @Test("a slot of HEAD with a flipped version is refused, and mended by the other: no job is lost, and HEAD is kept")
+  func headSlot() async throws {
+    try await Scene.run { scene in
+      let (ids, keys) = try Self.fill(scene)
+      let head = scene.data.appendingPathComponent("HEAD")
+      var bytes = try Data(contentsOf: head)
+      bytes[8] ^= 0x10
+      try bytes.write(to: head)
+      let failure = try scene.refusal()
+      #expect(failure.status == .exited(65) && failure.said.contains("HEAD at byte 8"), "\(failure)")
+      #expect(try scene.roost(["wal", "repair", scene.data.path]).status == 65)
+      #expect(try Data(contentsOf: head) == bytes)
+      let done = try scene.roost(["wal", "repair", "--yes", scene.data.path])
+      #expect(done.status == 0 && done.output.contains("nothing is lost"), "\(done.output)\(done.errors)")
+      #expect(try Data(contentsOf: scene.data.appendingPathComponent("damaged-1/HEAD")) == bytes)
+      #expect(try scene.roost(["wal", "verify", scene.data.path]).status == 0)
+      let again = try scene.start()
+      #expect((again.client, again.worker) == keys)
+      let wire = try again.connect()
+      for id in ids { #expect(try wire.send("GET", "/jobs/\(id)", keys.0).status == 200) }
+    }
+  }
+
   @Test("a missing HEAD is made anew, and a repair that was interrupted is not served and begins again")
   func headAndInterruption() async throws {
     try await Scene.run { scene in

@@ -27,18 +27,77 @@ import Testing
     #expect(machine.lease()?.id == job.id)
   }
 
-  @Test("while the wall clock is not believed, run_at is held and nothing says that it is due")
+  @Test(
+    "while the wall clock is not believed, run_at is due by what it would say without its jump, also when submitted now"
+  )
   func heldRunAt() throws {
     let machine = Machine()
-    let job = try #require(machine.submit { $0.runAtMilliseconds = 1_700_000_005_000 })
-    #expect(machine.state.nextDeadline != nil)
-    machine.isWallSuspect = true
-    _ = machine.pass(milliseconds: 6_000)
-    #expect(machine.state.nextDeadline == nil)
+    let runAt: (inout Command.Submit) -> Void = { $0.runAtMilliseconds = 1_700_000_005_000 }
+    let before = try #require(machine.submit(adjust: runAt))
+    machine.jump = 7_200_000
+    let during = try #require(machine.submit(adjust: runAt))
+    #expect(during.state == .scheduled && during.due == 1_700_000_005_000)
+    _ = machine.pass(milliseconds: 4_999)
     #expect(machine.lease()?.id == nil)
-    machine.isWallSuspect = false
+    #expect(machine.state.nextDeadline == machine.state.logTime + 1_000_000)
     _ = machine.pass(milliseconds: 1)
-    #expect(machine.lease()?.id == job.id)
+    #expect(machine.lease()?.id == before.id)
+    #expect(machine.lease()?.id == during.id)
+    // What jumped back is as careful.
+    machine.jump = -7_200_000
+    let after = try #require(machine.submit { $0.runAtMilliseconds = 1_700_000_005_000 })
+    #expect(after.state == .scheduled)
+  }
+
+  @Test(
+    "a time is told the same ever after, whatever the clocks do: of a delay, a lease, an extension, a retry, a snooze")
+  func sameTimes() throws {
+    let machine = Machine()
+    func expectSame(_ id: JobID, _ told: Int64) {
+      for jump: Int64 in [0, 1, -1, 3_600_000, -50_000] {
+        machine.jump = jump
+        _ = machine.pass(milliseconds: 7)
+        #expect(machine.image(id)?.deadline == told)
+      }
+      machine.jump = 0
+    }
+    let delayed = try #require(machine.submit(queue: "late") { $0.delayMilliseconds = 86_400_000 })
+    expectSame(delayed.id, delayed.due)
+    _ = try #require(machine.submit())
+    let grant = try #require(machine.lease(milliseconds: 60_000))
+    expectSame(grant.id, grant.until)
+    let extended = try #require(machine.extend(grant, milliseconds: 90_000).deadline)
+    #expect(extended > grant.until)
+    expectSame(grant.id, extended)
+    let retried = try #require(
+      machine.finish(grant.id, grant.lease, .failed) { $0.delayMilliseconds = 600_000 }.deadline)
+    expectSame(grant.id, retried)
+    #expect(machine.finish(grant.id, grant.lease, .failed).deadline == retried, "a repeated word is told the same")
+    let snoozed = try #require(machine.submit(queue: "nap"))
+    let nap = try #require(machine.lease("nap"))
+    let until = try #require(
+      machine.finish(nap.id, nap.lease, .released) { $0.delayMilliseconds = 5_000_000 }.deadline)
+    expectSame(snoozed.id, until)
+  }
+
+  @Test(
+    "a lease that a check finds over ends half a second later, counted a quarter a step: a word that came in time counts"
+  )
+  func grace() throws {
+    let machine = Machine()
+    let (one, other) = (try #require(machine.submit()), try #require(machine.submit()))
+    let (first, second) = (
+      try #require(machine.lease(milliseconds: 100)), try #require(machine.lease(milliseconds: 100))
+    )
+    // As long as the process may be stopped in a commit, twice.
+    _ = machine.pass(milliseconds: 2_000)
+    _ = machine.pass(milliseconds: 2_000)
+    #expect(machine.extend(first, milliseconds: 0).state == .running)
+    machine.passGrace()
+    #expect(machine.image(one.id)?.state == .running)
+    #expect(machine.image(other.id)?.state.isWaiting == true)
+    #expect(machine.finish(other.id, second.lease, .acked).isRefused(.leaseLost))
+    #expect(machine.finish(one.id, first.lease, .acked).state == .acked)
   }
 
   @Test("an expired lease returns the job with one attempt spent")
@@ -53,7 +112,7 @@ import Testing
     _ = machine.pass(milliseconds: 1_999)
     #expect(machine.image(job.id)?.state == .running)
     _ = machine.pass(milliseconds: 1_001)
-    _ = machine.pass(milliseconds: 1)
+    machine.passGrace()
     let second = try #require(machine.lease())
     #expect(second.id == job.id)
     #expect(second.attempt == 2)
@@ -70,7 +129,7 @@ import Testing
       })
     let old = try #require(machine.lease(milliseconds: 1_000))
     _ = machine.pass(milliseconds: 2_000)
-    _ = machine.pass(milliseconds: 1)
+    machine.passGrace()
     let new = try #require(machine.lease())
     let before = machine.state.image
     #expect(machine.finish(job.id, old.lease, .acked).isRefused(.leaseLost))
@@ -164,7 +223,7 @@ import Testing
     for _ in 0..<2 {
       _ = try #require(machine.lease(milliseconds: 1_000))
       _ = machine.pass(milliseconds: 2_000)
-      _ = machine.pass(milliseconds: 1)
+      machine.passGrace()
     }
     #expect(machine.image(job.id)?.state == .dead)
     #expect(machine.lease()?.id == nil)
@@ -257,6 +316,11 @@ extension Optional where Wrapped == Answer {
 
   var state: JobState? {
     if case .changed(let state, _, _)? = self { return state }
+    return nil
+  }
+
+  var deadline: Int64? {
+    if case .changed(_, let deadline, _)? = self { return deadline }
     return nil
   }
 }

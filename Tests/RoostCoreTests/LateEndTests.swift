@@ -33,6 +33,7 @@ import Testing
     let second = try #require(machine.lease(milliseconds: 1_000))
     #expect(machine.finish(job.id, first.lease, .failed, text: "no").isRefused(.leaseLost))
     _ = machine.pass(milliseconds: 2_000)
+    machine.passGrace()
     #expect(machine.image(job.id)?.state == .dead)
     #expect(machine.finish(job.id, second.lease, .acked).isRefused(.leaseLost))
   }

@@ -62,7 +62,7 @@ import Testing
   func failedSync() async throws {
     let fixture = try Fixture()
     _ = try await fixture.submit()
-    fixture.disk.fail(.sync, errno: EIO, repeats: true)
+    fixture.disk.fail(.sync, errno: EIO, file: SegmentName.of(1), repeats: true)
     await #expect(throws: Refusal.outcomeUnknown) { try await fixture.submit() }
     guard case .io(_, _, EIO) = await fixture.failures.first() else {
       Issue.record("the failure names the error")
@@ -71,6 +71,40 @@ import Testing
     // It does not try again, although the disk would work by now.
     fixture.disk.clearFailures()
     await #expect(throws: Refusal.outcomeUnknown) { try await fixture.submit() }
+  }
+
+  @Test("fault 11: when the log fails, whoever waits for a job or for the end of one hears that the outcome is unknown")
+  func failedWhileParked() async throws {
+    let fixture = try Fixture()
+    let job = try await fixture.submit(queue: "other")
+    let (engine, posted) = (fixture.engine, fixture.engine.postedCommands)
+    let request = LeaseRequest(
+      queues: ["none"], leaseMilliseconds: nil, waitMilliseconds: 60_000, workerID: "w", keyID: "k")
+    async let one: Refusal? = #expect(throws: Refusal.outcomeUnknown) { try await engine.lease(request) }
+    async let several: Refusal? = #expect(throws: Refusal.outcomeUnknown) {
+      try await engine.lease(request, maxJobs: 10, maxBytes: 1 << 20)
+    }
+    async let end: Refusal? = #expect(throws: Refusal.outcomeUnknown) {
+      try await engine.waitForEnd(job.id, viewer: .all, waitMilliseconds: 60_000)
+    }
+    while engine.waitingWorkers < 3 || engine.postedCommands < posted + 3 { await Task.yield() }
+    fixture.disk.fail(.sync, errno: EIO, file: SegmentName.of(1), repeats: true)
+    await #expect(throws: Refusal.outcomeUnknown) { try await fixture.submit() }
+    _ = await (one, several, end)
+  }
+
+  @Test("a data directory that is gone ends the engine at the next commit, before its answers")
+  func vanished() async throws {
+    let fixture = try Fixture()
+    let kept = try await fixture.submit("\"kept\"")
+    fixture.disk.isMovedAway = true
+    await #expect(throws: Refusal.outcomeUnknown) { try await fixture.submit() }
+    #expect(await fixture.failures.first() == .vanished("the data directory"))
+    fixture.disk.isMovedAway = false
+    fixture.disk.crash(losingUnsynced: false)
+    let again = try Fixture(disk: fixture.disk)
+    #expect(try await again.engine.job(kept.id, viewer: .all).state == .ready)
+    await again.engine.stop()
   }
 
   @Test("fault 15: a file system that turned read-only ends the engine")

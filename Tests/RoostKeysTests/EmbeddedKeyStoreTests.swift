@@ -23,6 +23,19 @@ struct EmbeddedKeyStoreTests {
     #expect(!String(decoding: try directory.read("keys.json"), as: UTF8.self).contains(key.secret.reveal()))
   }
 
+  @Test("a FIFO or a directory in place of the file, or of its lock, is refused and not waited for")
+  func noFile() async throws {
+    for name in ["keys.json", "keys.lock"] {
+      for make: (String) -> Int32 in [{ mkfifo($0, 0o600) }, { mkdir($0, 0o700) }] {
+        let directory = try TemporaryDirectory()
+        try #require(make(directory.path + "/" + name) == 0)
+        await #expect(throws: KeyStoreError.self) {
+          try await EmbeddedKeyStore(directory: directory.path).create(record())
+        }
+      }
+    }
+  }
+
   @Test("a changed byte anywhere in the file refuses, and the file stays as it is")
   func corruption() async throws {
     try await open().create(record())

@@ -26,6 +26,46 @@ struct ClockFaultTests {
     #expect(try tested.finish(second).state == .acked)
   }
 
+  @Test(
+    "fault 24: a stop of five seconds leaves leases of two seconds and of a tenth alone, wherever it meets the daemon",
+    arguments: [true, false])
+  func shortLeases(isPaused: Bool) throws {
+    let tested = try StoreUnderTest()
+    for _ in 0..<2 { try tested.submit() }
+    let long = try #require(try tested.lease(milliseconds: 2_000))
+    let short = try #require(try tested.lease(milliseconds: 100))
+    for _ in 0..<2 {
+      if isPaused {
+        try tested.rest(passing: 5 * second)
+      } else {
+        tested.clock.boot += 5 * second
+        tested.clock.wall += 5 * second
+      }
+      // What is due is decided before anything that lies in a socket was read.
+      try tested.batch([])
+      #expect(try tested.read(long.id)?.state == .running)
+      #expect(try tested.read(short.id)?.state == .running)
+    }
+    #expect(try tested.extend(short, progress: []).state == .running)
+    if isPaused {
+      try tested.rest(passing: second)
+      try tested.batch([])
+      #expect(
+        try tested.finish(long).state == .acked, "of its two seconds a stop in a pause took half a second at most")
+    }
+    #expect(try tested.finish(short).state == .acked)
+  }
+
+  @Test("fault 24: of a pause log time follows what was planned, and a quarter of a second of waking up late")
+  func pause() {
+    var clock = LogClock(time: 0, reading: ClockReading(boot: 0, wall: 0))
+    clock.rest(at: ClockReading(boot: second, wall: second), atMost: second / 2)
+    clock.advance(to: ClockReading(boot: 100 * second, wall: 100 * second))
+    #expect(clock.time == second + 3 * second / 4)
+    clock.advance(to: ClockReading(boot: 101 * second, wall: 101 * second))
+    #expect(clock.time == 2 * second + 3 * second / 4)
+  }
+
   @Test("fault 24: log time advances at most two seconds a step")
   func mostPerStep() {
     var clock = LogClock(time: 0, reading: ClockReading(boot: 0, wall: 0))
@@ -78,6 +118,88 @@ struct ClockFaultTests {
     try tested.pass(seconds: 1)
     #expect(!tested.isWallSuspect)
     #expect(try tested.read(timed.id)?.state == .scheduled)
+  }
+
+  @Test(
+    "fault 28: while the wall clock is ahead by mistake, what is submitted with run_at does not run before its time")
+  func submittedDuringJump() throws {
+    let tested = try StoreUnderTest()
+    let runAt = tested.clock.wall / 1_000_000 + 5_000
+    tested.clock.wall += 7_200 * second
+    try tested.pass(seconds: 1)
+    let timed = try #require(try tested.submit(runAt: runAt))
+    #expect(tested.isWallSuspect && timed.state == .scheduled && timed.due == runAt)
+    try tested.pass(seconds: 3)
+    #expect(try tested.read(timed.id)?.state == .scheduled)
+    try tested.pass(seconds: 2)
+    #expect(try tested.read(timed.id)?.state == .ready, "by the time that was believed before")
+  }
+
+  @Test(
+    "fault 29: a start with the wall clock ahead by mistake, on the same kernel or another, runs nothing before its time",
+    arguments: [1, 2] as [UInt64], [true, false])
+  func startedAhead(bootID: UInt64, isSuspectBefore: Bool) throws {
+    let tested = try StoreUnderTest()
+    let runAt = tested.clock.wall / 1_000_000 + 1_800_000
+    let before = try #require(try tested.submit(runAt: runAt))
+    if isSuspectBefore {
+      // A jump that was not believed before the crash is not believed after it.
+      tested.clock.wall += 7_200 * second
+      try tested.pass(seconds: 1)
+      try tested.submit(queue: "other")
+    }
+    if bootID == 2 { tested.clock.boot = 5 * second }
+    if !isSuspectBefore { tested.clock.wall += 7_200 * second }
+    tested.bootID = bootID
+    try tested.restart()
+    #expect(tested.isWallSuspect)
+    let after = try #require(try tested.submit(runAt: runAt))
+    try tested.pass(seconds: 300)
+    #expect(try tested.read(before.id)?.state == .scheduled && tested.read(after.id)?.state == .scheduled)
+    tested.clock.wall -= 7_200 * second
+    try tested.pass(seconds: 1)
+    #expect(!tested.isWallSuspect)
+    #expect(try tested.read(before.id)?.state == .scheduled)
+    try tested.pass(seconds: 1_500)
+    #expect(try tested.read(before.id)?.state == .ready && tested.read(after.id)?.state == .ready)
+  }
+
+  @Test(
+    "times are told the same over restarts, compaction and steps of the wall clock, until a grace changes a lease's")
+  func sameTimes() throws {
+    let tested = try StoreUnderTest()
+    let delayed = try #require(try tested.submit(queue: "late", delay: 86_400_000))
+    try tested.submit()
+    let lease = try #require(try tested.lease(milliseconds: 3_600_000))
+    for round in 0..<3 {
+      tested.clock.boot += 7_001_234
+      tested.clock.wall += 7_001_234 + Int64(round) * 1_300_000
+      try tested.restart()
+      for _ in 0..<40 { try tested.submit([UInt8](repeating: 1, count: 500), queue: "filling", retention: 0) }
+      while let grant = try tested.lease(["filling"]) { _ = try tested.finish(grant) }
+      try tested.pass(seconds: 1)
+      let trims = tested.trims
+      for _ in 0..<200 where tested.trims == trims {
+        _ = try tested.compact()
+        _ = try tested.provision()
+        try tested.batch([])
+      }
+      #expect(tested.trims > trims)
+      #expect(try tested.read(delayed.id)?.deadline == delayed.due)
+      #expect(try tested.read(lease.id)?.deadline == lease.until)
+    }
+    tested.clock.boot += 3_590 * second
+    tested.clock.wall += 3_590 * second
+    try tested.restart()
+    let grace = try #require(try tested.read(lease.id)).deadline
+    #expect(grace > lease.until)
+    // Starts at one log time give one grace, whatever the wall clock says then.
+    for bootID: UInt64 in [7, 8] {
+      tested.clock = ClockReading(boot: second, wall: tested.clock.wall - 50_000 * second)
+      tested.bootID = bootID
+      try tested.restart()
+      #expect(try tested.read(lease.id)?.deadline == grace)
+    }
   }
 
   @Test("fault 28: a jump that lasts ten minutes is believed")

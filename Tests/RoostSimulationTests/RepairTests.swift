@@ -103,6 +103,30 @@ struct RepairTests {
     #expect(after.rows[id.number.rawValue]?.check == before.rows[id.number.rawValue]?.check, "the id is the same")
   }
 
+  @Test("of a frame that is not whole it is said which jobs it held, though an empty one alone stands behind it")
+  func heldJobs() throws {
+    let store = try StoreUnderTest(segmentBytes: 256 << 10)
+    try store.submit()
+    var bytes: [UInt8] = []
+    let commands = (0..<108).map { _ in store.submission([UInt8](repeating: 7, count: 80), into: &bytes) }
+    try store.batch(commands, bytes: bytes)
+    try store.idle(seconds: 2)
+    let before = try Directory(store)
+    let after = try before.repaired { $0.flipBit(0, ofByte: 5_000, in: SegmentName.of(1)) }
+    #expect(after.repair.salvage.lostRecords == 108 && after.repair.untoldRecords == 0)
+    #expect(after.repair.notes.lost == Set(2...109) && after.lost == after.repair.notes.lost)
+    // With the header of that frame nothing is known of it but the number of its records.
+    let headless = try before.repaired { disk in
+      disk.damage(SegmentName.of(1)) { bytes in
+        let frames = stride(from: 512, to: bytes.count, by: 8).filter {
+          bytes[$0..<($0 + 4)].elementsEqual("RFRM".utf8)
+        }
+        for at in frames[2]..<(frames[2] + 100) { bytes[at] ^= 0xFF }
+      }
+    }
+    #expect(headless.repair.salvage.lostRecords == 108 && headless.repair.untoldRecords == 108)
+  }
+
   @Test("without any record of the secret jobs live on under new ids, and that is said")
   func lostSecret() throws {
     let store = try StoreUnderTest(segmentBytes: 64 << 10)

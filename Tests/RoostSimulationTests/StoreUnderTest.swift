@@ -45,6 +45,20 @@ final class StoreUnderTest {
     }
   }
 
+  /// The writer pauses, as it would with nothing to do; then so much time passes until it runs again.
+  func rest(planned: Int64 = 250_000_000, passing nanoseconds: Int64) throws {
+    store.rest(at: clock, atMost: planned)
+    clock.boot += nanoseconds
+    clock.wall += nanoseconds
+  }
+
+  /// Nobody asks anything meanwhile: what was written last is covered by an empty frame.
+  func idle(seconds: Int64) throws {
+    clock.boot += seconds * Self.second
+    clock.wall += seconds * Self.second
+    try store.idle(reading: clock)
+  }
+
   /// The process is killed, or the machine loses power, and starts again at the clock's instant.
   func restart(losingUnsynced: Bool = false) throws {
     disk.crash(losingUnsynced: losingUnsynced)
@@ -122,18 +136,20 @@ final class StoreUnderTest {
     return nil
   }
 
-  func leasing(_ queues: [String] = ["q"], wait: Int64 = 0, into bytes: inout [UInt8]) -> Command {
+  func leasing(
+    _ queues: [String] = ["q"], wait: Int64 = 0, milliseconds: Int64 = 0, into bytes: inout [UInt8]
+  ) -> Command {
     let start = bytes.count
     for queue in queues { bytes += [UInt8(queue.utf8.count)] + Array(queue.utf8) }
     return .lease(
       Command.Lease(
         queues: ByteRange(offset: start, count: bytes.count - start), worker: .empty, keyID: .empty,
-        leaseMilliseconds: 0, waitMilliseconds: wait))
+        leaseMilliseconds: milliseconds, waitMilliseconds: wait))
   }
 
-  func lease(_ queues: [String] = ["q"]) throws -> Answer.Grant? {
+  func lease(_ queues: [String] = ["q"], milliseconds: Int64 = 0) throws -> Answer.Grant? {
     var bytes: [UInt8] = []
-    let command = leasing(queues, into: &bytes)
+    let command = leasing(queues, milliseconds: milliseconds, into: &bytes)
     if case .leased(let grant) = try batch([command], bytes: bytes).first?.answer { return grant }
     return nil
   }

@@ -40,6 +40,25 @@ package struct HotRow: BitwiseCopyable {
   }
 }
 
+extension HotRow {
+  /// Wall time in milliseconds at which the job is due or its lease ends, as it was foreseen when that was decided. Log time
+  /// decides; this is what is told, and always the same.
+  ///
+  /// Of a SCHEDULED, RETRY or RUNNING job alone: it takes the place of the links, as such a job stands in no list.
+  @inline(__always)
+  var foreseen: Int64 {
+    get { Int64(bitPattern: UInt64(previous) | UInt64(next) << 32) }
+    set {
+      previous = Slot(truncatingIfNeeded: newValue)
+      next = Slot(truncatingIfNeeded: newValue >> 32)
+    }
+  }
+
+  /// Makes room for the links of a list.
+  @inline(__always)
+  mutating func forgetForeseen() { (previous, next) = (.none, .none) }
+}
+
 /// What is seldom read of a job: 32 bytes beside its hot row.
 package struct ColdRow: BitwiseCopyable {
   /// Wall time of the submit in milliseconds.
