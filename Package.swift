@@ -71,7 +71,8 @@ let package = Package(
     .target(
       name: "RoostKeys",
       dependencies: [
-        "CHiredis", logging, metrics, nioCore, nioPosix, .product(name: "Crypto", package: "swift-crypto"),
+        "RoostAPI", "CHiredis", logging, metrics, nioCore, nioPosix,
+        .product(name: "Crypto", package: "swift-crypto"),
       ], swiftSettings: strict),
     .target(name: "RoostAPI", swiftSettings: strict),
     .target(
@@ -81,6 +82,7 @@ let package = Package(
         logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -143,7 +145,8 @@ let package = Package(
     .testTarget(
       name: "RoostKeysTests",
       dependencies: [
-        "RoostKeys", "RedisForTests", logging, nioCore, nioPosix, .product(name: "Crypto", package: "swift-crypto"),
+        "RoostKeys", "RoostAPI", "RedisForTests", logging, nioCore, nioPosix,
+        .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: strict),
     .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),

@@ -76,11 +76,11 @@ package struct JSONReader: Sendable {
   ) throws(Rejection) {
     guard peek() == UInt8(ascii: "{") else { throw wrongType(name, "an object") }
     try enter()
-    var names = Set<String>()
+    var names = Set<Name>()
     var isFirst = true
     while try hasNext(UInt8(ascii: "}"), &isFirst) {
       let key = try text(key: name)
-      guard names.insert(key).inserted else { throw duplicate(prefix + name + "." + key) }
+      guard names.insert(Name(key)).inserted else { throw duplicate(prefix + name + "." + key) }
       try colon()
       try read(key, &self)
     }

@@ -1,4 +1,5 @@
 import Logging
+import RoostAPI
 import ServiceLifecycle
 import UnixSignals
 
@@ -26,7 +27,7 @@ public struct Worker: Service {
   let client: Client
   let queues: [String]
   let configuration: WorkerConfiguration
-  private(set) var handlers: [String: Handler] = [:]
+  private(set) var handlers: [Name: Handler] = [:]
   private(set) var defaultHandler: Handler?
 
   /// - Parameters:
@@ -61,7 +62,7 @@ public struct Worker: Service {
 
   /// Chooses the handler of a job. A type that nobody handles is retried: a worker that knows it may come.
   func run(_ job: LeasedJob, _ context: JobContext) async throws -> Outcome {
-    guard let handler = handlers[job.type] ?? defaultHandler else {
+    guard let handler = handlers[Name(job.type)] ?? defaultHandler else {
       return .retry(
         job.type.isEmpty
           ? "this worker has no handler for jobs without a type"
@@ -123,7 +124,7 @@ extension Worker {
     _ jobType: String, as payload: Payload.Type = Payload.self,
     _ handler: @escaping @Sendable (Payload, JobContext) async throws -> Outcome
   ) {
-    handlers[jobType] = { raw, context in
+    handlers[Name(jobType)] = { raw, context in
       let payload: Payload
       do throws(RoostError) {
         payload = try raw.decode()
@@ -138,7 +139,7 @@ extension Worker {
   public mutating func handle(
     _ jobType: String, _ handler: @escaping @Sendable (RawJSON, JobContext) async throws -> Outcome
   ) {
-    handlers[jobType] = handler
+    handlers[Name(jobType)] = handler
   }
 
   /// Handles the jobs whose type has no handler of its own.

@@ -64,7 +64,7 @@ extension Daemon {
     MetricsSystem.bootstrap(metrics)
     let authenticator = Authenticator(store: store, throttle: throttle, logger: logger, metrics: metrics)
     return makeRoostServer(
-      engine: nil, authenticator: authenticator, keys: KeyService(store: store), keyStore: store,
+      engine: nil, authenticator: authenticator, keys: KeyService(store: store, logger: logger), keyStore: store,
       configuration: front, audit: audit, logger: logger, metrics: metrics,
       onListening: onListening,
       onMetricsListening: { port in say("metrics on", "http", configuration.metricsHost, port, path: "/metrics") })

@@ -41,9 +41,19 @@ struct FirstKeys: Sendable {
       return
     }
     do throws(KeyStoreError) {
-      guard let file = try await bootstrap.ensureAdminKey() else { return }
-      logger.notice(
-        "an admin key was made; its file is the only place where it stands", metadata: ["file": "\(file)"])
+      switch try await bootstrap.ensureAdminKey() {
+      case .held: break
+      case .made(let file):
+        logger.notice(
+          "an admin key was made; its file is the only place where it stands", metadata: ["file": "\(file)"])
+      case .lost:
+        logger.error(
+          """
+          the key store holds no key, though keys were made before: no admin key is made in their place. Restore the \
+          store from a copy; or copy the data directory's keys into Redis with `roost keys migrate`; or make a new \
+          admin key with `roost keys create --type admin`
+          """)
+      }
     } catch {
       throw .store(error)
     }

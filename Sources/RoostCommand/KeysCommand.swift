@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RoostAPI
 import RoostKeys
 
 /// `roost keys`: makes, lists and revokes keys in Redis or in a data directory, beside a running daemon or without one.
@@ -10,7 +11,7 @@ struct KeysCommand: AsyncParsableCommand {
       Keys stand in Redis if REDIS_URL or --redis-url-file says where it is, as for `roost serve`; else in the data \
       directory.
       """,
-    subcommands: [Create.self, List.self, Rotate.self, Revoke.self, MigrateKeysCommand.self])
+    subcommands: [Create.self, List.self, Rotate.self, Revoke.self, MigrateKeysCommand.self, ImportKeysCommand.self])
 
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -54,8 +55,14 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       let service = try place.service()
-      let records = try await answer { () throws(KeyRejection) in try await service.listAll(by: .commandLine) }
-      let rows = records.map(KeyRow.init)
+      let listing = try await answer { () throws(KeyRejection) in try await service.listAll(by: .commandLine) }
+      for error in listing.unreadable { StandardStream.error.write(line: "left out: \(inert("\(error)"))") }
+      if listing.foreign > 0 {
+        StandardStream.error.write(
+          line: "left out: \(listing.foreign) keys of another system that stand among Roost's; "
+            + "`roost keys import` takes them over")
+      }
+      let rows = listing.records.map(KeyRow.init)
       if json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -78,7 +85,7 @@ struct KeysCommand: AsyncParsableCommand {
       await place.audit().record(
         AuditEvent(
           "key.revoke", by: .commandLine, target: record.id,
-          details: ["key_owner": record.ownerID, "key_type": record.type.rawValue]))
+          details: ["key_owner": record.ownerID.text, "key_type": record.type.rawValue]))
       print("revoked \(record.maskedKey)")
     }
   }
@@ -110,8 +117,9 @@ private struct KeyRow: Encodable {
 
   init(_ record: KeyRecord) {
     id = record.id
-    name = record.name
-    ownerID = record.ownerID
+    // Others may have written the record, and a whole key into it.
+    name = APIKey.shown(record.name)
+    ownerID = APIKey.shown(record.ownerID.text)
     type = record.type.rawValue
     status = record.revokedAt != nil ? "revoked" : record.isExpired(at: Date()) ? "expired" : "active"
     queues = record.queues.map(\.description)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import RoostAPI
 import RoostKeys
 
 /// `roost keys migrate`: copies the keys of a data directory into Redis.
@@ -34,11 +35,12 @@ struct MigrateKeysCommand: AsyncParsableCommand {
     ]
     StandardStream.output.write(
       line: "\(outcome.total) keys to \(inert("\(address)")): \(counts.joined(separator: ", "))")
-    guard !outcome.conflicts.isEmpty else { return }
-    let list = outcome.conflicts.map { "  \($0.maskedKey) of \(inert($0.ownerID)), \(inert($0.name))" }
+    var list = outcome.conflicts.map { "  \($0.maskedKey) of \(inert($0.ownerID.text)), \(inert($0.name))" }
+    list += outcome.unreadable.map { "  \(inert("\($0)"))" }
+    guard !list.isEmpty else { return }
     throw CommandFailure(
       .refused,
-      "another key stands in Redis under the id of each of these, which were not copied:\n"
+      "these were not copied: another key stands in Redis under the id, or the record cannot be read:\n"
         + list.joined(separator: "\n"))
   }
 }

@@ -82,7 +82,7 @@ extension Setting {
     case .boolean: "bool"
     case .choice: "name"
     case .text(let what): what.split(separator: " ").last.map(String.init) ?? what
-    case .url: "url"
+    case .address: "address"
     }
   }
 }

@@ -63,7 +63,7 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(.text("a directory"), "./data", sample: "elsewhere", "Log, keys and lock. Made if it is missing.")
     case .redisURL:
       .init(
-        .url(["redis"]), nil, sample: "redis://:hidden@127.0.0.1:6379/2", isSecret: true,
+        .address(scheme: "redis"), nil, sample: "redis://:hidden@127.0.0.1:6379/2", isSecret: true,
         "Keys in Redis, shared by several daemons (see [below](#keys-in-redis)); without it they are kept in `WAL_DIR`. "
           + "Has no flag: flags stand in the list of processes.")
     case .authFailuresPerMinute:

@@ -12,8 +12,8 @@ package enum SettingKind: Sendable {
   case choice([String])
   /// Any text; says what it stands for.
   case text(String)
-  /// A URL with one of these schemes, and something behind it.
-  case url([String])
+  /// A URL with this scheme, and something behind it; or `host:port`.
+  case address(scheme: String)
 
   package func parse(_ text: String) -> SettingValue? {
     guard !text.isEmpty else { return nil }
@@ -33,9 +33,9 @@ package enum SettingKind: Sendable {
       return choices.first { $0 == text.lowercased() }.map { .text($0) }
     case .text:
       return .text(text)
-    case .url(let schemes):
-      let isKnown = schemes.contains { text.hasPrefix("\($0)://") && text.utf8.count > $0.utf8.count + 3 }
-      return isKnown ? .text(text) : nil
+    case .address(let scheme):
+      let isURL = text.hasPrefix("\(scheme)://") && text.utf8.count > scheme.utf8.count + 3
+      return isURL || (!text.contains("://") && text.contains(":")) ? .text(text) : nil
     }
   }
 
@@ -63,7 +63,7 @@ package enum SettingKind: Sendable {
     case .boolean: "true or false"
     case .choice(let choices): "one of \(choices.joined(separator: ", "))"
     case .text(let what): what
-    case .url(let schemes): "a URL that begins with \(schemes.map { "\($0)://" }.joined(separator: " or "))"
+    case .address(let scheme): "a URL that begins with \(scheme)://, or host:port"
     }
   }
 
@@ -77,7 +77,7 @@ package enum SettingKind: Sendable {
     case .boolean: "true, false"
     case .choice(let choices): choices.joined(separator: ", ")
     case .text(let what): what
-    case .url(let schemes): schemes.map { "`\($0)://…`" }.joined(separator: ", ")
+    case .address(let scheme): "`\(scheme)://…`, `host:port`"
     }
   }
 

@@ -77,7 +77,8 @@ final class Mailbox: @unchecked Sendable {
     _ asker: UnsafeContinuation<Delivery, Never>?, bytes: [UInt8], _ command: (_ base: Int) -> Command
   ) -> UInt64 {
     pthread_mutex_lock(mutex)
-    if let refusal = whyFull(bytes.count) {
+    // What nobody waits for is the end of a wait: there is at most one for each, and lost it would never end.
+    if asker != nil || closing != .no, let refusal = whyFull(bytes.count) {
       pthread_mutex_unlock(mutex)
       asker?.resume(returning: Delivery(answer: .refused(refusal)))
       return 0

@@ -41,6 +41,9 @@ extension APIKey {
     return String(decoding: result, as: UTF8.self)
   }
 
+  /// The text, masked if a whole key stands in it: for names and owners, which may look like the beginning of a key.
+  package static func shown(_ text: String) -> String { stands(in: text) ? masked(text) : text }
+
   /// Whether a whole key, by form and checksum, is a word of the text.
   static func stands(in text: String) -> Bool {
     text.utf8.split { !Base62.isDigit($0) && $0 != UInt8(ascii: "_") }.contains { APIKey(Substring($0)) != nil }

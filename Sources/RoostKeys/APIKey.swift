@@ -40,6 +40,23 @@ package struct APIKey: Sendable, CustomStringConvertible {
     self.init(type: type, id: String(parts[1]), secret: secret, whole: Secret(String(text)))
   }
 
+  /// Whether a text is most likely a key with one character changed, dropped or doubled: such a one is refused without a
+  /// look-up. One mistake leaves the beginning as it was, or the end.
+  static func isNearly(_ text: String) -> Bool {
+    let tailLength = secretLength + checksumLength
+    let lengths = KeyType.allCases.map { $0.rawValue.utf8.count + 1 + idLength + 1 + tailLength }
+    let bytes = Array(text.utf8)
+    guard let least = lengths.min(), let most = lengths.max(), (least - 1...most + 1).contains(bytes.count) else {
+      return false
+    }
+    let hasBeginning = KeyType.allCases.contains { bytes.starts(with: Array("\($0.rawValue)_".utf8)) }
+    let separator = UInt8(ascii: "_")
+    let hasEnd =
+      bytes[bytes.count - tailLength - 1] == separator
+      && bytes[bytes.count - tailLength - 1 - idLength - 1] == separator
+    return hasBeginning || hasEnd
+  }
+
   /// The digits that end a key, from all before them. No secret: anyone can compute them.
   package static func checksum(of body: some StringProtocol) -> String {
     Base62.text(CRC32.checksum(body.utf8), width: checksumLength)
@@ -52,19 +69,26 @@ package struct APIKey: Sendable, CustomStringConvertible {
     self.whole = whole
   }
 
-  /// The public id in a text that is one, or looks like a whole key; nil if it is neither. It checks the form only.
+  /// The public id in a text that is one, or looks like a whole key of Roost's; nil if it is neither. It checks the
+  /// form only.
   package static func publicID(in text: String) -> String? {
     let id = unverifiedID(in: text[...]) ?? text[...]
-    return id.utf8.count == idLength && Base62.isText(id) ? String(id) : nil
+    return isID(id.utf8) ? String(id) : nil
   }
 
-  /// The id in what looks like a key, without checking anything; nil if there is none. For the cache's fast path,
-  /// which compares the whole key anyway.
+  /// Whether these bytes have the form of an id. Where only such ids are stored and looked for, they are ASCII, and
+  /// comparing them as `String` compares their bytes.
+  static func isID(_ bytes: some Collection<UInt8>) -> Bool {
+    bytes.count == idLength && bytes.allSatisfy(Base62.isDigit)
+  }
+
+  /// The id in what looks like a key, of which nothing else is checked; nil if there is none. For the cache's fast
+  /// path, which compares the whole key anyway.
   static func unverifiedID(in token: Substring) -> Substring? {
     let bytes = token.utf8
     guard let first = bytes.firstIndex(of: UInt8(ascii: "_")) else { return nil }
     let rest = bytes[bytes.index(after: first)...]
-    guard let second = rest.firstIndex(of: UInt8(ascii: "_")), rest[..<second].count == idLength else { return nil }
+    guard let second = rest.firstIndex(of: UInt8(ascii: "_")), isID(rest[..<second]) else { return nil }
     return Substring(rest[..<second])
   }
 
@@ -92,6 +116,11 @@ enum Base62 {
     }
     precondition(rest == 0, "the number fits into the width")
     return String(decoding: text, as: UTF8.self)
+  }
+
+  /// A digit for each byte, nearly even.
+  static func text(_ bytes: some Sequence<UInt8>) -> String {
+    String(decoding: bytes.map { digits[Int($0) % digits.count] }, as: UTF8.self)
   }
 
   static func isText(_ text: some StringProtocol) -> Bool {

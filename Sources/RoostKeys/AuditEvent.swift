@@ -1,4 +1,5 @@
 import Foundation
+import RoostAPI
 
 /// One line of the audit log: who changed, or tried to change, what others rely on, and what came of it.
 /// It names keys by their public ids; there is no field that a secret could stand in.
@@ -60,7 +61,7 @@ package struct AuditEvent: Sendable, Encodable {
     var fields = [("event", action), ("outcome", outcome)]
     switch actor {
     case .key(let caller):
-      fields += [("actor", "key"), ("actor_key", caller.keyID), ("actor_owner", caller.ownerID)]
+      fields += [("actor", "key"), ("actor_key", caller.keyID), ("actor_owner", caller.ownerID.text)]
       fields += [("actor_type", caller.type.rawValue)]
     case .commandLine: fields += [("actor", "command_line"), ("actor_uid", "\(getuid())")]
     case .daemon: fields.append(("actor", "daemon"))

@@ -1,7 +1,7 @@
 /// Why a request has no caller. The wire tells apart only what its sender may know: `revoked` and `expired` are said
 /// to one who presented the right secret; a wrong form or checksum, an unknown id and a wrong secret look the same.
 package enum AuthRejection: Error, Equatable, CustomStringConvertible {
-  /// No `Authorization` header.
+  /// No `Authorization` header, and no `X-API-Key`.
   case missing
   /// Not `Bearer`, or not a key by form or checksum.
   case malformed
@@ -55,7 +55,7 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   /// For the client; it holds nothing of what was presented.
   package var message: String {
     switch self {
-    case .missing: "send the header Authorization: Bearer <key>"
+    case .missing: "send the header Authorization: Bearer <key>, or X-API-Key: <key>"
     case .malformed, .invalid: "the API key is not valid: check that it is complete, or ask for a new one"
     case .expired: "the API key has expired: ask for a new one"
     case .revoked: "the API key was revoked: ask for a new one"

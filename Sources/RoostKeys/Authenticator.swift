@@ -1,9 +1,11 @@
 import Foundation
 import Logging
 import Metrics
+import RoostAPI
 import Synchronization
 
-/// Turns the `Authorization` header of a request into its caller, from a cache when it can.
+/// Turns the key that a request carries into its caller, from a cache when it can, and tells whoever acts on a key for
+/// longer that it has ended.
 ///
 /// `cached` answers at once or not at all; `authenticate` may ask the store. Remembered keys serve for up to 5 s,
 /// refusals for up to 1 s, also while the store is down; a revocation flushes both.
@@ -14,8 +16,10 @@ package final class Authenticator: Sendable {
   private let logger: Logger?
   private let checkIntervalNanoseconds: Int64
   private let cache: Shared<KeyCache>
+  private let watches = KeyWatches()
   private let storeAnswers = Mutex(true)
-  private let reports = Mutex(AllowanceTable<Bool>(perMinute: 1, capacity: 1))
+  /// Lines about guesses, and about records that cannot be read.
+  private let reports = Mutex(AllowanceTable<String>(perMinute: 1, capacity: 64))
   private let hits: Counter
   private let misses: Counter
   private let size: Meter
@@ -37,19 +41,35 @@ package final class Authenticator: Sendable {
     checkIntervalNanoseconds = store.checkInterval.map { Int64($0 / .nanoseconds(1)) } ?? .max
     let cache = Shared(KeyCache())
     self.cache = cache
-    store.onChange { [size] in
+    store.onChange { [size, watches] in
       cache.value.withLock { $0.flush() }
       size.set(0)
+      watches.wake()
     }
   }
 
-  /// The key in an `Authorization` header; the word `Bearer` in any case.
-  package static func token(inHeader header: String?) throws(AuthRejection) -> Secret {
+  /// The key that a request carries: in `Authorization`, the word `Bearer` in any case, or else in `X-API-Key`.
+  package static func token(
+    inHeader header: String?, apiKey: String? = nil
+  ) throws(AuthRejection) -> Secret {
+    do throws(AuthRejection) {
+      return try bearer(header)
+    } catch {
+      // A proxy's own credentials may stand in `Authorization`.
+      guard let apiKey, !apiKey.isEmpty else { throw error }
+      return Secret(apiKey)
+    }
+  }
+
+  private static func bearer(_ header: String?) throws(AuthRejection) -> Secret {
     guard let header, !header.isEmpty else { throw .missing }
-    guard let space = header.firstIndex(of: " "), header[..<space].lowercased() == "bearer" else { throw .malformed }
-    let token = header[space...].drop { $0 == " " }
+    let bytes = header.utf8
+    guard let space = bytes.firstIndex(of: UInt8(ascii: " ")), header[..<space].asciiLowercased == "bearer" else {
+      throw .malformed
+    }
+    let token = bytes[space...].drop { $0 == UInt8(ascii: " ") }
     guard !token.isEmpty else { throw .malformed }
-    return Secret(token)
+    return Secret(Substring(token))
   }
 
   /// The caller of a key verified a moment ago; nil means nothing but that `authenticate` is to be asked.
@@ -65,13 +85,18 @@ package final class Authenticator: Sendable {
     return caller
   }
 
-  /// The caller that the value of an `Authorization` header stands for.
+  /// The caller that a request's headers stand for.
   ///
-  /// - Parameter peer: Where it came from; nil if that is not known, and then guesses are not counted.
+  /// - Parameters:
+  ///   - header: The value of `Authorization`.
+  ///   - apiKey: The value of `X-API-Key`, which counts where the other holds no key.
+  ///   - peer: Where it came from; nil if that is not known, and then guesses are not counted.
   /// - Throws: `.unavailable` if only the store could tell and it does not answer; never a wrong `.invalid`.
-  package func authenticate(header: String?, from peer: AddressBlock? = nil) async throws(AuthRejection) -> Caller {
+  package func authenticate(
+    header: String?, apiKey: String? = nil, from peer: AddressBlock? = nil
+  ) async throws(AuthRejection) -> Caller {
     do throws(AuthRejection) {
-      let presented = try Self.token(inHeader: header)
+      let presented = try Self.token(inHeader: header, apiKey: apiKey)
       if let caller = cached(presented) { return caller }
       if let peer, let wait = throttle?.wait(peer, presenting: presented) {
         throw .tooManyAttempts(retryAfterSeconds: wait)
@@ -88,40 +113,115 @@ package final class Authenticator: Sendable {
 
   private func verify(_ presented: Secret) async throws(AuthRejection) -> Caller {
     misses.increment()
-    guard let key = APIKey(presented.reveal()) else { throw .malformed }
+    guard let key = PresentedKey(presented.reveal()) else { throw .malformed }
     await checkStoreIfDue()
-    let (record, generation) = try await record(id: key.id)
-    guard (record ?? .nobody).belongs(to: key), let record else { throw .invalid }
+    let (record, generation) = try await record(of: key, presented.seededHash)
     // Only now: the secret was right, so its holder may know what became of the key.
-    if record.revokedAt != nil { throw .revoked }
-    if record.isExpired(at: clock.wall()) { throw .expired }
-    cache.value.withLock { $0.markVerified(key, generation: generation) }
+    if let ended = end(of: record) { throw ended }
+    let now = clock.elapsed()
+    cache.value.withLock { $0.markVerified(key, at: now, generation: generation) }
     return Caller(record)
   }
 
-  /// The remembered or stored record, and the cache's generation from before it was read.
-  private func record(id: String) async throws(AuthRejection) -> (KeyRecord?, UInt64) {
+  /// The record of a key whose secret is right, and the cache's generation from before it was read.
+  ///
+  /// A wrong secret asks the store, whatever is remembered of its id: it must take as long as an unknown id.
+  private func record(
+    of key: PresentedKey, _ textHash: Int
+  ) async throws(AuthRejection) -> (KeyRecord, UInt64) {
     let now = clock.elapsed()
-    let (finding, generation) = cache.value.withLock { ($0.finding(id: id, at: now), $0.generation) }
-    switch finding {
-    case .record(let record): return (record, generation)
-    case .absent: return (nil, generation)
-    case .unknown: break
+    let (remembered, wasRefused, generation) = cache.value.withLock {
+      ($0.record(id: key.id, at: now), $0.wasRefused(textHash, at: now), $0.generation)
     }
+    if wasRefused { throw .invalid }
+    if (remembered ?? .nobody).belongs(to: key), let remembered { return (remembered, generation) }
+    let found = try await find(key.id)
+    guard (found ?? .nobody).belongs(to: key), let found else {
+      cache.value.withLock { $0.remember(refusalOf: textHash, at: now, generation: generation) }
+      throw .invalid
+    }
+    remember(found, readAt: now, generation)
+    return (found, generation)
+  }
+
+  private func remember(_ record: KeyRecord, readAt: Int64, _ generation: UInt64) {
+    let count = cache.value.withLock { cache in
+      cache.remember(record, readAt: readAt, generation: generation)
+      return cache.count
+    }
+    size.set(count)
+  }
+
+  private func find(_ id: String) async throws(AuthRejection) -> KeyRecord? {
     do {
       let record = try await store.find(id)
       note(answers: true)
-      let count = cache.value.withLock { cache in
-        cache.remember(record, id: id, readAt: now, generation: generation)
-        return cache.count
-      }
-      size.set(count)
-      return (record, generation)
+      return record
     } catch {
       note(answers: false, error)
       throw .unavailable
     }
   }
+
+  /// Why a key of this record is not good; nil: it is.
+  private func end(of record: KeyRecord) -> AuthRejection? {
+    if record.revokedAt != nil { return .revoked }
+    return record.isExpired(at: clock.wall()) ? .expired : nil
+  }
+
+  // MARK: Keys in use
+
+  /// Why the key that a caller came with may no longer act; nil: it is as good as that of a new request. For what takes
+  /// longer than a key may be believed: right before something is handed over.
+  package func verdict(on caller: Caller) async -> AuthRejection? {
+    if let expiresAt = caller.expiresAt, expiresAt <= clock.wall() { return .expired }
+    await checkStoreIfDue()
+    let now = clock.elapsed()
+    let (isGood, generation) = cache.value.withLock {
+      ($0.holds(caller, at: now, wall: clock.wall), $0.generation)
+    }
+    if isGood { return nil }
+    let found: KeyRecord?
+    do { found = try await find(caller.keyID) } catch { return error }
+    guard let found, caller.secretHash.map(found.secretHash.isSame) ?? true else { return .invalid }
+    if let ended = end(of: found) { return ended }
+    remember(found, readAt: now, generation)
+    return nil
+  }
+
+  /// Calls back, once, when the caller's key has ended or cannot be confirmed any more, until the watch is given up.
+  /// It is noticed by `keepWatch`: a revocation here at once, one elsewhere as soon as the store hears of it, and an
+  /// expiry at its instant.
+  ///
+  /// - Parameter action: Called on any thread: it must be quick.
+  package func watch(_ caller: Caller, onEnd action: @escaping @Sendable (AuthRejection) -> Void) -> KeyWatch {
+    watches.add(caller, action)
+  }
+
+  /// Looks after the keys in use until the task is cancelled.
+  package func keepWatch() async {
+    while !Task.isCancelled {
+      await watches.sleep(atMost: store.checkInterval ?? .seconds(1), wall: clock.wall())
+      await judgeWatched()
+    }
+  }
+
+  /// Judges every key in use once.
+  package func judgeWatched() async {
+    for caller in watches.callers {
+      if let ended = await verdict(on: caller) { watches.end(caller, ended) }
+    }
+  }
+
+  /// When a key was used last, to the minute; nil: not since the daemon started, or too long ago. Uses are not stored.
+  package func lastUse(of id: String) -> Date? {
+    let (now, wall) = (clock.elapsed(), clock.wall())
+    guard let used = cache.value.withLock({ $0.lastUse(of: id) }) else { return nil }
+    let time = wall.timeIntervalSince1970 - Double(now - used) / 1e9
+    return Date(timeIntervalSince1970: (time / 60).rounded(.down) * 60)
+  }
+
+  // MARK: The store
 
   /// Lets a store that hears of nothing by itself look for changes made elsewhere; a change flushes the cache.
   private func checkStoreIfDue() async {
@@ -139,12 +239,20 @@ package final class Authenticator: Sendable {
 
   /// At most one line a minute, whoever guesses and how often.
   private func reportThrottling(of peer: AddressBlock) {
-    guard let logger, reports.withLock({ $0.spend(true, at: clock.elapsed()) }) else { return }
+    guard let logger, mayReport("guesses") else { return }
     logger.warning("keys are being guessed: further attempts are refused for a while", metadata: ["address": "\(peer)"])
   }
 
+  private func mayReport(_ what: String) -> Bool { reports.withLock { $0.spend(what, at: clock.elapsed()) } }
+
   /// Logs only when the store's state turns, so that an outage is two lines and not one a request.
   private func note(answers: Bool, _ error: KeyStoreError? = nil) {
+    // A record that is damaged is no outage, and its holder may ask again and again.
+    if let error, error.isOfOneRecord {
+      let text = "\(error)"
+      if mayReport(text) { logger?.error("a key cannot be checked", metadata: ["reason": "\(text)"]) }
+      return
+    }
     let turned = storeAnswers.withLock { state in
       defer { state = answers }
       return state != answers

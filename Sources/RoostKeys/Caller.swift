@@ -1,24 +1,43 @@
+import Foundation
+import RoostAPI
+
 /// Who is asking: the identity and rights that a verified key gives to a request.
 package struct Caller: Sendable {
   package let keyID: String
-  package let ownerID: String
+  package let ownerID: Name
   package let type: KeyType
   package let scopes: ScopeSet
   /// The queues that it may use.
   package let queues: [QueuePattern]
   /// Whether no queue is closed to it; asked before the patterns are walked.
   package let allowsAllQueues: Bool
+  /// When its key ends; nil for never.
+  let expiresAt: Date?
+  /// The hash that its key had; nil where no record stands behind it.
+  let secretHash: SecretHash?
 
   package init(_ record: KeyRecord) {
-    self.init(keyID: record.id, ownerID: record.ownerID, type: record.type, queues: record.queues)
+    self.init(
+      keyID: record.id, ownerID: record.ownerID, type: record.type, queues: record.queues, scopes: record.scopes,
+      expiresAt: record.expiresAt, secretHash: record.secretHash)
   }
 
-  package init(keyID: String, ownerID: String, type: KeyType, queues: [QueuePattern] = [.all]) {
+  package init(keyID: String, ownerID: Name, type: KeyType, queues: [QueuePattern] = [.all]) {
+    self.init(
+      keyID: keyID, ownerID: ownerID, type: type, queues: queues, scopes: type.scopes, expiresAt: nil, secretHash: nil)
+  }
+
+  private init(
+    keyID: String, ownerID: Name, type: KeyType, queues: [QueuePattern], scopes: ScopeSet, expiresAt: Date?,
+    secretHash: SecretHash?
+  ) {
     self.keyID = keyID
     self.ownerID = ownerID
     self.type = type
-    scopes = type.scopes
+    self.scopes = scopes
     self.queues = queues
+    self.expiresAt = expiresAt
+    self.secretHash = secretHash
     allowsAllQueues = queues.contains { $0.matchesEverything }
   }
 

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import RoostAPI
 import Synchronization
 
 /// The key store without a server: the file `keys.json` in the data directory.
@@ -10,6 +11,7 @@ import Synchronization
 package final class EmbeddedKeyStore: KeyStore {
   private struct Snapshot {
     var records: [String: KeyRecord] = [:]
+    var damaged: [KeyFile.DamagedRecord] = []
     var version: PrivateFile.Version?
   }
 
@@ -22,6 +24,7 @@ package final class EmbeddedKeyStore: KeyStore {
   private let writeQueue = DispatchQueue(label: "roost.keys.write")
 
   package let checkInterval: Duration? = .milliseconds(250)
+  package let place = "keys.json"
 
   /// Opens the store of an existing directory and reads it; without a file it is empty. Blocks: for start-up.
   ///
@@ -35,17 +38,35 @@ package final class EmbeddedKeyStore: KeyStore {
   }
 
   package func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
+    // Any other text could be equal to an id without being it.
+    guard APIKey.isID(id.utf8) else { return nil }
+    return try await record(id)
+  }
+
+  private func record(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
     try await perform(on: readQueue) { () throws(KeyStoreError) in
       try self.refresh()
-      return self.snapshot.withLock { $0.records[id] }
+      return try self.snapshot.withLock { (snapshot) throws(KeyStoreError) in
+        if let damaged = snapshot.damaged.first(where: { $0.id == id }) { throw self.error(damaged) }
+        return snapshot.records[id]
+      }
     }
   }
 
-  package func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] {
+  package func list(owner: Name?) async throws(KeyStoreError) -> KeyListing {
     try await perform(on: readQueue) { () throws(KeyStoreError) in
       try self.refresh()
-      return self.sortedRecords().filter { owner == nil || $0.ownerID == owner }
+      let (records, damaged) = self.snapshot.withLock { (Array($0.records.values), $0.damaged) }
+      var listing = KeyListing(records.filter { owner == nil || $0.ownerID == owner })
+      // Whose a record is that cannot be read is not known: only who sees all of them hears of it.
+      if owner == nil { listing.unreadable = damaged.map(self.error) }
+      return listing
     }
+  }
+
+  private func error(_ damaged: KeyFile.DamagedRecord) -> KeyStoreError {
+    let record = damaged.id.map { "the record of key \($0)" } ?? "a record"
+    return .damaged(record: "\(record) in \(file.path)", reason: damaged.reason)
   }
 
   package func check() async throws(KeyStoreError) {
@@ -54,7 +75,7 @@ package final class EmbeddedKeyStore: KeyStore {
 
   package func create(_ record: KeyRecord) async throws(KeyStoreError) {
     try await update { (records: inout [String: KeyRecord]) throws(KeyStoreError) in
-      guard records[record.id] == nil else { throw .duplicate(id: record.id) }
+      guard records[record.id] == nil, !self.isDamaged(record.id) else { throw .duplicate(id: record.id) }
       records[record.id] = record
       return true
     }
@@ -62,7 +83,7 @@ package final class EmbeddedKeyStore: KeyStore {
 
   package func createFirst(_ first: [KeyRecord]) async throws(KeyStoreError) -> Bool {
     try await update { (records: inout [String: KeyRecord]) throws(KeyStoreError) in
-      guard records.isEmpty else { return false }
+      guard records.isEmpty, self.snapshot.withLock({ $0.damaged.isEmpty }) else { return false }
       for record in first { records[record.id] = record }
       return true
     }
@@ -70,6 +91,7 @@ package final class EmbeddedKeyStore: KeyStore {
 
   package func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord? {
     try await update { (records: inout [String: KeyRecord]) throws(KeyStoreError) in
+      if let damaged = self.snapshot.withLock({ $0.damaged.first { $0.id == id } }) { throw self.error(damaged) }
       guard let record = records[id], record.revokedAt == nil else { return false }
       records[id]?.revoke(at: date)
       return true
@@ -80,7 +102,7 @@ package final class EmbeddedKeyStore: KeyStore {
   package func isEmpty() async throws(KeyStoreError) -> Bool {
     try await perform(on: readQueue) { () throws(KeyStoreError) in
       try self.refresh()
-      return self.snapshot.withLock { $0.records.isEmpty }
+      return self.snapshot.withLock { $0.records.isEmpty && $0.damaged.isEmpty }
     }
   }
 
@@ -93,8 +115,10 @@ package final class EmbeddedKeyStore: KeyStore {
       let lock = try self.lockFile.lock()
       defer { withExtendedLifetime(lock) {} }
       try self.refresh()
-      let held = self.sortedRecords()
-      guard held.map(\.id) == records.map(\.id), held.map(\.revokedAt) == records.map(\.revokedAt) else {
+      let held = KeyListing(self.snapshot.withLock { $0.records.values }).records
+      guard held.map(\.id) == records.map(\.id), held.map(\.revokedAt) == records.map(\.revokedAt),
+        self.snapshot.withLock({ $0.damaged.isEmpty })
+      else {
         throw .changed(file: self.file.path)
       }
       if !held.isEmpty { try self.file.rename(to: "keys.json.migrated") }
@@ -118,7 +142,8 @@ package final class EmbeddedKeyStore: KeyStore {
       try self.refresh()
       var records = self.snapshot.withLock { $0.records }
       guard try change(&records) else { return false }
-      try self.file.replace(with: KeyFile.encode(Self.sorted(records.values)))
+      let damaged = self.snapshot.withLock { $0.damaged }
+      try self.file.replace(with: KeyFile.encode(KeyListing(records.values).records, keeping: damaged))
       try self.refresh()
       return true
     }
@@ -133,20 +158,17 @@ package final class EmbeddedKeyStore: KeyStore {
         guard snapshot.version == nil else { throw .vanished(file: file.path) }
         return
       }
-      let records = try KeyFile.decode(version.bytes, file: file.path)
-      snapshot.records = Dictionary(records.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+      let content = try KeyFile.decode(version.bytes, file: file.path)
+      snapshot.records = Dictionary(content.records.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+      snapshot.damaged = content.damaged
       snapshot.version = version
       // Still under the lock: no reader can see the new records before the caches are flushed.
       for handler in handlers.withLock({ $0 }) { handler() }
     }
   }
 
-  private func sortedRecords() -> [KeyRecord] {
-    snapshot.withLock { Self.sorted($0.records.values) }
-  }
-
-  private static func sorted(_ records: some Sequence<KeyRecord>) -> [KeyRecord] {
-    records.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+  private func isDamaged(_ id: String) -> Bool {
+    snapshot.withLock { $0.damaged.contains { $0.id == id } }
   }
 
   private func perform<Value: Sendable>(

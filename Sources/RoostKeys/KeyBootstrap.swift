@@ -1,9 +1,19 @@
 import Foundation
-import Synchronization
+import RoostAPI
 
 /// The first keys of an empty store, so that a new installation can be used at all.
-/// Each writes its file before the store: a crash between the two leaves an empty store, and the next start begins anew.
+/// Each writes a file before the store: a crash between the two leaves an empty store, and the next start begins anew.
 package final class KeyBootstrap: Sendable {
+  /// What became of the first admin key.
+  package enum AdminKey: Sendable, Equatable {
+    /// It was made, and stands in this file.
+    case made(file: String)
+    /// The store holds keys.
+    case held
+    /// The store holds no key, and is not new: it lost them. Nothing is made, and no file is replaced.
+    case lost
+  }
+
   /// Why the development keys cannot be had.
   package enum Failure: Error, CustomStringConvertible {
     case store(KeyStoreError)
@@ -27,42 +37,61 @@ package final class KeyBootstrap: Sendable {
   private let clock: KeyClock
   private let audit: AuditLog?
   private let adminFile: PrivateFile
+  /// The admin key before it is known to be in the store.
+  private let pendingFile: PrivateFile
   private let devFile: PrivateFile
-  /// The id of an admin key that stands in its file, and perhaps in the store: the answer was lost.
-  private let unconfirmed = Mutex<String?>(nil)
+  private let knownStores: KnownStores
 
   package init(store: any KeyStore, dataDirectory: String, audit: AuditLog? = nil, clock: KeyClock = .system) {
     self.store = store
     self.clock = clock
     self.audit = audit
     adminFile = PrivateFile(directory: dataDirectory, name: "admin.key")
+    pendingFile = PrivateFile(directory: dataDirectory, name: "admin.key.new")
+    knownStores = KnownStores(directory: dataDirectory)
     devFile = PrivateFile(directory: dataDirectory, name: "dev.keys")
   }
 
-  /// On an empty store, makes one admin key and writes it to `admin.key` (0600), one line.
+  /// On a new and empty store, makes one admin key and writes it to `admin.key` (0600), one line.
   /// Blocks for the file.
   ///
-  /// - Returns: The file's path, to be logged; nil if the store held keys already.
-  package func ensureAdminKey() async throws(KeyStoreError) -> String? {
-    guard try await store.isEmpty() else { return try await confirmAdminKey() }
+  /// A store that held keys before, or a directory where `admin.key` stands, is not new: what was emptied by mistake can
+  /// be restored, and a new key in the old one's file would hide that it must be.
+  package func ensureAdminKey() async throws(KeyStoreError) -> AdminKey {
+    guard try await store.isEmpty() else {
+      let isMade = try await confirmAdminKey()
+      try knownStores.add(store.place)
+      return isMade ? .made(file: adminFile.path) : .held
+    }
+    guard try !knownStores.contains(store.place), try adminFile.stamp() == nil else { return .lost }
     let key = APIKey.mint(.admin)
-    try adminFile.replace(with: Array((key.whole.reveal() + "\n").utf8))
-    unconfirmed.withLock { $0 = key.id }
+    try pendingFile.replace(with: Array((key.whole.reveal() + "\n").utf8))
     _ = try await store.createFirst([record(key, name: "bootstrap", owner: Self.adminOwner)])
-    return try await confirmAdminKey()
+    let isMade = try await confirmAdminKey()
+    try knownStores.add(store.place)
+    return isMade ? .made(file: adminFile.path) : .held
   }
 
-  /// Whether the key that was made last is in the store. If someone else made one first, its file would mislead.
-  private func confirmAdminKey() async throws(KeyStoreError) -> String? {
-    guard let id = unconfirmed.withLock({ $0 }) else { return nil }
-    let ours = try await store.find(id)
-    unconfirmed.withLock { $0 = nil }
-    guard let ours else {
-      try adminFile.remove()
-      return nil
+  /// Gives a key that was made, here or before a crash, its file, if it is in the store. If someone else made the first
+  /// one, its file would mislead.
+  private func confirmAdminKey() async throws(KeyStoreError) -> Bool {
+    guard let version = try pendingFile.read() else { return false }
+    let line = version.bytes.prefix { $0 != UInt8(ascii: "\n") }
+    guard let key = APIKey(String(decoding: line, as: UTF8.self)), let ours = try await store.find(key.id),
+      ours.belongs(to: key)
+    else {
+      try pendingFile.remove()
+      return false
+    }
+    if let standing = try adminFile.read() {
+      // A crash left both names of one file; a file that someone else put there is left alone, and so is this one.
+      guard standing.bytes == version.bytes else { return false }
+      try pendingFile.remove()
+    } else {
+      try pendingFile.rename(to: adminFile.name)
     }
     await note([ours])
-    return adminFile.path
+    return true
   }
 
   /// On an empty store, makes dev-client, dev-worker and dev-admin keys and writes them to `dev.keys` (0600).
@@ -93,7 +122,7 @@ package final class KeyBootstrap: Sendable {
     guard let version = try devFile.read() else {
       throw unusable("is missing, though the key store holds keys")
     }
-    let lines = String(decoding: version.bytes, as: UTF8.self).split(separator: "\n")
+    let lines = version.bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self)[...] }
     guard lines.count == KeyType.allCases.count else { throw unusable("does not hold three lines") }
     for (line, type) in zip(lines, KeyType.allCases) {
       let prefix = "\(type.rawValue)_key="
@@ -119,6 +148,6 @@ package final class KeyBootstrap: Sendable {
   }
 
   private func record(_ key: APIKey, name: String, owner: String) -> KeyRecord {
-    KeyRecord(key: key, name: name, ownerID: owner, queues: [.all], createdAt: clock.wall())
+    KeyRecord(key: key, name: name, ownerID: Name(owner), queues: [.all], createdAt: clock.wall())
   }
 }

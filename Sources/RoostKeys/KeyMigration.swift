@@ -8,8 +8,10 @@ package struct KeyMigration: Sendable {
     package fileprivate(set) var revoked = 0
     /// Another key stands in Redis under their id; they were not moved.
     package fileprivate(set) var conflicts: [KeyRecord] = []
+    /// They cannot be read in the data directory; they were not moved.
+    package fileprivate(set) var unreadable: [KeyStoreError] = []
 
-    package var total: Int { added + present + revoked + conflicts.count }
+    package var total: Int { added + present + revoked + conflicts.count + unreadable.count }
   }
 
   private let source: EmbeddedKeyStore
@@ -23,11 +25,12 @@ package struct KeyMigration: Sendable {
   /// Copies every key; the data directory stays as it is.
   ///
   /// - Parameter setsAside: Whether to rename `keys.json` to `keys.json.migrated` afterwards. It is not done if there
-  ///   are conflicts, or if a key was made or revoked meanwhile.
+  ///   are conflicts or records that cannot be read, or if a key was made or revoked meanwhile.
   package func run(setsAside: Bool) async throws(KeyStoreError) -> Outcome {
-    let records = try await source.list(owner: nil)
+    let listing = try await source.list(owner: nil)
     var outcome = Outcome()
-    for record in records {
+    outcome.unreadable = listing.unreadable
+    for record in listing.records {
       switch try await target.adopt(record) {
       case .added: outcome.added += 1
       case .present: outcome.present += 1
@@ -35,7 +38,9 @@ package struct KeyMigration: Sendable {
       case .conflict: outcome.conflicts.append(record)
       }
     }
-    if setsAside, outcome.conflicts.isEmpty { try await source.setAside(ifItHolds: records) }
+    if setsAside, outcome.conflicts.isEmpty, outcome.unreadable.isEmpty {
+      try await source.setAside(ifItHolds: listing.records)
+    }
     return outcome
   }
 }

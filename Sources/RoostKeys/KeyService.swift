@@ -1,4 +1,6 @@
 import Foundation
+import Logging
+import RoostAPI
 
 /// Making, listing and revoking keys, by the rules of who may: what routes and the command line call.
 package struct KeyService: Sendable {
@@ -16,17 +18,15 @@ package struct KeyService: Sendable {
     package let record: KeyRecord
   }
 
-  /// The most patterns that one key can have.
-  package static let maximumQueues = 100
-  /// The longest name and owner, in bytes of UTF-8.
-  package static let maximumTextBytes = 128
-
   private let store: any KeyStore
   private let clock: KeyClock
+  private let logger: Logger?
 
-  package init(store: any KeyStore, clock: KeyClock = .system) {
+  /// - Parameter logger: Told of records that a list leaves out because they cannot be read.
+  package init(store: any KeyStore, clock: KeyClock = .system, logger: Logger? = nil) {
     self.store = store
     self.clock = clock
+    self.logger = logger
   }
 
   /// Makes a key.
@@ -48,7 +48,7 @@ package struct KeyService: Sendable {
     }
     let key = APIKey.mint(type)
     let record = KeyRecord(
-      key: key, name: name, ownerID: ownerID, queues: patterns, createdAt: now, expiresAt: expiresAt)
+      key: key, name: name, ownerID: Name(ownerID), queues: patterns, createdAt: now, expiresAt: expiresAt)
     do { try await store.create(record) } catch { throw .unavailable(error) }
     return Created(key: key.whole, record: record)
   }
@@ -61,30 +61,44 @@ package struct KeyService: Sendable {
     _ idOrKey: String, by actor: Actor
   ) async throws(KeyRejection) -> (old: KeyRecord, new: Created) {
     try require(.createKeys, of: actor, "only an admin key may make keys")
-    let key = APIKey(idOrKey)
     let found: KeyRecord?
-    do { found = try await store.find(key?.id ?? idOrKey) } catch { throw .unavailable(error) }
-    guard let old = found, key.map(old.belongs) ?? true else { throw .notFound }
+    do { found = try await find(idOrKey) } catch { throw .unavailable(error) }
+    guard let old = found else { throw .notFound }
+    guard old.foreignScopes == nil else {
+      throw .invalid(field: "id", message: "names a key that was taken over from another system: make a new one")
+    }
     guard old.revokedAt == nil, !old.isExpired(at: clock.wall()) else {
       throw .invalid(field: "id", message: "names a key that is revoked or has expired: make a new one")
     }
     let lifetime = old.expiresAt.map { $0.timeIntervalSince(old.createdAt) }
     let new = try await create(
-      name: old.name, ownerID: old.ownerID, type: old.type, queues: old.queues.map(\.description),
+      name: old.name, ownerID: old.ownerID.text, type: old.type, queues: old.queues.map(\.description),
       expiresAt: lifetime.map { clock.wall().addingTimeInterval($0) }, by: actor)
     return (old, new)
   }
 
   /// The keys of the caller's owner, revoked ones included, the oldest first. For `GET /keys`.
-  package func list(ownedBy caller: Caller) async throws(KeyRejection) -> [KeyRecord] {
+  package func list(ownedBy caller: Caller) async throws(KeyRejection) -> KeyListing {
     try require(.readKeys, of: .caller(caller), "this key may not list keys")
-    do { return try await store.list(owner: caller.ownerID) } catch { throw .unavailable(error) }
+    return try await list(owner: caller.ownerID)
   }
 
   /// All keys, revoked ones included, the oldest first. For `GET /admin/keys`.
-  package func listAll(by actor: Actor) async throws(KeyRejection) -> [KeyRecord] {
+  package func listAll(by actor: Actor) async throws(KeyRejection) -> KeyListing {
     try require(.admin, of: actor, "only an admin key may list every key")
-    do { return try await store.list(owner: nil) } catch { throw .unavailable(error) }
+    return try await list(owner: nil)
+  }
+
+  private func list(owner: Name?) async throws(KeyRejection) -> KeyListing {
+    let listing: KeyListing
+    do { listing = try await store.list(owner: owner) } catch { throw .unavailable(error) }
+    // One line a list, however many there are.
+    if let first = listing.unreadable.first {
+      logger?.error(
+        "key records cannot be read and are left out of a list",
+        metadata: ["count": "\(listing.unreadable.count)", "first": "\(first)"])
+    }
+    return listing
   }
 
   /// Revokes a key, given its id or the whole key. Revoking again succeeds and keeps the first time.
@@ -94,11 +108,8 @@ package struct KeyService: Sendable {
   /// - Returns: The record, with the time of revocation. Answers name it by `maskedKey`.
   package func revoke(_ idOrKey: String, by actor: Actor) async throws(KeyRejection) -> KeyRecord {
     try require(.revokeKeys, of: actor, "this key may not revoke keys")
-    let key = APIKey(idOrKey)
     do {
-      guard let record = try await store.find(key?.id ?? idOrKey), key.map(record.belongs) ?? true else {
-        throw KeyRejection.notFound
-      }
+      guard let record = try await find(idOrKey) else { throw KeyRejection.notFound }
       guard mayRevoke(record, by: actor) else {
         throw KeyRejection.forbidden("the key belongs to another owner, or is of a higher type than yours")
       }
@@ -113,6 +124,13 @@ package struct KeyService: Sendable {
     }
   }
 
+  /// The record of an id, or of a whole key if it is that very key's.
+  private func find(_ idOrKey: String) async throws(KeyStoreError) -> KeyRecord? {
+    if APIKey.isID(idOrKey.utf8) { return try await store.find(idOrKey) }
+    guard let key = PresentedKey(idOrKey), let record = try await store.find(key.id) else { return nil }
+    return record.belongs(to: key) ? record : nil
+  }
+
   private func mayRevoke(_ record: KeyRecord, by actor: Actor) -> Bool {
     guard case .caller(let caller) = actor, !caller.may(.admin), caller.keyID != record.id else { return true }
     return caller.ownerID == record.ownerID && record.type <= caller.type
@@ -123,8 +141,8 @@ package struct KeyService: Sendable {
   }
 
   private func validate(_ text: String, field: String) throws(KeyRejection) {
-    guard (1...Self.maximumTextBytes).contains(text.utf8.count) else {
-      throw .invalid(field: field, message: "must have 1 to \(Self.maximumTextBytes) bytes")
+    guard (1...KeyRecord.maximumTextBytes).contains(text.utf8.count) else {
+      throw .invalid(field: field, message: "must have 1 to \(KeyRecord.maximumTextBytes) bytes")
     }
     guard !APIKey.stands(in: text) else {
       throw .invalid(field: field, message: "must not contain an API key: it is shown to others")
@@ -137,8 +155,8 @@ package struct KeyService: Sendable {
 
   private func patterns(_ texts: [String]?) throws(KeyRejection) -> [QueuePattern] {
     guard let texts else { return [.all] }
-    guard (1...Self.maximumQueues).contains(texts.count) else {
-      throw .invalid(field: "queues", message: "must have 1 to \(Self.maximumQueues) patterns")
+    guard (1...KeyRecord.maximumQueues).contains(texts.count) else {
+      throw .invalid(field: "queues", message: "must have 1 to \(KeyRecord.maximumQueues) patterns")
     }
     var patterns: [QueuePattern] = []
     for (index, text) in texts.enumerated() {

@@ -1,4 +1,5 @@
 import Foundation
+import RoostAPI
 
 /// Where key records live: the embedded file, or Redis. It knows nothing of rights; `KeyService` does.
 package protocol KeyStore: Sendable {
@@ -13,8 +14,8 @@ package protocol KeyStore: Sendable {
   /// - Returns: Whether it did.
   func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool
 
-  /// All records, or one owner's, revoked ones included; the oldest first.
-  func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord]
+  /// All records, or one owner's, revoked ones included. One that cannot be read hides no other.
+  func list(owner: Name?) async throws(KeyStoreError) -> KeyListing
 
   /// Whether it holds no key at all, not even a revoked one.
   func isEmpty() async throws(KeyStoreError) -> Bool
@@ -24,13 +25,17 @@ package protocol KeyStore: Sendable {
   /// - Returns: The record as it then stands; nil if there is none.
   func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord?
 
-  /// Whether the store answers. It also looks for changes made by other processes, and has called the
+  /// Asks what a request with a key asks, and throws what that would throw: a store that answers something else only is
+  /// of no use. It also looks for changes made by other processes, and has called the
   /// handlers of `onChange` for them when it returns.
   func check() async throws(KeyStoreError)
 
   /// How long what was read may be trusted before `check()` is to be called again; nil if the store hears of
   /// changes by itself.
   var checkInterval: Duration? { get }
+
+  /// Where the keys stand, without a secret: what tells this store from another.
+  var place: String { get }
 
   /// Calls the handler after every change, here or elsewhere, before the change is answered or a later read
   /// returns. The handler must be quick and must not call the store.
@@ -39,7 +44,22 @@ package protocol KeyStore: Sendable {
 
 extension KeyStore {
   package func isEmpty() async throws(KeyStoreError) -> Bool {
-    try await list(owner: nil).isEmpty
+    let listing = try await list(owner: nil)
+    return listing.records.isEmpty && listing.unreadable.isEmpty
+  }
+}
+
+/// The keys of a store.
+package struct KeyListing: Sendable {
+  /// The oldest first.
+  package var records: [KeyRecord]
+  /// One for each record that cannot be read: which, and why.
+  package var unreadable: [KeyStoreError] = []
+  /// What stands under the names of keys and was never Roost's.
+  package var foreign = 0
+
+  package init(_ records: some Sequence<KeyRecord>) {
+    self.records = records.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
   }
 }
 
@@ -61,10 +81,18 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
   case duplicate(id: String)
   /// Redis answered that it will not do it.
   case refused(command: String, code: String)
-  /// What stands in Redis under this name is not what Roost wrote.
-  case damaged(key: String, reason: String)
+  /// One record, or one set of ids, is not what Roost wrote. `record` says which and where.
+  case damaged(record: String, reason: String)
   /// A call to the system failed.
   case system(call: String, file: String, reason: String)
+
+  /// Whether it concerns one key and says nothing of the others.
+  var isOfOneRecord: Bool {
+    switch self {
+    case .damaged: true
+    case .unknownFormat, .unreachable, .corrupt, .vanished, .changed, .locked, .duplicate, .refused, .system: false
+    }
+  }
 
   package var description: String {
     switch self {
@@ -72,11 +100,11 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
       "the key store cannot be reached: \(reason)"
     case .corrupt(let file, let expected, let found):
       "\(file) is damaged: expected \(expected), found \(found). "
-        + "Restore it from a copy, or move it away to begin with an empty key store"
+        + "Restore it from a copy, or move it away and make new keys with `roost keys create`"
     case .unknownFormat(let file, let found, let supported):
       "\(file) has format \(found), this version of Roost reads format \(supported): use the newer version"
     case .vanished(let file):
-      "\(file) was there and is gone: restore it, or restart to begin with an empty key store"
+      "\(file) was there and is gone: restore it, or make new keys with `roost keys create`"
     case .changed(let file):
       "\(file) was changed meanwhile and stays where it is: do it again"
     case .locked(let file):
@@ -85,8 +113,8 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
       "a key with id \(id) exists already"
     case .refused(let command, let code):
       RedisRefusal.text(command, code)
-    case .damaged(let key, let reason):
-      "\(key) in Redis is damaged: it \(reason). Restore Redis from a copy, or delete that record"
+    case .damaged(let record, let reason):
+      "\(record) is damaged: it \(reason). Restore it from a copy, or delete it"
     case .system(let call, let file, let reason):
       "\(call) of \(file) failed: \(reason)"
     }

@@ -48,6 +48,15 @@ package struct ScopeSet: OptionSet, Sendable, Hashable {
       }
   }
 
+  /// The scopes among these names, which stand apart by spaces; others are none of Roost's.
+  init(names: String) {
+    let named = names.utf8.split(separator: UInt8(ascii: " ")).compactMap { Scope(rawValue: String($0)!) }
+    self = named.reduce(into: []) { $0.insert(ScopeSet($1)) }
+  }
+
+  /// The names, apart by spaces.
+  var names: String { listed.map(\.rawValue).joined(separator: " ") }
+
   /// The scopes in the fixed order of `Scope.allCases`, as answers list them.
   package var listed: [Scope] {
     Scope.allCases.filter { contains(ScopeSet($0)) }

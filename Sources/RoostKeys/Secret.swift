@@ -30,7 +30,9 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
   /// A hash that differs from process to process: nothing can be aimed at it, and it is of no use elsewhere.
   var seededHash: Int {
     var hasher = Hasher()
-    hasher.combine(text)
+    // The bytes: a text that only looks the same is another key.
+    var text = text
+    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     return hasher.finalize()
   }
 
@@ -42,7 +44,9 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
 
 /// The SHA-256 of a key's secret: what is stored instead of the secret.
 /// It prints as `<hash>`; only the store's own encoding carries it.
-package struct SecretHash: Sendable, Codable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct SecretHash: Sendable, Hashable, Codable, CustomStringConvertible, CustomDebugStringConvertible,
+  CustomReflectable
+{
   private let bytes: [UInt8]
 
   package init(of secret: Secret) {

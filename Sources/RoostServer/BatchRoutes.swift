@@ -54,7 +54,7 @@ func refuseBatchKey(_ request: RouteRequest) throws(Rejection) {
 func submit(
   _ items: [Result<JobSpec, Rejection>], _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> [Result<Submitted, Rejection>] {
-  let owner = request.caller.ownerID
+  let owner = request.caller.ownerID.text
   let outcomes = try await refusable { () throws(Refusal) in
     try await backend.engine.submit(batch: items.compactMap { try? $0.get() }, owner: owner)
   }

@@ -28,7 +28,7 @@ struct HTTP2Connection: Sendable {
     ) { stream in
       stream.eventLoop.makeCompletedFuture {
         try stream.pipeline.syncOperations.addHandlers(
-          EndOfStream(), HTTP2FramePayloadToHTTPServerCodec(),
+          EndOfStream(), HeaderFieldBytes(), HTTP2FramePayloadToHTTPServerCodec(),
           StreamGate(configuration: configuration, requests: arrivals))
       }
     }

@@ -128,14 +128,14 @@ final class HTTPFront: Sendable {
   ) async throws(Rejection) -> Answer {
     if let refusal = exchange.refusal { throw refusal }
     let target = head.path ?? "/"
-    let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
-    let (route, parameters) = try table.find(head.method.rawValue, target[..<end])
+    let path = pathPart(of: target)
+    let (route, parameters) = try table.find(head.method.rawValue, path)
     exchange.route.store(route.index, ordering: .relaxed)
     guard let engine = door.engine else { return try early(route) }
     let backend = backend(engine)
-    let caller = try await caller(route, head.headerFields[.authorization], peer)
+    let caller = try await caller(route, head.headerFields, peer)
     if configuration.accessLog { exchange.identify(caller) }
-    let query = target[end...].dropFirst()
+    let query = Substring(target.utf8[path.endIndex...].dropFirst())
     guard let audit, let caller, route.audit != .never else {
       return try await perform(route, parameters, query, head, exchange, caller, peer, backend)
     }
@@ -170,30 +170,21 @@ final class HTTPFront: Sendable {
     try query.require(route.parameters)
     let body = exchange.body.map { Array($0.readableBytesView) } ?? []
     var request = RouteRequest(parameters: parameters, query: query, body: body, identity: caller)
-    request.idempotencyKey = head.headerFields[.idempotencyKey]
+    request.idempotencyKey = try onlyText(.idempotencyKey, in: head.headerFields)
     request.onDisconnect = { exchange.onDisconnect($0) }
     request.isDisconnected = { exchange.isDisconnected }
-    if let stream = exchange.stream {
-      request.stream = stream
-      let (authenticator, key) = (authenticator, head.headerFields[.authorization])
-      request.reauthenticate = {
-        do throws(AuthRejection) {
-          _ = try await authenticator.authenticate(header: key, from: peer)
-          return nil
-        } catch {
-          return Rejection(error)
-        }
-      }
-    }
+    request.stream = exchange.stream
+    request.authenticator = authenticator
     return try await route.handler(request, backend)
   }
 
   private func caller(
-    _ route: Route, _ header: String?, _ peer: AddressBlock?
+    _ route: Route, _ fields: HTTPFields, _ peer: AddressBlock?
   ) async throws(Rejection) -> Caller? {
     guard route.scope != nil else { return nil }
     do throws(AuthRejection) {
-      return try await authenticator.authenticate(header: header, from: peer)
+      return try await authenticator.authenticate(
+        header: fields[.authorization], apiKey: fields[.apiKey], from: peer)
     } catch {
       let rejection = Rejection(error)
       metrics.authFailed(rejection.code)
@@ -226,7 +217,7 @@ final class HTTPFront: Sendable {
   private func log(
     _ head: HTTPRequest, _ reply: Reply, _ bytesOut: Int, _ duration: Duration, _ exchange: Exchange
   ) {
-    let path = (head.path ?? "").prefix { $0 != "?" }
+    let path = pathPart(of: head.path ?? "")
     var metadata: Logger.Metadata = [
       "method": "\(head.method.rawValue)", "path": "\(APIKey.masked(String(path), bareSecrets: true))",
       "status": .stringConvertible(reply.head.status.code),
@@ -245,4 +236,5 @@ final class HTTPFront: Sendable {
 extension HTTPField.Name {
   fileprivate static let requestID = HTTPField.Name("X-Request-ID")!
   fileprivate static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+  fileprivate static let apiKey = HTTPField.Name("X-API-Key")!
 }

@@ -14,8 +14,8 @@ let healthRoutes: [Route] = [
   },
   Route("GET", "/readyz", nil, early: replaying) { (_, backend) throws(Rejection) in
     let health = await backend.engine.health()
-    let keysAnswer = await answers(backend.keyStore)
-    let isReady = health.isWritable && health.diskLevel == 0 && !health.hasCorruptPayload && keysAnswer
+    let keys = await backend.keyHealth.state()
+    let isReady = health.isWritable && health.diskLevel == 0 && !health.hasCorruptPayload && keys == .ok
     var json = JSONWriter(capacity: 192)
     json.beginObject()
     json.field("status", isReady ? "ready" : "not_ready")
@@ -27,7 +27,7 @@ let healthRoutes: [Route] = [
     json.field("memory", health.isMemoryLow ? "low" : "ok")
     json.field("clock", health.isClockSuspect ? "suspect" : "ok")
     json.field("payloads", health.hasCorruptPayload ? "corrupt" : "ok")
-    json.field("keys", keysAnswer ? "ok" : "unavailable")
+    json.field("keys", keys.wireName)
     json.endObject()
     json.endObject()
     return Answer(isReady ? 200 : 503, json)
@@ -52,9 +52,12 @@ private func replaying(_ progress: ReplayProgress) -> Answer {
   return Answer(503, json)
 }
 
-private func answers(_ store: any KeyStore) async -> Bool {
-  do {
-    try await store.check()
-    return true
-  } catch { return false }
+extension KeyStoreHealth.State {
+  fileprivate var wireName: String {
+    switch self {
+    case .ok: "ok"
+    case .unavailable: "unavailable"
+    case .empty: "empty"
+    }
+  }
 }

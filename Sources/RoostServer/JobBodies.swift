@@ -102,7 +102,7 @@ package struct SubmitBody {
     guard (1...255).contains(header.utf8.count) else {
       throw Rejection(.outOfRange, field: "Idempotency-Key", "Idempotency-Key must have between 1 and 255 bytes")
     }
-    if let key = spec.idempotencyKey, key != header {
+    if let key = spec.idempotencyKey, Name(key) != Name(header) {
       throw Rejection(
         .contradiction, field: "idempotency_key", "idempotency_key and the header Idempotency-Key differ: give one")
     }

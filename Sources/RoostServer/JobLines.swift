@@ -1,6 +1,7 @@
 import RoostAPI
 import RoostCore
 import RoostEngine
+import RoostKeys
 
 /// Submits jobs that come as lines, for as long as they come, and answers each with a line: NDJSON, of any length in
 /// constant memory.
@@ -21,12 +22,15 @@ actor JobLines: AnswerStream {
   private var isSkipping = false
   private var end: BodyStream.End?
   private var isOver = false
+  /// Ends a stream that waits for lines when its key ends.
+  private let watch: KeyWatch?
 
   init(_ request: RouteRequest, _ backend: Backend, _ body: BodyStream) {
     self.request = request
     self.backend = backend
     self.body = body
     mostLineBytes = backend.maxPayloadBytes + Bounds.envelopeBytes
+    watch = request.watchKey { body.finish(.broken($0)) }
   }
 
   func next() async -> [UInt8]? {
@@ -105,7 +109,7 @@ actor JobLines: AnswerStream {
 
   private func results(of jobs: [Result<JobSpec, Rejection>]) async -> [UInt8] {
     // A stream may be open for hours: a key that was revoked meanwhile submits no more.
-    if let refusal = await request.reauthenticate() {
+    if let refusal = await request.judgeKey() {
       isOver = true
       return line(refusal)
     }

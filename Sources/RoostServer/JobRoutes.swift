@@ -10,7 +10,7 @@ let jobRoutes: [Route] = [
       request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
     try request.requireQueue(spec.queue)
     let job = try await refusable { () throws(Refused) in
-      try await backend.engine.submit(spec, owner: request.caller.ownerID)
+      try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
     }
     var json = JSONWriter(capacity: 224)
     json.submitted(job)
@@ -74,33 +74,16 @@ private func read(_ request: RouteRequest, _ backend: Backend) async throws(Reje
   }
 }
 
-/// Waits until the job has ended, the time is over, or the client is gone.
+/// Waits until the job has ended, the time is over, the client is gone, or its key has ended.
 private func waitForEnd(
   _ milliseconds: Int64, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> JobView {
-  try await whileConnected(request) { () throws(Rejection) in
+  try await whileWelcome(request, backend) { () throws(Rejection) in
     try await refusable { () throws(Refusal) in
       try await backend.engine.waitForEnd(
         request.jobID, viewer: request.viewer, waitMilliseconds: milliseconds)
     }
-  }
-}
-
-/// Runs something that may take long, and cancels it when the client hangs up.
-func whileConnected<Value: Sendable>(
-  _ request: RouteRequest, _ work: @escaping @Sendable () async throws(Rejection) -> Value
-) async throws(Rejection) -> Value {
-  // A task of its own, awaited here, because only it can be cancelled from the connection's side.
-  let waiting = Task { () -> Result<Value, Rejection> in
-    do throws(Rejection) { return .success(try await work()) } catch { return .failure(error) }
-  }
-  request.onDisconnect { waiting.cancel() }
-  let outcome = await withTaskCancellationHandler {
-    await waiting.value
-  } onCancel: {
-    waiting.cancel()
-  }
-  return try outcome.get()
+  }.value
 }
 
 private enum CancelField: String, CaseIterable { case reason }

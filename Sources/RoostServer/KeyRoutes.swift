@@ -14,22 +14,22 @@ let keyRoutes: [Route] = [
         by: .caller(request.caller))
     }
     var json = JSONWriter(capacity: 512)
-    json.keyRecord(made.record, shown: made.key.reveal())
+    json.keyRecord(made.record, shown: made.key.reveal(), lastUse: nil)
     var answer = Answer(201, json)
     answer.audited = (made.record.id, made.record.auditDetails)
     return answer
   },
   Route("GET", "/admin/keys", .admin, audit: .refused("key.list_all")) { (request, backend) throws(Rejection) in
-    let records = try await refusableKey { () throws(KeyRejection) in
+    let listing = try await refusableKey { () throws(KeyRejection) in
       try await backend.keys.listAll(by: .caller(request.caller))
     }
-    return keyList(records)
+    return keyList(listing.records, backend)
   },
   Route("GET", "/keys", .readKeys) { (request, backend) throws(Rejection) in
-    let records = try await refusableKey { () throws(KeyRejection) in
+    let listing = try await refusableKey { () throws(KeyRejection) in
       try await backend.keys.list(ownedBy: request.caller)
     }
-    return keyList(records)
+    return keyList(listing.records, backend)
   },
   Route("DELETE", "/keys/{id}", .revokeKeys, audit: .always("key.revoke")) { (request, backend) throws(Rejection) in
     let record = try await refusableKey { () throws(KeyRejection) in
@@ -43,7 +43,7 @@ let keyRoutes: [Route] = [
     if let date = record.revokedAt { json.field("revoked_at", milliseconds: milliseconds(date)) }
     json.endObject()
     var answer = Answer(200, json)
-    answer.audited = (record.id, ["key_owner": record.ownerID, "key_type": record.type.rawValue])
+    answer.audited = (record.id, ["key_owner": record.ownerID.text, "key_type": record.type.rawValue])
     return answer
   },
 ]
@@ -89,10 +89,10 @@ private func decodeKey(_ body: [UInt8]) throws(Rejection) -> KeyWish {
   return wish
 }
 
-private func keyList(_ records: [KeyRecord]) -> Answer {
-  var json = JSONWriter(capacity: records.count * 320 + 2)
+private func keyList(_ records: [KeyRecord], _ backend: Backend) -> Answer {
+  var json = JSONWriter(capacity: records.count * 352 + 2)
   json.beginArray()
-  for record in records { json.keyRecord(record, shown: record.maskedKey) }
+  for record in records { json.keyRecord(record, shown: record.maskedKey, lastUse: backend.lastUse(record.id)) }
   json.endArray()
   return Answer(200, json)
 }
@@ -101,16 +101,16 @@ private func milliseconds(_ date: Date) -> Int64 { Int64((date.timeIntervalSince
 
 extension JSONWriter {
   /// - Parameter shown: The whole key at its creation, the masked one ever after.
-  fileprivate mutating func keyRecord(_ record: KeyRecord, shown: String) {
+  fileprivate mutating func keyRecord(_ record: KeyRecord, shown: String, lastUse: Date?) {
     beginObject()
     field("key", shown)
     field("id", record.id)
     field("name", record.name)
-    field("owner_id", record.ownerID)
+    field("owner_id", record.ownerID.text)
     field("type", record.type.rawValue)
     key("scopes")
     beginArray()
-    for scope in record.type.scopes.listed { string(scope.rawValue) }
+    for scope in record.scopes.listed { string(scope.rawValue) }
     endArray()
     key("queues")
     beginArray()
@@ -119,6 +119,7 @@ extension JSONWriter {
     field("created_at", milliseconds: milliseconds(record.createdAt))
     if let date = record.expiresAt { field("expires_at", milliseconds: milliseconds(date)) }
     if let date = record.revokedAt { field("revoked_at", milliseconds: milliseconds(date)) }
+    if let lastUse { field("last_used_at", milliseconds: milliseconds(lastUse)) }
     endObject()
   }
 }

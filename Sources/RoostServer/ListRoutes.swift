@@ -77,7 +77,7 @@ private func listJobs(
   var filter = JobFilter()
   if let queue { filter.queue = try queueName(queue, request) }
   if let name = request.query["state"] {
-    guard let state = JobState.allCases.first(where: { $0.name == name.uppercased() }) else {
+    guard let state = JobState.allCases.first(where: { $0.name.asciiLowercased == name.asciiLowercased }) else {
       let names = JobState.allCases.map(\.name).joined(separator: ", ")
       throw Rejection(.outOfRange, field: "state", "state must be one of \(names)")
     }

@@ -24,7 +24,7 @@ extension ServerConfiguration {
     guard head.method == .post, let type = head.headerFields[.contentType] else { return false }
     let name = type.prefix { $0 != ";" }.trimmingPrefix { $0 == " " }
     guard name.lowercased().split(separator: " ").first == "application/x-ndjson" else { return false }
-    let path = (head.path ?? "").prefix { $0 != "?" }
+    let path = pathPart(of: head.path ?? "")
     return path == "/jobs/batch" || path == "/v1/jobs/batch"
   }
 

@@ -29,10 +29,11 @@ package func makeRoostServer(
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues)
   let door = EngineDoor(engine)
+  let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let backend: @Sendable (Engine) -> Backend = { engine in
     Backend(
-      engine: engine, keys: keys, keyStore: keyStore, maxPayloadBytes: configuration.maxPayloadBytes,
-      metrics: daemonMetrics)
+      engine: engine, keys: keys, keyHealth: keyHealth, lastUse: { authenticator.lastUse(of: $0) },
+      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics)
   }
   let front = HTTPFront(
     door: door, backend: backend, authenticator: authenticator, configuration: configuration, audit: audit,
@@ -66,7 +67,7 @@ package func makeRoostServer(
   }
   return RoostServer(
     server: server, metricsListener: metricsListener, door: door, rates: daemonMetrics.rates,
-    bodies: configuration.bodies)
+    bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth)
 }
 
 /// See `makeRoostServer`.
@@ -76,6 +77,8 @@ package struct RoostServer: Service {
   fileprivate let door: EngineDoor
   fileprivate let rates: QueueRates
   fileprivate let bodies: OpenBodies
+  fileprivate let authenticator: Authenticator
+  fileprivate let keyHealth: KeyStoreHealth
 
   /// Tells how far the replay is.
   package func note(_ progress: ReplayProgress) { door.note(progress) }
@@ -92,6 +95,8 @@ package struct RoostServer: Service {
       if let engine = door.engine { await open(engine) }
       // Ends with the server: a task that is not awaited is cancelled.
       async let _ = rates.watch { door.engine }
+      async let _ = authenticator.keepWatch()
+      async let _ = keyHealth.watch()
       guard let metricsListener else { return try await server.run() }
       try await metricsListener.run { try await server.run() }
     } onGracefulShutdown: {

@@ -18,8 +18,8 @@ package struct RouteRequest: Sendable {
   package var onDisconnect: @Sendable (@escaping @Sendable () -> Void) -> Void
   /// Whether the client has closed its side.
   package var isDisconnected: @Sendable () -> Bool
-  /// Judges the key again, for what takes longer than a key may be believed; nil: it is still good.
-  package var reauthenticate: @Sendable () async -> Rejection?
+  /// Judges the caller's key again, and watches it.
+  package var authenticator: Authenticator?
 
   package init(parameters: [String], query: Query, body: [UInt8], identity: Caller?) {
     self.parameters = parameters
@@ -28,7 +28,19 @@ package struct RouteRequest: Sendable {
     self.identity = identity
     onDisconnect = { _ in }
     isDisconnected = { false }
-    reauthenticate = { nil }
+  }
+
+  /// Why the caller's key may no longer act; nil: it is still good. For what takes longer than a key may be believed,
+  /// right before something is handed over.
+  package func judgeKey() async -> Rejection? {
+    guard let identity, let ended = await authenticator?.verdict(on: identity) else { return nil }
+    return Rejection(ended)
+  }
+
+  /// Calls back once the caller's key has ended, until the watch is given up.
+  package func watchKey(_ onEnd: @escaping @Sendable (Rejection) -> Void) -> KeyWatch? {
+    guard let identity else { return nil }
+    return authenticator?.watch(identity) { onEnd(Rejection($0)) }
   }
 
   /// The caller of a route that has a scope.
@@ -45,7 +57,7 @@ package struct RouteRequest: Sendable {
   package var viewer: Viewer {
     switch caller.type {
     case .admin: .all
-    case .client: .owner(caller.ownerID)
+    case .client: .owner(caller.ownerID.text)
     case .worker: .queues(caller.allowsAllQueues ? ["*"] : caller.queues.map(\.description))
     }
   }
@@ -71,29 +83,30 @@ package struct RouteRequest: Sendable {
 
 /// The part of the target after `?`, each name once.
 package struct Query: Sendable {
-  private var values: [(name: String, value: String)] = []
+  private var values: [(name: Name, value: String)] = []
 
   package init() {}
 
   package init(_ text: Substring) throws(Rejection) {
-    for pair in text.split(separator: "&") {
-      let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    for pair in text.utf8.split(separator: UInt8(ascii: "&")) {
+      let halves = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+        .map { Substring($0) }
       guard let name = percentDecoded(halves[0]), let value = percentDecoded(halves.count > 1 ? halves[1] : "") else {
         throw Rejection(.badRequest, "the query is not valid percent-encoded UTF-8")
       }
       guard self[name] == nil else {
         throw Rejection(.badRequest, field: name, "the query parameter \(name) is given twice: give it once")
       }
-      values.append((name, value))
+      values.append((Name(name), value))
     }
   }
 
-  package subscript(_ name: String) -> String? { values.first { $0.name == name }?.value }
+  package subscript(_ name: String) -> String? { values.first { $0.name == Name(name) }?.value }
 
   /// Refuses what is not among `known`.
   package func require(_ known: [String]) throws(Rejection) {
-    for (name, _) in values where !known.contains(name) {
-      let shown = String(name.prefix(64))
+    for (name, _) in values where !known.contains(where: { Name($0) == name }) {
+      let shown = String(name.text.prefix(64))
       let known = known.isEmpty ? "this route has none" : "known here: \(known.joined(separator: ", "))"
       throw Rejection(.unknownParameter, field: shown, "there is no query parameter \(shown); \(known)")
     }

@@ -1,3 +1,4 @@
+import Foundation
 import RoostAPI
 import RoostEngine
 import RoostKeys
@@ -6,7 +7,9 @@ import RoostKeys
 package struct Backend: Sendable {
   package let engine: Engine
   package let keys: KeyService
-  package let keyStore: any KeyStore
+  package let keyHealth: KeyStoreHealth
+  /// When a key was used last, by its id.
+  package let lastUse: @Sendable (_ keyID: String) -> Date?
   /// The largest payload, bytes.
   package let maxPayloadBytes: Int
   package let metrics: DaemonMetrics
@@ -105,7 +108,8 @@ package struct RouteTable: Sendable {
 
   /// The route of a method and a path without query, and what its path's `{…}` hold.
   package func find(_ method: String, _ path: Substring) throws(Rejection) -> (Route, [String]) {
-    var segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+    var segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      .map { Substring($0) }.dropFirst()
     if segments.first == "v1" { segments = segments.dropFirst() }
     let wanted = method == "HEAD" ? "GET" : method
     var allowed: [String] = []
@@ -127,12 +131,12 @@ package struct RouteTable: Sendable {
   }
 
   private func matches(_ pattern: [Substring], _ path: ArraySlice<Substring>) -> Bool {
-    zip(pattern, path).allSatisfy { $0.utf8.first == UInt8(ascii: "{") ? !$1.isEmpty : $0 == $1 }
+    zip(pattern, path).allSatisfy { $0.isPlace ? !$1.isEmpty : $0.utf8.elementsEqual($1.utf8) }
   }
 
   private func parameters(_ pattern: [Substring], _ path: ArraySlice<Substring>) throws(Rejection) -> [String] {
     var values: [String] = []
-    for (part, text) in zip(pattern, path) where part.utf8.first == UInt8(ascii: "{") {
+    for (part, text) in zip(pattern, path) where part.isPlace {
       guard let value = percentDecoded(text) else {
         throw Rejection(.badRequest, "the path is not valid percent-encoded UTF-8")
       }
@@ -140,4 +144,9 @@ package struct RouteTable: Sendable {
     }
     return values
   }
+}
+
+extension Substring {
+  /// Whether it stands for whatever a path has there: `{id}`.
+  fileprivate var isPlace: Bool { utf8.first == UInt8(ascii: "{") }
 }

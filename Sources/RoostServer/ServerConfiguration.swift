@@ -59,7 +59,7 @@ package struct ServerConfiguration: Sendable {
 
   /// The largest body that a request to this target may have, bytes.
   package func maxBodyBytes(target: String?) -> Int {
-    let path = (target ?? "").prefix { $0 != "?" }
+    let path = pathPart(of: target ?? "")
     switch path.hasPrefix("/v1/") ? path.dropFirst(3) : path {
     case "/jobs/batch", "/jobs/ack", "/jobs/fail", "/jobs/extend": return max(maxBodyBytes, maxBatchBytes)
     default: return maxBodyBytes

@@ -51,10 +51,12 @@ private func leaseSeveral(
       try await backend.engine.lease(wish, maxJobs: maxJobs, maxBytes: maxBytes)
     }
   }
-  var jobs = wish.waitMilliseconds > 0 ? try await whileConnected(request, lease) : try await lease()
-  if wish.waitMilliseconds > 0, request.isDisconnected() {
-    await backend.engine.undelivered(batch: jobs.map { ($0.id, $0.leaseID) })
-    jobs = []
+  var jobs: [LeasedJob] = []
+  if wish.waitMilliseconds > 0 {
+    let found = try await whileWelcome(request, backend, leases: { $0.map { ($0.id, $0.leaseID) } }, lease)
+    if found.isAwaited { jobs = found.value }
+  } else {
+    jobs = try await lease()
   }
   var json = JSONWriter(capacity: jobs.reduce(32) { $0 + $1.body.payload.count + 448 })
   json.beginObject()
@@ -95,14 +97,14 @@ private func grant(_ wish: LeaseRequest, _ backend: Backend) async throws(Reject
   try await refusable { () throws(Refusal) in try await backend.engine.lease(wish) }
 }
 
-/// Waits for a job until its client hangs up: no job may go to a connection that nobody reads.
+/// Waits for a job until its client hangs up or its key ends.
 private func waitForJob(
   _ wish: LeaseRequest, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> LeasedJob? {
-  let job = try await whileConnected(request) { () throws(Rejection) in try await grant(wish, backend) }
-  guard let job, request.isDisconnected() else { return job }
-  await backend.engine.undelivered(job.id, leaseID: job.leaseID)
-  return nil
+  let found = try await whileWelcome(request, backend, leases: { $0.map { [($0.id, $0.leaseID)] } ?? [] }) {
+    () throws(Rejection) in try await grant(wish, backend)
+  }
+  return found.isAwaited ? found.value : nil
 }
 
 @Sendable
@@ -135,7 +137,8 @@ private func finish(
 }
 
 /// Ends the attempt and leases the next job in one commit; with a wait the answer comes with that job, or with null
-/// when the time is over. The end of the attempt is durable by then, whatever becomes of the wait.
+/// when the time is over. The end of the attempt is durable by then, whatever becomes of the wait, also where that ends
+/// with the key and is answered 401.
 private func finish(
   _ end: AttemptEnd, next: LeaseRequest, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> Answer {
@@ -143,17 +146,18 @@ private func finish(
     throw Rejection(.forbiddenScope, field: "lease_next", "this key lacks the scope jobs:lease: use one that has it")
   }
   for queue in next.queues { try request.requireQueue(queue) }
-  let outcome = try await whileConnected(request) { () throws(Rejection) in
+  let outcome = try await whileWelcome(
+    request, backend, leases: { $0.next.map { [($0.id, $0.leaseID)] } ?? [] }
+  ) { () throws(Rejection) in
     try await refusable { () throws(Refused) in
       try await backend.engine.finish(end, viewer: request.viewer, next: next)
     }
   }
-  var json = ended(request, outcome.after)
+  var json = ended(request, outcome.value.after)
   json.key("next")
   var grants: [(id: JobID, leaseID: LeaseID)] = []
-  if let job = outcome.next {
+  if outcome.isAwaited, let job = outcome.value.next {
     grants = [(job.id, job.leaseID)]
-    if request.isDisconnected() { await backend.engine.undelivered(batch: grants) }
     json.leased(job)
   } else {
     json.null()

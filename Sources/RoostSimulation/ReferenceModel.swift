@@ -110,7 +110,8 @@ struct ReferenceModel {
   }
 
   var jobs: [UInt64: Job] = [:]
-  var keys: [String: Key] = [:]
+  /// By owner, queue and key, as bytes.
+  var keys: [[UInt8]: Key] = [:]
   var departed: [UInt64: Departed] = [:]
   var waiters: [Waiter] = []
   var endWaiters: [EndWaiter] = []
@@ -215,7 +216,7 @@ struct ReferenceModel {
     throw Violation(message: otherwise())
   }
 
-  func keyName(_ job: Submission) -> String? { job.key.map { "\(job.owner) \(job.queue) \($0)" } }
+  func keyName(_ job: Submission) -> [UInt8]? { job.key.map { Array("\(job.owner) \(job.queue) \($0)".utf8) } }
 
   /// READY jobs of some queues that may be granted next: the highest priority, then the first rank.
   func best(of queues: [String]) -> [UInt64] {

@@ -161,7 +161,7 @@ enum Viewer: Equatable {
   func sees(queue: String, owner: String) -> Bool {
     switch self {
     case .all: true
-    case .owner(let name): name == owner
+    case .owner(let name): name.utf8.elementsEqual(owner.utf8)
     case .queues(let patterns):
       patterns.contains { $0.hasSuffix("*") ? queue.hasPrefix($0.dropLast()) : $0 == queue }
     }

@@ -5,7 +5,8 @@ struct Workload {
   /// Each group of requests is drawn from a generator of its own.
   var random: SeededRandom
   private let queues: [String]
-  private let owners = ["ann", "bob", "cyd"]
+  /// Two of them are equal to Unicode, and are two owners all the same: an en quad and an en space.
+  private let owners = ["ann", "\u{2000}", "\u{2002}"]
   private let apiKeys = ["k1", "k2"]
   /// Jobs that may stand waiting or running before submits become rare.
   private let crowd: Int

@@ -59,11 +59,16 @@ package final class RedisServer: Sendable {
   /// - Parameter keeping: Whether its keys survive a kill.
   package func start(keeping: Bool = true) throws {
     if !keeping { try? FileManager.default.removeItem(atPath: directory + "/appendonlydir") }
-    let script = #"redis-server "$@" & echo "process $!"; read -r _; kill -9 %1 2>/dev/null; wait"#
-    let shell = try ChildProcess([
-      "bash", "-c", script, "redis", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory, "--save", "",
+    try start([
+      "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory, "--save", "",
       "--appendonly", keeping ? "yes" : "no", "--appendfsync", "always", "--daemonize", "no",
     ])
+  }
+
+  /// The same by a command that becomes a redis-server on this port. Blocks.
+  package func start(_ command: [String]) throws {
+    let script = #""$@" & echo "process $!"; read -r _; kill -9 %1 2>/dev/null; wait"#
+    let shell = try ChildProcess(["bash", "-c", script, "redis"] + command)
     var said = ""
     while !said.contains("Ready to accept connections"), let more = shell.read() { said += more }
     guard said.contains("Ready to accept connections"),

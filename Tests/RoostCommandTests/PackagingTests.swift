@@ -58,8 +58,11 @@ struct PackagingTests {
       try FileManager.default.removeItem(at: file)
       try Data("not keys".utf8).write(to: file)
       #expect(try CommandOutcome(roost: ["health"] + url, in: directory).status == 0)
-      let unready = try CommandOutcome(roost: ["health", "--ready"] + url, in: directory)
-      #expect(unready.status == 1 && unready.output.contains(#""keys":"unavailable""#), "\(unready.output)")
+      // What it says may be a second old.
+      try waitUntil("it is not ready") {
+        let unready = try CommandOutcome(roost: ["health", "--ready"] + url, in: directory)
+        return unready.status == 1 && unready.output.contains(#""keys":"unavailable""#)
+      }
       daemon.kill()
       let gone = try CommandOutcome(roost: ["health"] + url, in: directory)
       #expect(gone.status == 69 && gone.errors.contains("no answer from http://127.0.0.1"), "\(gone.errors)")

@@ -34,6 +34,30 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("a waiter whose task is cancelled while the mailbox is full is not forgotten")
+  func cancelledWhileFull() async throws {
+    let (fixture, disk) = try Fixture.withHeldDisk { $0.mailbox.commands = 2 }
+    let before = fixture.engine.postedCommands
+    let worker = Task { try await fixture.lease(["other"], wait: 60_000) }
+    while fixture.engine.postedCommands == before { await Task.yield() }
+    disk.hold()
+    let first = Task { try await fixture.submit("1") }
+    await disk.waitForSync(1)
+    let posted = fixture.engine.postedCommands
+    let waiting = (0..<2).map { _ in Task { try await fixture.submit("2") } }
+    while fixture.engine.postedCommands < posted + 2 { await Task.yield() }
+    worker.cancel()
+    // The end of the wait is a command, too.
+    while fixture.engine.postedCommands < posted + 3 { await Task.yield() }
+    disk.letAllGo()
+    #expect(try await worker.value == nil)
+    _ = try await first.value
+    for job in waiting { _ = try await job.value }
+    let job = try await fixture.submit(queue: "other")
+    #expect(try await fixture.engine.job(job.id, viewer: .all).state == .ready)
+    await fixture.engine.stop()
+  }
+
   @Test("an undelivered lease returns its job to the front with the attempt unspent")
   func undelivered() async throws {
     let fixture = try Fixture()

@@ -1,3 +1,4 @@
+import RoostAPI
 import RoostKeys
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+import RoostAPI
 import RoostKeys
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+import RoostAPI
 import RoostKeys
 import Testing
 
@@ -74,8 +75,8 @@ struct EmbeddedKeyStoreTests {
       }
       try await group.waitForAll()
     }
-    for store in stores { #expect(try await store.list(owner: "o").count == 60) }
-    #expect(try await stores[0].list(owner: "other").isEmpty)
+    for store in stores { #expect(try await store.list(owner: "o").records.count == 60) }
+    #expect(try await stores[0].list(owner: "other").records.isEmpty)
   }
 
   @Test("what a crash left in the temporary file is ignored and overwritten")
@@ -84,7 +85,7 @@ struct EmbeddedKeyStoreTests {
     try directory.write(Data("half a fi".utf8), to: "keys.json.tmp")
     let store = try open()
     try await store.create(record())
-    #expect(try await open().list(owner: nil).count == 2)
+    #expect(try await open().list(owner: nil).records.count == 2)
     #expect(!FileManager.default.fileExists(atPath: directory.file("keys.json.tmp")))
   }
 
@@ -112,9 +113,9 @@ struct EmbeddedKeyStoreTests {
   func bootstrapAdmin() async throws {
     let store = try open()
     let bootstrap = KeyBootstrap(store: store, dataDirectory: directory.path)
-    #expect(try await bootstrap.ensureAdminKey() == directory.file("admin.key"))
+    #expect(try await bootstrap.ensureAdminKey() == .made(file: directory.file("admin.key")))
     let text = String(decoding: try directory.read("admin.key"), as: UTF8.self)
-    #expect(try await bootstrap.ensureAdminKey() == nil)
+    #expect(try await bootstrap.ensureAdminKey() == .held)
     #expect(String(decoding: try directory.read("admin.key"), as: UTF8.self) == text)
     #expect(try directory.permissions("admin.key") == 0o600)
     let caller = try await Authenticator(store: store).authenticate(token: text.dropLast())
@@ -130,9 +131,9 @@ struct EmbeddedKeyStoreTests {
       let bootstrap = KeyBootstrap(store: store, dataDirectory: directory.path)
       await #expect(throws: KeyStoreError.self) { try await bootstrap.ensureAdminKey() }
       if !isMade { try await store.create(record()) }
-      #expect(try await bootstrap.ensureAdminKey() == (isMade ? directory.file("admin.key") : nil))
+      #expect(try await bootstrap.ensureAdminKey() == (isMade ? .made(file: directory.file("admin.key")) : .held))
       #expect(FileManager.default.fileExists(atPath: directory.file("admin.key")) == isMade)
-      #expect(try await bootstrap.ensureAdminKey() == nil)
+      #expect(try await bootstrap.ensureAdminKey() == .held)
     }
   }
 
@@ -153,6 +154,7 @@ private struct LosingStore: KeyStore {
   let store: EmbeddedKeyStore
   let makesIt: Bool
   var checkInterval: Duration? { nil }
+  var place: String { store.place }
 
   func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool {
     if makesIt { _ = try await store.createFirst(records) }
@@ -160,7 +162,7 @@ private struct LosingStore: KeyStore {
   }
   func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? { try await store.find(id) }
   func create(_ record: KeyRecord) async throws(KeyStoreError) { try await store.create(record) }
-  func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] { try await store.list(owner: owner) }
+  func list(owner: Name?) async throws(KeyStoreError) -> KeyListing { try await store.list(owner: owner) }
   func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord? { nil }
   func check() async throws(KeyStoreError) {}
   func onChange(_ handler: @escaping @Sendable () -> Void) {}

@@ -1,4 +1,5 @@
 import Foundation
+import RoostAPI
 import RoostKeys
 import Synchronization
 
@@ -55,8 +56,10 @@ final class CountingStore: KeyStore {
   }
   private let state = Mutex(State())
   let checkInterval: Duration? = nil
+  let place = "memory"
 
   var lookUps: Int { state.withLock { $0.lookUps } }
+  func removeAll() { state.withLock { $0.records = [:] } }
   func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
 
   func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
@@ -69,7 +72,7 @@ final class CountingStore: KeyStore {
   }
   func create(_ record: KeyRecord) async throws(KeyStoreError) { state.withLock { $0.records[record.id] = record } }
   func createFirst(_ records: [KeyRecord]) async throws(KeyStoreError) -> Bool { false }
-  func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] { state.withLock { Array($0.records.values) } }
+  func list(owner: Name?) async throws(KeyStoreError) -> KeyListing { state.withLock { KeyListing($0.records.values) } }
   /// Tells nobody, like a revocation whose message was missed.
   func revoke(_ id: String, at date: Date) async throws(KeyStoreError) -> KeyRecord? {
     state.withLock {

@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import RoostAPI
 import RoostKeys
 import Testing
 

@@ -10,6 +10,9 @@ struct RedisAddressTests {
     let passwordOnly = try RedisAddress(Secret("redis://:s3cret@[::1]"))
     #expect(passwordOnly.user == nil && passwordOnly.password?.reveal() == "s3cret")
     #expect(passwordOnly.host == "::1" && passwordOnly.port == 6_379 && passwordOnly.database == 0)
+    let bare = try RedisAddress(Secret("redis.example.org:7000"))
+    #expect(bare.host == "redis.example.org" && bare.port == 7_000 && bare.password == nil && bare.database == 0)
+    #expect(try RedisAddress(Secret("[::1]:7000")).host == "::1")
     let plain = try RedisAddress(Secret("REDIS://localhost/"))
     #expect(plain.password == nil && plain.host == "localhost" && plain.database == 0)
   }
@@ -28,6 +31,8 @@ struct RedisAddressTests {
     "a wrong address is refused with what is wrong and without a part of it",
     arguments: [
       ("rediss://:hunter2@h", "TLS"), ("http://:hunter2@h", "redis://"), ("hunter2", "redis://"),
+      (":hunter2@h:1", "redis://"),
+      ("h:hunter2", "redis://"), ("h:99999", "port"), (":7000", "host"),
       ("redis://hunter2@h", "without a password"), ("redis://ada:@h", "without a password"),
       ("redis://:hunter2/x@h", "%2F"), ("redis://:hunter2@h:0", "port"), ("redis://:hunter2@h:99999", "port"),
       ("redis://:hunter2@", "host"), ("redis://:hunter2@h/x", "database"), ("redis://:hunter2@h/-1", "database"),

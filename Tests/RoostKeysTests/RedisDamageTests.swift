@@ -14,7 +14,13 @@ struct RedisDamageTests {
     await #expect(throws: AuthRejection.unavailable, "\(what)") {
       try await authenticator.authenticate(token: Substring(key.whole.reveal()))
     }
-    await #expect(throws: KeyStoreError.self, "\(what)") { try await store.list(owner: nil) }
+    // It harms itself alone: the others are listed and serve.
+    let other = APIKey.mint(.client)
+    try await store.create(scene.record(other))
+    let listing = try await store.list(owner: nil)
+    #expect(listing.records.contains { $0.id == other.id } && listing.unreadable.count == 1, "\(what)")
+    #expect("\(listing.unreadable)".contains("api_key:\(key.id)"), "\(what)")
+    #expect(try await authenticator.authenticate(token: Substring(other.whole.reveal())).keyID == other.id)
   }
 
   @Test(

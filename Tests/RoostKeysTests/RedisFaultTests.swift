@@ -121,7 +121,7 @@ struct RedisFaultTests {
   func manyQuestions() async throws {
     let scene = try await RedisScene()
     let store = try scene.open(listens: false) {
-      $0.commandsInFlight = 4
+      $0.commandsInFlight = 12
       $0.ping = .seconds(600)
     }
     let (_, id) = try await scene.makeKey(scene.open(listens: false))

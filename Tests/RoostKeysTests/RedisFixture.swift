@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import RedisForTests
+import RoostAPI
 import RoostKeys
 
 /// A redis-server with the stores and authenticators that a test opens over it.
@@ -30,7 +31,7 @@ final class RedisScene: Sendable {
   }
 
   func record(_ key: APIKey = .mint(.client), owner: String = "o", expiresAt: Date? = nil) -> KeyRecord {
-    KeyRecord(key: key, name: "n ü", ownerID: owner, queues: [.all], createdAt: manual.now, expiresAt: expiresAt)
+    KeyRecord(key: key, name: "n ü", ownerID: Name(owner), queues: [.all], createdAt: manual.now, expiresAt: expiresAt)
   }
 
   /// A key in the store, and the key itself.

@@ -1,5 +1,6 @@
 import Foundation
 import RedisForTests
+import RoostAPI
 import RoostKeys
 import Testing
 
@@ -57,10 +58,10 @@ struct RedisKeyStoreTests {
       try await group.waitForAll()
     }
     for store in stores {
-      let all = try await store.list(owner: nil)
+      let all = try await store.list(owner: nil).records
       #expect(all.count == 40 && all.map(\.createdAt) == all.map(\.createdAt).sorted())
-      #expect(try await store.list(owner: "four").count == 10)
-      #expect(try await store.list(owner: "other").isEmpty)
+      #expect(try await store.list(owner: "four").records.count == 10)
+      #expect(try await store.list(owner: "other").records.isEmpty)
     }
   }
 
@@ -83,7 +84,7 @@ struct RedisKeyStoreTests {
     let store = try scene.open(listens: false)
     try await store.check()
     let before = try Self.reads(server)
-    #expect(try await store.list(owner: nil).count == 1_000)
+    #expect(try await store.list(owner: nil).records.count == 1_000)
     // Redis counts the reads of its sockets. A pipeline of 256 questions is 9 KB, and a read takes 16 KB.
     #expect(try Self.reads(server) - before < 50)
   }
@@ -141,8 +142,8 @@ struct RedisKeyStoreTests {
     let (token, id) = try await scene.makeKey(store)
     let authenticator = Authenticator(store: store, clock: scene.manual.clock)
     #expect(try await authenticator.authenticate(token: token).keyID == id)
-    #expect(try await store.list(owner: nil).count == 1)
-    #expect(try await store.list(owner: "o").count == 1)
+    #expect(try await store.list(owner: nil).records.count == 1)
+    #expect(try await store.list(owner: "o").records.count == 1)
     #expect(try await store.revoke(id, at: scene.manual.now) != nil)
     #expect(try await store.createFirst([scene.record()]) == false)
     #expect(try await store.adopt(scene.record()) == .added)
@@ -151,7 +152,7 @@ struct RedisKeyStoreTests {
     let error = await #expect(throws: KeyStoreError.self) { try await wrong.check() }
     #expect("\(error.map(String.init(describing:)) ?? "")".contains("WRONGPASS"))
     let otherDatabase = try scene.open(listens: false, "roost:p%40ss%2Fw%C3%B6rd@", "/4")
-    #expect(try await otherDatabase.list(owner: nil).isEmpty)
+    #expect(try await otherDatabase.list(owner: nil).records.isEmpty)
   }
 
   private static func setUser(_ server: RedisServer, _ rules: [String]) throws {

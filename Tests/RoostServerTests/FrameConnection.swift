@@ -53,12 +53,13 @@ final class FrameConnection: Sendable {
   /// - Parameter isWhole: Whether the client then ends its side of the stream.
   func request(
     _ stream: Int, _ method: String, _ path: String, _ key: String? = nil, _ body: String? = nil,
-    _ headers: [(String, String)] = [], isWhole: Bool = true
+    _ headers: [(String, String)] = [], bytes: [(String, [UInt8])] = [], isWhole: Bool = true
   ) {
     var fields = [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)]
     if let key { fields.append(("authorization", "Bearer \(key)")) }
     var block: [UInt8] = []
     for (name, value) in fields + headers { block += [0] + Self.text(name) + Self.text(value) }
+    for (name, value) in bytes { block += [0] + Self.text(name) + [UInt8(value.count)] + value }
     // Beyond a frame's size a block goes on in CONTINUATION frames.
     var rest = block[...]
     var kind = Kind.headers

@@ -251,12 +251,12 @@ extension TestDaemon {
 
 extension Connection {
   /// The head of a request whose lines follow in chunks.
-  fileprivate func begin(_ key: String, _ headers: [String] = []) {
+  func begin(_ key: String, _ headers: [String] = []) {
     let fixed = ["Content-Type: application/x-ndjson; charset=utf-8", "Transfer-Encoding: chunked"]
     send(Connection.request("POST", "/jobs/batch", key, nil, fixed + headers))
   }
 
-  fileprivate func sendChunk(_ text: String) { send(String(text.utf8.count, radix: 16) + "\r\n" + text + "\r\n") }
+  func sendChunk(_ text: String) { send(String(text.utf8.count, radix: 16) + "\r\n" + text + "\r\n") }
 }
 
 extension FrameConnection.Frame {

@@ -87,7 +87,7 @@ import Testing
         let reply = try await daemon.send("DELETE", "/keys/\(other.id)", key)
         let isAllowed = type == .admin || (owner == "bob" && target <= type)
         #expect(reply.status == (isAllowed ? 200 : 403), "\(type) revokes \(owner)'s \(target)")
-        let records = try await daemon.keys.listAll(by: .commandLine)
+        let records = try await daemon.keys.listAll(by: .commandLine).records
         #expect((records.first { $0.id == other.id }?.revokedAt != nil) == isAllowed)
         #expect(try await daemon.send("DELETE", "/keys/nothing", key).code == "key_not_found")
         let forged = APIKey.mint(target).whole.reveal()
@@ -133,7 +133,7 @@ import Testing
   private static func shown(_ daemon: TestDaemon, _ target: VisibilityMatrix.Target) async throws -> String {
     let job = try await daemon.send("GET", "/jobs/\(target.job)?payload=true", daemon.admin)
     let queue = try await daemon.send("GET", "/queues/\(target.queue)", daemon.admin)
-    let key = try await daemon.keys.listAll(by: .commandLine).first { $0.id == target.key }
+    let key = try await daemon.keys.listAll(by: .commandLine).records.first { $0.id == target.key }
     let totals = queue.text.firstRange(of: "\"totals\"").map { queue.text[$0.lowerBound...] } ?? "no queue"
     return job.text + totals + "\(String(describing: key?.revokedAt))"
   }

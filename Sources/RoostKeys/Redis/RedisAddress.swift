@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where Redis is and as whom to speak to it: `redis://[[user]:password@]host[:port][/database]`.
+/// Where Redis is and as whom to speak to it: `redis://[[user]:password@]host[:port][/database]`, or `host:port`.
 /// It prints without the password. No error quotes the text: any part of a mistyped one may be the password.
 package struct RedisAddress: Sendable, CustomStringConvertible {
   /// What is wrong with an address, for the one who wrote it.
@@ -23,7 +23,11 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
   /// `%3A` and `%25`.
   package init(_ secret: Secret) throws(Problem) {
     let text = secret.reveal()
-    guard let scheme = text.range(of: "://") else { throw Self.problem("must begin with redis://") }
+    guard let scheme = text.range(of: "://") else {
+      guard let place = Self.bare(text) else { throw Self.problem("must begin with redis://, or be host:port") }
+      (host, port, user, password, database) = (place.host, place.port, nil, nil, 0)
+      return
+    }
     switch text[..<scheme.lowerBound].lowercased() {
     case "redis": break
     case "rediss":
@@ -52,6 +56,14 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
     let shownHost = host.contains(":") ? "[\(host)]" : host
     let who = password == nil ? "" : "\(user.map(Self.encoded) ?? ""):***@"
     return "redis://\(who)\(shownHost):\(port)/\(database)"
+  }
+
+  /// `host:port` and nothing else. Whatever could be a password is not taken for a host.
+  private static func bare(_ text: String) -> (host: String, port: Int)? {
+    guard !text.contains("@"), !text.contains("/"), let colon = text.lastIndex(of: ":"),
+      Int(text[text.index(after: colon)...]) != nil
+    else { return nil }
+    return try? place(text[...])
   }
 
   private static func credentials(_ text: Substring) throws(Problem) -> (user: String?, password: Secret?) {

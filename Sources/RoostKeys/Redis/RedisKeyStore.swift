@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import RoostAPI
 import Synchronization
 
 /// The key store in Redis, which several daemons may share.
@@ -22,19 +23,21 @@ package final class RedisKeyStore: KeyStore {
   }
 
   /// What a change is to do, once it has seen what stands.
-  private enum Decision<Value: Sendable>: Sendable {
+  enum Decision<Value: Sendable>: Sendable {
     case leave(Value)
     case write([RedisCommand], Value)
   }
 
   /// Redis tells of changes by itself.
   package let checkInterval: Duration? = nil
+  package let place: String
 
-  private let commands: RedisLink
+  let commands: RedisLink
   private let listener: RedisLink?
   private let handlers: ChangeHandlers
   private let turns = RedisTurns()
   private let isClosed = Atomic(false)
+  private let hasSeenKey = Atomic(false)
 
   /// Begins to connect; it need not succeed.
   ///
@@ -47,12 +50,13 @@ package final class RedisKeyStore: KeyStore {
   ) {
     let handlers = ChangeHandlers()
     let loop = group.next()
-    let place = "\(address)"
+    let shown = "\(address)"
+    place = "redis://\(address.host):\(address.port)/\(address.database)"
     commands = RedisLink(address, limits: limits, loop: loop) { event in
       switch event {
-      case .up: logger?.notice("connected to Redis", metadata: ["redis": "\(place)"])
+      case .up: logger?.notice("connected to Redis", metadata: ["redis": "\(shown)"])
       case .down(let reason):
-        logger?.error("Redis cannot be reached", metadata: ["redis": "\(place)", "reason": "\(reason)"])
+        logger?.error("Redis cannot be reached", metadata: ["redis": "\(shown)", "reason": "\(reason)"])
       case .message: break
       }
     }
@@ -85,41 +89,83 @@ package final class RedisKeyStore: KeyStore {
   // MARK: Reading
 
   package func find(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
-    let answer = try await ask([RedisCommand("HGETALL", RedisKeyModel.hash(id))])
-    if let record = try record(id, answer, at: 0) { return record }
-    return try await confirmAbsence(id)
+    // No other text was ever stored as an id; and one that is no id may be a whole key, not to be named in errors.
+    guard APIKey.isID(id.utf8) else { return nil }
+    return try await look(id)
+  }
+
+  /// The sets are asked together with the hash, and before it: a hash may have been evicted or deleted while its id
+  /// still stands in a set, and then the key is not unknown; and a key that is made in between is found. It is one
+  /// question whatever stands there, so that its time does not tell whether there is such an id.
+  private func look(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
+    let questions = [
+      RedisCommand("SISMEMBER", RedisKeyModel.active, id), RedisCommand("SISMEMBER", RedisKeyModel.revoked, id),
+      RedisCommand("HGETALL", RedisKeyModel.hash(id)),
+    ]
+    let answer = try await commands.send(questions)
+    // The hash's own error first: what is wrong with a set does not harm a record that is there.
+    for place in [2, 0, 1] {
+      if let code = answer.replies[place].errorCode { throw refusal(questions[place], code, answer) }
+      if place == 2, let record = try record(id, answer, at: 2) { return record }
+    }
+    guard answer.replies[0] == .integer(0), answer.replies[1] == .integer(0) else { throw Self.missing(id) }
+    return nil
   }
 
   /// Two round trips and one more for each 256 keys, whatever their number: the ids, then their hashes in pipelines.
-  package func list(owner: String?) async throws(KeyStoreError) -> [KeyRecord] {
+  package func list(owner: Name?) async throws(KeyStoreError) -> KeyListing {
     let question =
       owner.map { RedisCommand("SMEMBERS", RedisKeyModel.owner($0)) }
       ?? RedisCommand("SUNION", RedisKeyModel.active, RedisKeyModel.revoked)
-    let answer = try await ask([question])
-    var ids: [String] = []
-    for part in try array(answer, at: 0, of: question) {
-      guard let id = part.text else { throw .damaged(key: question.words[1], reason: "holds an id that is not UTF-8") }
-      ids.append(id)
-    }
+    let (ids, foreign) = try await members(question)
     var records: [KeyRecord] = []
+    var unreadable: [KeyStoreError] = []
     records.reserveCapacity(ids.count)
     for start in stride(from: 0, to: ids.count, by: 256) {
       let chunk = ids[start..<min(start + 256, ids.count)]
-      let answers = try await ask(chunk.map { RedisCommand("HGETALL", RedisKeyModel.hash($0)) })
+      let questions = chunk.map { RedisCommand("HGETALL", RedisKeyModel.hash($0)) }
+      let answers = try await commands.send(questions)
       for (place, id) in chunk.enumerated() {
-        guard let record = try record(id, answers, at: place) else { throw Self.missing(id) }
-        records.append(record)
+        do throws(KeyStoreError) {
+          if let code = answers.replies[place].errorCode { throw refusal(questions[place], code, answers) }
+          guard let record = try record(id, answers, at: place) else { throw Self.missing(id) }
+          if owner == nil || record.ownerID == owner { records.append(record) }
+        } catch {
+          guard error.isOfOneRecord else { throw error }
+          unreadable.append(error)
+        }
       }
     }
-    return records.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    var listing = KeyListing(records)
+    listing.unreadable = unreadable
+    listing.foreign = foreign
+    return listing
   }
 
+  /// The ids among a set's members, and how many members are none.
+  private func members(_ question: RedisCommand) async throws(KeyStoreError) -> (ids: [String], foreign: Int) {
+    let members = try array(try await ask([question]), at: 0, of: question)
+    let ids = members.compactMap { member in member.text.flatMap { APIKey.isID($0.utf8) ? $0 : nil } }
+    return (ids, members.count - ids.count)
+  }
+
+  /// Whether no key of Roost's stands there. Members of another system's are looked through only until one of Roost's
+  /// was seen among them.
   package func isEmpty() async throws(KeyStoreError) -> Bool {
-    try await count([RedisKeyModel.active, RedisKeyModel.revoked]) == 0
+    let sets = [RedisKeyModel.active, RedisKeyModel.revoked]
+    guard try await count(sets) > 0 else {
+      hasSeenKey.store(false, ordering: .relaxed)
+      return true
+    }
+    if hasSeenKey.load(ordering: .relaxed) { return false }
+    let isEmpty = try await members(RedisCommand(["SUNION"] + sets)).ids.isEmpty
+    if !isEmpty { hasSeenKey.store(true, ordering: .relaxed) }
+    return isEmpty
   }
 
+  /// Asks for a key that cannot be: its id is one, and no record is ever made under it.
   package func check() async throws(KeyStoreError) {
-    _ = try await count([RedisKeyModel.active])
+    _ = try await look(String(repeating: "0", count: APIKey.idLength))
   }
 
   // MARK: Changing
@@ -168,7 +214,7 @@ package final class RedisKeyStore: KeyStore {
 
   /// Looks, decides, and writes all or nothing (MULTI/EXEC), unless what it looked at was changed meanwhile (WATCH):
   /// then it begins again. One change at a time: on one connection, the EXEC of one would end the WATCH of another.
-  private func change<Value: Sendable>(
+  func change<Value: Sendable>(
     watching watched: [String], decide: @Sendable () async throws(KeyStoreError) -> Decision<Value>
   ) async throws(KeyStoreError) -> Value {
     try await turns.take()
@@ -214,29 +260,16 @@ package final class RedisKeyStore: KeyStore {
   }
 
   /// A set of another type would fail inside of EXEC, when other commands of it are done already.
-  private func checkSets(for records: [KeyRecord]) async throws(KeyStoreError) {
+  func checkSets(for records: [KeyRecord]) async throws(KeyStoreError) {
     var names = [RedisKeyModel.active, RedisKeyModel.revoked]
     for record in records { names += [RedisKeyModel.owner(record.ownerID), RedisKeyModel.type(record.type)] }
     let answer = try await ask(names.map { RedisCommand("TYPE", $0) })
     for (name, reply) in zip(names, answer.replies) where reply != .status("set") && reply != .status("none") {
-      throw .damaged(key: name, reason: "is not a set")
+      throw .damaged(record: "\(name) in Redis", reason: "is not a set")
     }
   }
 
   // MARK: Answers
-
-  /// A hash may have been evicted or deleted while its id still stands in a set: then the key is not unknown. The sets
-  /// are asked first, so that a key made between the two questions is found.
-  private func confirmAbsence(_ id: String) async throws(KeyStoreError) -> KeyRecord? {
-    let questions = [
-      RedisCommand("SISMEMBER", RedisKeyModel.active, id), RedisCommand("SISMEMBER", RedisKeyModel.revoked, id),
-      RedisCommand("HGETALL", RedisKeyModel.hash(id)),
-    ]
-    let answer = try await ask(questions)
-    if let record = try record(id, answer, at: 2) { return record }
-    guard answer.replies[0] == .integer(0), answer.replies[1] == .integer(0) else { throw Self.missing(id) }
-    return nil
-  }
 
   private func record(_ id: String, _ answer: RedisReplies, at place: Int) throws(KeyStoreError) -> KeyRecord? {
     let parts = try array(answer, at: place, of: RedisCommand("HGETALL", RedisKeyModel.hash(id)))
@@ -255,7 +288,7 @@ package final class RedisKeyStore: KeyStore {
     return sum
   }
 
-  private func array(
+  func array(
     _ answer: RedisReplies, at place: Int, of command: RedisCommand
   ) throws(KeyStoreError) -> [RedisReply] {
     guard case .array(let parts) = answer.replies[place] else { throw unexpected(command.name, answer) }
@@ -263,7 +296,7 @@ package final class RedisKeyStore: KeyStore {
   }
 
   /// Asks and refuses any error among the answers.
-  private func ask(_ questions: [RedisCommand]) async throws(KeyStoreError) -> RedisReplies {
+  func ask(_ questions: [RedisCommand]) async throws(KeyStoreError) -> RedisReplies {
     let answer = try await commands.send(questions)
     for (question, reply) in zip(questions, answer.replies) {
       if let code = reply.errorCode { throw refusal(question, code, answer) }
@@ -271,23 +304,23 @@ package final class RedisKeyStore: KeyStore {
     return answer
   }
 
-  private func refusal(_ command: RedisCommand, _ code: String, _ answer: RedisReplies) -> KeyStoreError {
+  func refusal(_ command: RedisCommand, _ code: String, _ answer: RedisReplies) -> KeyStoreError {
     if RedisRefusal.endsConnection(code) {
       commands.distrust(answer.generation, RedisRefusal.text(command.name, code))
     }
-    if code == "WRONGTYPE" { return .damaged(key: command.words[1], reason: "is of another type") }
+    if code == "WRONGTYPE" { return .damaged(record: "\(command.words[1]) in Redis", reason: "is of another type") }
     return .refused(command: command.name, code: code)
   }
 
   /// An answer of a shape that its command does not have: replies and commands may have come apart.
-  private func unexpected(_ command: String, _ answer: RedisReplies) -> KeyStoreError {
+  func unexpected(_ command: String, _ answer: RedisReplies) -> KeyStoreError {
     let reason = "Redis answered \(command) with something else than it asked for"
     commands.distrust(answer.generation, reason)
     return .unreachable(reason)
   }
 
   private static func missing(_ id: String) -> KeyStoreError {
-    .damaged(key: RedisKeyModel.hash(id), reason: "is gone, though its id stands in a set of keys")
+    RedisKeyModel.damage(id, "is gone, though its id stands in a set of keys")
   }
 }
 

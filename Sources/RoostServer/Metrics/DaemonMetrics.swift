@@ -26,8 +26,8 @@ package final class DaemonMetrics: Sendable {
   }
 
   /// All metrics in Prometheus' text format.
-  func exposition(_ engine: Engine, _ keyStore: any KeyStore) async -> [UInt8] {
-    async let answers = answer(within: Self.patience) { await self.isUp(keyStore) }
+  func exposition(_ engine: Engine, _ keyHealth: KeyStoreHealth) async -> [UInt8] {
+    async let answers = answer(within: Self.patience) { await keyHealth.state() }
     let queues = await answer(within: Self.patience) { try? await engine.queues(viewer: .all) } ?? nil
     // After the queues: their answer waited for a commit, whose figures should be in it.
     let figures = await engine.figures()
@@ -35,18 +35,13 @@ package final class DaemonMetrics: Sendable {
     write(queues, into: &text)
     write(figures, into: &text)
     write(ProcessFigures.now(), into: &text)
-    text.family(.keyStoreUp, await answers == true ? 1 : 0)
+    let keys = await answers
+    text.family(.keyStoreUp, keys == .ok || keys == .empty ? 1 : 0)
+    text.family(.keyStoreEmpty, keys == .empty ? 1 : 0)
     text.family(.build, 1, labels: [Label("version", version), Label("log_format", Engine.logFormat)])
     text.family(.uptime, (ContinuousClock.now - start) / .seconds(1))
     registry.write(into: &text)
     return text.bytes
-  }
-
-  private func isUp(_ store: any KeyStore) async -> Bool {
-    do {
-      try await store.check()
-      return true
-    } catch { return false }
   }
 
   private func write(_ queues: [QueueView]?, into text: inout Exposition) {

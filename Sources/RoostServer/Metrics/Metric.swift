@@ -97,7 +97,10 @@ extension Metric {
   static let cacheHits = Metric("roost_key_cache_hits_total", .counter, "Keys known from the cache.")
   static let cacheMisses = Metric("roost_key_cache_misses_total", .counter, "Keys that had to be looked at anew.")
   static let cacheSize = Metric("roost_key_cache_keys", .gauge, "Keys in the cache.")
-  static let keyStoreUp = Metric("roost_key_store_up", .gauge, "1 if the key store answered this scrape in time.")
+  static let keyStoreUp = Metric(
+    "roost_key_store_up", .gauge, "1 if the key store answered in time what requests ask of it.")
+  static let keyStoreEmpty = Metric(
+    "roost_key_store_empty", .gauge, "1 if the key store holds no key: every request with one is refused.")
 }
 
 /// The process.
