@@ -28,12 +28,16 @@ public struct RawJSON: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// Encodes a value. Dates become RFC 3339 in UTC with milliseconds, `Data` becomes base64.
+  /// Encodes a value. Dates become RFC 3339 in UTC with milliseconds (years 0000 to 9999), `Data` becomes base64.
+  ///
+  /// The bytes follow from the value alone, in every process: names are sorted, elements of a `Set` and pairs of a
+  /// dictionary, too, and numbers are written in one way (RFC 8785; integers keep all their digits). What a type's own
+  /// `encode(to:)` takes from a hash's order, element by element, stays as it took it.
   ///
   /// - Throws: ``RoostError`` with code `encoding_failed`.
   public init(encoding value: some Encodable) throws(RoostError) {
     do {
-      self.init(trusted: Array(try jsonEncoder.encode(value))[...])
+      self.init(trusted: try CanonicalEncoder.encode(value)[...])
     } catch {
       throw RoostError(.encodingFailed, "\(type(of: value)) could not be encoded: \(describe(error))")
     }
@@ -61,26 +65,16 @@ public struct RawJSON: Sendable, Hashable, CustomStringConvertible {
   public var description: String { text }
 }
 
-// Neither is changed after it was made.
-private let jsonEncoder: JSONEncoder = {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = .withoutEscapingSlashes
-  encoder.dateEncodingStrategy = .custom { date, encoder in
-    var container = encoder.singleValueContainer()
-    try container.encode(Timestamp.text(milliseconds: date.milliseconds))
-  }
-  return encoder
-}()
-
+// Not changed after it was made.
 private let jsonDecoder: JSONDecoder = {
   let decoder = JSONDecoder()
   decoder.dateDecodingStrategy = .custom { decoder in
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
-    guard let milliseconds = Timestamp.milliseconds(text) else {
+    guard let date = PayloadDate.date(text) else {
       throw DecodingError.dataCorruptedError(in: container, debugDescription: "this is no RFC 3339 time")
     }
-    return Date(milliseconds: milliseconds)
+    return date
   }
   return decoder
 }()
@@ -107,8 +101,11 @@ private func reason(_ text: String, _ path: [any CodingKey]) -> String {
 }
 
 extension Date {
-  /// Since 1970, rounded.
-  var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1_000).rounded()) }
+  /// Since 1970, rounded; what 64 bits do not hold, clamped.
+  var milliseconds: Int64 {
+    let exact = (timeIntervalSince1970 * 1_000).rounded()
+    return Int64(exactly: exact) ?? (exact < 0 ? .min : .max)
+  }
 
   init(milliseconds: Int64) {
     self.init(timeIntervalSince1970: Double(milliseconds) / 1_000)
