@@ -75,7 +75,8 @@ extension StateMachine {
   /// Leases a READY job.
   private mutating func grant(_ slot: Slot, _ terms: LeaseTerms, _ step: inout Step) -> Answer.Grant {
     let row = jobs.hot(slot)
-    let duration = leaseDuration(slot, asked: terms.milliseconds).nanoseconds
+    let milliseconds = leaseDuration(slot, asked: terms.milliseconds)
+    let duration = milliseconds.nanoseconds
     let event = LeasedEvent(
       number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
       deadline: now.log + duration, duration: duration, at: now.wall, worker: terms.worker, keyID: terms.keyID)
@@ -85,7 +86,7 @@ extension StateMachine {
     apply(event, to: slot)
     return Answer.Grant(
       id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
-      priority: row.pointee.priority, until: wall(ofLog: event.deadline),
+      priority: row.pointee.priority, until: wall(ofLog: event.deadline), leaseMilliseconds: milliseconds,
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)
   }
 

@@ -118,6 +118,8 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var priority: Int8
     /// Wall milliseconds.
     package var until: Int64
+    /// How long the lease is.
+    package var leaseMilliseconds: Int64
     package var base: LogPosition
     package var recordBytes: UInt32
   }

@@ -127,7 +127,8 @@ extension Engine {
     return LeasedJob(
       id: grant.id, leaseID: grant.lease, attempt: Int(grant.attempt), maxRetries: Int(grant.maxAttempts) - 1,
       priority: Int(grant.priority), createdAtMilliseconds: grant.id.createdMilliseconds,
-      leaseUntilMilliseconds: grant.until, body: try body(of: record, grant.id.number.rawValue))
+      leaseUntilMilliseconds: grant.until, leaseMilliseconds: grant.leaseMilliseconds,
+      body: try body(of: record, grant.id.number.rawValue))
   }
 
   /// The answer to a lease could not be written: the job returns to the front, its attempt unspent.

@@ -99,6 +99,8 @@ package struct LeasedJob: Sendable {
   package var createdAtMilliseconds: Int64
   /// Wall time, as far as it can be foreseen.
   package var leaseUntilMilliseconds: Int64
+  /// How long the lease is from its beginning: a worker counts by its own clock.
+  package var leaseMilliseconds: Int64
   package var body: JobBody
 }
 

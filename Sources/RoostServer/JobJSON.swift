@@ -28,6 +28,7 @@ extension JSONWriter {
     field("attempt", job.attempt)
     field("max_retries", job.maxRetries)
     field("lease_until", milliseconds: job.leaseUntilMilliseconds)
+    field("lease", DurationText.text(milliseconds: job.leaseMilliseconds))
     field("created_at", milliseconds: job.createdAtMilliseconds)
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { field("tags", raw: tags) }
