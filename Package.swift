@@ -92,7 +92,7 @@ let package = Package(
     .target(
       name: "RoostClient",
       dependencies: [
-        "RoostAPI", logging, lifecycle, nioCore, nioHTTP1, nioSSL,
+        "RoostAPI", logging, lifecycle, nioCore, nioPosix, nioHTTP1, nioSSL,
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -139,6 +139,9 @@ let package = Package(
     .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
     .target(name: "CPowerCut", path: "Tests/CPowerCut"),
     .executableTarget(name: "powercut-probe", path: "Tests/PowerCutProbe"),
+    .executableTarget(
+      name: "sdk-probe", dependencies: ["RoostClient"], path: "Tests/SDKProbe", packageAccess: false,
+      swiftSettings: strict),
     .target(name: "Spawning", path: "Tests/Spawning", swiftSettings: strict),
     .target(
       name: "RedisForTests", dependencies: ["Spawning"], path: "Tests/RedisForTests", swiftSettings: strict),

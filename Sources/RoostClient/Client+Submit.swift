@@ -94,9 +94,8 @@ extension RoostError {
   init?(item fields: JSONFields) {
     guard let code = fields.text("code") else { return nil }
     self.init(
-      Code(rawValue: code), fields.text("message") ?? "", status: ErrorCode(rawValue: code)?.status ?? 400,
-      field: fields.object("details")?.text("field"),
-      existingJob: fields.object("details")?.text("existing_job_id").map { JobID($0) })
+      Code(rawValue: code), fields.message, .daemon, status: ErrorCode(rawValue: code)?.status ?? 400,
+      field: fields.object("details")?.text("field"), existingJob: fields.existingJob)
   }
 }
 

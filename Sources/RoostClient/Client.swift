@@ -27,7 +27,9 @@ public struct Client: Sendable {
     transport = try Transport(url: url, key: key, configuration: configuration)
   }
 
-  /// Takes URL and key from `ROOST_URL` (`http://127.0.0.1:8080` if it is not set) and `ROOST_KEY`.
+  /// Takes URL and key from `ROOST_URL` (`http://127.0.0.1:8080` if it is not set) and `ROOST_KEY`. For `https`,
+  /// `ROOST_CA` names a file with the authority to trust, `ROOST_CERT` and `ROOST_CERT_KEY` files with a certificate
+  /// to show, all in PEM; what the configuration says goes before them.
   ///
   /// - Throws: ``RoostError`` with code `invalid_configuration` if there is no key, or something is wrong.
   public static func fromEnvironment(
@@ -37,8 +39,12 @@ public struct Client: Sendable {
     guard let key = environment["ROOST_KEY"], !key.isEmpty else {
       throw RoostError(.invalidConfiguration, "there is no API key: set the environment variable ROOST_KEY")
     }
-    return try Client(
-      url: environment["ROOST_URL"] ?? "http://127.0.0.1:8080", key: key, configuration: configuration)
+    let trust = try TrustFiles(environment: environment)
+    var configuration = configuration
+    if case .system = configuration.trustRoots { configuration.trustRoots = trust.roots }
+    configuration.certificate = configuration.certificate ?? trust.clientCertificate
+    let url = environment["ROOST_URL"].flatMap { $0.isEmpty ? nil : $0 }
+    return try Client(url: url ?? "http://127.0.0.1:8080", key: key, configuration: configuration)
   }
 
   /// What is known of a job.
@@ -105,10 +111,16 @@ public struct Client: Sendable {
 
   /// Runs a job now that waits for its time or its next attempt, or again if it is DEAD or CANCELLED.
   ///
-  /// - Throws: ``RoostError`` with code `wrong_state` if it is READY, RUNNING or ACKED.
+  /// It is sent again only where the daemon certainly did not do it: a job that was replayed, and has failed meanwhile,
+  /// must not run a third time because an answer was lost. After `unreachable` ask for the job before you call again.
+  ///
+  /// - Throws: ``RoostError`` with code `wrong_state` if it is READY, RUNNING or ACKED; `unreachable` if no answer
+  ///   came, and the job may be running.
   @discardableResult
   public func retry(_ id: JobID) async throws -> JobState {
-    try await state(after: .post(path(id) + "/retry"))
+    var request = Transport.Request.post(path(id) + "/retry")
+    request.isIdempotent = false
+    return try await state(after: request)
   }
 
   /// Removes a job that is ACKED, DEAD or CANCELLED, before its retention ends. Its idempotency key goes on answering
@@ -160,7 +172,6 @@ extension QueueStatus {
   init(_ fields: JSONFields) throws(RoostError) {
     name = try fields.required("name", JSONFields.text)
     counts = fields.integers("counts").reduce(into: [:]) { $0[JobState(rawValue: $1.key)] = $1.value }
-    oldestReadyAge = fields.text("oldest_ready_age").flatMap { DurationText.milliseconds($0) }.map(
-      Duration.milliseconds)
+    oldestReadyAge = fields.duration("oldest_ready_age")
   }
 }

@@ -8,6 +8,8 @@ public struct ClientConfiguration: Sendable {
   public var requestTimeout: Duration = .seconds(30)
   /// Which certificates are believed behind an `https` URL.
   public var trustRoots = TrustRoots.system
+  /// What is shown to a daemon that asks for certificates of its clients (`TLS_CLIENT_CA`); nil has none to show.
+  public var certificate: Certificate?
   /// How many connections may be open at once. A worker's long poll takes one of them.
   public var maxConnections = 128
   /// Where repetitions (debug) and a worker's troubles (warning, error) are logged. Keys and payloads never are.
@@ -17,13 +19,15 @@ public struct ClientConfiguration: Sendable {
 
   /// When a request that got no answer, or 408, 429, 502, 503, 504 or 507, is sent again.
   ///
-  /// Repetition is safe: a submit carries an idempotency key, an acknowledgement its lease.
+  /// Repetition is safe: a submit carries an idempotency key, an acknowledgement its lease. What is not safe to repeat
+  /// (``Client/retry(_:)``) is sent again only where the daemon certainly did not do it.
   public struct Retry: Sendable {
     /// How often a request is sent at most; 1 repeats nothing.
     public var maxAttempts = 8
     /// The pause before the second attempt; each further one is twice as long. Half of each pause is random.
     public var initialBackoff: Duration = .milliseconds(50)
-    /// The longest pause, unless the daemon asks for a longer one with `Retry-After`.
+    /// The longest pause, unless the daemon asks for a longer one with `Retry-After`, which a worker follows for a
+    /// minute at most.
     public var maxBackoff: Duration = .seconds(5)
     /// No attempt begins later than this after the first.
     public var deadline: Duration = .seconds(60)
@@ -46,6 +50,13 @@ public struct ClientConfiguration: Sendable {
     case file(String)
     /// The certificates in this PEM text, and no others.
     case pem(String)
+  }
+
+  /// A client's own certificate in PEM, first in its text, with those between it and its authority behind it, and its
+  /// private key, not encrypted. Files are read once, when the client is made. One file may hold both.
+  public enum Certificate: Sendable {
+    case files(certificate: String, key: String)
+    case pem(certificate: String, key: String)
   }
 }
 

@@ -42,6 +42,9 @@ struct JSONFields {
   func date(_ name: String) -> Date? {
     text(name).flatMap { Timestamp.milliseconds($0) }.map { Date(milliseconds: $0) }
   }
+  func duration(_ name: String) -> Duration? {
+    text(name).flatMap { DurationText.milliseconds($0) }.map { .milliseconds($0) }
+  }
   func object(_ name: String) -> JSONFields? { raw(name).flatMap { try? JSONFields(Array($0)) } }
 
   /// The elements of an array, raw.

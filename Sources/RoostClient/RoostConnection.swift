@@ -15,16 +15,19 @@ package struct RoostConnection: Sendable {
 
   private let base: String
   private let key: String?
-  private let authority: String?
+  /// nil: the system's authorities, and no certificate.
+  private let tls: TLSConfiguration?
 
   /// - Parameters:
   ///   - url: Such as `http://127.0.0.1:8080`; with or without a slash at the end.
   ///   - key: The API key; nil sends none.
-  ///   - authority: A file in PEM with the authority to trust; nil trusts those of the system.
-  package init(url: String, key: String?, authority: String? = nil) {
+  ///   - trust: Files with the authority to trust and the certificate to show.
+  /// - Throws: ``RoostError`` with code `invalid_configuration` if one of the files cannot be used.
+  package init(url: String, key: String?, trust: TrustFiles) throws(RoostError) {
     base = url.hasSuffix("/") ? String(url.dropLast()) : url
     self.key = key
-    self.authority = authority
+    let isPlain = trust.authority == nil && trust.certificate == nil
+    tls = isPlain ? nil : try TLSSettings.make(trust.roots, trust.clientCertificate)
   }
 
   /// Sends one request and reads the whole answer, at most 16 MiB.
@@ -37,11 +40,7 @@ package struct RoostConnection: Sendable {
   ) async throws(Unreachable) -> Reply {
     var request = HTTPClientRequest(url: base + path)
     request.method = HTTPMethod(rawValue: method.rawValue)
-    if let authority {
-      var tls = TLSConfiguration.makeClientConfiguration()
-      tls.trustRoots = .file(authority)
-      request.tlsConfiguration = tls
-    }
+    request.tlsConfiguration = tls
     for (name, value) in headers { request.headers.add(name: name, value: value) }
     if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
     if let body {
@@ -53,11 +52,8 @@ package struct RoostConnection: Sendable {
       let content = try await response.body.collect(upTo: 16 << 20)
       return Reply(status: Int(response.status.code), body: Array(content.readableBytesView))
     } catch {
-      let isUntrusted = "\(error)".contains("CERTIFICATE_VERIFY_FAILED")
       throw Unreachable(
-        url: base,
-        reason: isUntrusted
-          ? "its certificate is not trusted; ROOST_CA names the file of a private authority" : "\(error)")
+        url: base, reason: TLSSettings.reason(error, showsNone: base.hasPrefix("https") && tls?.privateKey == nil))
     }
   }
 

@@ -16,15 +16,20 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
   public let field: String?
   /// How long the daemon asks to wait before the next attempt.
   public let retryAfter: Duration?
-  /// The job that has the idempotency key, if that belongs to another one.
+  /// With `idempotency_conflict`: the job that was submitted with this idempotency key.
   public let existingJob: JobID?
+  /// Who says so.
+  let source: Source
 
-  /// Whether the same request may succeed later, unchanged: no answer came (408, 429, 5xx but for 500), or the daemon
-  /// was busy, full or stopping. The client has then repeated it already, within ``ClientConfiguration/retry``.
+  /// Whether the same request may succeed later, unchanged: no answer came (408, 429, 5xx but for a 500 of the daemon
+  /// itself), or the daemon was busy, full or stopping. The client has then repeated it already, within
+  /// ``ClientConfiguration/retry``.
   public var isRetryable: Bool {
     switch status {
     case nil: code == .unreachable
     case 408, 429, 502, 503, 504, 507: true
+    // Whatever stands in front of the daemon could not reach it.
+    case .some(500...): source == .foreign
     default: false
     }
   }
@@ -36,8 +41,8 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   init(
-    _ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil, field: String? = nil,
-    retryAfter: Duration? = nil, existingJob: JobID? = nil
+    _ code: Code, _ message: String, _ source: Source = .library, status: Int? = nil, requestID: String? = nil,
+    field: String? = nil, retryAfter: Duration? = nil, existingJob: JobID? = nil
   ) {
     self.code = code
     self.message = message
@@ -46,7 +51,44 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
     self.field = field
     self.retryAfter = retryAfter
     self.existingJob = existingJob
+    self.source = source
   }
+
+  /// Where an error comes from, which decides what it means for the request.
+  enum Source: Sendable, Hashable {
+    /// This library; nothing was asked.
+    case library
+    /// No connection was made: the request was not sent.
+    case unsent
+    /// The request was sent, perhaps in part, and no answer came.
+    case unanswered
+    /// Something else than Roost answered: a proxy, a login page.
+    case foreign
+    /// The daemon itself.
+    case daemon
+  }
+}
+
+/// What a worker makes of an error.
+extension RoostError {
+  /// Whether the daemon itself refuses this worker for good: its key, its queues, its settings. A proxy says 401 and
+  /// 403, too, for as long as it cannot reach the daemon or its login has expired.
+  var endsWorker: Bool { source == .daemon && (status == 401 || status == 403 || status == 422) }
+
+  /// Whether the same may be asked again later: there is no decision of the daemon's yet.
+  var isUndecided: Bool { source != .daemon || isRetryable || status == 500 }
+
+  /// Whether the daemon says that the lease is no longer this worker's.
+  var meansLeaseLost: Bool {
+    // 404: the job was lost to this key, or ended elsewhere and was purged.
+    source == .daemon && (status == 409 || code == .jobNotFound)
+  }
+
+  /// How long a worker waits because of `Retry-After`: anyone in between may have written it.
+  package var boundedRetryAfter: Duration? { retryAfter.map { min($0, .seconds(60)) } }
+
+  /// Whether the request was certainly not carried out.
+  var wasNotTaken: Bool { source == .unsent || source == .daemon && isRetryable && code != .outcomeUnknown }
 }
 
 extension RoostError {

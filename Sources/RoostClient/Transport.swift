@@ -3,7 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOHTTP1
-import NIOSSL
+import NIOPosix
 import RoostAPI
 
 /// Connections to one daemon: sends a request, again if need be, and turns what is no success into `RoostError`.
@@ -18,6 +18,8 @@ final class Transport: Sendable {
     var wait: Duration = .zero
     /// How long one attempt may take, if not as long as the configuration says.
     var timeout: Duration?
+    /// Whether being carried out twice is no more than being carried out once.
+    var isIdempotent = true
 
     static func get(_ path: String) -> Request { Request(method: .GET, path: path) }
     static func delete(_ path: String) -> Request { Request(method: .DELETE, path: path) }
@@ -40,7 +42,7 @@ final class Transport: Sendable {
     }
     authorization = "Bearer \(key)"
     var settings = HTTPClient.Configuration()
-    settings.tlsConfiguration = try Self.tls(configuration.trustRoots)
+    settings.tlsConfiguration = try TLSSettings.make(configuration.trustRoots, configuration.certificate)
     settings.redirectConfiguration = .disallow
     settings.timeout.connect = .seconds(5)
     settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.maxConnections)
@@ -68,9 +70,9 @@ final class Transport: Sendable {
       } catch {
         guard case .refused(let error) = error else { throw CancellationError() }
         let pause = backoff.pause(atLeast: error.retryAfter)
-        guard error.isRetryable, attempt < retry.maxAttempts, ContinuousClock.now + pause < deadline else {
-          throw error
-        }
+        guard error.isRetryable, request.isIdempotent || error.wasNotTaken, attempt < retry.maxAttempts,
+          ContinuousClock.now + pause < deadline
+        else { throw error }
         configuration.logger.debug(
           "asking again", metadata: ["path": "\(request.path)", "attempt": "\(attempt)", "error": "\(error)"])
         attempt += 1
@@ -87,28 +89,63 @@ final class Transport: Sendable {
 
   /// Sends a request once.
   func sendOnce(_ request: Request) async throws(Failure) -> [UInt8] {
-    var message = HTTPClientRequest(url: base + request.path)
-    message.method = request.method
-    message.headers.add(name: "Authorization", value: authorization)
-    if let body = request.body {
-      message.headers.add(name: "Content-Type", value: "application/json")
-      message.body = .bytes(ByteBuffer(bytes: body))
-    }
-    let response: HTTPClientResponse
-    let body: [UInt8]
+    let time = (request.timeout ?? configuration.requestTimeout) + request.wait
+    let response: HTTPClient.Response
     do {
-      let time = TimeAmount.milliseconds(
-        ((request.timeout ?? configuration.requestTimeout) + request.wait).milliseconds)
-      response = try await http.execute(message, timeout: time)
-      body = Array((try await response.body.collect(upTo: Self.maxAnswerBytes)).readableBytesView)
+      // Futures rather than `async` calls: their deadlines and cancellation wait for no thread of Swift's pool.
+      let message = try message(request)
+      let task = http.execute(
+        request: message, delegate: ResponseAccumulator(request: message, maxBodySize: Self.maxAnswerBytes),
+        deadline: .now() + .milliseconds(time.milliseconds))
+      response = try await withTaskCancellationHandler {
+        try await task.get()
+      } onCancel: {
+        task.cancel()
+      }
     } catch {
       if Task.isCancelled { throw .cancelled }
-      throw .refused(RoostError(.unreachable, "no answer from \(base): \(error)"))
+      let reason = TLSSettings.reason(
+        error, showsNone: base.hasPrefix("https") && configuration.certificate == nil)
+      throw .refused(
+        RoostError(.unreachable, "no answer from \(base): \(reason)", Self.wasSent(error) ? .unanswered : .unsent))
     }
+    let body = response.body.map { Array($0.readableBytesView) } ?? []
     guard (200..<300).contains(response.status.code) else {
       throw .refused(RoostError(answer: body, status: Int(response.status.code), headers: response.headers))
     }
     return body
+  }
+
+  /// Sends the end of an attempt once. A page with status 200 is no acknowledgement.
+  ///
+  /// - Returns: The job's state, and when it is tried again.
+  func endOnce(_ request: Request) async throws(Failure) -> (state: JobState, runAt: Date?) {
+    let answer = try await sendOnce(request)
+    do throws(RoostError) {
+      let fields = try JSONFields(answer)
+      return (JobState(rawValue: try fields.required("state", JSONFields.text)), fields.date("run_at"))
+    } catch {
+      throw .refused(error)
+    }
+  }
+
+  private func message(_ request: Request) throws -> HTTPClient.Request {
+    var message = try HTTPClient.Request(url: base + request.path, method: request.method)
+    message.headers.add(name: "Authorization", value: authorization)
+    if let body = request.body {
+      message.headers.add(name: "Content-Type", value: "application/json")
+      message.body = .byteBuffer(ByteBuffer(bytes: body))
+    }
+    return message
+  }
+
+  /// Whether a request without an answer may have reached the daemon.
+  private static func wasSent(_ error: any Error) -> Bool {
+    switch error {
+    case is NIOConnectionError: false
+    case let error as HTTPClientError: error != .connectTimeout && error != .getConnectionFromPoolTimeout
+    default: true
+    }
   }
 
   private static let maxAnswerBytes = 64 << 20
@@ -125,39 +162,47 @@ final class Transport: Sendable {
     }
     return url.hasSuffix("/") ? String(url.dropLast()) : url
   }
-
-  private static func tls(_ roots: ClientConfiguration.TrustRoots) throws(RoostError) -> TLSConfiguration {
-    var configuration = TLSConfiguration.makeClientConfiguration()
-    do {
-      switch roots {
-      case .system: break
-      case .file(let path): configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(path))
-      case .pem(let text):
-        configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(text.utf8)))
-      }
-    } catch {
-      throw RoostError(.invalidConfiguration, "the trust roots cannot be read: \(error)")
-    }
-    return configuration
-  }
 }
 
 extension RoostError {
   /// What a refusal says.
   init(answer: [UInt8], status: Int, headers: HTTPHeaders) {
-    let retryAfter = headers.first(name: "Retry-After").flatMap(Int.init).map { Duration.seconds(max(0, $0)) }
-    let fields = try? JSONFields(answer)
+    // A year at most: the number may come from anyone, and is added to a clock's time.
+    let retryAfter = headers.first(name: "Retry-After").flatMap(Int.init).map { seconds in
+      Duration.seconds(min(max(0, seconds), 365 * 86_400))
+    }
     let requestID = headers.first(name: "X-Request-ID")
-    guard let fields, let code = fields.text("code") else {
+    guard let fields = try? JSONFields(answer), let code = fields.text("code"), Self.isRoost(code, status, fields)
+    else {
       self.init(
-        .unexpectedAnswer, "status \(status), and no answer of a Roost daemon", status: status, requestID: requestID,
-        retryAfter: retryAfter)
+        .unexpectedAnswer, "status \(status), and no answer of a Roost daemon", .foreign, status: status,
+        requestID: requestID, retryAfter: retryAfter)
       return
     }
     self.init(
-      Code(rawValue: code), fields.text("message") ?? "", status: status,
+      Code(rawValue: code), fields.message, .daemon, status: status,
       requestID: requestID ?? fields.text("request_id"), field: fields.object("details")?.text("field"),
-      retryAfter: retryAfter, existingJob: fields.object("details")?.text("existing_job_id").map { JobID($0) })
+      retryAfter: retryAfter, existingJob: fields.existingJob)
+  }
+}
+
+extension RoostError {
+  /// Others say `code`, too. It is the daemon's if it stands beside the id that the daemon gives each request, or is a
+  /// code that nobody else uses, with its own status.
+  private static func isRoost(_ code: String, _ status: Int, _ fields: JSONFields) -> Bool {
+    if fields.text("request_id") != nil { return true }
+    guard let code = ErrorCode(rawValue: code), code.status == status else { return false }
+    return code != .forbidden && code != .badRequest && code != .internalError
+  }
+}
+
+extension JSONFields {
+  /// What an error says to a person; daemons and gateways for old clients call it `error`.
+  var message: String { text("message") ?? text("error") ?? "" }
+
+  /// The job that an idempotency key belongs to.
+  var existingJob: JobID? {
+    (object("details")?.text("existing_job_id") ?? text("existing_job_id")).map { JobID($0) }
   }
 }
 

@@ -9,21 +9,12 @@ struct DaemonAddress: ParsableArguments {
   @Option(help: "The daemon (default: ROOST_URL, else http://127.0.0.1:8080).") var url: String?
   @Option(help: "A file whose first line is the key (default: the variable ROOST_KEY).") var keyFile: String?
 
-  @Option(help: "A file with the authority to trust instead of the system's, PEM (default: ROOST_CA).")
-  var caFile: String?
+  @OptionGroup var trust: TrustOptions
 
   func connection() throws(CommandFailure) -> RoostConnection {
     let environment = ProcessInfo.processInfo.environment
     let address = url ?? environment["ROOST_URL"] ?? "http://127.0.0.1:8080"
-    return RoostConnection(url: address, key: try key(environment), authority: try authority(environment))
-  }
-
-  private func authority(_ environment: [String: String]) throws(CommandFailure) -> String? {
-    guard let file = caFile ?? environment["ROOST_CA"], !file.isEmpty else { return nil }
-    guard access(file, R_OK) == 0 else {
-      throw CommandFailure(.usage, "cannot read the authority's file \(inert(file))")
-    }
-    return file
+    return try trust.connection(to: address, key: try key(environment), environment)
   }
 
   private func key(_ environment: [String: String]) throws(CommandFailure) -> String {

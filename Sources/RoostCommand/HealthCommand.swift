@@ -10,6 +10,7 @@ struct HealthCommand: AsyncParsableCommand {
 
   @Flag(help: "Whether it can take jobs: log writable, disk not full, key store there.") var ready = false
   @Option(help: "The daemon (default: ROOST_URL, else http://127.0.0.1: and PORT, 8080).") var url: String?
+  @OptionGroup var trust: TrustOptions
   @Option(help: "How long to wait for the answer, seconds, 1 to 300.") var timeout: Int64 = 4
 
   func validate() throws {
@@ -17,10 +18,12 @@ struct HealthCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let environment = ProcessInfo.processInfo.environment
+    let connection = try trust.connection(to: address(environment), key: nil, environment)
     let reply: RoostConnection.Reply
     do throws(RoostConnection.Unreachable) {
-      reply = try await RoostConnection(url: address(ProcessInfo.processInfo.environment), key: nil)
-        .send(.get, ready ? "/readyz" : "/healthz", timeoutMilliseconds: timeout * 1_000)
+      reply = try await connection.send(
+        .get, ready ? "/readyz" : "/healthz", timeoutMilliseconds: timeout * 1_000)
     } catch {
       throw CommandFailure(.unavailable, inert("\(error)"))
     }

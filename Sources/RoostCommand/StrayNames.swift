@@ -38,7 +38,7 @@ enum StrayArguments {
 struct StrayVariables {
   private(set) var problems: [String] = []
   private(set) var warnings: [String] = []
-  private static let others = ["ROOST_CONFIG", "ROOST_URL", "ROOST_KEY", "ROOST_CA"]
+  private static let others = ["ROOST_CONFIG", "ROOST_URL", "ROOST_KEY", "ROOST_CA", "ROOST_CERT", "ROOST_CERT_KEY"]
 
   init(_ environment: [String: String]) {
     for (name, value) in environment.sorted(by: { $0.key < $1.key })

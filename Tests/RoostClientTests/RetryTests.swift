@@ -1,4 +1,6 @@
+import Foundation
 import RoostClient
+import SecretWatch
 import Testing
 
 /// What a client does with refusals and with no answer at all.
@@ -40,7 +42,88 @@ struct RetryTests {
         let client = try daemon.client(through: proxy)
         let error = await #expect(throws: RoostError.self) { try await client.submit("x") }
         #expect(error?.retryAfter == .seconds(3600))
+        #expect(error?.boundedRetryAfter == .seconds(60), "what a worker waits")
         #expect(proxy.requests.count == 1)
+      }
+    }
+  }
+
+  @Test("a Retry-After of all ages is bounded, and no other clock's overflow")
+  func endlessRetryAfter() async throws {
+    try await TestDaemon.run { daemon in
+      let fate = Proxy.Fate.answer(503, "<html>", headers: [("Retry-After", "9223372036854775807")])
+      try await Proxy.run(before: daemon, judge: { _ in fate }) { proxy in
+        let client = try daemon.client(through: proxy)
+        let error = await #expect(throws: RoostError.self) { try await client.submit("x") }
+        #expect(error?.retryAfter == .seconds(365 * 86_400))
+      }
+    }
+  }
+
+  @Test("a proxy's own 5xx, of whatever number, is repeated: the daemon has not decided", arguments: [500, 520, 530])
+  func proxyTrouble(status: Int) async throws {
+    try await TestDaemon.run { daemon in
+      try await Proxy.run(before: daemon, judge: { $0.number <= 2 ? .answer(status, "<html>") : .forward }) { proxy in
+        _ = try await daemon.client(through: proxy).submit("x")
+        #expect(proxy.count("POST", "/jobs") == 3)
+      }
+    }
+  }
+
+  @Test("a retry whose answer was lost is not sent again: the job may have run and failed meanwhile")
+  func blindRetry() async throws {
+    try await TestDaemon.run { daemon in
+      let submitted = try await daemon.client().submit("x", JobOptions(delay: .seconds(600)))
+      let fate: Proxy.Judge = { $0.path.hasSuffix("/retry") ? .loseAnswer : .forward }
+      try await Proxy.run(before: daemon, judge: fate) { proxy in
+        let client = try daemon.client(through: proxy)
+        let error = await #expect(throws: RoostError.self) { try await client.retry(submitted.id) }
+        #expect(error?.code == .unreachable)
+        #expect(proxy.requests.count == 1)
+        #expect(try await client.job(submitted.id).state == .ready)
+      }
+    }
+  }
+
+  @Test("a retry that the daemon itself put off is sent again; one that somebody in between put off is not")
+  func refusedRetry() async throws {
+    try await TestDaemon.run { daemon in
+      let submitted = try await daemon.client().submit("x", JobOptions(delay: .seconds(600)))
+      try await Proxy.run(before: daemon, judge: { $0.number <= 2 ? .answer(503, Self.busy) : .forward }) { proxy in
+        let client = try daemon.client(through: proxy)
+        #expect(try await client.retry(submitted.id) == .ready)
+        #expect(proxy.requests.count == 3)
+      }
+      try await Proxy.run(before: daemon, judge: { _ in .answer(504, "<html>") }) { proxy in
+        let client = try daemon.client(through: proxy)
+        await #expect(throws: RoostError.self) { try await client.retry(submitted.id) }
+        #expect(proxy.requests.count == 1)
+      }
+      // Nothing listens there, so nothing was sent, and there is no reason not to ask again.
+      var configuration = ClientConfiguration()
+      configuration.logger = daemon.log.logger
+      configuration.retry.initialBackoff = .milliseconds(1)
+      configuration.retry.maxAttempts = 3
+      let nowhere = try Client(url: "http://127.0.0.1:1", key: "k", configuration: configuration)
+      await #expect(throws: RoostError.self) { try await nowhere.retry(submitted.id) }
+      #expect(daemon.log.text.components(separatedBy: "asking again").count >= 3)
+    }
+  }
+
+  @Test("a message called `error`, as old daemons have it, is read; a conflict names the job that stands")
+  func otherForms() async throws {
+    try await TestDaemon.run { daemon in
+      let conflict = #"{"code":"idempotency_conflict","message":"m","details":{"existing_job_id":"j-1"}}"#
+      let judge: Proxy.Judge = { request in
+        request.number == 1
+          ? .answer(422, #"{"code":"out_of_range","error":"too much"}"#) : .answer(409, conflict)
+      }
+      try await Proxy.run(before: daemon, judge: judge) { proxy in
+        let client = try daemon.client(through: proxy)
+        let old = await #expect(throws: RoostError.self) { try await client.submit("x") }
+        #expect(old?.code == .outOfRange && old?.message == "too much")
+        let error = await #expect(throws: RoostError.self) { try await client.submit("x") }
+        #expect(error?.code == .idempotencyConflict && error?.existingJob == JobID("j-1"))
       }
     }
   }
@@ -160,6 +243,22 @@ struct RetryTests {
         try Client(url: "https://127.0.0.1", key: "k", configuration: configuration)
       }
       #expect(error?.code == .invalidConfiguration)
+    }
+  }
+
+  @Test("a client certificate that cannot be used is refused at once, and the error names the file")
+  func certificate() {
+    for certificate in [
+      ClientConfiguration.Certificate.files(certificate: "/nonexistent/c.pem", key: "/nonexistent/c.key"),
+      .pem(certificate: "no certificate", key: "no key"),
+    ] {
+      var configuration = ClientConfiguration()
+      configuration.certificate = certificate
+      let error = #expect(throws: RoostError.self) {
+        try Client(url: "https://127.0.0.1", key: "k", configuration: configuration)
+      }
+      #expect(error?.code == .invalidConfiguration)
+      if case .files = certificate { #expect(error?.message.contains("/nonexistent/c.pem") == true) }
     }
   }
 }

@@ -43,15 +43,52 @@ struct TLSDocumentTests {
       defer { strict.kill() }
       #expect(try run("ask", strict).status != 0, "it shows no certificate")
       let shown = try run("client", strict)
-      #expect(shown.status == 0 && shown.output == "OK", "\(shown.output)\(shown.errors)")
+      #expect(shown.status == 0 && shown.output.hasPrefix("OK"), "\(shown.output)\(shown.errors)")
+      #expect(shown.output.contains(#""status":"ok""#) && shown.output.contains(#""state":"READY""#), "\(shown.output)")
+      try Self.refusals(strict, in: directory)
       #expect(strict.stop() == 0)
     }
+  }
+
+  /// What is said to a client that shows none, and of files that cannot be used.
+  private static func refusals(_ daemon: DaemonProcess, in directory: URL) throws {
+    let url = ["--url", "https://localhost:\(daemon.port)", "--ca-file", "ca.pem"]
+    func health(_ arguments: [String]) throws -> CommandOutcome {
+      try CommandOutcome(roost: ["health"] + url + arguments, in: directory)
+    }
+    let without = try health([])
+    #expect(without.status == 69 && without.errors.contains("ROOST_CERT"), "\(without.errors)")
+    let missing = try health(["--cert", "missing.pem"])
+    #expect(missing.status == 64 && missing.errors.contains("missing.pem"), "\(missing.errors)")
+    let foreign = try health(["--cert", "worker.pem", "--cert-key", "ca.key"])
+    #expect(foreign.status == 64 && foreign.errors.contains("is the key the certificate's"), "\(foreign.errors)")
+    let alone = try health(["--cert-key", "worker.key"])
+    #expect(alone.status == 64 && alone.errors.contains("--cert"), "\(alone.errors)")
+    #expect(try health(["--cert", "worker.pem", "--cert-key", "worker.key"]).status == 0)
+    let both = try ["worker.pem", "worker.key"].map { name in
+      try Data(contentsOf: directory.appendingPathComponent(name))
+    }
+    try (both[0] + both[1]).write(to: directory.appendingPathComponent("both.pem"))
+    #expect(try health(["--cert", "both.pem"]).status == 0, "one file may hold both")
+    // The SDK, which reads the same variables.
+    let program = DaemonProcess.binary.deletingLastPathComponent().appendingPathComponent("example-04-batch-submit")
+    let key = daemon.printed.split(separator: "\n").first { $0.hasPrefix("client_key=") }?.dropFirst(11) ?? ""
+    var environment = [
+      "ROOST_URL": "https://localhost:\(daemon.port)", "ROOST_KEY": String(key), "ROOST_CA": "ca.pem",
+      "ROOST_CERT": "worker.pem", "ROOST_CERT_KEY": "worker.key",
+    ]
+    let submitted = try CommandOutcome(program, ["1"], in: directory, environment: environment)
+    #expect(submitted.output.contains("1 submitted, 0 refused"), "\(submitted.output)\(submitted.errors)")
+    environment["ROOST_CERT"] = "missing.pem"
+    let refused = try CommandOutcome(program, ["1"], in: directory, environment: environment)
+    #expect(refused.status == 1 && refused.errors.contains("missing.pem"), "\(refused.errors)")
   }
 
   /// The block with this daemon's port, process, key and binary.
   private static func script(_ block: String, _ daemon: DaemonProcess?) -> String {
     let here = block.replacingOccurrences(of: "localhost:8443", with: "localhost:\(daemon?.port ?? 0)")
       .replacingOccurrences(of: " roost submit", with: " '\(DaemonProcess.binary.path)' submit")
+      .replacingOccurrences(of: "\nroost health", with: "\n'\(DaemonProcess.binary.path)' health")
     let key = daemon?.printed.split(separator: "\n").first { $0.hasPrefix("client_key=") } ?? ""
     return "\(key)\npid=\(daemon?.processID ?? 0)\n\(here)"
   }

@@ -1,0 +1,24 @@
+import ArgumentParser
+import RoostClient
+
+/// Whom to trust behind an `https` URL, and what to show a daemon that asks for certificates of its clients
+/// (`TLS_CLIENT_CA`).
+struct TrustOptions: ParsableArguments {
+  @Option(help: "A file with the authority to trust instead of the system's, PEM (default: ROOST_CA).")
+  var caFile: String?
+  @Option(help: "A file with the certificate to show, PEM (default: ROOST_CERT).") var cert: String?
+  @Option(help: "A file with its private key (default: ROOST_CERT_KEY, else the certificate's file).")
+  var certKey: String?
+
+  /// - Throws: `usage` if a file cannot be used.
+  func connection(
+    to url: String, key: String?, _ environment: [String: String]
+  ) throws(CommandFailure) -> RoostConnection {
+    do throws(RoostError) {
+      let files = try TrustFiles(authority: caFile, certificate: cert, key: certKey, environment: environment)
+      return try RoostConnection(url: url, key: key, trust: files)
+    } catch {
+      throw CommandFailure(.usage, inert(error.message))
+    }
+  }
+}
