@@ -41,7 +41,7 @@ final class Acknowledger: Sendable {
         return !state.isSending
       }
       // A task of its own: it serves the others after the one that began it.
-      if isFirst { Task { await sendAll() } }
+      if isFirst { WorkerThread.task { await self.sendAll() } }
     }
     try answer.get()
   }
@@ -84,7 +84,7 @@ final class Acknowledger: Sendable {
     body.field("lease_id", job.leaseID)
     if let result { body.field("result", raw: result.bytes[...]) }
     body.endObject()
-    _ = try await transport.sendOnce(.post("/jobs/\(percentEncoded(job.id.rawValue))/ack", body.bytes))
+    _ = try await transport.endOnce(.post("/jobs/\(percentEncoded(job.id.rawValue))/ack", body.bytes))
   }
 
   /// One answer for each item, in order.

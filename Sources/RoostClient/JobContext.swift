@@ -64,6 +64,8 @@ public struct JobContext: Sendable {
 struct LeasedJob: Sendable {
   let id: JobID
   let leaseID: String
+  /// How long it is leased; nil if the daemon does not say.
+  let lease: Duration?
   let payload: RawJSON
   let type: String
   let queue: String
@@ -78,6 +80,7 @@ struct LeasedJob: Sendable {
   init(_ fields: JSONFields) throws(RoostError) {
     id = JobID(try fields.required("job_id", JSONFields.text))
     leaseID = try fields.required("lease_id", JSONFields.text)
+    lease = fields.duration("lease")
     payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
     type = fields.text("type") ?? ""
     queue = try fields.required("queue", JSONFields.text)

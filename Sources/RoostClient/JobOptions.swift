@@ -17,7 +17,8 @@ public struct JobOptions: Sendable {
   public var maxRetries: Int?
   /// How long to wait between attempts.
   public var retry: RetryPolicy?
-  /// The lease of a worker that asks for none itself, 1 second to 12 hours.
+  /// How long a worker may be silent before the job goes to another one, 1 second to 12 hours; a worker whose
+  /// ``WorkerConfiguration/lease`` is set goes by that instead.
   public var lease: Duration?
   /// How long the finished job is kept.
   public var retention: Duration?

@@ -1,6 +1,10 @@
 /// What became of an attempt, as its handler says it. A handler that returns a value, or nothing, has completed; one
 /// that throws is retried while attempts are left.
-public struct Outcome: Sendable {
+///
+/// A handler may return a value in one branch and an outcome in another; then write `Outcome.retry("…")`, not
+/// `.retry("…")`, for the compiler to see which it is. That is what it is `Encodable` for: it stands where a result may.
+/// It cannot be encoded itself.
+public struct Outcome: Sendable, Encodable {
   enum Kind: Sendable {
     case complete(RawJSON?)
     case retry(error: String, after: Duration?)
@@ -14,8 +18,9 @@ public struct Outcome: Sendable {
   public static let complete = Outcome(kind: .complete(nil))
 
   /// Done: the job becomes ACKED and keeps the result, at most 4 MiB, for whoever submitted it.
-  /// A result that cannot be encoded fails the job for good.
+  /// A result that cannot be encoded fails the job for good; one that is an outcome itself is this outcome.
   public static func complete(_ result: some Encodable) -> Outcome {
+    if let outcome = result as? Outcome { return outcome }
     do throws(RoostError) {
       return Outcome(kind: .complete(try RawJSON(encoding: result)))
     } catch {
@@ -40,6 +45,13 @@ public struct Outcome: Sendable {
 
   /// Failed, and trying again would not help: the job becomes DEAD.
   public static func fail(_ error: String) -> Outcome { Outcome(kind: .fail(error)) }
+
+  /// - Throws: Always: an outcome is told to the daemon and is no part of a result or payload.
+  public func encode(to encoder: any Encoder) throws {
+    throw EncodingError.invalidValue(
+      self,
+      EncodingError.Context(codingPath: encoder.codingPath, debugDescription: "an Outcome is no part of a result"))
+  }
 }
 
 /// Thrown by a handler, however deep inside, it fails the job for good, as ``Outcome/fail(_:)`` does.

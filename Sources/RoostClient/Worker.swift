@@ -13,10 +13,15 @@ import UnixSignals
 /// try await worker.runUntilSignalled()
 /// ```
 ///
-/// A worker never holds more jobs than it runs. While a handler runs its lease is extended; when the job is cancelled
-/// or the lease lost, the handler's task is cancelled. An outcome is told again and again, across restarts of the
-/// daemon, until it is known or the lease is lost. Jobs run **at least once**: a handler whose worker died may have
-/// done its work already.
+/// A worker never holds more jobs than it runs. While a handler runs its lease is extended; when the job is cancelled,
+/// or the lease is lost or has ended by the worker's own clock, the handler's task is cancelled. An outcome is told
+/// again and again, across restarts of the daemon, until it is known or the lease is lost. Jobs run **at least once**:
+/// a handler whose worker died may have done its work already.
+///
+/// A handler may block its thread: leases are extended by a thread of their own. But Swift runs all tasks on as many
+/// threads as there are cores, so handlers that block hold up each other and the rest of the program.
+///
+/// A failed attempt is logged as a warning with its error and what comes next, one that leaves the job DEAD as an error.
 ///
 /// A worker is a `Service`: in a `ServiceGroup`, graceful shutdown makes it lease no more, finish what runs within
 /// ``WorkerConfiguration/drainTimeout``, and hand back the rest. Cancelling the task of ``run()`` skips the waiting.
@@ -27,8 +32,8 @@ public struct Worker: Service {
   let client: Client
   let queues: [String]
   let configuration: WorkerConfiguration
-  private(set) var handlers: [Name: Handler] = [:]
-  private(set) var defaultHandler: Handler?
+  var handlers: [Name: Handler] = [:]
+  var defaultHandler: Handler?
 
   /// - Parameters:
   ///   - client: With a key of type worker.
@@ -45,8 +50,9 @@ public struct Worker: Service {
 
   /// Leases and runs jobs until it is told to stop.
   ///
-  /// - Throws: ``RoostError`` if the daemon refuses to lease to this worker at all: the key is revoked, a queue
-  ///   forbidden, a setting out of range. A daemon that is away is no error: the worker waits for it.
+  /// - Throws: ``RoostError`` if the daemon itself refuses to lease to this worker at all (401, 403, 422): the key is
+  ///   revoked, a queue forbidden, a setting out of range. A daemon that is away is no error, nor whatever a proxy
+  ///   answers in its place: the worker waits for it.
   public func run() async throws {
     try await WorkerSession(self).run()
   }
@@ -69,83 +75,5 @@ public struct Worker: Service {
           : "this worker has no handler for the type \(job.type)")
     }
     return try await handler(job.payload, context)
-  }
-}
-
-// MARK: Handlers
-
-extension Worker {
-  /// Handles the jobs of a payload's type. Returning completes the job; what is thrown is retried. A payload that
-  /// does not decode fails the job for good. A second handler of the same type replaces the first.
-  public mutating func handle<Payload: JobPayload>(
-    _ payload: Payload.Type, _ handler: @escaping @Sendable (Payload, JobContext) async throws -> Void
-  ) {
-    handle(Payload.jobType, as: payload, handler)
-  }
-
-  /// Handles the jobs of a payload's type; what is returned is the job's result.
-  public mutating func handle<Payload: JobPayload>(
-    _ payload: Payload.Type,
-    _ handler: @escaping @Sendable (Payload, JobContext) async throws -> some Encodable & Sendable
-  ) {
-    handle(Payload.jobType, as: payload, handler)
-  }
-
-  /// Handles the jobs of a payload's type; what is returned says what became of the job.
-  public mutating func handle<Payload: JobPayload>(
-    _ payload: Payload.Type, _ handler: @escaping @Sendable (Payload, JobContext) async throws -> Outcome
-  ) {
-    handle(Payload.jobType, as: payload, handler)
-  }
-
-  /// Handles the jobs of a type; their payloads decode as any type that fits them.
-  public mutating func handle<Payload: Decodable & Sendable>(
-    _ jobType: String, as payload: Payload.Type = Payload.self,
-    _ handler: @escaping @Sendable (Payload, JobContext) async throws -> Void
-  ) {
-    handle(jobType, as: payload) { payload, context in
-      try await handler(payload, context)
-      return Outcome.complete
-    }
-  }
-
-  /// Handles the jobs of a type; what is returned is the job's result.
-  public mutating func handle<Payload: Decodable & Sendable>(
-    _ jobType: String, as payload: Payload.Type = Payload.self,
-    _ handler: @escaping @Sendable (Payload, JobContext) async throws -> some Encodable & Sendable
-  ) {
-    handle(jobType, as: payload) { payload, context in
-      Outcome.complete(try await handler(payload, context))
-    }
-  }
-
-  /// Handles the jobs of a type; what is returned says what became of the job.
-  public mutating func handle<Payload: Decodable & Sendable>(
-    _ jobType: String, as payload: Payload.Type = Payload.self,
-    _ handler: @escaping @Sendable (Payload, JobContext) async throws -> Outcome
-  ) {
-    handlers[Name(jobType)] = { raw, context in
-      let payload: Payload
-      do throws(RoostError) {
-        payload = try raw.decode()
-      } catch {
-        return .fail("the payload does not fit: \(error.message)")
-      }
-      return try await handler(payload, context)
-    }
-  }
-
-  /// Handles the jobs of a type with their payloads as they were sent.
-  public mutating func handle(
-    _ jobType: String, _ handler: @escaping @Sendable (RawJSON, JobContext) async throws -> Outcome
-  ) {
-    handlers[Name(jobType)] = handler
-  }
-
-  /// Handles the jobs whose type has no handler of its own.
-  public mutating func handleOthers(
-    _ handler: @escaping @Sendable (RawJSON, JobContext) async throws -> Outcome
-  ) {
-    defaultHandler = handler
   }
 }

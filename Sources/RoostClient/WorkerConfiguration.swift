@@ -4,10 +4,11 @@ import Foundation
 public struct WorkerConfiguration: Sendable {
   /// How many jobs run at once, and so how many are leased at most.
   public var concurrency = 4
-  /// How long the daemon waits for a sign of life before it gives a job to another worker, 1 second to 12 hours.
+  /// How long the daemon waits for a sign of life before it gives a job to another worker, 1 second to 12 hours; nil
+  /// leaves it to the job (``JobOptions/lease``), else to the daemon (30 seconds).
   /// The worker extends its leases three times as often by itself, however long a handler takes: this decides only
-  /// how soon a job comes back after a worker's death.
-  public var lease: Duration = .seconds(30)
+  /// how soon a job comes back after a worker's death, and for how long a worker may be out of the daemon's reach.
+  public var lease: Duration?
   /// How long one poll waits for a job when there is none, at most a minute.
   public var pollWait: Duration = .seconds(30)
   /// How long running handlers may go on after a graceful shutdown began. What is left then is cancelled, and its

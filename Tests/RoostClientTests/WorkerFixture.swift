@@ -71,3 +71,13 @@ func untilCancelled() async throws {
   for await _ in stream {}
   throw CancellationError()
 }
+
+/// Carries a value out of a closure that may run elsewhere.
+final class Box<Value: Sendable>: Sendable {
+  private let content = Mutex<Value?>(nil)
+
+  var value: Value? {
+    get { content.withLock { $0 } }
+    set { content.withLock { $0 = newValue } }
+  }
+}

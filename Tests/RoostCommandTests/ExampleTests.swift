@@ -24,6 +24,26 @@ struct ExampleTests {
     }
   }
 
+  @Test("a wrong key, no key and no daemon end a program of the quick start in one line, without a trap")
+  func slips() async throws {
+    try await withDirectory { directory in
+      let daemon = try LiveDaemon(in: directory.appendingPathComponent("data"))
+      defer { daemon.end(SIGKILL) }
+      func ends(_ name: String, _ key: String, _ code: String) throws {
+        let outcome = try Self.run(name, daemon, key, in: directory)
+        #expect(outcome.status == 1, "\(outcome.status)")
+        #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+        #expect(outcome.errors.contains("Simple") && outcome.errors.contains(code), "\(outcome.errors)")
+      }
+      for name in ["01-simple-client", "02-simple-worker"] {
+        try ends(name, "client_wrong", "invalid_key")
+        try ends(name, "", "ROOST_KEY")
+      }
+      try ends("02-simple-worker", daemon.client, "forbidden_scope")
+      try ends("01-simple-client", daemon.worker, "forbidden_scope")
+    }
+  }
+
   @Test("a video is transcoded with progress, and its thumbnail taken")
   func video() async throws {
     try await withDirectory { directory in

@@ -10,8 +10,8 @@ struct Greet: JobPayload {
 }
 
 @main
-struct SimpleClient {
-  static func main() async throws {
+struct SimpleClient: RoostProgram {
+  static func run() async throws {
     let client = try Client.fromEnvironment()
 
     // When this returns, the job is on the daemon's disk.

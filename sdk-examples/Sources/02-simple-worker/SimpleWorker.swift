@@ -9,8 +9,8 @@ struct Greet: JobPayload {
 }
 
 @main
-struct SimpleWorker {
-  static func main() async throws {
+struct SimpleWorker: RoostProgram {
+  static func run() async throws {
     var worker = Worker(client: try Client.fromEnvironment(), queues: ["greetings"])
 
     // What is returned is the job's result. An error that is thrown makes the daemon try again later.

@@ -19,8 +19,8 @@ struct Thumbnail: JobPayload {
 }
 
 @main
-struct VideoProcessing {
-  static func main() async throws {
+struct VideoProcessing: RoostProgram {
+  static func run() async throws {
     let client = try Client.fromEnvironment()
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("roost-video-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -10,8 +10,8 @@ struct Resize: JobPayload {
 }
 
 @main
-struct BatchSubmit {
-  static func main() async throws {
+struct BatchSubmit: RoostProgram {
+  static func run() async throws {
     let client = try Client.fromEnvironment()
     let total = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 10_000
     let begun = ContinuousClock.now

@@ -16,8 +16,8 @@ struct WordCount: Codable, Sendable {
 }
 
 @main
-struct CustomResults {
-  static func main() async throws {
+struct CustomResults: RoostProgram {
+  static func run() async throws {
     let client = try Client.fromEnvironment()
     let working = Task { try await worker(client).run() }
 
@@ -56,10 +56,10 @@ struct CustomResults {
       return WordCount(words: words.count, longest: longest, frequencies: frequencies)
     }
 
-    // A handler may also say itself what became of the attempt.
+    // A handler may also say itself what became of the attempt, in one branch or in all of them.
     worker.handle("text.shaky", as: String.self) { text, context in
       guard context.attempt > 1 else { return Outcome.retry("not today") }
-      return Outcome.complete(text + ", with pleasure")
+      return text + ", with pleasure"
     }
     return worker
   }

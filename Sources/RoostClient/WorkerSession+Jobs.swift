@@ -1,0 +1,82 @@
+import Synchronization
+
+/// One job: its handler, and why that is cancelled.
+extension WorkerSession {
+  /// How a handler ended.
+  enum Conclusion: Sendable {
+    case returned(Outcome)
+    case threw(String)
+  }
+
+  func start(_ job: LeasedJob) {
+    let duration = job.lease ?? worker.configuration.lease ?? .seconds(30)
+    let lease = Lease(job: job.id, token: job.leaseID, duration: duration)
+    let context = JobContext(job, logger: logger) { [weak self] progress in
+      try await self?.report(progress, of: lease)
+    }
+    let now = Self.clock.now
+    state.withLock { state in
+      // On Swift's pool, where it may block: no preference is inherited here.
+      let handler = Task {
+        let conclusion = await self.conclude(job, context)
+        return (conclusion, self.noteConclusion(of: lease))
+      }
+      var held = Held(
+        job: job.id, cancel: { handler.cancel() }, lease: duration, extendAt: now + duration.heartbeat,
+        endsAt: now + duration)
+      // Leased in the very moment in which the worker began to stop: it is drained like the others.
+      if state.isAborted { held.ending = .drained }
+      state.held[job.leaseID] = held
+      WorkerThread.task {
+        let (conclusion, ending) = await handler.value
+        await self.settle(job, conclusion, ending)
+        self.forget(job)
+      }
+      if state.isAborted { handler.cancel() }
+    }
+    look(at: now + duration.heartbeat)
+  }
+
+  private func conclude(_ job: LeasedJob, _ context: JobContext) async -> Conclusion {
+    do {
+      return .returned(try await worker.run(job, context))
+    } catch let failure as PermanentFailure {
+      return .returned(.fail(failure.description))
+    } catch {
+      return .threw("\(error)")
+    }
+  }
+
+  /// The handler has ended: from now on nothing but its outcome counts.
+  ///
+  /// - Returns: Why it was cancelled, if it was. A lease that is not held counts as lost.
+  private func noteConclusion(of lease: Lease) -> Ending? {
+    state.withLock { state in
+      guard let held = state.held[lease.token] else { return .leaseLost }
+      state.held[lease.token]?.hasConcluded = true
+      return held.ending
+    }
+  }
+
+  private func forget(_ job: LeasedJob) {
+    state.withLock { $0.held[job.leaseID] = nil }
+    signal()
+  }
+
+  /// Cancels a handler; the first reason counts, but that nothing is to be told any more counts always.
+  func end(_ lease: Lease, _ ending: Ending) {
+    state.withLock { state in
+      guard let held = state.held[lease.token], held.ending == nil || ending == .leaseLost else { return }
+      state.held[lease.token]?.ending = ending
+      held.cancel()
+    }
+  }
+
+  /// Why a handler was cancelled; nil while it was not. A lease that is not held counts as lost.
+  func ending(of token: String) -> Ending? {
+    state.withLock { state in
+      guard let held = state.held[token] else { return .leaseLost }
+      return held.ending
+    }
+  }
+}
