@@ -13,9 +13,9 @@ struct CanonicalEncodingTests {
       var zebra = 1
       var apple = ["b": [2], "a": [1]]
       var mango: String?
-      var Banana = true
+      var banana = true
     }
-    #expect(try text(Outer()) == #"{"Banana":true,"apple":{"a":[1],"b":[2]},"zebra":1}"#)
+    #expect(try text(Outer()) == #"{"apple":{"a":[1],"b":[2]},"banana":true,"zebra":1}"#)
     // RFC 8785, 3.2.3; what terminals could obey stays escaped.
     let names = ["\u{20ac}": 1, "\r": 2, "\u{fb33}": 3, "1": 4, "\u{1f600}": 5, "\u{80}": 6, "\u{f6}": 7]
     #expect(
