@@ -109,6 +109,35 @@ extension JSONReader {
     return String(decoding: out, as: UTF8.self)
   }
 
+  /// How many bytes of UTF-8 a string token stands for, its quotes and escapes not counted.
+  ///
+  /// - Parameter token: A string that was found valid.
+  package static func decodedCount(ofString token: ArraySlice<UInt8>) -> Int {
+    var count = token.count - 2
+    var at = token.startIndex + 1
+    while at < token.endIndex - 1 {
+      guard token[at] == UInt8(ascii: "\\") else {
+        at += 1
+        continue
+      }
+      guard token[at + 1] == UInt8(ascii: "u") else {
+        count -= 1
+        at += 2
+        continue
+      }
+      let scalar = unit(token, at + 2)
+      switch scalar {
+      case 0..<0x80: count -= 5
+      case 0x80..<0x800: count -= 4
+      // Each half of a surrogate pair: together they are four bytes.
+      case 0xD800..<0xE000: count -= 4
+      default: count -= 3
+      }
+      at += 6
+    }
+    return count
+  }
+
   private static func unit(_ raw: ArraySlice<UInt8>, _ at: Int) -> UInt32 {
     raw[at..<(at + 4)].reduce(0) { $0 << 4 | UInt32(hexValue($1) ?? 0) }
   }

@@ -1,4 +1,5 @@
-/// A refused request, as a value: `{"code", "message", "details"?, "request_id"}` on the wire.
+/// A refused request, as a value: `{"code", "message", "error", "details"?, "request_id"}` on the wire.
+/// `error` repeats the message: clients of the daemon before this one read it there.
 /// The message says what to do about it and repeats nothing secret.
 package struct Rejection: Error, Sendable, Equatable {
   package var code: ErrorCode
@@ -63,9 +64,7 @@ package struct Rejection: Error, Sendable, Equatable {
   package func json(requestID: String) -> [UInt8] {
     var json = JSONWriter(capacity: 160)
     json.beginObject()
-    json.field("code", code.rawValue)
-    json.field("message", message)
-    json.details(self)
+    json.codeAndMessage(self)
     json.field("request_id", requestID)
     json.endObject()
     return json.bytes
@@ -73,8 +72,16 @@ package struct Rejection: Error, Sendable, Equatable {
 }
 
 extension JSONWriter {
+  /// `"code"`, `"message"`, `"error"` and `"details"` of a refusal, in an object that is open.
+  package mutating func codeAndMessage(_ rejection: Rejection) {
+    field("code", rejection.code.rawValue)
+    field("message", rejection.message)
+    field("error", rejection.message)
+    details(rejection)
+  }
+
   /// `"details": {…}` of a refusal, where there are any.
-  package mutating func details(_ rejection: Rejection) {
+  private mutating func details(_ rejection: Rejection) {
     guard !rejection.details.isEmpty else { return }
     key("details")
     beginObject()

@@ -46,7 +46,7 @@ final class Transport: Sendable {
     settings.redirectConfiguration = .disallow
     settings.timeout.connect = .seconds(5)
     settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.maxConnections)
-    // The daemon closes after 75 seconds.
+    // Well before the daemon closes, after two minutes.
     settings.connectionPool.idleTimeout = .seconds(60)
     // Repetition is decided here, so that a refused connection is known at once.
     settings.connectionPool.retryConnectionEstablishment = false

@@ -17,7 +17,18 @@ public struct WorkerConfiguration: Sendable {
   /// What the worker calls itself in listings, at most 200 bytes.
   public var workerID = "\(ProcessInfo.processInfo.hostName.prefix(180)):\(ProcessInfo.processInfo.processIdentifier)"
 
+  /// From which of several queues jobs come first.
+  public var queueOrder = QueueOrder.priority
+
   public init() {}
+
+  /// In which order a worker's queues give their jobs.
+  public enum QueueOrder: Sendable {
+    /// Of all queues' jobs the one with the highest priority, then the one that has been ready longest.
+    case priority
+    /// A job of the first queue in the worker's list that has one, whatever waits in the others.
+    case listed
+  }
 
   /// - Parameter concurrency: How many jobs run at once.
   public init(concurrency: Int) {

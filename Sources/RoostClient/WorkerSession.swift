@@ -141,6 +141,7 @@ final class WorkerSession: Sendable {
     body.beginObject()
     body.key("queues")
     body.strings(worker.queues)
+    if worker.configuration.queueOrder == .listed { body.field("order", "listed") }
     body.field("max_jobs", min(count, 1_000))
     if let lease = worker.configuration.lease { body.field("lease", duration: lease) }
     body.field("wait", duration: worker.configuration.pollWait)

@@ -125,6 +125,8 @@ package enum Command: Sendable, BitwiseCopyable {
   package struct Lease: Sendable, BitwiseCopyable {
     /// Queue names, each with a length byte before it; at most 32.
     package var queues: ByteRange
+    /// The first of them that has a READY job gives it, instead of the one whose job goes before the others'.
+    package var isListed = false
     package var worker: ByteRange
     package var keyID: ByteRange
     /// 0: the job's own, else the default.

@@ -66,4 +66,6 @@ package enum Defect: String, Sendable, CaseIterable {
   case carrySpendsReserve = "carry-spends-reserve"
   /// On a full disk leases do not end while other due work waits for space.
   case expiryHeldBack = "expiry-held-back"
+  /// A lease that wants its queues in the order listed takes the job with the highest priority of all.
+  case listedOrderIgnored = "listed-order-ignored"
 }

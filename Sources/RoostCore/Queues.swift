@@ -42,6 +42,7 @@ struct Waiter: BitwiseCopyable {
   /// Milliseconds; 0: the job's own.
   var leaseMilliseconds: Int64 = 0
   /// As in `Command.Lease`.
+  var isListed = false
   var maxJobs: Int32 = 0
   var maxBytes = 0
   var worker: UInt32 = .none
@@ -60,7 +61,7 @@ struct WaitLink: BitwiseCopyable {
   var queue: UInt32
   var previous: Slot = .none
   var next: Slot = .none
-  /// The same waiter's place in its next queue.
+  /// The same waiter's place in the queue that it listed before this one.
   var sibling: Slot = .none
 }
 

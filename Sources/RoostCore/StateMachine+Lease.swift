@@ -3,14 +3,14 @@ extension StateMachine {
   mutating func handle(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
     let queues = step.bytes(command.queues)
-    let slot = best(of: queues)
+    let slot = best(of: queues, isListed: command.isListed)
     if slot != .none {
       let terms = LeaseTerms(
         milliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker), keyID: step.bytes(command.keyID))
       guard command.maxJobs > 0 else { return step.answer(ticket, .leased(grant(slot, terms, &step))) }
       var several = Several(first: step.grants.count, jobs: command.maxJobs, bytes: command.maxBytes)
       var next = slot
-      while take(next, terms, &several, &step) { next = best(of: queues) }
+      while take(next, terms, &several, &step) { next = best(of: queues, isListed: command.isListed) }
       step.answer(ticket, several.answer(step))
     } else if command.waitMilliseconds > 0, !isDraining {
       park(command, ticket, &step)
@@ -19,8 +19,9 @@ extension StateMachine {
     }
   }
 
-  /// Of the first jobs of some queues the one with the highest priority, then the smallest order number.
-  private mutating func best(of names: UnsafeRawBufferPointer) -> Slot {
+  /// Of the first jobs of some queues the one with the highest priority, then the smallest order number; or that of the
+  /// first listed queue that has one.
+  private mutating func best(of names: UnsafeRawBufferPointer, isListed: Bool) -> Slot {
     var best = Slot.none
     var reader = RecordReader(names)
     while reader.at < names.count {
@@ -29,6 +30,7 @@ extension StateMachine {
       guard queue != .none else { continue }
       let slot = firstReady(queue)
       if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
+      if isListed, best != .none, !defects.contains(.listedOrderIgnored) { break }
     }
     return best
   }
@@ -104,7 +106,8 @@ extension StateMachine {
     let waiter = waiters.allocate(
       Waiter(
         ticket: ticket, deadline: now.log + command.waitMilliseconds.nanoseconds,
-        leaseMilliseconds: command.leaseMilliseconds, maxJobs: command.maxJobs, maxBytes: command.maxBytes,
+        leaseMilliseconds: command.leaseMilliseconds, isListed: command.isListed, maxJobs: command.maxJobs,
+        maxBytes: command.maxBytes,
         worker: workerNames.intern(step.bytes(command.worker)),
         keyID: keyNames.intern(step.bytes(command.keyID))))
     let names = step.bytes(command.queues)
@@ -154,14 +157,16 @@ extension StateMachine {
     keyNames.release(cell.keyID)
   }
 
-  /// The job that a waiter gets, if any of its queues has one.
+  /// The job that a waiter gets, if any of its queues has one. Its links run from the queue that it listed last to the
+  /// first.
   private func best(of waiter: Waiter) -> Slot {
+    let isListed = waiter.isListed && !defects.contains(.listedOrderIgnored)
     var best = Slot.none
     var at = waiter.firstLink
     while at != .none {
       let link = waitLinks.pointer(at).pointee
       let slot = firstReady(link.queue)
-      if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
+      if slot != .none, best == .none || isListed || goesBefore(slot, best) { best = slot }
       at = link.sibling
     }
     return best

@@ -49,7 +49,7 @@ package struct AttemptEnd: Sendable {
 package struct LeaseExtension: Sendable {
   package var id: JobID
   package var leaseID: LeaseID
-  /// 1 s…12 h; nil: as long as the lease was.
+  /// 100 ms…12 h; nil: as long as the lease was.
   package var leaseMilliseconds: Int64?
   /// How far the worker is: raw JSON of at most 16 KiB; nil: it does not say.
   package var progress: ArraySlice<UInt8>?

@@ -97,6 +97,7 @@ extension Engine {
       queues: queues, worker: worker, keyID: key, leaseMilliseconds: request.leaseMilliseconds ?? 0,
       waitMilliseconds: request.waitMilliseconds)
     lease.isNext = true
+    lease.isListed = request.isListed
     let wanted = lease
     let group: CommandGroup
     do {
@@ -152,6 +153,7 @@ extension Engine {
       leaseMilliseconds: request.leaseMilliseconds ?? 0, waitMilliseconds: request.waitMilliseconds)
     command.maxJobs = Int32(maxJobs)
     command.maxBytes = maxBytes
+    command.isListed = request.isListed
     let wanted = command
     let make = { (base: Int) -> Command in .lease(wanted.from(base)) }
     let delivery = await request.waitMilliseconds > 0 ? waitable(asked.bytes, make) : answer(asked.bytes, make)

@@ -53,10 +53,11 @@ extension Engine {
     let worker = asked.add(request.workerID)
     let keyID = asked.add(request.keyID)
     let command = { (base: Int) -> Command in
-      .lease(
-        Command.Lease(
-          queues: queues.from(base), worker: worker.from(base), keyID: keyID.from(base),
-          leaseMilliseconds: request.leaseMilliseconds ?? 0, waitMilliseconds: request.waitMilliseconds))
+      var lease = Command.Lease(
+        queues: queues.from(base), worker: worker.from(base), keyID: keyID.from(base),
+        leaseMilliseconds: request.leaseMilliseconds ?? 0, waitMilliseconds: request.waitMilliseconds)
+      lease.isListed = request.isListed
+      return .lease(lease)
     }
     let delivery = await request.waitMilliseconds > 0 ? waitable(asked.bytes, command) : answer(asked.bytes, command)
     switch delivery.answer {

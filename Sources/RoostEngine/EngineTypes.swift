@@ -19,7 +19,7 @@ package struct JobSpec: Sendable {
   /// Retries after the first attempt, 0…1,000.
   package var maxRetries: UInt16
   package var retry: RetryPolicy
-  /// The lease that a worker gets when it asks for none; 1 s…12 h; nil: the daemon's default.
+  /// The lease that a worker gets when it asks for none; 100 ms…12 h; nil: the daemon's default.
   package var leaseMilliseconds: Int64?
   /// How long the finished job is kept; nil: the daemon's default.
   package var retentionMilliseconds: Int64?
@@ -68,7 +68,9 @@ package struct Submitted: Sendable {
 package struct LeaseRequest: Sendable {
   /// 1…32 queue names; the job with the highest priority, then the one ready longest, is granted.
   package var queues: [String]
-  /// 1 s…12 h; nil: the job's own, else the daemon's default.
+  /// The first of the queues that has a READY job gives it, whatever the others have.
+  package var isListed = false
+  /// 100 ms…12 h; nil: the job's own, else the daemon's default.
   package var leaseMilliseconds: Int64?
   /// How long to wait for a job, 0…60 s.
   package var waitMilliseconds: Int64

@@ -17,14 +17,14 @@ package final class KeyBootstrap: Sendable {
   /// Why the development keys cannot be had.
   package enum Failure: Error, CustomStringConvertible {
     case store(KeyStoreError)
-    /// `dev.keys` is missing or does not fit the keys in the store.
+    /// `dev.keys` holds something else than three keys.
     case devKeysUnusable(file: String, reason: String)
 
     package var description: String {
       switch self {
       case .store(let error): error.description
       case .devKeysUnusable(let file, let reason):
-        "\(file) \(reason): start without --dev, or with another data directory"
+        "\(file) \(reason): move it away, and --dev makes new ones; or start without --dev"
       }
     }
   }
@@ -94,21 +94,23 @@ package final class KeyBootstrap: Sendable {
     return true
   }
 
-  /// On an empty store, makes dev-client, dev-worker and dev-admin keys and writes them to `dev.keys` (0600).
+  /// Makes dev-client, dev-worker and dev-admin keys and writes them to `dev.keys` (0600), unless those that stand there
+  /// are in the store. Other keys of the store stay as they are.
   /// Blocks for the file.
   ///
   /// - Returns: The three lines `client_key=…`, `worker_key=…`, `admin_key=…`, at every start the same.
   package func ensureDevKeys() async throws(Failure) -> [Secret] {
     do {
-      if try await store.isEmpty() {
-        let keys = KeyType.allCases.map(APIKey.mint)
-        let lines = keys.map { "\($0.type.rawValue)_key=\($0.whole.reveal())\n" }
-        try devFile.replace(with: Array(lines.joined().utf8))
-        let records = keys.map { record($0, name: "dev-\($0.type.rawValue)", owner: Self.devOwner) }
-        // If it adds nothing, others were quicker, and reading back below says so.
-        if try await store.createFirst(records) { await note(records) }
+      if let keys = try readDevKeys(), try await areStored(keys) { return keys.map(line) }
+      // Missing, or of a store that was emptied or is another by now.
+      let keys = KeyType.allCases.map(APIKey.mint)
+      try devFile.replace(with: Array(keys.map { line($0).reveal() + "\n" }.joined().utf8))
+      let records = keys.map { record($0, name: "dev-\($0.type.rawValue)", owner: Self.devOwner) }
+      if try await !store.createFirst(records) {
+        for record in records { try await store.create(record) }
       }
-      return try await readDevKeys()
+      await note(records)
+      return keys.map(line)
     } catch let error as KeyStoreError {
       throw .store(error)
     } catch let failure as Failure {
@@ -118,22 +120,27 @@ package final class KeyBootstrap: Sendable {
     }
   }
 
-  private func readDevKeys() async throws -> [Secret] {
-    guard let version = try devFile.read() else {
-      throw unusable("is missing, though the key store holds keys")
-    }
+  private func line(_ key: APIKey) -> Secret { Secret("\(key.type.rawValue)_key=\(key.whole.reveal())") }
+
+  /// The keys of `dev.keys`; nil if there is no such file.
+  private func readDevKeys() throws -> [APIKey]? {
+    guard let version = try devFile.read() else { return nil }
     let lines = version.bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self)[...] }
     guard lines.count == KeyType.allCases.count else { throw unusable("does not hold three lines") }
-    for (line, type) in zip(lines, KeyType.allCases) {
+    return try zip(lines, KeyType.allCases).map { line, type in
       let prefix = "\(type.rawValue)_key="
       guard line.hasPrefix(prefix), let key = APIKey(line.dropFirst(prefix.count)), key.type == type else {
         throw unusable("does not hold a \(type.rawValue) key where it should")
       }
-      guard let record = try await store.find(key.id), record.belongs(to: key) else {
-        throw unusable("holds a \(type.rawValue) key that is not in the key store")
-      }
+      return key
     }
-    return lines.map { Secret(String($0)) }
+  }
+
+  private func areStored(_ keys: [APIKey]) async throws -> Bool {
+    for key in keys {
+      guard let record = try await store.find(key.id), record.belongs(to: key) else { return false }
+    }
+    return true
   }
 
   private func note(_ records: [KeyRecord]) async {

@@ -4,7 +4,7 @@ import RoostEngine
 
 /// The bounds of the contract, milliseconds and bytes.
 enum Bounds {
-  static let lease: ClosedRange<Int64> = 1_000...43_200_000
+  static let lease: ClosedRange<Int64> = 100...43_200_000
   static let wait: ClosedRange<Int64> = 0...60_000
   static let tenYears: ClosedRange<Int64> = 0...315_360_000_000
   /// Before 2100, milliseconds since 1970: the log counts nanoseconds, and keeps room for sums.
@@ -18,6 +18,12 @@ enum Bounds {
   static let jobIDBytes = 128
   /// What a job may have beside its payload.
   static let envelopeBytes = 256 << 10
+  /// What of a batch's body is read; escapes may let one text take as much.
+  static let batchBytes = 8 << 20
+
+  /// The longest JSON of a payload that may have so many bytes. A text counts without its escapes, which may make six
+  /// bytes of one.
+  static func mostPayloadJSON(_ bytes: Int) -> Int { max(bytes + 2, min(6 * bytes + 2, batchBytes)) }
   /// Of the payloads and what goes with them in one answer of several leases, unless the worker says.
   static let leaseBytes = 8 << 20
 }
@@ -62,13 +68,22 @@ package struct SubmitBody {
     guard hasPayload else {
       throw Rejection(.missingField, field: "payload", "payload is missing: any JSON value will do")
     }
-    guard spec.payload.count <= maxPayloadBytes else {
+    let bytes = payloadBytes(spec.payload, limit: maxPayloadBytes)
+    guard bytes <= maxPayloadBytes else {
       throw Rejection(
         .payloadTooLarge, field: "payload",
-        "the payload has \(spec.payload.count) bytes, the limit is \(maxPayloadBytes): send a reference instead")
+        "the payload has \(bytes) bytes, the limit is \(maxPayloadBytes): send a reference instead")
     }
     try check(&spec, header)
     return spec
+  }
+
+  /// A text counts as what it says, in UTF-8; any other value as the JSON that it is.
+  private static func payloadBytes(_ payload: ArraySlice<UInt8>, limit: Int) -> Int {
+    guard payload.first == UInt8(ascii: "\"") else { return payload.count }
+    // Nearly all are within the limit as they stand.
+    guard payload.count > limit + 2 else { return payload.count - 2 }
+    return JSONReader.decodedCount(ofString: payload)
   }
 
   private static func read(_ field: Field, _ json: inout JSONReader, _ spec: inout JobSpec) throws(Rejection) {

@@ -29,7 +29,7 @@ actor JobLines: AnswerStream {
     self.request = request
     self.backend = backend
     self.body = body
-    mostLineBytes = backend.maxPayloadBytes + Bounds.envelopeBytes
+    mostLineBytes = Bounds.mostPayloadJSON(backend.maxPayloadBytes) + Bounds.envelopeBytes
     watch = request.watchKey { body.finish(.broken($0)) }
   }
 
@@ -97,7 +97,8 @@ actor JobLines: AnswerStream {
     }
     guard text.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { return nil }
     do throws(Rejection) {
-      let spec = try SubmitBody.decode(Array(text), header: nil, maxPayloadBytes: backend.maxPayloadBytes)
+      var spec = try SubmitBody.decode(Array(text), header: nil, maxPayloadBytes: backend.maxPayloadBytes)
+      if spec.traceparent == nil { spec.traceparent = request.traceparent }
       try request.requireQueue(spec.queue)
       return .success(spec)
     } catch {

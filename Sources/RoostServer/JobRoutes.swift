@@ -6,11 +6,13 @@ import RoostKeys
 /// What clients do with jobs: submit, read, cancel, run now.
 let jobRoutes: [Route] = [
   Route("POST", "/jobs", .submit, fields: SubmitBody.fields) { (request, backend) throws(Rejection) in
-    let spec = try SubmitBody.decode(
+    var spec = try SubmitBody.decode(
       request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
+    if spec.traceparent == nil { spec.traceparent = request.traceparent }
     try request.requireQueue(spec.queue)
+    let wanted = spec
     let job = try await refusable { () throws(Refused) in
-      try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
+      try await backend.engine.submit(wanted, owner: request.caller.ownerID.text)
     }
     var json = JSONWriter(capacity: 224)
     json.submitted(job)

@@ -9,6 +9,8 @@ package struct RouteRequest: Sendable {
   package var parameters: [String]
   package var query: Query
   package var idempotencyKey: String?
+  /// The header of W3C Trace Context, where it is one; jobs submitted without a trace of their own belong to it.
+  package var traceparent: String?
   package var body: [UInt8]
   /// The body, where it is answered while it comes; `body` is then empty.
   package var stream: BodyStream?
@@ -134,13 +136,14 @@ package struct Query: Sendable {
     return value
   }
 
-  /// The page size, 1…200; 50 when not given.
+  /// The page size, 1…200; 50 when not given. A larger number counts as 200: pages may be shorter than asked for anyway.
   package func limit() throws(Rejection) -> Int {
     guard let text = self["limit"] else { return 50 }
-    guard text.utf8.first != UInt8(ascii: "+"), let value = Int(text), (1...200).contains(value) else {
-      throw Rejection(.outOfRange, field: "limit", "limit must be a number between 1 and 200")
+    let isNumber = !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    guard isNumber, case let value = Int(text) ?? .max, value > 0 else {
+      throw Rejection(.outOfRange, field: "limit", "limit must be a number, 1 or more; above 200 it counts as 200")
     }
-    return value
+    return min(value, 200)
   }
 
   /// Where the page begins, from the `next_cursor` of the page before.

@@ -19,7 +19,7 @@ package struct ServerConfiguration: Sendable {
   /// How long a body may take; of one that is answered while it comes, each part of it.
   package var bodyTimeout: Duration = .seconds(30)
   /// How long a connection may wait for its next request, head included.
-  package var idleTimeout: Duration = .seconds(75)
+  package var idleTimeout: Duration = .seconds(120)
   /// How long a client may leave an answer unread.
   package var writeTimeout: Duration = .seconds(30)
   /// How long the other side may take to close after the last answer.
@@ -55,12 +55,13 @@ package struct ServerConfiguration: Sendable {
   /// The largest body, bytes.
   package var maxBodyBytes: Int { maxPayloadBytes + envelopeBytes }
   /// The largest body of a batch, bytes.
-  package var maxBatchBytes = 8 << 20
+  package var maxBatchBytes = Bounds.batchBytes
 
   /// The largest body that a request to this target may have, bytes.
   package func maxBodyBytes(target: String?) -> Int {
     let path = pathPart(of: target ?? "")
     switch path.hasPrefix("/v1/") ? path.dropFirst(3) : path {
+    case "/jobs": return Bounds.mostPayloadJSON(maxPayloadBytes) + envelopeBytes
     case "/jobs/batch", "/jobs/ack", "/jobs/fail", "/jobs/extend": return max(maxBodyBytes, maxBatchBytes)
     default: return maxBodyBytes
     }

@@ -125,7 +125,7 @@ func required(_ leaseID: LeaseID?) throws(Rejection) -> LeaseID {
   return leaseID
 }
 
-private enum NextField: String, CaseIterable { case queues, lease, wait, workerID = "worker_id" }
+private enum NextField: String, CaseIterable { case queues, order, lease, wait, workerID = "worker_id" }
 
 private let nextTable = FieldTable(NextField.self)
 
@@ -146,6 +146,15 @@ extension JSONReader {
     return queues
   }
 
+  /// Whether the queues are to be taken in the order they are listed in; otherwise priority and age decide among all.
+  mutating func isListed(_ name: String) throws(Rejection) -> Bool {
+    switch try string(name) {
+    case "listed": return true
+    case "priority": return false
+    default: throw outOfRange(name, "priority or listed")
+    }
+  }
+
   /// The wish for a next job: as a lease of one job.
   fileprivate mutating func leaseNext(_ name: String, keyID: String) throws(Rejection) -> LeaseRequest {
     var wish = LeaseRequest(
@@ -154,6 +163,7 @@ extension JSONReader {
       if try json.takeNull() { return }
       switch field {
       case .queues: wish.queues = try json.leaseQueues("queues")
+      case .order: wish.isListed = try json.isListed("order")
       case .lease: wish.leaseMilliseconds = try json.duration("lease", Bounds.lease)
       case .wait: wish.waitMilliseconds = try json.duration("wait", Bounds.wait)
       case .workerID: wish.workerID = try json.plainText("worker_id", 0...200)

@@ -13,7 +13,7 @@ let workerRoutes: [Route] = [
 ]
 
 private enum LeaseField: String, CaseIterable {
-  case queues, lease, wait, workerID = "worker_id", maxJobs = "max_jobs", maxBytes = "max_bytes"
+  case queues, order, lease, wait, workerID = "worker_id", maxJobs = "max_jobs", maxBytes = "max_bytes"
 }
 private enum ReleaseField: String, CaseIterable { case leaseID = "lease_id", delay }
 
@@ -80,6 +80,7 @@ private func decodeLease(
   try decodeOptional(request.body, leaseTable) { (field, json) throws(Rejection) in
     switch field {
     case .queues: wish.queues = try json.leaseQueues("queues")
+    case .order: wish.isListed = try json.isListed("order")
     case .lease: wish.leaseMilliseconds = try json.duration("lease", Bounds.lease)
     case .wait: wish.waitMilliseconds = try json.duration("wait", Bounds.wait)
     case .workerID: wish.workerID = try json.plainText("worker_id", 0...200)

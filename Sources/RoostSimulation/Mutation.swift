@@ -72,6 +72,7 @@ extension Defect {
     case .reserveForgotten: "on a full disk acknowledgements are refused"
     case .carrySpendsReserve: "compaction on a full disk leaves no room for acknowledgements"
     case .expiryHeldBack: "on a full disk the jobs of dead workers stay with them"
+    case .listedOrderIgnored: "a worker's queues are not taken in the order it asked for"
     }
   }
 }

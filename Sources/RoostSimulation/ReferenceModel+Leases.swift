@@ -7,7 +7,7 @@ extension ReferenceModel {
   ) throws(Violation) {
     let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
     if now.conditions.refusesLeases { return try refused(.diskLow, own, "lease") }
-    let best = best(of: lease.queues)
+    let best = best(of: lease)
     if !best.isEmpty {
       guard let own else { throw Violation(message: "job \(best) was not granted") }
       return try granted(own, to: lease)
@@ -37,7 +37,7 @@ extension ReferenceModel {
       bytes += Int(grant.recordBytes)
     }
     try expect(count == 1 || bytes <= lease.maxBytes, "leases of \(bytes) bytes, at most \(lease.maxBytes) wished for")
-    let best = best(of: lease.queues)
+    let best = best(of: lease)
     guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases else { return }
     let next = best.map { mostRecordBytes(jobs[$0]!) }.max()!
     try expect(bytes + next > lease.maxBytes, "job \(best) was not granted though there was room")
@@ -50,7 +50,7 @@ extension ReferenceModel {
 
   mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease) throws(Violation) {
     let number = grant.id.number.rawValue
-    let best = best(of: lease.queues)
+    let best = best(of: lease)
     try expect(best.contains(number), "job \(number) was granted before \(best)")
     try expect(grant.lease.number > lastLease, "lease \(grant.lease) after \(lastLease)")
     try expect(grant.lease.epoch == epoch, "lease \(grant.lease) of epoch \(epoch)")
@@ -111,7 +111,7 @@ extension ReferenceModel {
     }
     guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
     for waiter in waiters {
-      let best = best(of: waiter.wanted.queues)
+      let best = best(of: waiter.wanted)
       try expect(best.isEmpty, "a worker waits while job \(best) is READY")
     }
   }

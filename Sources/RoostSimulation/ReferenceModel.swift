@@ -219,6 +219,11 @@ struct ReferenceModel {
   func keyName(_ job: Submission) -> [UInt8]? { job.key.map { Array("\(job.owner) \(job.queue) \($0)".utf8) } }
 
   /// READY jobs of some queues that may be granted next: the highest priority, then the first rank.
+  func best(of lease: Request.Lease) -> [UInt64] {
+    guard lease.isListed else { return best(of: lease.queues) }
+    return lease.queues.lazy.map { self.best(of: [$0]) }.first { !$0.isEmpty } ?? []
+  }
+
   func best(of queues: [String]) -> [UInt64] {
     var best: [UInt64] = []
     for (number, job) in jobs where job.state == .ready && queues.contains(job.wanted.queue) {

@@ -19,6 +19,8 @@ enum Request {
 
   struct Lease {
     var queues: [String]
+    /// The first of them that has a READY job gives it.
+    var isListed = false
     var worker: String
     var key: String
     var leaseMilliseconds: Int64
@@ -62,6 +64,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case lease
   case leaseWaiting = "lease that may wait"
   case leaseMany = "lease of several jobs"
+  case leaseListed = "lease of queues in their order"
   case leaseNext = "lease of the next job behind an acknowledgement"
   case acknowledge
   case acknowledgePlainly = "acknowledge without a lease id"
@@ -91,6 +94,7 @@ extension Request {
     switch self {
     case .submit(let job): job.isFollowed ? .submitFollowed : .submit
     case .lease(let lease) where lease.isNext: .leaseNext
+    case .lease(let lease) where lease.isListed: .leaseListed
     case .lease(let lease) where lease.maxJobs > 0: .leaseMany
     case .lease(let lease): lease.waitMilliseconds > 0 ? .leaseWaiting : .lease
     case .finish(let finish):
@@ -185,6 +189,7 @@ struct RequestEncoder {
       command.maxJobs = lease.maxJobs
       command.maxBytes = lease.maxBytes
       command.isNext = lease.isNext
+      command.isListed = lease.isListed
       return .lease(command)
     case .endWait(let ticket): return .endWait(ticket: ticket)
     case .finish(let finish): return .finish(self.finish(finish))

@@ -8,6 +8,8 @@ struct Workload {
   /// Two of them are equal to Unicode, and are two owners all the same: an en quad and an en space.
   private let owners = ["ann", "\u{2000}", "\u{2002}"]
   private let apiKeys = ["k1", "k2"]
+  /// The shortest that a worker may ask for, milliseconds.
+  private let leastLease = 100
   /// Jobs that may stand waiting or running before submits become rare.
   private let crowd: Int
   /// Workers that mostly hand jobs back make long histories.
@@ -114,7 +116,7 @@ struct Workload {
       maxMilliseconds: initial + UInt32(random.below(5_000)), jitter: Jitter.allCases.randomElement(using: &random)!)
     return JobPolicy(
       retry: random.chance(0.1) ? .standard : retry,
-      leaseMilliseconds: random.chance(0.3) ? 0 : UInt32(1_000 + random.below(8_000)),
+      leaseMilliseconds: random.chance(0.3) ? 0 : UInt32(leastLease + random.below(8_000)),
       retentionMilliseconds: [-1, -1, 0, 2_000, 90_000][random.below(5)])
   }
 
@@ -142,8 +144,10 @@ struct Workload {
       queues: queues.shuffled(using: &random).prefix(1 + random.below(queues.count))
         + (random.chance(0.03) ? ["none"] : []),
       worker: "w\(random.below(5))", key: apiKeys.randomElement(using: &random)!,
-      leaseMilliseconds: random.chance(0.7) ? 0 : Int64(1_000 + random.below(20_000)),
+      leaseMilliseconds: random.chance(0.7) ? 0 : Int64(leastLease + random.below(20_000)),
       waitMilliseconds: random.chance(0.4) ? Int64(1 + random.below(6_000)) : 0)
+    // One worker of five wants its queues in their order.
+    lease.isListed = lease.worker == "w4"
     if random.chance(0.3) {
       lease.maxJobs = Int32(1 + random.below(8))
       lease.maxBytes = random.chance(0.5) ? 1 << 20 : random.below(2_000)
@@ -199,7 +203,7 @@ struct Workload {
     return .extend(
       job?.id ?? JobID(high: 0, low: 0), isForged: random.chance(0.05), viewer(),
       token(job) ?? LeaseID(epoch: 0, number: 0),
-      milliseconds: random.chance(0.3) ? 0 : Int64(1_000 + random.below(90_000)),
+      milliseconds: random.chance(0.3) ? 0 : Int64(leastLease + random.below(90_000)),
       progress: random.chance(0.5) ? bytes(1 + random.below(random.chance(0.05) ? 6_000 : 40)) : [])
   }
 

@@ -83,12 +83,48 @@ import Testing
   func durations() {
     #expect(DurationText.milliseconds("1h30m") == 5_400_000)
     #expect(DurationText.milliseconds("250ms") == 250 && DurationText.milliseconds("7d") == 604_800_000)
-    for wrong in ["", "30", "s", "-1s", "1.5s", "1m1h", "1s1s", "1 s", "99999999999999999999s", "9223372036854775807d"]
-    {
+    for wrong in [
+      "", "30", "s", "-1s", "1.s", ".5s", "1.5", "1..5s", "1m1h", "1s1s", "1 s", "99999999999999999999s",
+      "9223372036854775807d",
+    ] {
       #expect(DurationText.milliseconds(wrong) == nil, "\(wrong)")
     }
     for value in [0, 1, 999, 1_000, 61_001, 86_400_000, 90_061_001] as [Int64] {
       #expect(DurationText.milliseconds(DurationText.text(milliseconds: value)) == value)
+    }
+  }
+
+  @Test("a duration's numbers may have a fraction, cut off below a millisecond, as Go writes them")
+  func fractions() {
+    let known: [(String, Int64)] = [
+      ("1.5h", 5_400_000), ("0.25s", 250), ("1.234567891s", 1_234), ("1m30.5s", 90_500), ("1.5ms", 1),
+      ("0.5d", 43_200_000),
+      ("1h0m0.000000001s", 3_600_000), ("2m0s", 120_000), ("1.9999999999999999s", 1_999),
+    ]
+    for (text, milliseconds) in known { #expect(DurationText.milliseconds(text) == milliseconds, "\(text)") }
+    #expect(DurationText.milliseconds("106751991167.5d") == nil)
+  }
+
+  @Test("a string token counts as the bytes that it decodes to")
+  func decodedCount() throws {
+    var random = Seeded(state: 11)
+    for _ in 0..<500 {
+      let scalars = (0..<12).compactMap { _ in
+        Unicode.Scalar(UInt32.random(in: 0...(Bool.random(using: &random) ? 0x80 : 0x1_1000), using: &random))
+      }
+      let text = String(String.UnicodeScalarView(scalars))
+      let escaped = text.utf16.map { unit in
+        let isPlain = (0x20..<0x7F).contains(unit) && unit != 0x22 && unit != 0x5C && Bool.random(using: &random)
+        let digits = String(unit, radix: 16)
+        return isPlain
+          ? String(UnicodeScalar(UInt8(unit))) : "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }
+      var plain = JSONWriter()
+      plain.string(text)
+      for token in [Array("\"\(escaped.joined())\"".utf8), plain.bytes, Array(#""\n\/\"\\é""#.utf8)] {
+        var reader = JSONReader(token)
+        #expect(JSONReader.decodedCount(ofString: token[...]) == (try reader.string("x")).utf8.count)
+      }
     }
   }
 

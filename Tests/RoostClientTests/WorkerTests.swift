@@ -57,6 +57,31 @@ struct WorkerTests {
     }
   }
 
+  @Test("a worker that wants its queues in their order empties the first one before the next")
+  func queueOrder() async throws {
+    try await TestDaemon.run { daemon in
+      let client = try daemon.client()
+      for queue in ["bulk", "mail", "bulk", "mail"] {
+        let priority: JobPriority? = queue == "bulk" ? .high : nil
+        _ = try await client.submit(queue, JobOptions(type: "note", queue: queue, priority: priority))
+      }
+      var configuration = WorkerConfiguration(concurrency: 1)
+      configuration.queueOrder = .listed
+      var worker = Worker(
+        client: try daemon.workerClient(), queues: ["mail", "bulk"], configuration: configuration)
+      let (handled, report) = AsyncStream.makeStream(of: String.self)
+      worker.handle("note", as: String.self) { queue, _ in _ = report.yield(queue) }
+      try await worker.running { _ in
+        var order: [String] = []
+        for await queue in handled {
+          order.append(queue)
+          if order.count == 4 { break }
+        }
+        #expect(order == ["mail", "mail", "bulk", "bulk"])
+      }
+    }
+  }
+
   @Test("a handler knows its job, and others are handled by the default handler")
   func context() async throws {
     try await TestDaemon.run { daemon in

@@ -15,6 +15,27 @@ import Testing
     #expect(machine.lease()?.id == nil)
   }
 
+  @Test("a lease that wants its queues in the order listed takes the first that has a job, whatever the others have")
+  func listedOrder() throws {
+    let machine = Machine()
+    let urgent = try #require(machine.submit(queue: "bulk") { $0.priority = 20 })
+    let plain = try #require(machine.submit(queue: "mail"))
+    #expect(machine.lease(listed: ["none", "mail", "bulk"])?.id == plain.id)
+    #expect(machine.lease(listed: ["none", "mail", "bulk"])?.id == urgent.id)
+    // One that waits is met in its own order, too: both become READY in one step.
+    #expect(machine.lease(listed: ["mail", "bulk"], wait: 10_000)?.id == nil)
+    let later = { (command: inout Command.Submit) in command.delayMilliseconds = 1_000 }
+    _ = try #require(
+      machine.submit(queue: "bulk") {
+        later(&$0); $0.priority = 20
+      })
+    let first = try #require(machine.submit(queue: "mail") { later(&$0) })
+    guard case .leased(let grant)? = machine.pass(milliseconds: 1_000).last else { throw NothingLeased() }
+    #expect(grant.id == first.id)
+  }
+
+  private struct NothingLeased: Error {}
+
   @Test("a delayed job is leased when it is due and not before")
   func delay() throws {
     let machine = Machine()

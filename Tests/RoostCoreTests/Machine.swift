@@ -92,6 +92,17 @@ extension Machine {
     return grant
   }
 
+  /// Leases from queues in the order that they are listed in.
+  func lease(listed queues: [String], wait: Int64 = 0) -> Answer.Grant? {
+    let names = queues.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+    var command = Command.Lease(
+      queues: ByteRange(offset: 0, count: names.count), worker: .empty, keyID: .empty, leaseMilliseconds: 0,
+      waitMilliseconds: wait)
+    command.isListed = true
+    guard case .leased(let grant)? = run(names, .lease(command)).first else { return nil }
+    return grant
+  }
+
   func finish(
     _ id: JobID, _ lease: LeaseID?, _ outcome: Outcome, text: String = "",
     adjust: (inout Command.Finish) -> Void = { _ in }

@@ -165,5 +165,5 @@ import Testing
 }
 
 extension Reply {
-  fileprivate var results: [[String: Any]] { json["results"] as? [[String: Any]] ?? [] }
+  var results: [[String: Any]] { json["results"] as? [[String: Any]] ?? [] }
 }

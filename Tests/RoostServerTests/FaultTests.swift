@@ -12,7 +12,7 @@ import Testing
       let wide = #"{"payload":"\#(String(repeating: "x", count: 300_000))"}"#
       connection.send(Connection.request("POST", "/jobs", daemon.client, wide))
       #expect(try await connection.reply().code == "payload_too_large")
-      let payload = #"{"payload":"\#(String(repeating: "x", count: 1_000))"}"#
+      let payload = #"{"payload":"\#(String(repeating: "x", count: 1_001))"}"#
       connection.send(Connection.request("POST", "/jobs", daemon.client, payload))
       #expect(try await connection.reply().status == 413)
       let deep = #"{"payload":\#(String(repeating: "[", count: 200))"#

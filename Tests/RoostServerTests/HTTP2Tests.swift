@@ -36,7 +36,7 @@ import Testing
       defer { connection.close() }
       // The answer shows that the server has the client's acknowledgement of its settings.
       #expect(try await connection.ask(1, "GET", "/health").text == "OK")
-      let wide = #"{"payload":"\#(String(repeating: "x", count: 1_000))"}"#
+      let wide = #"{"payload":"\#(String(repeating: "x", count: 1_001))"}"#
       let payload = try await connection.ask(3, "POST", "/jobs", daemon.client, wide)
       #expect(payload.status == 413 && payload.code == "payload_too_large")
       connection.request(5, "POST", "/jobs", daemon.client, nil, [("content-length", "9000000")], isWhole: false)

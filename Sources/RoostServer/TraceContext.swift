@@ -1,0 +1,21 @@
+/// W3C Trace Context, as far as a job carries it on (https://www.w3.org/TR/trace-context/).
+enum TraceContext {
+  /// The header, if it has the form `version-trace-parent-flags`; the standard has every other one ignored.
+  static func parent(_ header: String) -> String? {
+    let parts = header.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+    guard parts.count >= 4, header.utf8.count <= 128 else { return nil }
+    // Version 00 has no further parts; later ones may.
+    let isFirstVersion = parts[0].elementsEqual("00".utf8)
+    guard isHex(parts[0], 2), !parts[0].elementsEqual("ff".utf8), isHex(parts[1], 32), !isZero(parts[1]),
+      isHex(parts[2], 16), !isZero(parts[2]), isHex(parts[3], 2), !isFirstVersion || parts.count == 4,
+      parts.dropFirst(4).allSatisfy({ $0.allSatisfy { (0x21...0x7E).contains($0) } })
+    else { return nil }
+    return header
+  }
+
+  private static func isHex(_ text: Substring.UTF8View, _ count: Int) -> Bool {
+    text.count == count && text.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+  }
+
+  private static func isZero(_ text: Substring.UTF8View) -> Bool { text.allSatisfy { $0 == 0x30 } }
+}
