@@ -28,7 +28,7 @@ struct Daemon {
 
   func run() async throws(CommandFailure) {
     // Before the log is opened: each of its segments keeps a descriptor, and there may be more than a shell allows.
-    let descriptors = DescriptorLimit.raised()
+    let descriptors = try DescriptorLimit.ofDaemon()
     sayConfiguration()
     let tls = try openTLS()
     let opening = EngineOpening(engineConfiguration(), logger: logger)
@@ -46,6 +46,7 @@ struct Daemon {
       throw error
     }
     await opening.engine?.stop()
+    LogStream.standardError.tellHeldLines()
     logger.info("stopped")
   }
 
@@ -109,6 +110,7 @@ struct Daemon {
       sayListening(port)
       break
     }
+    async let _ = PressureLog(logger: logger).watch(engine)
     if !isDone { await firstKeys.makeLater() }
   }
 

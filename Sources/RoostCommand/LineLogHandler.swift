@@ -22,7 +22,11 @@ package struct LineLogHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    stream.write(line: line(event, at: Date()))
+    // What is asked for one by one, and the audit log's lines, which have a bound of their own.
+    guard event.level >= .warning, metadata["audit"] == nil else { return stream.write(line: line(event, at: Date())) }
+    let code = event.metadata?["code"].map { "\($0)" }
+    stream.write(
+      line(event, at: Date()), of: RepeatedLines.Kind(level: event.level, message: "\(event.message)", code: code))
   }
 
   /// The line without its end.

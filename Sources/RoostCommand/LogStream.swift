@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Logging
 import Synchronization
@@ -21,6 +22,7 @@ package final class LogStream: Sendable {
   private let descriptor: Int32
   private let patienceMilliseconds: Int32
   private let state: Mutex<State>
+  private let repeated = RepeatedLines()
 
   /// - Parameter patienceMilliseconds: How long a line waits for a reader that does not read.
   package init(descriptor: Int32, format: LogFormat = .text, patienceMilliseconds: Int32 = 1_000) {
@@ -31,6 +33,35 @@ package final class LogStream: Sendable {
 
   /// How the stream itself speaks of lines that are missing.
   func speak(_ format: LogFormat) { state.withLock { $0.format = format } }
+
+  /// Writes a line, unless many of its kind were written just now: then it is counted, and a line says so later.
+  func write(_ line: @autoclosure () -> String, of kind: RepeatedLines.Kind) {
+    let (verdict, kind) = repeated.note(kind)
+    switch verdict {
+    case .write: write(line: line())
+    case .hold(isFirst: true):
+      DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Int(RepeatedLines.period.components.seconds))) {
+        [self] in
+        tell(kind, lines: repeated.take(kind))
+      }
+    case .hold(isFirst: false): break
+    }
+  }
+
+  /// Says at once how many lines were held back: at the end of the process.
+  package func tellHeldLines() {
+    for (kind, lines) in repeated.takeAll().sorted(by: { $0.kind.message < $1.kind.message }) {
+      tell(kind, lines: lines)
+    }
+  }
+
+  private func tell(_ kind: RepeatedLines.Kind, lines: Int) {
+    guard lines > 0 else { return }
+    var metadata: Logger.Metadata = ["lines": .stringConvertible(lines)]
+    if let code = kind.code { metadata["code"] = "\(code)" }
+    let line = LogLine(kind.level, "\(kind.message): more lines like it were not written", metadata)
+    write(line: line.text(as: state.withLock { $0.format }))
+  }
 
   package func write(line: String) {
     state.withLock { state in

@@ -8,6 +8,8 @@ package enum LogError: Error, Sendable, Hashable {
   case io(operation: String, file: String, errno: Int32)
   /// The disk, or a quota, is full.
   case outOfSpace(file: String)
+  /// There is no log yet, and the disk has no room for one. Nothing is left behind.
+  case noRoom(freeBytes: Int, segmentBytes: Int, wantedBytes: Int)
   /// Another process holds the directory; its process id where the lock file tells it.
   case locked(by: Int32?)
   /// Written by a later release, whose format this one does not know.
@@ -57,12 +59,18 @@ extension LogError: CustomStringConvertible {
     case .corrupt(let corruption):
       "the log is damaged: \(corruption). Nothing was changed. Inspect it with `roost wal verify`; "
         + "`roost wal repair` says what would be lost, and makes of the rest a log that opens."
+    case .io(let operation, let file, let errno) where errno == EMFILE || errno == ENFILE:
+      "\(operation) of \(file) failed: \(systemMessage(errno)). "
+        + "The log keeps a file open for each of its segments: raise the limit of open files (ulimit -n, LimitNOFILE=)."
     case .io(let operation, let file, let errno):
       "\(operation) of \(file) failed: \(systemMessage(errno)). "
         + "Mend the disk or its permissions, then check the log with `roost wal verify`."
     case .outOfSpace(let file):
       "no space left on the disk while writing \(file). Free some, then start again; "
         + "`roost wal verify` shows that the log is whole."
+    case .noRoom(let free, let segment, let wanted):
+      "a new log begins with a segment of \(mebibytes(segment)), and \(mebibytes(free)) are free on the disk. "
+        + "Give it \(mebibytes(wanted)) or more, or set a smaller SEGMENT_BYTES: a log takes four segments at least."
     case .locked(let holder):
       "the directory is in use by \(holder.map { "process \($0)" } ?? "another process"). "
         + "`roost wal verify` reads it without the lock."
@@ -89,6 +97,12 @@ extension LogError: CustomStringConvertible {
       "the log takes no more writes since \(reason). Restart; `roost wal verify` checks the directory."
     }
   }
+}
+
+/// Bytes as a person reads them, rounded up.
+package func mebibytes(_ bytes: Int) -> String {
+  let (unit, name) = bytes < 1 << 20 ? (1 << 10, "KiB") : (1 << 20, "MiB")
+  return "\(bytes / unit + (bytes % unit > 0 ? 1 : 0)) \(name)"
 }
 
 extension LogError {

@@ -53,7 +53,7 @@ struct LogRecovery {
     // The same hand that makes every later segment makes the first.
     let maker = SegmentProvisioner(
       disk: disk, log: identity, options: options, current: options.firstSegment - 1, found: [])
-    let first = try maker.take(options.firstSegment)
+    let first = try firstSegment(maker)
     let bytes = try onDisk { () throws(DiskError) in try disk.size(first.file) }
     let head = try HeadFile.create(
       HeadRecord(log: identity, firstSegment: first.number, lastSegment: first.number, syncedSegment: first.number),
@@ -63,6 +63,19 @@ struct LogRecovery {
     return SegmentedLog.Beginning(
       identity: identity, lockFile: lockFile, head: head, segments: [segment], last: nil, spares: [], tornTail: nil,
       wasCleanlyStopped: false)
+  }
+
+  private func firstSegment(_ maker: SegmentProvisioner) throws(LogError) -> SegmentFile {
+    do throws(LogError) {
+      return try maker.take(options.firstSegment)
+    } catch .outOfSpace(let file) {
+      let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
+      // A quota, or room that has come back: nothing to tell of the disk's size.
+      guard free < options.segmentBytes else { throw .outOfSpace(file: file) }
+      throw .noRoom(
+        freeBytes: free, segmentBytes: options.segmentBytes,
+        wantedBytes: (2 + options.reserveSpares) * options.segmentBytes)
+    }
   }
 
   // MARK: An existing one

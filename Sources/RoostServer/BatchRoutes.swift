@@ -32,7 +32,8 @@ private func submitBatch(_ request: RouteRequest, _ backend: Backend) async thro
   try refuseBatchKey(request)
   if let lines = request.stream { return Answer(lines: JobLines(request, backend, lines)) }
   let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> JobSpec in
-    let spec = try SubmitBody.decode(&json, header: nil, maxPayloadBytes: backend.maxPayloadBytes)
+    var spec = try SubmitBody.decode(&json, header: nil, maxPayloadBytes: backend.maxPayloadBytes)
+    if spec.traceparent == nil { spec.traceparent = request.traceparent }
     try request.requireQueue(spec.queue)
     return spec
   }
@@ -58,7 +59,7 @@ func submit(
   let outcomes = try await refusable { () throws(Refusal) in
     try await backend.engine.submit(batch: items.compactMap { try? $0.get() }, owner: owner)
   }
-  return merged(items, outcomes)
+  return await merged(items, outcomes, backend)
 }
 
 // MARK: Work
@@ -97,7 +98,7 @@ private func finish(
     try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)
   }
   var json = JSONWriter(capacity: 64 + items.count * 80)
-  json.results(merged(items, outcomes), names: names) { (json, name, after) in
+  json.results(await merged(items, outcomes, backend), names: names) { (json, name, after) in
     json.beginObject()
     json.field("job_id", name)
     json.field("state", after.state.name)
@@ -126,7 +127,7 @@ private func extendBatch(_ request: RouteRequest, _ backend: Backend) async thro
     try await backend.engine.extend(batch: items.compactMap { try? $0.get() }, viewer: viewer)
   }
   var json = JSONWriter(capacity: 64 + items.count * 128)
-  json.results(merged(items, outcomes), names: names) { (json, name, after) in
+  json.results(await merged(items, outcomes, backend), names: names) { (json, name, after) in
     json.beginObject()
     json.field("job_id", name)
     json.field("lease_until", milliseconds: after.leaseUntilMilliseconds)
@@ -187,20 +188,21 @@ private func decodeList<Field, Item>(
 }
 
 /// Puts what the engine said of the understood items back among those that were not.
-private func merged<Item, Value>(
-  _ items: [Result<Item, Rejection>], _ outcomes: [Result<Value, Refused>]
-) -> [Result<Value, Rejection>] {
+private func merged<Item: Sendable, Value: Sendable>(
+  _ items: [Result<Item, Rejection>], _ outcomes: [Result<Value, Refused>], _ backend: Backend
+) async -> [Result<Value, Rejection>] {
+  let diskLow = await Rejection(Refusal.diskLow).explained(by: backend.engine)
   var next = outcomes.makeIterator()
   return items.map { item in
     switch item {
     case .failure(let rejection): .failure(rejection)
-    case .success: next.next()!.mapError { Rejection($0) }
+    case .success: next.next()!.mapError { $0.refusal == .diskLow ? diskLow : Rejection($0) }
     }
   }
 }
 
 extension JSONWriter {
-  /// `{"results": […]}`: an item's own form where it succeeded, else `{job_id?, code, message, details?}`.
+  /// `{"results": […]}`: an item's own form where it succeeded, else `{job_id?, code, message, error, details?}`.
   fileprivate mutating func results<Value>(
     _ results: [Result<Value, Rejection>], names: [String] = [],
     _ write: (inout JSONWriter, _ name: String, Value) -> Void
@@ -223,9 +225,7 @@ extension JSONWriter {
   mutating func refused(_ rejection: Rejection, jobID: String) {
     beginObject()
     if !jobID.isEmpty { field("job_id", jobID) }
-    field("code", rejection.code.rawValue)
-    field("message", rejection.message)
-    details(rejection)
+    codeAndMessage(rejection)
     endObject()
   }
 }

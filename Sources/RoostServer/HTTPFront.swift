@@ -96,11 +96,10 @@ final class HTTPFront: Sendable {
     do throws(Rejection) {
       answer = try await route(head, exchange, peer, requestID)
     } catch {
-      if error.status >= 500 {
-        logger.warning("refused", metadata: ["code": "\(error.code.rawValue)", "request_id": "\(requestID)"])
-      }
-      answer = Answer(error, requestID: requestID)
-      metrics.refused(error.code)
+      let refusal = await error.explained(by: door.engine)
+      if refusal.status >= 500 { log(refusal, requestID) }
+      answer = Answer(refusal, requestID: requestID)
+      metrics.refused(refusal.code)
     }
     if !answer.grants.isEmpty, let engine = door.engine {
       let grants = answer.grants
@@ -113,6 +112,14 @@ final class HTTPFront: Sendable {
       requestID: requestID, start: start)
     if reply.stream == nil { note(reply, head, exchange, bytesOut: answer.body.count) }
     return reply
+  }
+
+  private func log(_ refusal: Rejection, _ requestID: String) {
+    logger.warning(
+      "refused",
+      metadata: [
+        "code": "\(refusal.code.rawValue)", "reason": "\(APIKey.masked(refusal.message))", "request_id": "\(requestID)",
+      ])
   }
 
   /// Counts an answer, and logs it if that is wanted: before it is written, or when its last part is.
@@ -171,6 +178,7 @@ final class HTTPFront: Sendable {
     let body = exchange.body.map { Array($0.readableBytesView) } ?? []
     var request = RouteRequest(parameters: parameters, query: query, body: body, identity: caller)
     request.idempotencyKey = try onlyText(.idempotencyKey, in: head.headerFields)
+    request.traceparent = head.headerFields[.traceparent].flatMap(TraceContext.parent)
     request.onDisconnect = { exchange.onDisconnect($0) }
     request.isDisconnected = { exchange.isDisconnected }
     request.stream = exchange.stream
@@ -235,6 +243,7 @@ final class HTTPFront: Sendable {
 
 extension HTTPField.Name {
   fileprivate static let requestID = HTTPField.Name("X-Request-ID")!
+  fileprivate static let traceparent = HTTPField.Name("traceparent")!
   fileprivate static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
   fileprivate static let apiKey = HTTPField.Name("X-API-Key")!
 }

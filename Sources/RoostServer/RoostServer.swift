@@ -46,7 +46,10 @@ package func makeRoostServer(
     configuration: .init(
       address: .hostname(configuration.host, port: configuration.port), backlog: 1_024,
       availableConnectionsDelegate: MaximumAvailableConnections(configuration.maxConnections, logger: quiet)),
-    onServerRunning: { channel in onListening(channel.localAddress?.port ?? configuration.port) },
+    onServerRunning: { channel in
+      await AcceptGate.add(to: channel, logger: logger)
+      onListening(channel.localAddress?.port ?? configuration.port)
+    },
     eventLoopGroup: group, logger: quiet)
   let metricsListener = configuration.metricsPort.map { port in
     // Open like the route itself: no key, no certificate.
@@ -60,6 +63,7 @@ package func makeRoostServer(
       childChannelSetup: ConnectionSetup(front: front, configuration: plain),
       configuration: .init(address: .hostname(configuration.metricsHost, port: port)),
       onServerRunning: { channel in
+        await AcceptGate.add(to: channel, logger: logger)
         onMetricsListening(channel.localAddress?.port ?? port)
         report.yield()
       }, eventLoopGroup: group, logger: quiet)

@@ -157,7 +157,7 @@ extension Simulation {
       do throws(LogError) {
         daemon = Daemon(try Store.open(disk: disk, setting: setting))
         break
-      } catch LogError.outOfSpace {
+      } catch LogError.outOfSpace, LogError.noRoom {
         emptyDisk()
         disk.crash(losingUnsynced: disk.isStopped)
       } catch {

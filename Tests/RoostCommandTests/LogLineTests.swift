@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import RoostCommand
+import RoostKeys
 import Testing
 
 /// What the daemon says on standard error, as a log collector reads it.
@@ -110,6 +111,49 @@ struct LogLineTests {
       let lines = second.errors.split(separator: "\n")
       #expect(lines.allSatisfy { JSONLine($0) != nil }, "\(second.errors)")
       #expect(lines.last.flatMap { JSONLine($0) }?.text("level") == "critical")
+    }
+  }
+
+  @Test("of lines that say the same only a few are written, and one says how many were not; others are not touched")
+  func repeated() throws {
+    var ends: [Int32] = [0, 0]
+    #expect(pipe(&ends) == 0)
+    defer { for end in ends { close(end) } }
+    let stream = LogStream(descriptor: ends[1], format: .json)
+    var logger = Logger(label: "tests") { _ in LineLogHandler(level: .info, format: .json, stream: stream) }
+    for number in 0..<5_000 {
+      logger.warning("refused", metadata: ["code": "starting", "request_id": "\(number)"])
+      if number % 1_000 == 0 { logger.warning("refused", metadata: ["code": "disk_low"]) }
+      if number % 500 == 0 { logger.info("request") }
+    }
+    logger[metadataKey: "audit"] = "true"
+    for _ in 0..<20 { logger.warning("audit: refused", metadata: ["code": "starting"]) }
+    stream.tellHeldLines()
+    let lines = Self.drain(ends[0]).split(separator: "\n").compactMap { JSONLine($0) }
+    func count(_ message: String, _ code: String? = nil) -> Int {
+      lines.filter { $0.text("message") == message && (code == nil || $0.text("code") == code) }.count
+    }
+    #expect(count("refused", "starting") == 10 && count("refused", "disk_low") == 5)
+    #expect(count("request") == 10 && count("audit: refused") == 20)
+    let told = lines.filter { $0.text("message") == "refused: more lines like it were not written" }
+    #expect(told.count == 1 && told[0].text("code") == "starting" && told[0].values["lines"] as? Int == 4_990)
+    #expect(told[0].text("level") == "warning")
+  }
+
+  @Test("an outage of Redis does not fill the log: each refusal is written or counted")
+  func outage() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start(environment: ["REDIS_URL": "redis://127.0.0.1:1"])
+      let connection = try daemon.connect()
+      let key = APIKey.mint(.client).whole.reveal()
+      for _ in 0..<300 { #expect(try connection.send("GET", "/jobs", key).code == "auth_unavailable") }
+      #expect(daemon.end(SIGTERM) == .exited(0))
+      let lines = daemon.said.split(separator: "\n").filter { $0.contains("code=auth_unavailable") }
+      let (told, written) = (
+        lines.filter { $0.contains("were not written") }, lines.filter { $0.contains("request_id=") }
+      )
+      let counted = told.compactMap { $0.split(separator: "lines=").last.flatMap { Int($0) } }.reduce(0, +)
+      #expect(written.count + counted == 300 && counted > 0, "\(daemon.said)")
     }
   }
 

@@ -277,6 +277,17 @@ import Testing
     #expect(try log.append([record(3, bytes: 900)]).position.segment == 2)
   }
 
+  @Test("a disk too small for a new log is refused with what is free and what is needed, and nothing is left")
+  func tooSmall() throws {
+    let disk = SimulatedDisk(seed: 1)
+    disk.capacityBytes = 3000
+    #expect(
+      refusal(disk, smallOptions(spares: 2)) == .noRoom(freeBytes: 3000, segmentBytes: 4096, wantedBytes: 4 * 4096))
+    #expect(disk.names.allSatisfy { !$0.hasSuffix(".wal") && !$0.hasSuffix(".tmp") })
+    disk.capacityBytes = .max
+    #expect(refusal(disk) == nil)
+  }
+
   @Test("fault 14: on a full disk a frame takes the room of trimmed segments before that of the reserve")
   func trimmedBeforeReserve() throws {
     let disk = SimulatedDisk(seed: 1)
