@@ -5,6 +5,7 @@ ROOST_SCRATCH ?= .build
 ROUNDS ?= 1000
 TIME ?= 10m
 FUZZ_SCRATCH ?= .build-fuzz
+PREFIX ?= /usr/local
 
 SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 # Without @testable the tests need no other flags than the daemon, so nothing is built twice. Not all tests begin at
@@ -12,7 +13,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 SWIFT_TEST = SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=12 swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
 SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
-.PHONY: run build build-tests test lint format crash simulate powercut lazyfs fuzz nightly bench clean bootstrap
+.PHONY: run build install build-tests test lint format crash simulate powercut lazyfs fuzz nightly bench clean bootstrap
 
 run: bootstrap
 	$(SWIFT_BUILD) --product roost
@@ -20,6 +21,10 @@ run: bootstrap
 
 build:
 	$(SWIFT_BUILD)
+
+# What `make build` has built, with the libraries it needs, for a machine or a service that has no toolchain.
+install:
+	scripts/install.sh $(ROOST_SCRATCH)/release/roost $(PREFIX)
 
 build-tests:
 	$(SWIFT_BUILD) --build-tests

@@ -30,6 +30,13 @@ sed "s|/usr/local/bin/roost|$roost|" "$root/packaging/roost.service" >"$work/roo
 systemd-analyze verify "$work/roost.service"
 # The threshold is the score times ten; docs/deployment.md states it.
 systemd-analyze security --offline=true --threshold=15 --no-pager "$work/roost.service" >"$work/score"
+# As the unit starts it: what its user cannot see, a toolchain in somebody's home, is hidden.
+"$root/scripts/install.sh" "$roost" "$work/prefix" >/dev/null
+toolchain=$(dirname "$(ldd "$roost" | sed -n 's/.* => \(.*\/libswiftCore\.so\) .*/\1/p')")
+namespace=(unshare --mount)
+[[ $EUID == 0 ]] || namespace+=(--map-root-user)
+"${namespace[@]}" sh -c 'mount -t tmpfs none "$1" && exec "$2" --version' sh "$toolchain" "$work/prefix/bin/roost" >/dev/null
+echo "packaging: scripts/install.sh: runs without the toolchain"
 echo "packaging: roost.service: $(sed -n 's/.*\(Overall exposure level[^:]*: [0-9.]*\).*/\1/p' "$work/score")"
 
 "$tools/venv/bin/kubernetes-validate" --strict "$root/packaging/kubernetes.yaml"

@@ -11,9 +11,10 @@ package struct AnswerText {
     self.bytes = bytes
   }
 
-  func write() {
+  /// - Parameter done: What has happened even if nobody can read the answer.
+  func write(after done: String? = nil) throws(CommandFailure) {
     let text = String(decoding: bytes, as: UTF8.self)
-    StandardStream.output.write(line: isatty(STDOUT_FILENO) == 1 ? Self.inertJSON(text) : text)
+    try CommandOutput.write(line: isatty(STDOUT_FILENO) == 1 ? Self.inertJSON(text) : text, after: done)
   }
 
   /// The same JSON value: hidden characters stand only inside strings, where JSON has an escape for each.

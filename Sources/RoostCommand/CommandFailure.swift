@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import RoostKeys
 import RoostLog
@@ -7,6 +8,8 @@ struct CommandFailure: Error, CustomStringConvertible {
   let status: ExitStatus
   /// What happened and what to do about it.
   let message: String
+  /// The daemon's code, where it refused.
+  var code: String?
   /// What is wrong in particular.
   private var details: [String] = []
   private var format = LogFormat.text
@@ -42,9 +45,9 @@ struct CommandFailure: Error, CustomStringConvertible {
 
 /// How the process ends; the numbers from 64 on are those of `sysexits.h`.
 enum ExitStatus: Int32 {
-  /// The daemon answered no: the job is unknown, the key may not, there is nothing to lease.
+  /// The daemon answered no: the job is unknown, the key may not.
   case refused = 1
-  /// A wrong flag, argument or setting.
+  /// A wrong flag, argument or setting; fewer file descriptors than the daemon needs.
   case usage = 64
   /// The log is damaged, or of a format that this release does not read. Nothing was changed.
   case corruptLog = 65
@@ -54,11 +57,19 @@ enum ExitStatus: Int32 {
   case logFailed = 70
   /// The data directory, the key store or the address cannot be used.
   case unusable = 73
+  /// Standard output could not be written.
+  case outputLost = 74
+  /// `roost lease`: no job is ready.
+  case nothingToLease = 75
 }
 
 extension CommandFailure {
   /// A log that could not be opened, with the command that inspects it.
   init(opening directory: String, _ error: LogError) {
+    if case .noRoom = error {
+      self.init(.unusable, "cannot make a log in \(inert(directory)): \(error)")
+      return
+    }
     var help = "`roost wal verify \(quoted(directory))`"
     if case .corrupt = error { help += ", `roost wal repair \(quoted(directory))`" }
     let status: ExitStatus
@@ -66,9 +77,26 @@ extension CommandFailure {
     case .corrupt, .unknownVersion: status = .corruptLog
     case .locked: status = .unavailable
     case .fenced, .frameTooLarge, .unusable, .vanished: status = .logFailed
-    case .io, .outOfSpace, .notADirectory, .notAFile, .onHold: status = .unusable
+    case .io, .outOfSpace, .noRoom, .notADirectory, .notAFile, .onHold: status = .unusable
     }
-    self.init(status, "cannot open the log in \(directory): \(error) Here: \(help)")
+    self.init(status, "cannot open the log in \(inert(directory)): \(error) Here: \(help)")
+  }
+
+  /// A log that a command was to read: one that is not there is told as that.
+  init(reading directory: String, _ error: LogError) {
+    self = CommandFailure(missing: "data directory", directory, error) ?? CommandFailure(opening: directory, error)
+  }
+
+  /// Something that is to be read and is not there; nil where the error says something else.
+  ///
+  /// - Parameter what: `data directory`, `backup`.
+  init?(missing what: String, _ path: String, _ error: LogError) {
+    guard case .notADirectory(path, let reason) = error else { return nil }
+    switch reason {
+    case ENOENT: self.init(.unusable, "there is no \(what) \(inert(path))")
+    case ENOTDIR: self.init(.unusable, "\(inert(path)) is no directory, so it is no \(what)")
+    default: return nil
+    }
   }
 }
 

@@ -3,7 +3,8 @@ import RoostClient
 
 /// `roost get`: prints a job as it is now.
 struct GetCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "get", abstract: "Show a job.")
+  static let configuration = CommandConfiguration(
+    commandName: "get", abstract: "Show a job.", discussion: CommandOutput.exitCodes)
 
   @OptionGroup var daemon: DaemonAddress
   @Flag(help: "With its payload.") var payload = false

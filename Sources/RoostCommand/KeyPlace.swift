@@ -6,8 +6,7 @@ import RoostKeys
 /// Where keys stand, by the same rules as for the daemon: Redis if it is named, else the data directory.
 /// The address of Redis is a secret, so it comes from `REDIS_URL` or a file, never from a flag.
 struct KeyPlace: ParsableArguments {
-  @Option(help: "The data directory (default: WAL_DIR, else ./data).")
-  var data: String?
+  @OptionGroup var data: DataDirectory
   @Option(help: "File whose first line is the address of Redis (default: the variable REDIS_URL).")
   var redisUrlFile: String?
 
@@ -19,7 +18,7 @@ struct KeyPlace: ParsableArguments {
     return KeyService(store: RedisKeyStore(address, listens: false))
   }
 
-  private var directory: String { data ?? ProcessInfo.processInfo.environment["WAL_DIR"] ?? "./data" }
+  private var directory: String { data.path }
 
   /// Where what is done here is written down, beside what the daemon does; only what goes wrong is said.
   func audit() -> AuditLog {
@@ -38,8 +37,8 @@ struct KeyPlace: ParsableArguments {
   func redisAddress() throws(CommandFailure) -> RedisAddress? {
     do throws(RedisAddress.Problem) {
       if let redisUrlFile { return try RedisAddress(file: redisUrlFile) }
-      let text = ProcessInfo.processInfo.environment["REDIS_URL"] ?? ""
-      return text.isEmpty ? nil : try RedisAddress(Secret(text))
+      guard let text = Variables["REDIS_URL"] else { return nil }
+      return try RedisAddress(Secret(text))
     } catch {
       throw CommandFailure(.usage, "\(redisUrlFile == nil ? "REDIS_URL" : "--redis-url-file"): \(inert("\(error)"))")
     }

@@ -8,8 +8,11 @@ struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys", abstract: "Make, list and revoke API keys.",
     discussion: """
-      Keys stand in Redis if REDIS_URL or --redis-url-file says where it is, as for `roost serve`; else in the data \
+      Keys stand in Redis if REDIS_URL or --redis-url-file says where it is, as for roost serve; else in the data \
       directory.
+
+      Exit codes: 0 done, 1 refused, 64 a wrong flag, 69 Redis did not answer, 73 the key store cannot be used, 74 the \
+      output was lost.
       """,
     subcommands: [Create.self, List.self, Rotate.self, Revoke.self, MigrateKeysCommand.self, ImportKeysCommand.self])
 
@@ -34,6 +37,7 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       let expiry = expiresAt?.date ?? expiresIn.map { Date().addingTimeInterval($0.seconds) }
+      try CommandOutput.check()
       let service = try place.service()
       let created = try await answer { () throws(KeyRejection) in
         try await service.create(
@@ -43,7 +47,7 @@ struct KeysCommand: AsyncParsableCommand {
       await place.audit().record(
         AuditEvent(
           "key.create", by: .commandLine, target: created.record.id, details: created.record.auditDetails))
-      print(created.key.reveal())
+      try await place.show(created.key, created.record, service)
     }
   }
 
@@ -66,9 +70,9 @@ struct KeysCommand: AsyncParsableCommand {
       if json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(rows), as: UTF8.self))
+        try CommandOutput.write(line: String(decoding: try encoder.encode(rows), as: UTF8.self))
       } else {
-        print(KeyRow.table(rows))
+        try CommandOutput.write(line: KeyRow.table(rows))
       }
     }
   }
@@ -86,7 +90,7 @@ struct KeysCommand: AsyncParsableCommand {
         AuditEvent(
           "key.revoke", by: .commandLine, target: record.id,
           details: ["key_owner": record.ownerID.text, "key_type": record.type.rawValue]))
-      print("revoked \(record.maskedKey)")
+      try CommandOutput.write(line: "revoked \(record.maskedKey)", after: "the key is revoked all the same")
     }
   }
 }
@@ -145,25 +149,15 @@ private struct KeyRow: Encodable {
   }
 }
 
-/// A duration such as `1h30m`: whole numbers with the units s, m, h, d.
+/// A duration as everywhere else, such as `1h30m` or `90d`; at most a century.
 struct KeyLifetime: ExpressibleByArgument {
   let seconds: Double
 
   init?(argument: String) {
-    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-    var total = 0.0
-    var number = ""
-    for character in argument {
-      if let unit = units[character] {
-        guard let count = UInt32(number) else { return nil }
-        total += Double(count) * unit
-        number = ""
-      } else {
-        number.append(character)
-      }
+    guard let milliseconds = DurationText.milliseconds(argument), (1...3_155_760_000_000).contains(milliseconds) else {
+      return nil
     }
-    guard number.isEmpty, total > 0 else { return nil }
-    seconds = total
+    seconds = Double(milliseconds) / 1_000
   }
 }
 
@@ -172,8 +166,8 @@ struct KeyExpiry: ExpressibleByArgument {
   let date: Date
 
   init?(argument: String) {
-    guard let date = try? Date(argument, strategy: .iso8601) else { return nil }
-    self.date = date
+    guard let milliseconds = Timestamp.milliseconds(argument) else { return nil }
+    date = Date(timeIntervalSince1970: Double(milliseconds) / 1_000)
   }
 }
 

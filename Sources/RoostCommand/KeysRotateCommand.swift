@@ -15,12 +15,14 @@ extension KeysCommand {
     @Argument(help: "The old key's id.") var id: String
 
     func run() async throws {
-      let (old, new) = try await place.service().replace(id, by: .commandLine)
+      try CommandOutput.check()
+      let service = try place.service()
+      let (old, new) = try await answer { () throws(KeyRejection) in try await service.replace(id, by: .commandLine) }
       await place.audit().record(
         AuditEvent(
           "key.rotate", by: .commandLine, target: new.record.id,
           details: new.record.auditDetails.merging(["replaces": old.id]) { own, _ in own }))
-      print(new.key.reveal())
+      try await place.show(new.key, new.record, service)
       StandardStream.error.write(
         line: "\(old.maskedKey) still works. When every holder has the new key: roost keys revoke \(old.id)")
     }

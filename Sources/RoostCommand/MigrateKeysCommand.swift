@@ -33,8 +33,9 @@ struct MigrateKeysCommand: AsyncParsableCommand {
       "\(outcome.added) added", "\(outcome.present) there already", "\(outcome.revoked) revoked there, too",
       "\(outcome.conflicts.count) in conflict",
     ]
-    StandardStream.output.write(
-      line: "\(outcome.total) keys to \(inert("\(address)")): \(counts.joined(separator: ", "))")
+    try CommandOutput.write(
+      line: "\(outcome.total) keys to \(inert("\(address)")): \(counts.joined(separator: ", "))",
+      after: "the keys are copied all the same")
     var list = outcome.conflicts.map { "  \($0.maskedKey) of \(inert($0.ownerID.text)), \(inert($0.name))" }
     list += outcome.unreadable.map { "  \(inert("\($0)"))" }
     guard !list.isEmpty else { return }

@@ -15,7 +15,7 @@ struct RestoreCommand: AsyncParsableCommand {
       again. Where the same backup was restored before, count up --generation, so that not even those two collide.
 
       Exit codes: 0 the directory can be served, 65 the backup is damaged (nothing was written), 69 a daemon holds it, \
-      73 a directory cannot be used.
+      73 a directory cannot be used, 74 the output was lost.
       """)
 
   @Argument(help: "The backup; a stopped data directory will do, too.") var backup: String
@@ -27,13 +27,14 @@ struct RestoreCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try CommandOutput.check()
     // Every segment is held open.
     _ = DescriptorLimit.raised()
+    let source = try BackupCommand.source(backup, "backup")
+    let target = try BackupCommand.empty(directory)
     let outcome: LogRestore.Outcome
     var others: [String] = []
     do throws(LogError) {
-      let source = try LinuxDisk(inspecting: backup)
-      let target = try BackupCommand.empty(directory)
       var random = SystemRandomNumberGenerator()
       outcome = try LogRestore(
         from: source, to: target, identity: (random.next(), random.next()), generations: generation
@@ -45,9 +46,10 @@ struct RestoreCommand: AsyncParsableCommand {
     }
     let states = Dictionary(uniqueKeysWithValues: outcome.stateCounts.map { ($0.state.name, $0.jobs) })
     let written = outcome.wallTime.map { Timestamp.text(milliseconds: $0 / 1_000_000) } ?? "never"
-    StandardStream.output.write(
+    try CommandOutput.write(
       line: "\(inert(directory)) is ready to be served: \(counted(outcome.jobs, "job"))\(LogStats.states(states)) in "
         + "\(counted(outcome.queueCount, "queue")), as of \(written); epoch \(outcome.epoch); "
-        + (others.isEmpty ? "no keys.json in the backup" : others.joined(separator: ", ")))
+        + (others.isEmpty ? "no keys.json in the backup" : others.joined(separator: ", ")),
+      after: "the directory is ready to be served all the same")
   }
 }

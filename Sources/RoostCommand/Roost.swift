@@ -15,7 +15,10 @@ struct Roost: AsyncParsableCommand {
     ])
 
   static func main() async {
+    // A reader of standard output that has gone is an error like any other, not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
     do {
+      try GivenBytes.check()
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
@@ -23,10 +26,33 @@ struct Roost: AsyncParsableCommand {
         try command.run()
       }
     } catch let failure as CommandFailure {
-      StandardStream.error.write(line: failure.description)
-      Glibc.exit(failure.status.rawValue)
+      end(failure)
     } catch {
-      exit(withError: error)
+      end(parsing: error)
     }
+  }
+
+  private static func end(_ failure: CommandFailure) -> Never {
+    StandardStream.error.write(line: failure.description)
+    Glibc.exit(failure.status.rawValue)
+  }
+
+  /// What the parser has to say: help and version on standard output, everything else as an error.
+  private static func end(parsing error: any Error) -> Never {
+    let code = exitCode(for: error)
+    let message = fullMessage(for: error)
+    guard code.isSuccess else {
+      let arguments = Array(CommandLine.arguments.dropFirst())
+      if let unknown = Mistyped.command(arguments, below: Roost.self) { end(CommandFailure(.usage, unknown)) }
+      let hint = Mistyped.number(arguments)
+      StandardStream.error.write(line: hint.map { "\(message)\n\($0)" } ?? message)
+      Glibc.exit(code.rawValue)
+    }
+    do throws(CommandFailure) {
+      if !message.isEmpty { try CommandOutput.write(line: message) }
+    } catch {
+      end(error)
+    }
+    Glibc.exit(code.rawValue)
   }
 }

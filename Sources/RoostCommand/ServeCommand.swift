@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 
 /// `roost serve`: runs the daemon until SIGTERM or SIGINT.
 struct ServeCommand: AsyncParsableCommand {
@@ -11,7 +10,7 @@ struct ServeCommand: AsyncParsableCommand {
 
       Exit codes: 0 stopped in good order, 64 a wrong setting, 65 the log is damaged (nothing was changed), \
       69 another process holds the directory, 70 the log failed at run time, 73 the directory or the address \
-      cannot be used. After 65, `roost wal verify` shows the damage, and `roost wal repair` says what it costs.
+      cannot be used. After 65, roost wal verify shows the damage, and roost wal repair says what it costs.
       """)
 
   @Option(help: "A settings file in YAML (ROOST_CONFIG).") var config: String?
@@ -24,10 +23,16 @@ struct ServeCommand: AsyncParsableCommand {
   // Taken up rather than refused by the parser, so that it is listed beside everything else that is wrong.
   @Argument(parsing: .allUnrecognized, help: .private) var unknown: [String] = []
 
+  func validate() throws {
+    if options.dataDirectory != nil, options.formerDataDirectory != nil {
+      throw ValidationError("--data is a former name of --wal-dir: give one of them.")
+    }
+  }
+
   func run() async throws {
-    if printConfigTable { return StandardStream.output.write(line: SettingTable.markdown) }
-    let configuration = try settled(environment: ProcessInfo.processInfo.environment)
-    if printConfig { return StandardStream.output.write(line: configuration.printed) }
+    if printConfigTable { return try CommandOutput.write(line: SettingTable.markdown) }
+    let configuration = try settled(environment: Variables.all)
+    if printConfig { return try CommandOutput.write(line: configuration.printed) }
     do throws(CommandFailure) {
       try await Daemon(configuration: configuration).run()
     } catch {

@@ -9,6 +9,8 @@ struct ServeOptions: ParsableArguments {
   @Option(.tlsKey) var tlsKey: String?
   @Option(.tlsClientCA) var tlsClientCA: String?
   @Option(.dataDirectory) var dataDirectory: String?
+  /// What the flag was called before in other commands; taken here, too.
+  @Option(name: .customLong("data"), help: .private) var formerDataDirectory: String?
   @Option(.authFailuresPerMinute) var authFailuresPerMinute: String?
   @Option(.leaseDuration) var leaseDuration: String?
   @Option(.leaseCheckInterval) var leaseCheckInterval: String?
@@ -37,7 +39,8 @@ struct ServeOptions: ParsableArguments {
   var given: [Setting: String] {
     let all: [Setting: String?] = [
       .port: port, .host: host, .allowPlaintext: allowPlaintext.map(String.init), .tlsCertificate: tlsCertificate,
-      .tlsKey: tlsKey, .tlsClientCA: tlsClientCA, .dataDirectory: dataDirectory,
+      .tlsKey: tlsKey, .tlsClientCA: tlsClientCA,
+      .dataDirectory: dataDirectory ?? formerDataDirectory,
       .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
       .retention: retention, .retentionMaxJobs: retentionMaxJobs,
@@ -69,7 +72,7 @@ extension Flag where Value == Bool? {
 
 extension Setting {
   fileprivate var help: ArgumentHelp {
-    let plain = definition.summary.replacing("`", with: "")
+    let plain = plainText(ofMarkdown: definition.summary)
     let standard = definition.standard.map { ", \($0)" } ?? ""
     return ArgumentHelp("\(plain) (\(rawValue)\(standard))", valueName: valueName)
   }
@@ -84,5 +87,12 @@ extension Setting {
     case .text(let what): what.split(separator: " ").last.map(String.init) ?? what
     case .address: "address"
     }
+  }
+}
+
+/// Markdown as a terminal shows it: no marks for code, and of a link the document it leads to.
+func plainText(ofMarkdown text: String) -> String {
+  text.replacing("`", with: "").replacing(/\[([^\]]*)\]\(([^)]*)\)/) { link in
+    link.1.hasSuffix(".md") ? "docs/\(link.1)" : String(link.1)
   }
 }

@@ -73,7 +73,7 @@ package enum Setting: String, CaseIterable, Sendable {
           + "(see [security.md](security.md)); 0: any number.")
     case .leaseDuration:
       .init(
-        .duration(1_000...43_200_000), "30s", sample: "1m30s",
+        .duration(100...43_200_000), "30s", sample: "1m30s",
         "Lease of a job when neither worker nor job names one.")
     case .leaseCheckInterval:
       .init(
@@ -100,7 +100,9 @@ package enum Setting: String, CaseIterable, Sendable {
         .duration(0...315_360_000_000), "1h", sample: "2h",
         "How long an idempotency key still answers after its job has ended.")
     case .maxPayloadBytes:
-      .init(.bytes(1_024...(8 << 20)), "1MiB", sample: "2MiB", "The largest payload.")
+      .init(
+        .bytes(1_024...(8 << 20)), "1MiB", sample: "2MiB",
+        "The largest payload; a text counts without quotes and escapes.")
     case .maxQueues:
       .init(.integer(1...1_000_000), "10000", sample: "200", "How many different queues may exist at once.")
     case .maxWaiters:
@@ -113,7 +115,8 @@ package enum Setting: String, CaseIterable, Sendable {
         "How many connections are served at once, at most half of the process's descriptors; those beyond wait.")
     case .idleTimeout:
       .init(
-        .duration(1_000...3_600_000), "75s", sample: "2m", "How long a connection may wait for its next request.")
+        .duration(1_000...3_600_000), "2m", sample: "5m",
+        "How long a connection may wait for its next request; longer than clients keep one (Go: 90 s).")
     case .bodyTimeout:
       .init(.duration(1_000...600_000), "30s", sample: "10s", "How long the body of a request may take to arrive.")
     case .memoryLimit:
@@ -121,7 +124,9 @@ package enum Setting: String, CaseIterable, Sendable {
         .bytes((16 << 20)...(1 << 50)), nil, sample: "1GiB",
         "Above this many bytes of memory submits are refused (503 `memory_low`).")
     case .segmentBytes:
-      .init(.bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB", "Size of a segment of the log.")
+      .init(
+        .bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB",
+        "Size of a segment of the log, which takes four at least (see [deployment.md](deployment.md#small-volumes)).")
     case .metricsPort:
       .init(
         .integer(0...65_535), nil, sample: "9464",
@@ -137,11 +142,13 @@ package enum Setting: String, CaseIterable, Sendable {
         .boolean, "false", sample: "true",
         "One line a request on standard error, without query, payload and key. Needs `LOG_LEVEL` `info` or below.")
     case .logLevel:
-      .init(.choice(LogLevelName.all), "info", sample: "debug", "The least grave of what is logged.")
+      .init(
+        .choice(LogLevelName.all, also: ["warn": "warning"]), "info", sample: "debug",
+        "The least grave of what is logged; `warn` is `warning`.")
     case .logFormat:
       .init(
-        .choice(LogFormat.allCases.map(\.rawValue)), "text", sample: "json",
-        "How it is logged, on standard error: a line of text or a JSON object an event.")
+        .choice(LogFormat.allCases.map(\.rawValue), also: ["console": "text"]), "text", sample: "json",
+        "How it is logged, on standard error: a line of text or a JSON object an event; `console` is `text`.")
     case .shutdownTimeout:
       .init(
         .duration(100...600_000), "30s", sample: "5s", "What requests in flight get after SIGTERM or SIGINT.")

@@ -9,7 +9,8 @@ package enum SettingKind: Sendable {
   /// Milliseconds; written as `30s` or `1h30m`.
   case duration(ClosedRange<Int64>)
   case boolean
-  case choice([String])
+  /// One of some names, or another spelling of one.
+  case choice([String], also: [String: String])
   /// Any text; says what it stands for.
   case text(String)
   /// A URL with this scheme, and something behind it; or `host:port`.
@@ -29,8 +30,9 @@ package enum SettingKind: Sendable {
         "true": true, "1": true, "on": true, "yes": true, "false": false, "0": false, "off": false, "no": false,
       ]
       return words[text.lowercased()].map { .truth($0) }
-    case .choice(let choices):
-      return choices.first { $0 == text.lowercased() }.map { .text($0) }
+    case .choice(let choices, let spellings):
+      let name = text.lowercased()
+      return choices.first { $0 == spellings[name] ?? name }.map { .text($0) }
     case .text:
       return .text(text)
     case .address(let scheme):
@@ -61,7 +63,7 @@ package enum SettingKind: Sendable {
       "a duration from \(DurationText.text(milliseconds: range.lowerBound)) to "
         + "\(DurationText.text(milliseconds: range.upperBound)), such as 30s or 1h30m"
     case .boolean: "true or false"
-    case .choice(let choices): "one of \(choices.joined(separator: ", "))"
+    case .choice(let choices, _): "one of \(choices.joined(separator: ", "))"
     case .text(let what): what
     case .address(let scheme): "a URL that begins with \(scheme)://, or host:port"
     }
@@ -75,7 +77,7 @@ package enum SettingKind: Sendable {
     case .duration(let range):
       "\(DurationText.text(milliseconds: range.lowerBound))–\(DurationText.text(milliseconds: range.upperBound))"
     case .boolean: "true, false"
-    case .choice(let choices): choices.joined(separator: ", ")
+    case .choice(let choices, _): choices.joined(separator: ", ")
     case .text(let what): what
     case .address(let scheme): "`\(scheme)://…`, `host:port`"
     }

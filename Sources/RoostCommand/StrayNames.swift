@@ -38,11 +38,9 @@ enum StrayArguments {
 struct StrayVariables {
   private(set) var problems: [String] = []
   private(set) var warnings: [String] = []
-  private static let others = ["ROOST_CONFIG", "ROOST_URL", "ROOST_KEY", "ROOST_CA", "ROOST_CERT", "ROOST_CERT_KEY"]
-
   init(_ environment: [String: String]) {
     for (name, value) in environment.sorted(by: { $0.key < $1.key })
-    where !value.isEmpty && Setting(rawValue: name) == nil && !Self.others.contains(name) {
+    where !value.isEmpty && Setting(rawValue: name) == nil && !Variables.besidesSettings.contains(name) {
       if name.hasPrefix("ROOST_") {
         if !value.hasPrefix("tcp://") { checkOwn(name) }
       } else if let near = Self.slip(name, among: Setting.allCases.map(\.rawValue)) {

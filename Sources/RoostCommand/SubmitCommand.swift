@@ -5,37 +5,50 @@ import RoostClient
 
 /// `roost submit`: sends one job and prints what the daemon made of it.
 struct SubmitCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "submit", abstract: "Submit a job.")
+  static let configuration = CommandConfiguration(
+    commandName: "submit", abstract: "Submit a job.", discussion: CommandOutput.exitCodes)
 
   @OptionGroup var daemon: DaemonAddress
   @Option(help: "The queue (default: default).") var queue: String?
   @Option(help: "What kind of job it is, such as email.send.") var type: String?
-  @Option(help: "-128 to 127, higher first.") var priority: Int?
+  @Option(parsing: .unconditional, help: "low, medium, high, critical, or -128 to 127, higher first.")
+  var priority: PriorityArgument?
   @Option(help: "Not before this much time, such as 10m.") var delay: String?
   @Option(help: "Not before this time, such as 2027-01-31T09:00:00Z.") var runAt: String?
   @Option(help: "Retries after the first attempt.") var maxRetries: Int?
   @Option(help: "The same key again gives the same job.") var idempotencyKey: String?
-  @Flag(help: "The payload is plain text, not JSON.") var text = false
-  @Argument(help: "The payload, JSON; - reads it from standard input.") var payload: String
+  @Option(help: "The trace that the job belongs to (W3C Trace Context).") var traceparent: String?
+  @Flag(help: "The payload is plain text in UTF-8, not JSON.") var text = false
+  @Argument(help: "The payload, JSON; - reads it from standard input, -- before it lets it begin with -.")
+  var payload: String
 
   func run() async throws {
     let content = payload == "-" ? try standardInput() : Array(payload.utf8)
     var body = JSONWriter()
     body.beginObject()
     if text {
-      body.field("payload", String(decoding: content, as: UTF8.self))
+      guard let text = String(validating: content, as: UTF8.self) else {
+        throw CommandFailure(
+          .usage, "the payload is not UTF-8: nothing was sent. Encode other bytes first, in Base64 for example")
+      }
+      body.field("payload", text)
     } else {
-      body.field("payload", raw: try oneJSONValue(content))
+      body.field("payload", raw: try oneJSONValue(content, "the payload", "Plain text goes with --text"))
     }
     if let queue { body.field("queue", queue) }
     if let type { body.field("type", type) }
-    if let priority { body.field("priority", priority) }
+    switch priority {
+    case .named(let name)?: body.field("priority", name)
+    case .number(let number)?: body.field("priority", number)
+    case nil: break
+    }
     if let delay { body.field("delay", delay) }
     if let runAt { body.field("run_at", runAt) }
     if let maxRetries { body.field("max_retries", maxRetries) }
+    if let traceparent { body.field("traceparent", traceparent) }
     if let idempotencyKey { body.field("idempotency_key", idempotencyKey) }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs", body: body)
+    try await daemon.connection().printAnswer(to: .post, "/jobs", body: body, done: "submitted")
   }
 
   private func standardInput() throws -> [UInt8] {
@@ -43,14 +56,36 @@ struct SubmitCommand: AsyncParsableCommand {
   }
 }
 
+/// A priority as HTTP takes it: a name or a number.
+enum PriorityArgument: ExpressibleByArgument {
+  case named(String)
+  case number(Int)
+
+  init?(argument: String) {
+    if ["low", "medium", "high", "critical"].contains(argument) {
+      self = .named(argument)
+    } else if let number = Int(argument), (-128...127).contains(number) {
+      self = .number(number)
+    } else {
+      return nil
+    }
+  }
+}
+
 /// Checks that the bytes are exactly one JSON value, so that they cannot add fields to the body they are put into.
-func oneJSONValue(_ bytes: [UInt8]) throws(CommandFailure) -> ArraySlice<UInt8> {
+///
+/// - Parameters:
+///   - what: `the payload`, for the message.
+///   - hint: What to do instead.
+func oneJSONValue(
+  _ bytes: [UInt8], _ what: String, _ hint: String
+) throws(CommandFailure) -> ArraySlice<UInt8> {
   do throws(Rejection) {
     var reader = JSONReader(bytes)
     let value = try reader.rawValue()
     try reader.finish()
     return value
   } catch {
-    throw CommandFailure(.usage, "this is not JSON: \(error.message). Plain text goes with --text")
+    throw CommandFailure(.usage, "\(what) is not JSON: \(error.message). \(hint)")
   }
 }

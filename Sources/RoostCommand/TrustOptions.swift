@@ -10,13 +10,14 @@ struct TrustOptions: ParsableArguments {
   @Option(help: "A file with its private key (default: ROOST_CERT_KEY, else the certificate's file).")
   var certKey: String?
 
+  /// - Parameter isOwn: The daemon is the one that the settings beside this command describe: its certificate may be made
+  ///   for another name, and is not judged at all unless an authority is named.
   /// - Throws: `usage` if a file cannot be used.
-  func connection(
-    to url: String, key: String?, _ environment: [String: String]
-  ) throws(CommandFailure) -> RoostConnection {
+  func connection(to url: String, key: String?, isOwn: Bool = false) throws(CommandFailure) -> RoostConnection {
     do throws(RoostError) {
-      let files = try TrustFiles(authority: caFile, certificate: cert, key: certKey, environment: environment)
-      return try RoostConnection(url: url, key: key, trust: files)
+      let files = try TrustFiles(authority: caFile, certificate: cert, key: certKey, environment: Variables.all)
+      let check: RoostConnection.CertificateCheck = !isOwn ? .full : files.authority == nil ? .none : .withoutName
+      return try RoostConnection(url: url, key: key, trust: files, certificateCheck: check)
     } catch {
       throw CommandFailure(.usage, inert(error.message))
     }

@@ -18,9 +18,10 @@ struct WalCommand: AsyncParsableCommand {
         beside a daemon.
         """)
 
-    @Argument(help: "The data directory.") var directory: String
+    @OptionGroup var data: DataDirectoryArgument
 
     func run() async throws {
+      let directory = data.path
       // Every segment is held open.
       _ = DescriptorLimit.raised()
       var unreadable: [String] = []
@@ -32,7 +33,7 @@ struct WalCommand: AsyncParsableCommand {
       if inspection.problems.isEmpty, unreadable.isEmpty, let found = try WalCommand.contradiction(in: directory) {
         inspection.problems.append(found)
       }
-      StandardStream.output.write(WalReport(inspection, unreadable: unreadable).text)
+      try CommandOutput.write(WalReport(inspection, unreadable: unreadable).text)
       let damages = inspection.problems.count + unreadable.count
       if damages > 0 {
         throw CommandFailure(
@@ -47,13 +48,13 @@ struct WalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Print every record, one a line; payloads only by their first bytes.")
 
-    @Argument(help: "The data directory.") var directory: String
+    @OptionGroup var data: DataDirectoryArgument
     @Flag(help: "One JSON object a line.") var json = false
 
     func run() async throws {
       let output = ChunkedOutput()
       var describer = RecordDescriber()
-      let inspection = try WalCommand.inspect(directory) { position, record in
+      let inspection = try WalCommand.inspect(data.path) { position, record in
         let description = describer.describe(record)
         output.write(
           line: json
@@ -61,6 +62,7 @@ struct WalCommand: AsyncParsableCommand {
             : "\(position) \(description.line)")
       }
       output.flush()
+      if let failure = output.failure { throw failure }
       if !inspection.problems.isEmpty {
         throw CommandFailure(
           .corruptLog,
@@ -78,7 +80,7 @@ struct WalCommand: AsyncParsableCommand {
     } catch .corrupt(let found) {
       return found
     } catch {
-      throw CommandFailure(opening: directory, error)
+      throw CommandFailure(reading: directory, error)
     }
   }
 
@@ -88,7 +90,7 @@ struct WalCommand: AsyncParsableCommand {
     do throws(LogError) {
       return try LogInspector(disk: LinuxDisk(inspecting: directory)).inspect(record: record)
     } catch {
-      throw CommandFailure(opening: directory, error)
+      throw CommandFailure(reading: directory, error)
     }
   }
 }
@@ -96,15 +98,18 @@ struct WalCommand: AsyncParsableCommand {
 /// Collects lines and writes them in pieces of 64 KiB.
 private final class ChunkedOutput {
   private var pending = ""
+  /// Behind it nothing more is written.
+  private(set) var failure: CommandFailure?
 
   func write(line: String) {
+    guard failure == nil else { return }
     pending += line
     pending += "\n"
     if pending.utf8.count >= 65_536 { flush() }
   }
 
   func flush() {
-    StandardStream.output.write(pending)
-    pending = ""
+    defer { pending = "" }
+    do throws(CommandFailure) { try CommandOutput.write(pending) } catch { failure = error }
   }
 }

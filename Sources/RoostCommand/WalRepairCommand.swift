@@ -14,11 +14,13 @@ struct WalRepairCommand: AsyncParsableCommand {
       twice. Interrupted, it is run again. If there is a backup, compare before you choose.
 
       Exit codes: 0 repaired, or nothing was to be repaired; 65 damaged and nothing changed, as nobody said yes; \
-      69 a daemon holds the directory; 73 it cannot be used.
+      69 a daemon holds the directory; 73 it cannot be used; 74 the output was lost.
       """)
 
-  @Argument(help: "The data directory.") var directory: String
+  @OptionGroup var data: DataDirectoryArgument
   @Flag(help: "Do not ask.") var yes = false
+
+  private var directory: String { data.path }
 
   func run() async throws {
     // Every segment is held open.
@@ -26,7 +28,7 @@ struct WalRepairCommand: AsyncParsableCommand {
     do {
       try repair()
     } catch let error as LogError {
-      throw CommandFailure(opening: directory, error)
+      throw CommandFailure(reading: directory, error)
     }
   }
 
@@ -43,56 +45,64 @@ struct WalRepairCommand: AsyncParsableCommand {
       }
     case .repair(let name)?:
       aside = name
-      say("a repair did not come to its end; it begins again with what stands in \(inert(name))")
+      try say("a repair did not come to its end; it begins again with what stands in \(inert(name))")
     case let hold?: throw LogError.onHold(hold)
     }
     let source = try aside.map { try LinuxDisk(inspecting: "\(directory)/\($0)") } ?? looking
     var random = SystemRandomNumberGenerator()
     let repair = try LogRepair(source, newSecret: SipKey(k0: random.next(), k1: random.next()))
-    say(RepairReport(repair).text)
+    try say(RepairReport(repair).text)
     try requireAgreement("Set everything aside and go on with what is left? Type yes:")
     let name = try LogAside(directory).move(to: aside)
     let disk = try LinuxDisk(directory: directory, create: false)
     let shortened = try repair.write(to: disk, identity: (random.next(), random.next()))
     try LogHold.lift(on: disk)
-    if shortened > 0 { say("\(counted(shortened, "job")) lost the older part of the history") }
-    say(
-      "repaired: \(counted(repair.jobs, "job")); all that was there before stands in \(inert("\(directory)/\(name)"))")
+    let done = "the log is repaired all the same"
+    if shortened > 0 { try say("\(counted(shortened, "job")) lost the older part of the history", after: done) }
+    try say(
+      "repaired: \(counted(repair.jobs, "job")); all that was there before stands in \(inert("\(directory)/\(name)"))",
+      after: done)
   }
 
   /// Whether a daemon would refuse it.
-  private func isDamaged(_ disk: LinuxDisk) throws(LogError) -> Bool {
+  private func isDamaged(_ disk: LinuxDisk) throws -> Bool {
+    let jobs: Int
     do throws(LogError) {
       let log = try LoadedLog(disk)
       if let corruption = try HeadMending.find(on: disk) { throw .corrupt(corruption) }
-      say("nothing to repair: the log is whole, \(counted(log.takeMachine().jobCount, "job"))")
-      return false
+      jobs = log.takeMachine().jobCount
     } catch .corrupt(let corruption) {
-      say("DAMAGE \(inert(corruption.description))")
+      try say("DAMAGE \(inert(corruption.description))")
       return true
     }
+    try say("nothing to repair: the log is whole, \(counted(jobs, "job"))")
+    return false
   }
 
   /// One slot of `HEAD` is all that is damaged.
   private func mendHead(_ jobs: Int) throws {
-    say("The other slot of HEAD is whole, and so is the log: nothing is lost, \(counted(jobs, "job")).")
+    try say("The other slot of HEAD is whole, and so is the log: nothing is lost, \(counted(jobs, "job")).")
     try requireAgreement("Write the damaged slot anew? Type yes:")
     let name = try LogAside(directory).mendHead()
-    say("repaired: \(counted(jobs, "job")); HEAD as it was stands in \(inert("\(directory)/\(name)"))")
+    try say(
+      "repaired: \(counted(jobs, "job")); HEAD as it was stands in \(inert("\(directory)/\(name)"))",
+      after: "HEAD is repaired all the same")
   }
 
   private func requireAgreement(_ question: String) throws {
-    guard agreed(question) else {
+    guard try agreed(question) else {
       throw CommandFailure(.corruptLog, "nothing was changed; `roost wal repair --yes` repairs as said above")
     }
   }
 
-  private func agreed(_ question: String) -> Bool {
+  private func agreed(_ question: String) throws(CommandFailure) -> Bool {
     if yes { return true }
     guard isatty(STDIN_FILENO) == 1 else { return false }
-    say(question)
+    try say(question)
     return readLine(strippingNewline: true) == "yes"
   }
 
-  private func say(_ text: String) { StandardStream.output.write(line: text) }
+  private func say(_ text: String, after done: String? = nil) throws(CommandFailure) {
+    try CommandOutput.write(line: text, after: done)
+  }
 }

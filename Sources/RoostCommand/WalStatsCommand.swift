@@ -14,19 +14,20 @@ struct WalStatsCommand: AsyncParsableCommand {
       beside a daemon. Live bytes are those that compaction would have to keep; amplification is log bytes by live bytes.
       """)
 
-  @Argument(help: "The data directory.") var directory: String
+  @OptionGroup var data: DataDirectoryArgument
   @Flag(help: "One JSON object.") var json = false
 
   func run() async throws {
+    let directory = data.path
     // Every segment is held open.
     _ = DescriptorLimit.raised()
     let stats: LogStats
     do throws(LogError) {
       stats = LogStats(try LoadedLog(LinuxDisk(inspecting: directory)), directory: directory)
     } catch {
-      throw CommandFailure(opening: directory, error)
+      throw CommandFailure(reading: directory, error)
     }
-    StandardStream.output.write(json ? stats.json : stats.text)
+    try CommandOutput.write(json ? stats.json : stats.text)
   }
 }
 

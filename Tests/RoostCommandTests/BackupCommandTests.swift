@@ -18,7 +18,7 @@ struct BackupCommandTests {
       let held = try daemon.lease(#"{"queues":["keyed"]}"#, on: connection)
       let before = load.submitted
       let backup = scene.directory.appendingPathComponent("backup").path
-      let made = try scene.roost(["backup", backup, "--data", scene.data.path])
+      let made = try scene.roost(["backup", backup, "--wal-dir", scene.data.path])
       #expect(made.status == 0 && made.output.contains("keys.json"), "\(made.output)\(made.errors)")
       try load.waitForAnswers(load.answers + 100)
       let oldLeases = load.end().union([try #require(held.string("lease_id"))])
@@ -65,7 +65,7 @@ struct BackupCommandTests {
       let names = ["linked", "copied"].map { scene.directory.appendingPathComponent($0).path }
       let linked = try scene.roost(["backup", names[0]], environment: ["WAL_DIR": scene.data.path])
       #expect(linked.status == 0 && linked.output.contains("3 linked"), "\(linked.output)\(linked.errors)")
-      let copied = try scene.roost(["backup", names[1], "--copy", "--data", scene.data.path])
+      let copied = try scene.roost(["backup", names[1], "--copy", "--wal-dir", scene.data.path])
       #expect(copied.status == 0 && copied.output.contains(" 0 linked"), "\(copied.output)\(copied.errors)")
       for name in names {
         #expect(try scene.roost(["wal", "verify", name]).status == 0)
@@ -82,10 +82,10 @@ struct BackupCommandTests {
       bytes[20_000] ^= 1
       try Data(bytes).write(to: file)
       let third = scene.directory.appendingPathComponent("third").path
-      let refused = try scene.roost(["backup", third, "--data", scene.data.path])
+      let refused = try scene.roost(["backup", third, "--wal-dir", scene.data.path])
       #expect(refused.status == 65 && refused.errors.contains("wal repair"), "\(refused.errors)")
       #expect(try scene.roost(["wal", "verify", names[1]]).status == 0)
-      let missing = try scene.roost(["backup", third, "--data", scene.directory.appendingPathComponent("none").path])
+      let missing = try scene.roost(["backup", third, "--wal-dir", scene.directory.appendingPathComponent("none").path])
       #expect(missing.status == 73, "\(missing.errors)")
     }
   }

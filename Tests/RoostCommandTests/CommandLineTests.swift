@@ -8,7 +8,7 @@ struct CommandLineTests {
   func keys() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()
-      let data = ["--data", scene.data.path]
+      let data = ["--wal-dir", scene.data.path]
       let made = try scene.roost(
         ["keys", "create"] + data + ["--name", "shop", "--owner", "ada", "--type", "client", "--queue", "img-*"])
       #expect(made.status == 0, "\(made.errors)")
@@ -35,7 +35,7 @@ struct CommandLineTests {
   func rotation() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()
-      let data = ["--data", scene.data.path]
+      let data = ["--wal-dir", scene.data.path]
       let made = try scene.roost(["keys", "create"] + data + ["--name", "n", "--owner", "ada", "--type", "client"])
       let old = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
       let id = String(old.split(separator: "_")[1])
@@ -74,7 +74,7 @@ struct CommandLineTests {
       let read = try roost(["get", "--payload", id], daemon.client)
       #expect((read.json["payload"] as? [String: String])?["to"] == "ada")
       let nothing = try roost(["lease"], daemon.worker)
-      #expect(nothing.status == 1 && nothing.errors.contains("no_jobs_available"))
+      #expect(nothing.status == 75 && nothing.errors.contains("no_jobs_available"))
       let job = try roost(["lease", "--queue", "mail", "--worker-id", "w1"], daemon.worker)
       #expect(job.json["job_id"] as? String == id && job.json["attempt"] as? Int == 1, "\(job.errors)")
       let lease = try #require(job.json["lease_id"] as? String)

@@ -37,7 +37,10 @@ struct PackagingTests {
     // Longer than SHUTDOWN_TIMEOUT, 30 s: what is in flight is answered before anyone kills.
     #expect(try #require(pod["terminationGracePeriodSeconds"] as? Int) > 30)
     let unit = try Self.text("packaging/roost.service").split(separator: "\n").map(String.init)
-    for line in ["RestartPreventExitStatus=64 65", "Restart=on-failure", "TimeoutStopSec=45s"] {
+    for line in [
+      "RestartPreventExitStatus=64 65", "Restart=on-failure", "TimeoutStopSec=45s", "StartLimitIntervalSec=0",
+      "ExecStart=/usr/local/bin/roost serve", "ExecReload=/bin/kill -HUP $MAINPID", "ProtectHome=yes",
+    ] {
       #expect(unit.contains(line), "\(line)")
     }
   }
@@ -66,6 +69,44 @@ struct PackagingTests {
       daemon.kill()
       let gone = try CommandOutcome(roost: ["health"] + url, in: directory)
       #expect(gone.status == 69 && gone.errors.contains("no answer from http://127.0.0.1"), "\(gone.errors)")
+    }
+  }
+
+  @Test("roost health finds a daemon with TLS by the settings beside it, and says so where the scheme is the wrong one")
+  func healthWithTLS() async throws {
+    try await withDirectory { directory in
+      let made = try CommandOutcome(
+        URL(fileURLWithPath: "/usr/bin/env"),
+        [
+          "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+          "9",
+          "-subj", "/CN=jobs.example.org", "-addext", "subjectAltName=DNS:jobs.example.org", "-keyout", "key.pem",
+          "-out", "cert.pem",
+        ], in: directory)
+      #expect(made.status == 0, "\(made.errors)")
+      let secure = try DaemonProcess(in: directory, ["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+      let plain = try DaemonProcess(in: directory, ["--wal-dir", "plain"])
+      defer {
+        secure.kill()
+        plain.kill()
+      }
+      func health(_ environment: [String: String], _ arguments: [String] = []) throws -> CommandOutcome {
+        try CommandOutcome(roost: ["health"] + arguments, in: directory, environment: environment)
+      }
+      let settings = ["HOST": "0.0.0.0", "PORT": "\(secure.port)", "TLS_CERT": "cert.pem", "TLS_KEY": "key.pem"]
+      let found = try health(settings)
+      #expect(found.status == 0 && found.output.contains("ok"), "\(found.errors)")
+      #expect(try health(settings.merging(["ROOST_CA": "cert.pem"]) { own, _ in own }).status == 0)
+      let file = "port: \(secure.port)\ntls_cert: cert.pem\ntls_key: key.pem\n"
+      try Data(file.utf8).write(to: directory.appendingPathComponent("roost.yaml"))
+      #expect(try health(["ROOST_CONFIG": "roost.yaml"]).status == 0)
+      // Any other daemon's certificate is judged.
+      let other = try health([:], ["--url", "https://127.0.0.1:\(secure.port)"])
+      #expect(other.status == 69 && other.errors.contains("not trusted"), "\(other.errors)")
+      let insecure = try health(["PORT": "\(secure.port)"])
+      #expect(insecure.status == 69 && insecure.errors.contains("begins with https://"), "\(insecure.errors)")
+      let eager = try health([:], ["--url", "https://127.0.0.1:\(plain.port)"])
+      #expect(eager.status == 69 && eager.errors.contains("begins with http://"), "\(eager.errors)")
     }
   }
 

@@ -138,7 +138,7 @@ struct RedisDaemonTests {
       let keyFile = scene.data.appendingPathComponent("keys.json")
       let daemon = try scene.start()
       let revokedID = try #require(daemon.worker.split(separator: "_").dropFirst().first.map(String.init))
-      #expect(try scene.roost(["keys", "revoke", "--data", scene.data.path, revokedID]).status == 0)
+      #expect(try scene.roost(["keys", "revoke", "--wal-dir", scene.data.path, revokedID]).status == 0)
       daemon.end(SIGTERM)
       let before = try Data(contentsOf: keyFile)
       #expect(try scene.roost(["keys", "migrate"], environment: ["WAL_DIR": scene.data.path]).status == 64)
@@ -148,7 +148,7 @@ struct RedisDaemonTests {
       #expect(try Data(contentsOf: keyFile) == before)
       // Revoked after the first migration: it must not stay valid in Redis.
       let clientID = try #require(daemon.client.split(separator: "_").dropFirst().first.map(String.init))
-      #expect(try scene.roost(["keys", "revoke", "--data", scene.data.path, clientID]).status == 0)
+      #expect(try scene.roost(["keys", "revoke", "--wal-dir", scene.data.path, clientID]).status == 0)
       let second = try scene.roost(["keys", "migrate"], environment: environment)
       let counts = "0 added, 2 there already, 1 revoked there, too, 0 in conflict"
       #expect(second.output.contains(counts), "\(second.output)")

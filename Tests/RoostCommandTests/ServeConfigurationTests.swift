@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import RoostCommand
 import Testing
 
@@ -68,6 +69,15 @@ struct ServeConfigurationTests {
     #expect(throws: ConfigurationProblems.self) {
       try ServeConfiguration(flags: [.memoryLimit: "9223372036854775807GiB"])
     }
+  }
+
+  @Test("other spellings of a level and a format, as older settings have them")
+  func spellings() throws {
+    let configuration = try ServeConfiguration(environment: ["LOG_LEVEL": "WARN", "LOG_FORMAT": "console"])
+    #expect(configuration.logLevel == .warning && configuration.logFormat == .text)
+    #expect(try ServeConfiguration(flags: [.leaseDuration: "1.5h"]).leaseMilliseconds == 5_400_000)
+    #expect(try ServeConfiguration().idleTimeout > .seconds(90), "Go keeps a connection for so long")
+    #expect(throws: ConfigurationProblems.self) { try ServeConfiguration(environment: ["LOG_FORMAT": "consol"]) }
   }
 
   @Test("settings that contradict each other are refused together")
