@@ -17,7 +17,7 @@ public struct JobOptions: Sendable {
   public var maxRetries: Int?
   /// How long to wait between attempts.
   public var retry: RetryPolicy?
-  /// How long a worker may be silent before the job goes to another one, 1 second to 12 hours; a worker whose
+  /// How long a worker may be silent before the job goes to another one, 100 ms to 12 hours; a worker whose
   /// ``WorkerConfiguration/lease`` is set goes by that instead.
   public var lease: Duration?
   /// How long the finished job is kept.

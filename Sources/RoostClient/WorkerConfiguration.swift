@@ -4,7 +4,7 @@ import Foundation
 public struct WorkerConfiguration: Sendable {
   /// How many jobs run at once, and so how many are leased at most.
   public var concurrency = 4
-  /// How long the daemon waits for a sign of life before it gives a job to another worker, 1 second to 12 hours; nil
+  /// How long the daemon waits for a sign of life before it gives a job to another worker, 100 ms to 12 hours; nil
   /// leaves it to the job (``JobOptions/lease``), else to the daemon (30 seconds).
   /// The worker extends its leases three times as often by itself, however long a handler takes: this decides only
   /// how soon a job comes back after a worker's death, and for how long a worker may be out of the daemon's reach.
