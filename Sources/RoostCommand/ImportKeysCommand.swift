@@ -33,8 +33,9 @@ struct ImportKeysCommand: AsyncParsableCommand {
       "\(outcome.added) taken over", "\(outcome.present) before", "\(outcome.revoked) revoked here, too",
       "\(outcome.removed) removed there", "\(outcome.skipped.count) skipped",
     ]
-    StandardStream.output.write(
-      line: "\(outcome.total) keys of another system in \(inert("\(address)")): \(counts.joined(separator: ", "))")
+    try CommandOutput.write(
+      line: "\(outcome.total) keys of another system in \(inert("\(address)")): \(counts.joined(separator: ", "))",
+      after: "the keys are taken over all the same")
     if outcome.short > 0 {
       StandardStream.error.write(
         line: "\(outcome.short) of them are short enough to be guessed: replace them soon (roost keys create)")
