@@ -14,6 +14,7 @@ extension Daemon {
   func engineConfiguration() -> EngineConfiguration {
     var limits = Limits()
     limits.maxQueues = configuration.maxQueues
+    limits.queueIdleMilliseconds = configuration.queueIdleMilliseconds
     limits.leaseMilliseconds = configuration.leaseMilliseconds
     limits.leaseCheckMilliseconds = configuration.leaseCheckMilliseconds
     limits.retentionMilliseconds = configuration.retentionMilliseconds

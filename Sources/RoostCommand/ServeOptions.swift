@@ -21,6 +21,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.idempotencyWindow) var idempotencyWindow: String?
   @Option(.maxPayloadBytes) var maxPayloadBytes: String?
   @Option(.maxQueues) var maxQueues: String?
+  @Option(.queueIdle) var queueIdle: String?
   @Option(.maxWaiters) var maxWaiters: String?
   @Option(.maxConnections) var maxConnections: String?
   @Option(.idleTimeout) var idleTimeout: String?
@@ -45,7 +46,7 @@ struct ServeOptions: ParsableArguments {
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
       .retention: retention, .retentionMaxJobs: retentionMaxJobs,
       .deadRetention: deadRetention, .idempotencyWindow: idempotencyWindow,
-      .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .maxWaiters: maxWaiters,
+      .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
       .metricsQueues: metricsQueues,

@@ -19,6 +19,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case idempotencyWindow = "IDEMPOTENCY_WINDOW"
   case maxPayloadBytes = "MAX_PAYLOAD_BYTES"
   case maxQueues = "MAX_QUEUES"
+  case queueIdle = "QUEUE_IDLE"
   case maxWaiters = "MAX_WAITERS"
   case maxConnections = "MAX_CONNECTIONS"
   case idleTimeout = "IDLE_TIMEOUT"
@@ -104,7 +105,13 @@ package enum Setting: String, CaseIterable, Sendable {
         .bytes(1_024...(8 << 20)), "1MiB", sample: "2MiB",
         "The largest payload; a text counts without quotes and escapes.")
     case .maxQueues:
-      .init(.integer(1...1_000_000), "10000", sample: "200", "How many different queues may exist at once.")
+      .init(
+        .integer(1...1_000_000), "10000", sample: "200",
+        "How many queues may exist at once. At this bound one without jobs makes room for a new one.")
+    case .queueIdle:
+      .init(
+        .duration(0...315_360_000_000), "1h", sample: "10m",
+        "How long a queue that holds no job, not even an ended one, is kept with its totals.")
     case .maxWaiters:
       .init(
         .integer(1...1_000_000), "100000", sample: "5000",
@@ -122,7 +129,7 @@ package enum Setting: String, CaseIterable, Sendable {
     case .memoryLimit:
       .init(
         .bytes((16 << 20)...(1 << 50)), nil, sample: "1GiB",
-        "Above this many bytes of memory submits are refused (503 `memory_low`).")
+        "Above this many bytes that jobs, keys, names and long polls take submits are refused (503 `memory_low`).")
     case .segmentBytes:
       .init(
         .bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB",

@@ -18,6 +18,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case stubNotCarried = "stub-not-carried"
   /// A trim copies jobs, but not the totals of queues.
   case totalsNotCarried = "totals-not-carried"
+  /// A trim says of every queue that it has just become empty.
+  case idleTimeNotCarried = "idle-time-not-carried"
+  /// A queue without jobs goes, and nothing of that is written.
+  case queueForgottenUnlogged = "queue-forgotten-unlogged"
   /// Any token ends a lease.
   case noTokenCheck = "no-token-check"
   /// A job is found by its number, whatever the rest of the id.

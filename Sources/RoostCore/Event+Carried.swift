@@ -12,21 +12,25 @@ package struct QueueTotals: Equatable, Sendable, BitwiseCopyable {
 /// A queue with its totals, written again before each trim.
 struct CarriedQueueEvent {
   var totals: QueueTotals
+  /// Log time since when it has held no job; −1: it holds one.
+  var idleSince: Int64
   var name: UnsafeRawBufferPointer
 
   func encode(into records: inout RecordBuffer) {
-    var (out, _) = records.open(.carriedQueue, atMost: 48 + name.count)
+    var (out, _) = records.open(.carriedQueue, atMost: 56 + name.count)
     out.put(totals.submitted)
     out.put(totals.leased)
     out.put(totals.acked)
     out.put(totals.failed)
     out.put(totals.dead)
+    out.put(idleSince)
     out.put(name)
     _ = records.close(out)
   }
 
-  init(totals: QueueTotals, name: UnsafeRawBufferPointer) {
+  init(totals: QueueTotals, idleSince: Int64, name: UnsafeRawBufferPointer) {
     self.totals = totals
+    self.idleSince = idleSince
     self.name = name
   }
 
@@ -37,8 +41,24 @@ struct CarriedQueueEvent {
     totals.acked = reader.get()
     totals.failed = reader.get()
     totals.dead = reader.get()
+    idleSince = reader.get()
     name = reader.rest
   }
+}
+
+/// A queue without jobs is gone, with its totals: it had held none for a while, or made room for another.
+struct QueueForgottenEvent {
+  var name: UnsafeRawBufferPointer
+
+  func encode(into records: inout RecordBuffer) {
+    var (out, _) = records.open(.queueForgotten, atMost: 1 + name.count)
+    out.put(name)
+    _ = records.close(out)
+  }
+
+  init(name: UnsafeRawBufferPointer) { self.name = name }
+
+  init(_ reader: inout RecordReader) { name = reader.rest }
 }
 
 /// A whole job, written again at the end of the log.

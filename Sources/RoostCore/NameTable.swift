@@ -1,31 +1,41 @@
 /// Names as small numbers, counted: a name that nobody uses any more is freed and its number used again.
 ///
-/// Open addressing over SipHash, so that nobody who lacks the directory's secret can make names collide. The name
-/// looked up last is compared first: most requests name what the one before them named.
+/// The index is keyed with the directory's secret, so that nobody who lacks it can make names collide; it and the entries
+/// grow and shrink in small pieces, so that no commit waits for a rehash. The name looked up last is compared first: most
+/// requests name what the one before them named.
 struct NameTable: ~Copyable {
-  private struct Entry {
+  private struct Entry: BitwiseCopyable {
     var bytes: UnsafeMutableRawPointer?
-    var count: Int
     var hash: UInt64
-    var references: Int
+    var count: UInt32
+    var references: UInt32
   }
 
-  private var entries: [Entry] = []
-  private var freed: [UInt32] = []
-  private var index: [UInt32] = Array(repeating: .none, count: 16)
+  private var entries = Slab<Entry>()
+  private var index = SlotIndex(step: 1)
   private var last: UInt32 = .none
-  private(set) var count = 0
-  private(set) var residentBytes = 0
+  /// Bytes of the names themselves, with what the allocator adds.
+  private var textBytes = 0
   private let key: SipKey
 
   init(key: SipKey) { self.key = key }
 
-  deinit { for entry in entries { entry.bytes?.deallocate() } }
+  deinit {
+    let view = entries.view
+    index.forEach { view[$0].pointee.bytes?.deallocate() }
+  }
+
+  /// Names in use.
+  var count: Int { entries.count }
+  /// Bytes of the names in use, and about what the index takes for them.
+  var usedBytes: Int { entries.usedBytes + index.usedBytes + textBytes }
+  /// Bytes allocated.
+  var residentBytes: Int { entries.residentBytes + index.residentBytes + textBytes }
 
   /// The name's number, `.none` when nobody uses it.
   mutating func find(_ name: UnsafeRawBufferPointer) -> UInt32 {
     if last != .none, matches(last, name) { return last }
-    let found = index[place(of: name, hash: key.hash128(name).low)]
+    let found = find(name, hash: key.hash128(name).low)
     if found != .none { last = found }
     return found
   }
@@ -33,98 +43,70 @@ struct NameTable: ~Copyable {
   /// The name's number, with one more user.
   mutating func intern(_ name: UnsafeRawBufferPointer) -> UInt32 {
     // Of a replay's time this is a part that counts: four names a job.
-    if last != .none, matches(last, name) {
-      entries[Int(last)].references += 1
-      return last
+    if last == .none || !matches(last, name) {
+      let hash = key.hash128(name).low
+      let found = find(name, hash: hash)
+      guard found != .none else { return insert(name, hash: hash) }
+      last = found
     }
-    let found = find(name)
-    if found != .none {
-      entries[Int(found)].references += 1
-      return found
-    }
-    return insert(name)
+    retain(last)
+    return last
   }
 
-  mutating func retain(_ id: UInt32) { entries[Int(id)].references += 1 }
+  mutating func retain(_ id: UInt32) { entries.pointer(id).pointee.references += 1 }
 
   /// One user less; the last one frees the name.
   mutating func release(_ id: UInt32) {
-    entries[Int(id)].references -= 1
-    if entries[Int(id)].references == 0 { remove(id) }
+    let entry = entries.pointer(id)
+    entry.pointee.references -= 1
+    if entry.pointee.references == 0 { remove(id) }
   }
 
   /// The name's bytes; valid until it is freed.
   func bytes(_ id: UInt32) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: entries[Int(id)].bytes, count: entries[Int(id)].count)
+    let entry = entries.pointer(id)
+    return UnsafeRawBufferPointer(start: entry.pointee.bytes, count: Int(entry.pointee.count))
+  }
+
+  private func find(_ name: UnsafeRawBufferPointer, hash: UInt64) -> UInt32 {
+    let view = entries.view
+    return index.find(hash) { view[$0].pointee.hash == hash && NameTable.isSame(view[$0], name) }
   }
 
   @inline(__always)
   private func matches(_ id: UInt32, _ name: UnsafeRawBufferPointer) -> Bool {
-    let entry = entries[Int(id)]
-    guard entry.references > 0, entry.count == name.count else { return false }
-    return name.count == 0 || areEqual(UnsafeRawPointer(entry.bytes!), name.baseAddress!, name.count)
+    NameTable.isSame(entries.pointer(id), name)
   }
 
-  /// Where the name stands in the index, or the empty place where it would.
-  private func place(of name: UnsafeRawBufferPointer, hash: UInt64) -> Int {
-    var at = Int(truncatingIfNeeded: hash) & (index.count - 1)
-    while index[at] != .none {
-      if entries[Int(index[at])].hash == hash, matches(index[at], name) { break }
-      at = (at + 1) & (index.count - 1)
-    }
-    return at
+  @inline(__always)
+  private static func isSame(_ entry: UnsafeMutablePointer<Entry>, _ name: UnsafeRawBufferPointer) -> Bool {
+    guard Int(entry.pointee.count) == name.count else { return false }
+    return name.count == 0 || areEqual(UnsafeRawPointer(entry.pointee.bytes!), name.baseAddress!, name.count)
   }
 
-  private mutating func insert(_ name: UnsafeRawBufferPointer) -> UInt32 {
-    if (count + 1) * 4 > index.count * 3 { grow() }
-    let hash = key.hash128(name).low
+  private mutating func insert(_ name: UnsafeRawBufferPointer, hash: UInt64) -> UInt32 {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(name.count, 1), alignment: 8)
     if let from = name.baseAddress { memory.copyMemory(from: from, byteCount: name.count) }
-    let entry = Entry(bytes: memory, count: name.count, hash: hash, references: 1)
-    let id: UInt32
-    if let reused = freed.popLast() {
-      id = reused
-      entries[Int(id)] = entry
-    } else {
-      id = UInt32(entries.count)
-      entries.append(entry)
+    let id = entries.allocate(Entry(bytes: memory, hash: hash, count: UInt32(name.count), references: 1))
+    let view = entries.view
+    index.insert(id, at: hash) {
+      view[$0].pointee.hash == hash && NameTable.isSame(view[$0], name)
+    } placeOf: {
+      view[$0].pointee.hash
     }
-    index[place(of: name, hash: hash)] = id
-    count += 1
-    residentBytes += name.count + MemoryLayout<Entry>.stride + 8
+    textBytes += name.count + 16
     last = id
     return id
   }
 
   private mutating func remove(_ id: UInt32) {
-    var hole = Int(truncatingIfNeeded: entries[Int(id)].hash) & (index.count - 1)
-    while index[hole] != id { hole = (hole + 1) & (index.count - 1) }
-    var next = (hole + 1) & (index.count - 1)
-    while index[next] != .none {
-      let home = Int(truncatingIfNeeded: entries[Int(index[next])].hash) & (index.count - 1)
-      if (next - home) & (index.count - 1) >= (next - hole) & (index.count - 1) {
-        index[hole] = index[next]
-        hole = next
-      }
-      next = (next + 1) & (index.count - 1)
-    }
-    index[hole] = .none
-    residentBytes -= entries[Int(id)].count + MemoryLayout<Entry>.stride + 8
-    entries[Int(id)].bytes?.deallocate()
-    entries[Int(id)].bytes = nil
-    freed.append(id)
+    let view = entries.view
+    let entry = view[id]
+    index.remove(id, at: entry.pointee.hash) { view[$0].pointee.hash }
+    textBytes -= Int(entry.pointee.count) + 16
+    entry.pointee.bytes?.deallocate()
+    entries.free(id)
     if last == id { last = .none }
-    count -= 1
-  }
-
-  private mutating func grow() {
-    let old = index
-    index = Array(repeating: .none, count: old.count * 2)
-    for id in old where id != .none {
-      var at = Int(truncatingIfNeeded: entries[Int(id)].hash) & (index.count - 1)
-      while index[at] != .none { at = (at + 1) & (index.count - 1) }
-      index[at] = id
-    }
   }
 }
 

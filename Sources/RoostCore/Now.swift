@@ -45,7 +45,12 @@ package struct Conditions: Sendable, BitwiseCopyable {
 
 /// The daemon's policies. They may differ at every start: what they decide stands in the events.
 package struct Limits: Sendable {
+  /// Queues that live at once; at this bound one without jobs makes room for a new one.
   package var maxQueues = 10_000
+  /// How long a queue without jobs stays, milliseconds of log time.
+  package var queueIdleMilliseconds: Int64 = 3_600_000
+  /// Names of queues that do not exist for which workers may wait at once.
+  package var maxWaitedNames = 10_000
   /// The lease of a job that names none, milliseconds.
   package var leaseMilliseconds: Int64 = 30_000
   /// How long ACKED and CANCELLED jobs stay, milliseconds of uptime.

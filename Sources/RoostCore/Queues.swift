@@ -1,7 +1,7 @@
 /// The queues: what each holds, in which order it will be leased, and who waits for it.
 
 /// A queue's row; its number is that of its name in `StateMachine.queueNames`.
-struct QueueRow {
+struct QueueRow: BitwiseCopyable {
   var counts = StateCounts()
   var totals = QueueTotals()
   var activity = QueueActivity()
@@ -10,10 +10,48 @@ struct QueueRow {
   /// The waiting workers, first come first served, as `WaitLink`s.
   var firstWait: Slot = .none
   var lastWait: Slot = .none
+  /// Jobs in all states.
+  var jobs: UInt32 = 0
+  /// Log time since when it has held no job; −1 while it holds one.
+  var idleSince: Int64 = -1
+  /// Neighbours among the queues without jobs.
+  var previousIdle: UInt32 = .none
+  var nextIdle: UInt32 = .none
   /// A job was submitted to it; otherwise only waiting workers have named it.
   var exists = false
   /// It stands in `StateMachine.hungry`.
   var isHungry = false
+}
+
+/// The rows of the queues in blocks that never move: growing copies nothing. There are at most as many as `MAX_QUEUES`
+/// and `Limits.maxWaitedNames` allow together.
+struct QueueRows: ~Copyable {
+  private var rows = Chunks<QueueRow>()
+  private(set) var count = 0
+
+  var indices: Range<Int> { 0..<count }
+  var usedBytes: Int { count * MemoryLayout<QueueRow>.stride }
+  var residentBytes: Int { rows.residentBytes }
+
+  subscript(_ id: Int) -> QueueRow {
+    @inline(__always) _read {
+      precondition(id < count, "a queue has a row")
+      yield rows[Slot(id)].pointee
+    }
+    @inline(__always) nonmutating _modify {
+      precondition(id < count, "a queue has a row")
+      yield &rows[Slot(id)].pointee
+    }
+  }
+
+  /// Makes rows up to this number.
+  mutating func reserve(_ id: Int) {
+    rows.reserve(id + 1)
+    while count <= id {
+      rows[Slot(count)].initialize(to: QueueRow())
+      count += 1
+    }
+  }
 }
 
 /// What a queue has seen since the daemon started and no total in the log tells; volatile, for metrics.
@@ -30,8 +68,13 @@ package struct QueueActivity: Equatable, Sendable, BitwiseCopyable {
 /// The READY jobs of one queue that have one priority, in their order.
 struct ReadyLevel: BitwiseCopyable {
   var priority: Int8
+  /// In the order in which they became READY.
   var jobs = JobList()
+  /// Those that were handed back and belong between others.
+  var returned = JobTree()
   var next: Slot = .none
+
+  var isEmpty: Bool { jobs.head == .none && returned.root == .none }
 }
 
 /// A worker that waits for a job, or a reader that waits for a job's end; lost on a crash, like its connection.
@@ -66,25 +109,28 @@ struct WaitLink: BitwiseCopyable {
 }
 
 extension StateMachine {
-  /// The queue's number, made if need be and with one more user.
+  /// The number of a name that a worker waits for, made if need be and with one more user.
   mutating func openQueue(_ name: UnsafeRawBufferPointer) -> UInt32 {
     let id = queueNames.intern(name)
-    while queues.count <= Int(id) { queues.append(QueueRow()) }
+    queues.reserve(Int(id))
     return id
   }
 
   /// One user less; a queue that only waiting workers had named is forgotten with the last of them.
   mutating func closeQueue(_ id: UInt32) { queueNames.release(id) }
 
-  /// The queue of a submitted job: from the first one on it exists for good.
+  /// The queue of a job, which begins with it.
   mutating func queueForJob(_ name: UnsafeRawBufferPointer) -> UInt32 {
     let found = queueNames.find(name)
     if found != .none, queues[Int(found)].exists { return found }
     let id = openQueue(name)
+    if queues[Int(id)].firstWait != .none { waitedNames -= 1 }
     queues[Int(id)].exists = true
     existingQueues += 1
     return id
   }
+
+  // MARK: Ready jobs
 
   /// The level of `priority` in a queue, made if need be.
   mutating func level(_ queue: UInt32, _ priority: Int8) -> Slot {
@@ -104,17 +150,19 @@ extension StateMachine {
 
   /// The job that a queue would grant next, `.none` when it has none.
   func firstReady(_ queue: UInt32) -> Slot {
-    var at = queues[Int(queue)].levels
-    while at != .none {
-      let level = levels.pointer(at)
-      if level.pointee.jobs.head != .none { return level.pointee.jobs.head }
-      at = level.pointee.next
-    }
-    return .none
+    let level = queues[Int(queue)].levels
+    return level == .none ? .none : first(of: levels.pointer(level).pointee)
   }
 
-  /// Puts a READY job into its list: behind those with a smaller order number. New ones go to the end at once;
-  /// those handed back belong near the front.
+  /// The level's job with the smallest order number.
+  private func first(of level: ReadyLevel) -> Slot {
+    let (listed, returned) = (level.jobs.head, level.returned.first)
+    guard listed != .none, returned != .none else { return listed != .none ? listed : returned }
+    return jobs.hot(returned).pointee.order < jobs.hot(listed).pointee.order ? returned : listed
+  }
+
+  /// Puts a READY job where its order number belongs. New ones go to the end at once, those handed back to the front,
+  /// or, where others stand before them, into the tree.
   mutating func enlist(_ slot: Slot) {
     let row = jobs.hot(slot)
     let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
@@ -124,25 +172,49 @@ extension StateMachine {
     } else if order < jobs.hot(level.pointee.jobs.head).pointee.order {
       jobs.prepend(slot, to: &level.pointee.jobs)
     } else {
-      var at = level.pointee.jobs.head
-      while true {
-        let next = jobs.hot(at).pointee.next
-        if next == .none || jobs.hot(next).pointee.order > order { break }
-        at = next
-      }
-      jobs.insert(slot, after: at, to: &level.pointee.jobs)
+      jobs.insert(slot, into: &level.pointee.returned)
     }
   }
 
-  /// Milliseconds for which the queue's longest-READY job has been so; −1 when none is.
-  func oldestReady(_ queue: UInt32) -> Int64 {
+  /// Takes a READY job out of its level; a level without jobs goes.
+  mutating func delist(_ slot: Slot) {
+    let row = jobs.hot(slot)
+    let queue = Int(row.pointee.queue)
+    var before = Slot.none
+    var at = queues[queue].levels
+    while levels.pointer(at).pointee.priority != row.pointee.priority {
+      before = at
+      at = levels.pointer(at).pointee.next
+    }
+    let level = levels.pointer(at)
+    if jobs.isInTree(slot) {
+      jobs.remove(slot, from: &level.pointee.returned)
+    } else {
+      jobs.remove(slot, from: &level.pointee.jobs)
+    }
+    guard level.pointee.isEmpty else { return }
+    let next = level.pointee.next
+    if before == .none { queues[queue].levels = next } else { levels.pointer(before).pointee.next = next }
+    levels.free(at)
+  }
+
+  /// Log time since when the queue's longest-READY job has been so; −1 when none is.
+  func readySince(_ queue: UInt32) -> Int64 {
     var oldest = Int64.max
     var at = queues[Int(queue)].levels
     while at != .none {
       let level = levels.pointer(at)
-      if level.pointee.jobs.head != .none { oldest = min(oldest, jobs.hot(level.pointee.jobs.head).pointee.deadline) }
+      let (listed, returned) = (level.pointee.jobs.head, level.pointee.returned.first)
+      if listed != .none { oldest = min(oldest, jobs.hot(listed).pointee.deadline) }
+      if returned != .none { oldest = min(oldest, jobs.hot(returned).pointee.deadline) }
       at = level.pointee.next
     }
-    return oldest == .max ? -1 : max(0, now.log - oldest) / 1_000_000
+    return oldest == .max ? -1 : oldest
+  }
+
+  /// Milliseconds for which the queue's longest-READY job has been so; −1 when none is.
+  func oldestReady(_ queue: UInt32) -> Int64 {
+    let since = readySince(queue)
+    return since < 0 ? -1 : max(0, now.log - since) / 1_000_000
   }
 }

@@ -26,6 +26,7 @@ package struct RecordDescriber {
       case .carried: CarriedEvent(&reader).flatMap(carried)
       case .carriedStub: carriedStub(CarriedStubEvent(&reader))
       case .carriedQueue: carriedQueue(CarriedQueueEvent(&reader))
+      case .queueForgotten: queueForgotten(QueueForgottenEvent(&reader))
       case .reported: reported(ReportedEvent(&reader))
       }
     guard let described, !reader.isShort else { return unreadable("\(kind)", record) }
@@ -177,6 +178,13 @@ package struct RecordDescriber {
     out.add("acked", event.totals.acked)
     out.add("failed", event.totals.failed)
     out.add("dead", event.totals.dead)
+    out.add("idle_since", event.idleSince)
+    return out
+  }
+
+  private func queueForgotten(_ event: QueueForgottenEvent) -> RecordDescription {
+    var out = RecordDescription(kind: "queueForgotten")
+    out.add("queue", name: event.name)
     return out
   }
 

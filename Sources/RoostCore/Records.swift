@@ -85,6 +85,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case carriedStub = 11
   case carriedQueue = 12
   case reported = 13
+  case queueForgotten = 14
 }
 
 /// Writes little-endian fields one after another.

@@ -31,6 +31,8 @@ extension StateMachine {
           hash: event.keyHash, fingerprint: event.keyFingerprint, target: slot, isOfBytes: event.keyFields.isEmpty))
     }
     queues[Int(row.pointee.queue)].totals.submitted += 1
+    gained(row.pointee.queue)
+    if isLive { index(slot) }
     enter(slot, event.state)
   }
 
@@ -157,10 +159,12 @@ extension StateMachine {
         keys.remove(cold.pointee.key)
       }
     }
+    if isLive { unindex(slot) }
     ownerNames.release(cold.pointee.owner)
     typeNames.release(cold.pointee.type)
     policies.release(cold.pointee.policy)
     freeLeaseCell(slot)
+    lost(row.pointee.queue)
     jobs.remove(slot)
   }
 
@@ -189,8 +193,9 @@ extension StateMachine {
   }
 
   mutating func apply(_ event: CarriedQueueEvent) {
-    let queue = queueForJob(event.name)
-    queues[Int(queue)].totals = event.totals
+    let queue = Int(queueForJob(event.name))
+    queues[queue].totals = event.totals
+    if queues[queue].jobs == 0 { queues[queue].idleSince = event.idleSince }
   }
 
   /// Bytes of the log's records that a job needs.
@@ -207,6 +212,7 @@ extension StateMachine {
     row.pointee.state = state.rawValue
     queues[Int(row.pointee.queue)].counts[state] += 1
     guard isLive else { return }
+    sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
     switch state {
     case .ready:
       enlist(slot)
@@ -220,8 +226,7 @@ extension StateMachine {
     case .acked, .cancelled:
       jobs.append(slot, to: &finished)
       retentionHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
-    case .dead:
-      jobs.append(slot, to: &dead)
+    case .dead: enterDead(slot)
     }
   }
 
@@ -232,17 +237,16 @@ extension StateMachine {
     queues[Int(row.pointee.queue)].counts[state] -= 1
     if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }
+    sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
     switch state {
-    case .ready:
-      let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
-      jobs.remove(slot, from: &level.pointee.jobs)
+    case .ready: delist(slot)
     case .running: leaseHeap.remove(slot, in: jobs)
     case .scheduled where row.pointee.flags & RowFlags.wall != 0: wallHeap.remove(slot, in: jobs)
     case .scheduled, .retry: dueHeap.remove(slot, in: jobs)
     case .acked, .cancelled:
       jobs.remove(slot, from: &finished)
       retentionHeap.remove(slot, in: jobs)
-    case .dead: jobs.remove(slot, from: &dead)
+    case .dead: leaveDead(slot)
     }
   }
 

@@ -119,7 +119,10 @@ extension StateMachine {
   mutating func carryQueues(from first: UInt32, _ ticket: UInt64, _ step: inout Step) {
     let piece = (Int(first)..<Int(first) + Self.queuesPerCarry).clamped(to: queues.indices)
     for id in piece where queues[id].exists && !defects.contains(.totalsNotCarried) {
-      CarriedQueueEvent(totals: queues[id].totals, name: queueNames.bytes(UInt32(id))).encode(into: &step.records)
+      CarriedQueueEvent(
+        totals: queues[id].totals, idleSince: defects.contains(.idleTimeNotCarried) ? now.log : queues[id].idleSince,
+        name: queueNames.bytes(UInt32(id))
+      ).encode(into: &step.records)
     }
     step.answer(ticket, .carried(true))
   }

@@ -42,7 +42,8 @@ extension StateMachine {
     var heaps: [String: [UInt64]] = [:]
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       rows.append(row(slot))
-      if jobs.hot(slot).pointee.heapPosition != .max {
+      // In a READY job's row it is a place in a tree.
+      if jobs.hot(slot).pointee.heapPosition != .max, jobs.hot(slot).pointee.state != JobState.ready.rawValue {
         heaps[heapName(slot), default: []].append(jobs.hot(slot).pointee.number)
       }
     }
@@ -52,7 +53,7 @@ extension StateMachine {
       counters: [
         epoch, nextNumber, nextLease, nextOrder, UInt64(bitPattern: credited),
         UInt64(liveBytes), bootID,
-      ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: numbers(of: dead), heaps: heaps,
+      ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages)
   }
 
@@ -98,8 +99,8 @@ extension StateMachine {
       var at = queues[id].levels
       while at != .none {
         let level = levels.pointer(at).pointee
-        if level.jobs.head != .none {
-          lists["\(text(queueNames.bytes(UInt32(id)))) \(level.priority)"] = numbers(of: level.jobs)
+        lists["\(text(queueNames.bytes(UInt32(id)))) \(level.priority)"] = slots(of: level).map {
+          jobs.hot($0).pointee.number
         }
         at = level.next
       }
@@ -119,19 +120,42 @@ extension StateMachine {
     var images: [String] = []
     for id in queues.indices where queues[id].exists {
       let counts = JobState.allCases.map { "\($0.name)=\(queues[id].counts[$0])" }.joined(separator: " ")
-      images.append("\(text(queueNames.bytes(UInt32(id)))) \(counts) \(queues[id].totals)")
+      images.append("\(text(queueNames.bytes(UInt32(id)))) \(counts) \(queues[id].totals) \(queues[id].idleSince)")
     }
     return images.sorted()
   }
 
-  private func numbers(of list: JobList) -> [UInt64] {
-    var numbers: [UInt64] = []
+  private func numbers(of list: JobList) -> [UInt64] { slots(of: list).map { jobs.hot($0).pointee.number } }
+
+  private func slots(of list: JobList) -> [Slot] {
+    var slots: [Slot] = []
     var at = list.head
     while at != .none {
-      numbers.append(jobs.hot(at).pointee.number)
+      slots.append(at)
       at = jobs.hot(at).pointee.next
     }
-    return numbers
+    return slots
+  }
+
+  /// READY jobs in their order, listed and handed back.
+  private func slots(of level: ReadyLevel) -> [Slot] {
+    (slots(of: level.jobs) + jobs.jobs(in: level.returned)).sorted {
+      jobs.hot($0).pointee.order < jobs.hot($1).pointee.order
+    }
+  }
+
+  private var deadNumbers: [UInt64] {
+    numbers(in: NumberSets.Intersection(Listed.dead)).reversed().map { jobs.hot(dead.slot(at: $0)).pointee.number }
+  }
+
+  /// All numbers of a set, the largest first.
+  private func numbers(in set: NumberSets.Intersection) -> [UInt64] {
+    var found: [UInt64] = []
+    var masks = Int.max
+    while case .number(let number) = sets.last(below: found.last ?? .max, in: set, masks: &masks) {
+      found.append(number)
+    }
+    return found
   }
 
   private func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
@@ -156,20 +180,53 @@ extension StateMachine {
       if hot.attempts > hot.maxAttempts { found.append("job \(hot.number) has \(hot.attempts) attempts") }
       if jobs.find(hot.number) != slot { found.append("job \(hot.number) is not found by its number") }
       let belongsInHeap = state != .ready && state != .dead
-      if belongsInHeap != (hot.heapPosition != .max) { found.append("job \(hot.number), \(state), heap") }
+      if state != .ready, belongsInHeap != (hot.heapPosition != .max) {
+        found.append("job \(hot.number), \(state), heap")
+      }
       let key = jobs.cold(slot).pointee.key
       if key != .none, keys.entry(key).pointee.isStub || keys.entry(key).pointee.target != slot {
         found.append("the key of job \(hot.number) names another")
       }
     }
     for id in queues.indices where queues[id].exists {
-      if queues[id].counts != counts[UInt32(id)] ?? StateCounts() { found.append("counts of queue \(id)") }
+      let own = counts[UInt32(id)] ?? StateCounts()
+      if queues[id].counts != own { found.append("counts of queue \(id)") }
+      if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
+      if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
       found += brokenOrder(UInt32(id))
     }
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
     if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
-    if dead.count != Int(states[.dead]) || numbers(of: dead).count != dead.count { found.append("dead letters") }
+    if dead.count != Int(states[.dead]) || deadNumbers.count != dead.count { found.append("dead letters") }
+    found += brokenSets()
     if leaseHeap.count != Int(states[.running]) { found.append("heap of leases") }
+    return found
+  }
+
+  /// Lists that show other jobs than there are.
+  private func brokenSets() -> [String] {
+    var wanted: [NumberSets.ID: [UInt64]] = [:]
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      let (hot, cold) = (jobs.hot(slot).pointee, jobs.cold(slot).pointee)
+      for set in [Listed.all, Listed.state(hot.state), Listed.queue(hot.queue), Listed.owner(cold.owner)] {
+        wanted[set, default: []].append(hot.number)
+      }
+      guard hot.state == JobState.dead.rawValue else { continue }
+      for set in [Listed.dead, Listed.dead(queue: hot.queue), Listed.dead(owner: cold.owner)] {
+        wanted[set, default: []].append(dead.place(of: slot, in: jobs))
+      }
+    }
+    var (found, masks) = ([String](), 0)
+    for (set, numbers) in wanted {
+      let own = self.numbers(in: NumberSets.Intersection(set))
+      if own != numbers.sorted(by: >) { found.append("the list of \(set)") }
+      var prefixes = Set(numbers)
+      for _ in 0..<7 {
+        prefixes = Set(prefixes.map { $0 >> 6 })
+        masks += prefixes.count
+      }
+    }
+    if masks != sets.count { found.append("\(sets.count) masks, should be \(masks)") }
     return found
   }
 
@@ -180,18 +237,17 @@ extension StateMachine {
     var priority = Int.max
     while at != .none {
       let level = levels.pointer(at).pointee
+      if level.isEmpty { found.append("an empty level of queue \(queue)") }
       if Int(level.priority) >= priority { found.append("priorities of queue \(queue)") }
       priority = Int(level.priority)
       var last: UInt64 = 0
-      var slot = level.jobs.head
-      while slot != .none {
+      for slot in slots(of: level) {
         let hot = jobs.hot(slot).pointee
         if hot.order <= last || hot.queue != queue || hot.priority != level.priority {
           found.append("order of queue \(queue) at job \(hot.number)")
         }
         last = hot.order
         ready += 1
-        slot = hot.next
       }
       at = level.next
     }

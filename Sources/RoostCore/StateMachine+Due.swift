@@ -1,4 +1,4 @@
-/// What becomes due by itself: leases, delays, retries, `run_at`, waits, retention, keys.
+/// What becomes due by itself: leases, delays, retries, `run_at`, waits, retention, keys, queues without jobs.
 extension StateMachine {
   /// Decides what is due, at most `limits.dueItemsPerStep` items, and on a full disk no more than fit.
   ///
@@ -26,6 +26,10 @@ extension StateMachine {
       forget(first.slot, &step)
       left -= 1
     }
+    while left > 0, let queue = nextIdleToGo() {
+      forget(queue: queue, &step)
+      left -= 1
+    }
     if !hungry.isEmpty { feed(&step) }
     return left == 0 || !hungry.isEmpty && !conditions.refusesLeases
   }
@@ -37,6 +41,7 @@ extension StateMachine {
     if let due = dueHeap.minimum { next = min(next, due.deadline) }
     if let wait = waitHeap.minimum { next = min(next, wait.deadline) }
     if let leaving = retentionHeap.minimum { next = min(next, leaving.deadline + credited) }
+    if firstIdle != .none { next = min(next, idleEnd(firstIdle)) }
     if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
     if let leaving = firstDeadToLeave { next = min(next, leaving + credited) }
     if let wall = wallHeap.minimum {

@@ -176,6 +176,13 @@ extension StateMachine {
     guard event.name.count <= UInt8.max, most <= Bounds.counter else {
       throw unfit("a queue within its bounds", "\(event.name.count) bytes, \(most)", position)
     }
+    try require(event.idleSince, in: -1...now.log, "log time", position)
+  }
+
+  func checkFields(_ event: QueueForgottenEvent, at position: LogPosition) throws(ReplayError) {
+    guard event.name.count <= UInt8.max else {
+      throw unfit("a queue's name", "\(event.name.count) bytes", position)
+    }
   }
 
   // MARK: Bounds

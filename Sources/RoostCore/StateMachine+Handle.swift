@@ -56,11 +56,9 @@ extension StateMachine {
     if conditions.isMemoryLow { return step.answer(ticket, .refused(.memoryLow)) }
     let bytes = step.bytes(command.body)
     guard let body = JobBodyLayout(bytes) else { preconditionFailure("a handler encodes the body it submits") }
-    if existingQueues >= limits.maxQueues, !isExistingQueue(body.queue) {
-      return step.answer(ticket, .refused(.tooManyQueues))
-    }
     // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
     guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
+    guard makeRoom(for: body.queue, &step) else { return step.answer(ticket, .refused(.tooManyQueues)) }
     let (deadline, isWall) = dueTime(of: command)
     let event = SubmittedEvent(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
@@ -120,11 +118,6 @@ extension StateMachine {
     return Answer.Conflict(
       id: JobID(number: JobNumber(rawValue: stub.number), createdMilliseconds: stub.created, key: secret),
       record: LogPosition(rawValue: stub.base))
-  }
-
-  private mutating func isExistingQueue(_ name: UnsafeRawBufferPointer) -> Bool {
-    let id = queueNames.find(name)
-    return id != .none && queues[Int(id)].exists
   }
 
   // MARK: Jobs by id

@@ -102,7 +102,14 @@ extension StateMachine {
   // MARK: Waiting
 
   private mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
+    let names = step.bytes(command.queues)
     guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
+    let made = unknownNames(names)
+    if made > 0 {
+      // A wait for a queue that does not exist keeps its name in memory: bounded, and not when there is none left.
+      guard waitedNames + made <= limits.maxWaitedNames else { return step.answer(ticket, .refused(.overloaded)) }
+      guard !conditions.isMemoryLow else { return step.answer(ticket, .refused(.memoryLow)) }
+    }
     let waiter = waiters.allocate(
       Waiter(
         ticket: ticket, deadline: now.log + command.waitMilliseconds.nanoseconds,
@@ -110,18 +117,52 @@ extension StateMachine {
         maxBytes: command.maxBytes,
         worker: workerNames.intern(step.bytes(command.worker)),
         keyID: keyNames.intern(step.bytes(command.keyID))))
-    let names = step.bytes(command.queues)
     var reader = RecordReader(names)
     while reader.at < names.count {
       let length = Int(reader.get(UInt8.self))
       link(waiter, openQueue(reader.get(count: length)))
     }
-    waiterOfTicket[ticket] = waiter
-    waitHeap.insert(waiter, deadline: waiters.pointer(waiter).pointee.deadline)
+    enter(waiter: waiter)
+  }
+
+  /// How many of these names nobody uses yet.
+  private mutating func unknownNames(_ names: UnsafeRawBufferPointer) -> Int {
+    var unknown = 0
+    var reader = RecordReader(names)
+    while reader.at < names.count {
+      let length = Int(reader.get(UInt8.self))
+      if queueNames.find(reader.get(count: length)) == .none { unknown += 1 }
+    }
+    return unknown
+  }
+
+  /// A wait begins: it is found by its ticket, and ends at its deadline.
+  mutating func enter(waiter: Slot) {
+    let view = waiters.view
+    let ticket = view[waiter].pointee.ticket
+    waiterIndex.insert(waiter, at: Self.place(ticket)) {
+      view[$0].pointee.ticket == ticket
+    } placeOf: {
+      Self.place(view[$0].pointee.ticket)
+    }
+    waitHeap.insert(waiter, deadline: view[waiter].pointee.deadline)
+  }
+
+  /// The waiter with a ticket, `.none` when its wait is over.
+  private func waiter(of ticket: UInt64) -> Slot {
+    let view = waiters.view
+    return waiterIndex.find(Self.place(ticket)) { view[$0].pointee.ticket == ticket }
+  }
+
+  /// Spreads small numbers over an index.
+  static func place(_ number: UInt64) -> UInt64 {
+    let mixed = (number &+ 1) &* 0x9E37_79B9_7F4A_7C15
+    return (mixed ^ mixed >> 32) &* 0xBF58_476D_1CE4_E5B9
   }
 
   private mutating func link(_ waiter: Slot, _ queue: UInt32) {
     let last = queues[Int(queue)].lastWait
+    if last == .none, !queues[Int(queue)].exists { waitedNames += 1 }
     let made = waitLinks.allocate(
       WaitLink(waiter: waiter, queue: queue, previous: last, sibling: waiters.pointer(waiter).pointee.firstLink))
     waiters.pointer(waiter).pointee.firstLink = made
@@ -131,10 +172,11 @@ extension StateMachine {
 
   /// Takes a waiter out of all its queues.
   private mutating func unpark(_ waiter: Slot) {
-    let cell = waiters.pointer(waiter).pointee
-    waiterOfTicket[cell.ticket] = nil
+    let view = waiters.view
+    let cell = view[waiter].pointee
+    waiterIndex.remove(waiter, at: Self.place(cell.ticket)) { Self.place(view[$0].pointee.ticket) }
     defer { waiters.free(waiter) }
-    guard cell.job == .none else { return leaveJob(cell) }
+    guard cell.job == .none else { return leaveJob(waiter) }
     var at = cell.firstLink
     while at != .none {
       let link = waitLinks.pointer(at).pointee
@@ -150,6 +192,7 @@ extension StateMachine {
         waitLinks.pointer(link.next).pointee.previous = link.previous
       }
       waitLinks.free(at)
+      if queues[queue].firstWait == .none, !queues[queue].exists { waitedNames -= 1 }
       closeQueue(link.queue)
       at = link.sibling
     }
@@ -217,7 +260,8 @@ extension StateMachine {
 
   /// A wait is over: a worker is told that there is nothing, a reader how the job is.
   mutating func endWait(_ ticket: UInt64, _ step: inout Step) {
-    guard let waiter = waiterOfTicket[ticket] else { return }
+    let waiter = waiter(of: ticket)
+    guard waiter != .none else { return }
     let job = waiters.pointer(waiter).pointee.job
     unpark(waiter)
     step.answer(ticket, job == .none ? .nothing : .job(image(job, &step)))
@@ -240,8 +284,9 @@ extension StateMachine {
 
   /// An entry of the heap may be of a waiter that left earlier; its cell may even be another's by now.
   private mutating func endWaitInHeap(_ waiter: Slot, _ deadline: Int64, _ step: inout Step) {
+    guard waiters.hasMemory(waiter) else { return }
     let cell = waiters.pointer(waiter).pointee
-    guard waiterOfTicket[cell.ticket] == waiter, cell.deadline == deadline else { return }
+    guard self.waiter(of: cell.ticket) == waiter, cell.deadline == deadline else { return }
     endWait(cell.ticket, &step)
   }
 }

@@ -23,81 +23,107 @@ extension StateMachine {
 
   /// A slice of a list, newest first: all jobs by number, or dead letters by the order of dying.
   mutating func handle(_ command: Command.List, _ ticket: UInt64, _ step: inout Step) {
-    let first = Int32(step.jobs.count)
-    var page = Page(limit: Int(command.limit), examine: Int(command.examine))
-    var queue: UInt32?
-    if !command.queue.isEmpty {
-      let found = queueNames.find(step.bytes(command.queue))
-      guard found != .none else { return step.answer(ticket, .page(first: first, count: 0, next: 0, isFull: false)) }
-      queue = found
+    var page = Page(
+      first: step.jobs.count, limit: Int(command.limit), masks: max(Page.leastMasks, Int(command.examine)))
+    let filter = filter(of: command, step)
+    if let filter, command.isDeadLetters {
+      listDead(command, filter, &page, &step)
+    } else if let filter {
+      listByNumber(command, filter, &page, &step)
     }
-    if command.isDeadLetters {
-      listDead(command, queue, &page, &step)
-    } else {
-      listByNumber(command, queue, &page, &step)
-    }
+    let taken = step.jobs.count - page.first
     step.answer(
-      ticket, .page(first: first, count: Int32(page.taken), next: page.next, isFull: page.taken == page.limit))
+      ticket,
+      .page(first: Int32(page.first), count: Int32(taken), next: page.next, isFull: taken == page.limit))
   }
 
   private struct Page {
+    let first: Int
     let limit: Int
-    var examine: Int
-    var taken = 0
+    /// Masks of sets, and rows of whoever sees some queues, that may still be looked at.
+    var masks: Int
     /// 0: the list is at its end.
     var next: UInt64 = 0
 
-    init(limit: Int, examine: Int) {
-      self.limit = limit
-      self.examine = examine
-    }
+    /// Enough to find one job, or to come past some: a slice always goes on.
+    static let leastMasks = 64
 
-    var isOver: Bool { taken >= limit || examine <= 0 }
+    func isFull(_ step: borrowing Step) -> Bool { step.jobs.count - first >= limit }
+  }
+
+  /// The sets whose common numbers a list shows; nil where one of them surely has none.
+  private mutating func filter(of command: Command.List, _ step: borrowing Step) -> NumberSets.Intersection? {
+    let isDead = command.isDeadLetters
+    var filter: NumberSets.Intersection?
+    func narrow(_ set: NumberSets.ID) {
+      if filter == nil { filter = NumberSets.Intersection(set) } else { filter?.add(set) }
+    }
+    if command.viewer.kind == .owner {
+      let owner = ownerNames.find(step.bytes(command.viewer.text))
+      guard owner != .none else { return nil }
+      narrow(isDead ? Listed.dead(owner: owner) : Listed.owner(owner))
+    }
+    if !command.queue.isEmpty {
+      let queue = queueNames.find(step.bytes(command.queue))
+      guard queue != .none else { return nil }
+      narrow(isDead ? Listed.dead(queue: queue) : Listed.queue(queue))
+    }
+    if command.state != 0, !isDead { narrow(Listed.state(command.state)) }
+    return filter ?? NumberSets.Intersection(isDead ? Listed.dead : Listed.all)
   }
 
   private mutating func listByNumber(
-    _ command: Command.List, _ queue: UInt32?, _ page: inout Page, _ step: inout Step
+    _ command: Command.List, _ filter: NumberSets.Intersection, _ page: inout Page, _ step: inout Step
   ) {
-    var number = command.cursor == 0 ? nextNumber : min(command.cursor, nextNumber)
-    while number > 1 {
-      if page.isOver {
-        page.next = number
-        return
+    var bound = command.cursor == 0 ? nextNumber : min(command.cursor, nextNumber)
+    while true {
+      switch sets.last(below: bound, in: filter, masks: &page.masks) {
+      case .none: return
+      case .stopped(let at): return page.next = at
+      case .number(let number):
+        bound = number
+        let slot = jobs.find(number)
+        guard mayShow(slot, command, &page, step) else { continue }
+        // There is a further one: the next page begins with it.
+        if page.isFull(step) { return page.next = number + 1 }
+        step.jobs.append(image(slot, &step))
       }
-      number -= 1
-      page.examine -= 1
-      let slot = jobs.find(number)
-      if slot != .none { take(slot, command, queue, &page, &step) }
     }
   }
 
-  /// The cursor is an order number. Where its job has left the list, the walk starts at the newest again and
-  /// passes over what was shown.
-  private mutating func listDead(_ command: Command.List, _ queue: UInt32?, _ page: inout Page, _ step: inout Step) {
-    var slot = dead.tail
-    while slot != .none {
-      let row = jobs.hot(slot)
-      if command.cursor == 0 || row.pointee.order < command.cursor {
-        if page.isOver {
-          page.next = row.pointee.order + 1
-          return
+  /// The cursor is above an order number: it counts also when its job has left.
+  private mutating func listDead(
+    _ command: Command.List, _ filter: NumberSets.Intersection, _ page: inout Page, _ step: inout Step
+  ) {
+    if command.state != 0, command.state != JobState.dead.rawValue { return }
+    var bound = command.cursor == 0 ? dead.end : deadPlace(below: command.cursor)
+    while true {
+      switch sets.last(below: bound, in: filter, masks: &page.masks) {
+      case .none: return
+      case .stopped(let at):
+        var masks = Int.max
+        if case .number(let place) = sets.last(
+          below: at, in: NumberSets.Intersection(Listed.dead), masks: &masks)
+        {
+          page.next = jobs.hot(dead.slot(at: place)).pointee.order + 1
         }
-        page.examine -= 1
-        take(slot, command, queue, &page, &step)
+        return
+      case .number(let place):
+        bound = place
+        let slot = dead.slot(at: place)
+        guard mayShow(slot, command, &page, step) else { continue }
+        if page.isFull(step) { return page.next = jobs.hot(slot).pointee.order + 1 }
+        step.jobs.append(image(slot, &step))
       }
-      slot = row.pointee.previous
     }
   }
 
-  private mutating func take(
-    _ slot: Slot, _ command: Command.List, _ queue: UInt32?, _ page: inout Page, _ step: inout Step
-  ) {
-    let row = jobs.hot(slot)
-    guard queue == nil || row.pointee.queue == queue, command.state == 0 || row.pointee.state == command.state,
-      mayView(slot, command.viewer, step)
-    else { return }
-    step.jobs.append(image(slot, &step))
-    page.taken += 1
+  /// What the sets do not tell: whether the viewer is one of some queues, and this is one of them.
+  private mutating func mayShow(
+    _ slot: Slot, _ command: Command.List, _ page: inout Page, _ step: borrowing Step
+  ) -> Bool {
+    page.masks -= 1
+    return mayView(slot, command.viewer, step)
   }
 
   /// Every queue that the viewer may know of.

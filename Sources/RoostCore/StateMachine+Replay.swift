@@ -154,6 +154,12 @@ extension StateMachine {
       try checkFields(event, at: position)
       try checkSequence(event, at: position)
       return apply(event)
+    case .queueForgotten:
+      let event = QueueForgottenEvent(&reader)
+      try checkFields(event, at: position)
+      let queue = try locate(event, position)
+      if queue != .none { applyForgotten(queue) }
+      return
     case .ground:
       let event = GroundEvent(&reader)
       guard !reader.isShort else { break }
@@ -194,6 +200,16 @@ extension StateMachine {
         position: position, expected: "base \(jobs.hot(slot).pointee.base) of job \(number)", found: "base \(base)")
     }
     return slot
+  }
+
+  /// The queue that is forgotten; `.none` if all that told of it was trimmed away.
+  private mutating func locate(_ event: QueueForgottenEvent, _ position: LogPosition) throws(ReplayError) -> UInt32 {
+    let queue = queueNames.find(event.name)
+    guard queue != .none, queues[Int(queue)].exists else { return .none }
+    guard queues[Int(queue)].jobs == 0 else {
+      throw unfit("a queue without jobs", "one with \(queues[Int(queue)].jobs)", position)
+    }
+    return queue
   }
 
   /// The first `ground` sets the counters, every later one must find them as it says.
@@ -253,6 +269,7 @@ extension StateMachine {
     cold.pointee.owner = ownerNames.intern(body.owner)
     cold.pointee.type = typeNames.intern(body.type)
     cold.pointee.policy = intern(event.policy)
+    gained(row.pointee.queue)
     if event.hasKey {
       cold.pointee.key = keys.insert(
         KeyEntry(
@@ -283,6 +300,7 @@ extension StateMachine {
     typeNames.release(cold.pointee.type)
     policies.release(cold.pointee.policy)
     freeLeaseCell(slot)
+    lost(jobs.hot(slot).pointee.queue)
     jobs.remove(slot)
   }
 

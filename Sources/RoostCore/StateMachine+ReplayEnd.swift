@@ -10,10 +10,12 @@ extension StateMachine {
     if let boot = lastBoot { raiseLeases(boot) }
     isLive = true
     var unordered: [Slot] = []
+    var died: [Slot] = []
     var lastFinished: UInt64 = 0
-    var lastDead: UInt64 = 0
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
+      index(slot)
+      sets.insert(row.pointee.number, into: Listed.state(row.pointee.state))
       switch JobState(rawValue: row.pointee.state)! {
       case .ready:
         let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
@@ -34,16 +36,14 @@ extension StateMachine {
         } else {
           unordered.append(slot)
         }
-      case .dead:
-        if row.pointee.order > lastDead {
-          jobs.append(slot, to: &dead)
-          lastDead = row.pointee.order
-        } else {
-          unordered.append(slot)
-        }
+      case .dead: died.append(slot)
       }
     }
-    if !unordered.isEmpty { try relist() }
+    died.sort { jobs.hot($0).pointee.order < jobs.hot($1).pointee.order }
+    let isTwice = zip(died, died.dropFirst()).contains { jobs.hot($0).pointee.order == jobs.hot($1).pointee.order }
+    if !unordered.isEmpty || isTwice { try relist() }
+    for slot in died { enterDead(slot) }
+    listIdleQueues()
     leaseHeap.heapify(in: jobs)
     wallHeap.heapify(in: jobs)
     dueHeap.heapify(in: jobs)
@@ -79,7 +79,6 @@ extension StateMachine {
       }
     }
     while finished.head != .none { jobs.remove(finished.head, from: &finished) }
-    while dead.head != .none { jobs.remove(dead.head, from: &dead) }
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
       if JobState(rawValue: row.pointee.state)!.isListed { listed.append((row.pointee.order, slot)) }
@@ -97,9 +96,8 @@ extension StateMachine {
       case .ready:
         let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
         jobs.append(slot, to: &level.pointee.jobs)
-      case .dead: jobs.append(slot, to: &dead)
       case .acked, .cancelled: jobs.append(slot, to: &finished)
-      case .running, .scheduled, .retry: break
+      case .dead, .running, .scheduled, .retry: break
       }
     }
   }

@@ -129,6 +129,10 @@ extension StateMachine {
       guard !reader.isShort else { break }
       try checkFields(event, at: position)
       return apply(event)
+    case .queueForgotten:
+      let event = QueueForgottenEvent(&reader)
+      try checkFields(event, at: position)
+      return salvage(event)
     }
     notes.misfits += 1
   }
@@ -297,6 +301,12 @@ extension StateMachine {
     // It ended and left in good order: nothing of it is missing but what its key would have answered.
     if notes.lost.remove(event.number) == nil { notes.unnamed = max(0, notes.unnamed - 1) }
     if event.stubUntil > 0, event.base >= firstPosition.rawValue { notes.lostKeys += 1 }
+  }
+
+  /// A queue whose jobs' ends are lost stays, with them.
+  private mutating func salvage(_ event: QueueForgottenEvent) {
+    let queue = queueNames.find(event.name)
+    if queue != .none, queues[Int(queue)].exists, queues[Int(queue)].jobs == 0 { applyForgotten(queue) }
   }
 
   // MARK: Keys

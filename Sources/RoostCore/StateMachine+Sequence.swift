@@ -172,6 +172,10 @@ extension StateMachine {
     guard totals.submitted >= mine.submitted, totals.leased >= mine.leased, totals.acked >= mine.acked,
       totals.failed >= mine.failed, totals.dead >= mine.dead
     else { throw unfit("totals \(mine)", "\(totals)", position) }
+    // Copies of its jobs may be still to come; jobs that are here were there then.
+    guard event.idleSince < 0 || queues[Int(known)].jobs == 0 else {
+      throw unfit("a queue with jobs", "one without since \(event.idleSince)", position)
+    }
   }
 
   @inline(never)

@@ -45,7 +45,9 @@ package struct StateMachine: ~Copyable {
   var levels = Slab<ReadyLevel>()
   /// ACKED and CANCELLED, in the order of their ends.
   var finished = JobList()
-  var dead = JobList()
+  var dead = DeadLetters()
+  /// Which jobs each list shows; see `StateMachine+Index.swift`.
+  var sets = NumberSets()
   /// RUNNING, by the end of the lease (log time).
   var leaseHeap = DeadlineHeap()
   /// SCHEDULED by delay, and RETRY (log time).
@@ -64,16 +66,22 @@ package struct StateMachine: ~Copyable {
   var workerNames: NameTable
   var keyNames: NameTable
   var policies: NameTable
-  var queues: [QueueRow] = []
+  var queues = QueueRows()
   var existingQueues = 0
+  /// Queues without jobs, the one that became so first at the head; not while replaying.
+  var firstIdle: UInt32 = .none
+  var lastIdle: UInt32 = .none
 
   // Waiting workers; volatile.
   var waiters = Slab<Waiter>()
   var waitLinks = Slab<WaitLink>()
   var waitHeap = ExpiryHeap()
-  var waiterOfTicket: [UInt64: Slot] = [:]
+  /// Waiters by their tickets.
+  var waiterIndex = SlotIndex(step: 1)
   /// Of each job whose end is waited for, the first waiter.
-  var endWaits: [Slot: Slot] = [:]
+  var endWaitIndex = SlotIndex(step: 1)
+  /// Names that only waiting workers use, of queues that do not exist.
+  var waitedNames = 0
   /// Jobs that ended in this command while somebody waits for that.
   var endedJobs: [Slot] = []
   /// Queues in which a job became READY while workers wait.
@@ -121,11 +129,35 @@ package struct StateMachine: ~Copyable {
   /// Jobs in workers' hands: the disk reserve keeps room for their results.
   package var runningCount: Int { leaseHeap.count }
   package var waiterCount: Int { waiters.count }
-  /// Bytes that jobs, keys, names and lists take.
+
+  /// Bytes that jobs, keys, names, lists and waits take: what counts towards `MEMORY_LIMIT`.
+  package var usedBytes: Int {
+    let ofJobs = jobs.usedBytes + leases.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
+    let heaps =
+      leaseHeap.usedBytes + dueHeap.usedBytes + wallHeap.usedBytes + retentionHeap.usedBytes + stubHeap.usedBytes
+    let names =
+      queueNames.usedBytes + typeNames.usedBytes + ownerNames.usedBytes + workerNames.usedBytes + keyNames.usedBytes
+      + policies.usedBytes
+    let waits =
+      waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
+    return ofJobs + heaps + names + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
+  }
+
+  /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
+  /// blocks of it are freed.
   package var residentBytes: Int {
-    jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + leaseHeap.residentBytes
-      + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes + stubHeap.residentBytes
-      + typeNames.residentBytes + ownerNames.residentBytes + workerNames.residentBytes + policies.residentBytes
+    let ofJobs =
+      jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + levels.residentBytes
+    let heaps =
+      leaseHeap.residentBytes + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes
+      + stubHeap.residentBytes
+    let names =
+      queueNames.residentBytes + typeNames.residentBytes + ownerNames.residentBytes + workerNames.residentBytes
+      + keyNames.residentBytes + policies.residentBytes
+    let waits =
+      waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
+      + endWaitIndex.residentBytes
+    return ofJobs + heaps + names + waits + sets.residentBytes + dead.residentBytes + queues.residentBytes
   }
 
   // MARK: Ground
@@ -167,7 +199,9 @@ package struct StateMachine: ~Copyable {
   /// Each open lease lasts at least min(its duration, 60 s) from the boot.
   mutating func raiseLeases(_ event: BootedEvent) {
     // Looking at a million rows for nothing would cost a start several milliseconds.
-    guard queues.contains(where: { $0.counts[.running] > 0 }), !defects.contains(.noGrace) else { return }
+    guard queues.indices.contains(where: { queues[$0].counts[.running] > 0 }), !defects.contains(.noGrace) else {
+      return
+    }
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
       guard row.pointee.state == JobState.running.rawValue else { continue }

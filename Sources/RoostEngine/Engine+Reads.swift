@@ -56,7 +56,8 @@ extension Engine {
     try await page(JobFilter(queue: queue, state: .dead), viewer, limit, cursor, isDeadLetters: true)
   }
 
-  /// A page looks at no more than 10,000 rows, in slices, so that no commit waits long for a reader.
+  /// A page is found by sets of job numbers, 64 jobs at a look; where filters have little in common it takes up to ten
+  /// slices, so that no commit waits long for a reader.
   private func page(
     _ filter: JobFilter, _ viewer: Viewer, _ limit: Int, _ cursor: UInt64?, isDeadLetters: Bool
   ) async throws(Refusal) -> JobPage {
@@ -70,6 +71,9 @@ extension Engine {
     return page
   }
 
+  /// Some 50 µs of the writer's time.
+  private static let masksPerSlice = 4_096
+
   private func slice(
     _ filter: JobFilter, _ viewer: Viewer, _ limit: Int, _ cursor: UInt64?, isDeadLetters: Bool
   ) async throws(Refusal) -> JobPage {
@@ -80,7 +84,7 @@ extension Engine {
       .list(
         Command.List(
           viewer: viewer.from(base), queue: queue.from(base), state: filter.state?.rawValue ?? 0,
-          isDeadLetters: isDeadLetters, limit: limit, examine: 1_000, cursor: cursor ?? 0))
+          isDeadLetters: isDeadLetters, limit: limit, examine: Self.masksPerSlice, cursor: cursor ?? 0))
     }
     guard case .page(_, _, let next, _) = delivery.answer else { preconditionFailure("a list is answered with a page") }
     var items: [JobView] = []

@@ -48,8 +48,10 @@ package struct StoreFigures: Sendable, BitwiseCopyable {
   package var copiedBytes: UInt64 = 0
   package var trims = 0
   package var jobs = 0
-  /// Bytes of memory that jobs, keys and names take.
-  package var residentBytes = 0
+  /// Bytes of memory that jobs, keys, names and waits take; what `MEMORY_LIMIT` bounds.
+  package var usedBytes = 0
+  /// Bytes allocated for them.
+  package var allocatedBytes = 0
   /// Workers that wait for a job.
   package var waiters = 0
 
@@ -70,7 +72,8 @@ package struct StoreFigures: Sendable, BitwiseCopyable {
     copiedBytes = store.compaction.copiedBytes
     trims = store.trims
     jobs = store.machine.jobCount
-    residentBytes = store.machine.residentBytes
+    usedBytes = store.machine.usedBytes
+    allocatedBytes = store.machine.residentBytes
     waiters = store.machine.waiterCount
   }
 }

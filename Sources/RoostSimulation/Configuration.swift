@@ -32,6 +32,10 @@ struct Configuration {
       $0.limits.idempotencyWindowMilliseconds = Int64($1)
     },
     Choice(name: "MAX_QUEUES", values: [1, 4, 100, 100, 100]) { $0.limits.maxQueues = $1 },
+    Choice(name: "QUEUE_IDLE", values: [0, 3_000, 20_000, 3_600_000, 3_600_000]) {
+      $0.limits.queueIdleMilliseconds = Int64($1)
+    },
+    Choice(name: "waited names", values: [0, 2, 100]) { $0.limits.maxWaitedNames = $1 },
     Choice(name: "MAX_WAITERS", values: [1, 4, 4, 40]) { $0.limits.maxWaiters = $1 },
     Choice(name: "SEGMENT_BYTES", values: [4, 4, 8, 8, 16, 32, 64]) { $0.segmentBytes = $1 << 10 },
     Choice(name: "due items a step", values: [2, 1_000]) { $0.limits.dueItemsPerStep = $1 },

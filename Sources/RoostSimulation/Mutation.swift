@@ -48,6 +48,8 @@ extension Defect {
     case .historyLostInCarry: "compaction loses results and errors"
     case .stubNotCarried: "after compaction a repeated submit of a finished job runs it again"
     case .totalsNotCarried: "a queue's totals fall back after compaction and a restart"
+    case .idleTimeNotCarried: "a queue without jobs stays longer after compaction and a restart"
+    case .queueForgottenUnlogged: "a queue that went is back after a restart, with totals of its former life"
     case .noTokenCheck: "a worker that lost its lease ends another's attempt"
     case .noSealCheck: "a guessed id opens someone's job"
     case .noFingerprintCheck: "another body under a used key is taken for the same job"

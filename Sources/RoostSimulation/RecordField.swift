@@ -23,7 +23,8 @@ struct RecordField {
       case .carried:
         [8, 8, 8, 8, 2, 2, 1, 1, 2, 4, 4, 4, 1, 4, 8, 1] + Array(repeating: 8, count: 12) + [4, 4, 1, 1, 1]
       case .carriedStub: [8, 8, 8, 8, 8, 8, 1, 8, 8]
-      case .carriedQueue: [8, 8, 8, 8, 8]
+      case .carriedQueue: [8, 8, 8, 8, 8, 8]
+      case .queueForgotten: [1]
       case .reported: [8, 8, 4]
       }
     var offset = 1
@@ -94,7 +95,7 @@ enum SoundRecord {
     case .carried:
       sealBody(&bytes)
       sealHistory(&bytes)
-    case .ground, .booted, .carriedStub, .carriedQueue: break
+    case .ground, .booted, .carriedStub, .carriedQueue, .queueForgotten: break
     }
     return bytes
   }

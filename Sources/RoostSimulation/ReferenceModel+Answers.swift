@@ -73,7 +73,7 @@ extension ReferenceModel {
     }
     if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
     if now.conditions.isMemoryLow { return try refused(.memoryLow, answer, "submit") }
-    if totals.count >= limits.maxQueues, totals[job.queue] == nil {
+    if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       return try refused(.tooManyQueues, answer, "submit")
     }
     guard case .submitted(let accepted) = answer else { throw Violation(message: "submit: \(answer)") }

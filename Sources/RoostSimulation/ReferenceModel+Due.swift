@@ -27,6 +27,7 @@ extension ReferenceModel {
       try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }
     }
+    try forgetIdle(hasMore: hasMore || now.isReadOnly)
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
     for grant in grants { try served(grant, isAlone: false) }
     try noneIsLeftWaiting()

@@ -14,6 +14,9 @@ extension ReferenceModel {
     }
     if lease.waitMilliseconds > 0, !isDraining {
       if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
+      let unknown = unknownNames(lease.queues)
+      if unknown > 0, waitedNames + unknown > limits.maxWaitedNames { return try refused(.overloaded, own, "lease") }
+      if unknown > 0, now.conditions.isMemoryLow { return try refused(.memoryLow, own, "lease") }
       try expect(own == nil, "a lease that should wait got \(own as Any)")
       waiters.append(
         Waiter(ticket: ticket, wanted: lease, deadline: now.log + lease.waitMilliseconds * 1_000_000))

@@ -14,17 +14,16 @@ extension ReferenceModel {
     try expect(shown.count == page.count, "a list shows a job that is not there")
     for (job, image) in zip(shown, page) { try verify(job, image) }
     if list.isDeadLetters { return try listDead(list, shown, next) }
-    var wanted: [JobID] = []
-    var left = list.examine
-    var number = list.cursor == 0 ? lastNumber + 1 : min(list.cursor, lastNumber + 1)
-    while number > 1, wanted.count < list.limit, left > 0 {
-      number -= 1
-      left -= 1
-      if let job = jobs[number], isListed(job, list) { wanted.append(job.id) }
-    }
-    try expect(shown.map(\.id) == wanted, "a list is not what it should be")
-    if list.queue.map({ totals[$0] != nil }) ?? true {
-      try expect(next == (number > 1 ? number : 0), "a list goes on at \(next), should at \(number)")
+    // Whatever lies between the cursor of this page and that of the next is shown.
+    let bound = list.cursor == 0 ? lastNumber + 1 : list.cursor
+    let wanted = jobs.values.filter { $0.number < bound && isListed($0, list) }.sorted { $0.number > $1.number }
+    try expect(
+      shown.map(\.id) == wanted.filter { $0.number >= next }.map(\.id), "a list is not what it should be")
+    try expect(next < bound || bound == 0, "a list that began at \(bound) goes on at \(next)")
+    try expect(shown.count <= list.limit, "a list of \(shown.count) jobs, \(list.limit) were wanted")
+    if list.examine == .max {
+      try expect(shown.count == min(list.limit, wanted.count), "a list of \(shown.count) jobs of \(wanted.count)")
+      try expect((next > 0) == (wanted.count > list.limit), "a list goes on at \(next) after \(shown.count)")
     }
   }
 

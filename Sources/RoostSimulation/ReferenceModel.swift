@@ -63,6 +63,7 @@ struct ReferenceModel {
     /// The result or error with which the last lease ended.
     var said: [UInt8] { history.first { $0.outcome.endsAttempt }?.text ?? [] }
     var maxAttempts: Int { Int(wanted.maxRetries) + 1 }
+    var number: UInt64 { id.number.rawValue }
   }
 
   enum KeyHolder {
@@ -115,7 +116,12 @@ struct ReferenceModel {
   var departed: [UInt64: Departed] = [:]
   var waiters: [Waiter] = []
   var endWaiters: [EndWaiter] = []
+  /// Of the queues that there are.
   var totals: [String: QueueTotals] = [:]
+  /// Since when queues have held no job, log time.
+  var idleSince: [String: Int64] = [:]
+  /// Queues that the step's records say were forgotten, those that the model has not come to yet.
+  var forgotten: ArraySlice<String> = []
   /// Leases of `.leasedMany` answers in this step.
   var stepGrants: [Answer.Grant] = []
   /// The last page of dead letters, if there is another behind it.

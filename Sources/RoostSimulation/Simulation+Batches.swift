@@ -55,6 +55,7 @@ extension Simulation {
         failure = error
       }
       model.stepGrants = daemon.store.step.grants
+      model.forgotten = forgottenQueues[...]
       // After a failed commit this is what the log may say or not; nothing was answered.
       for asked in asked { try judge(asked) }
       try model.decidedDue(
@@ -117,12 +118,26 @@ extension Simulation {
 
   /// Counts the kinds of the records that were just written.
   func count(_ records: borrowing RecordBuffer) {
+    forEach(records) { report.events[RecordKind(rawValue: $0[0])!, default: 0] += 1 }
+  }
+
+  /// The queues that the step's records say went, in their order.
+  private var forgottenQueues: [String] {
+    var names: [String] = []
+    forEach(daemon.store.step.records) { record in
+      guard record[0] == RecordKind.queueForgotten.rawValue else { return }
+      names.append(String(decoding: record.dropFirst(), as: UTF8.self))
+    }
+    return names
+  }
+
+  private func forEach(_ records: borrowing RecordBuffer, _ body: (UnsafeRawBufferPointer) -> Void) {
     guard records.recordCount > 0 else { return }
     let bytes = UnsafeRawBufferPointer(records.frame)
     var at = SegmentedLog.headroom
     for _ in 0..<records.recordCount {
       let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
-      report.events[RecordKind(rawValue: bytes[at + 4])!, default: 0] += 1
+      body(UnsafeRawBufferPointer(rebasing: bytes[(at + 4)..<(at + 4 + length)]))
       at += 4 + length
     }
   }

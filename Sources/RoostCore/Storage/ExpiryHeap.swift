@@ -9,6 +9,8 @@ package struct ExpiryHeap: ~Copyable {
 
   /// Bytes allocated.
   package var residentBytes: Int { entries.residentBytes }
+  /// Bytes of the entries.
+  package var usedBytes: Int { entries.usedBytes }
 
   /// The earliest entry, deadline in nanoseconds of log time. O(1).
   package var minimum: (deadline: Int64, slot: Slot)? {

@@ -8,7 +8,10 @@ struct HeapEntries: ~Copyable {
   private var slots = Chunks<Slot>()
   private(set) var count = 0
 
+  /// Bytes allocated.
   var residentBytes: Int { deadlines.residentBytes + slots.residentBytes }
+  /// Bytes of the entries.
+  var usedBytes: Int { count * (MemoryLayout<Int64>.stride + MemoryLayout<Slot>.stride) }
 
   /// The position of the smallest entry.
   static var root: Slot { 3 }
@@ -42,7 +45,10 @@ struct HeapEntries: ~Copyable {
   mutating func removeLast() -> (deadline: Int64, slot: Slot) {
     precondition(count > 0, "an empty heap has no last entry")
     count -= 1
-    return (deadlines[end].pointee, slots[end].pointee)
+    let last = (deadline: deadlines[end].pointee, slot: slots[end].pointee)
+    deadlines.shrink(Int(end))
+    slots.shrink(Int(end))
+    return last
   }
 
   /// Position one past the last entry.

@@ -51,6 +51,8 @@ package struct KeyTable: ~Copyable {
 
   /// Bytes allocated: entries and index.
   package var residentBytes: Int { entries.residentBytes + index.residentBytes }
+  /// Bytes of the entries in use, and about what the index takes for them.
+  package var usedBytes: Int { entries.usedBytes + index.usedBytes }
 
   /// The entry of a key, `.none` if there is none. O(1).
   @inline(__always)

@@ -1,43 +1,41 @@
-/// Cells of one kind that never move while in use; a freed one is used again first.
-/// An element has at least 4 bytes: a free cell holds the slot of the next.
+/// Cells of one kind that never move while in use; a freed one is used again first, and memory that holds none in use
+/// is given back. An element has at least 4 bytes: a free cell holds the slot of the next.
 package struct Slab<Element: BitwiseCopyable>: ~Copyable {
   private var cells = Chunks<Element>()
-  private var used: Slot = 0
-  private var firstFree: Slot = .none
-  /// Cells in use.
-  package private(set) var count = 0
+  private var free = FreeCells(shift: Chunks<Element>.shift)
 
   package init() {
     precondition(MemoryLayout<Element>.size >= MemoryLayout<Slot>.size, "a free cell holds a slot")
   }
 
+  /// Cells in use.
+  package var count: Int { free.count }
+
   /// Bytes allocated.
   package var residentBytes: Int { cells.residentBytes }
+  /// Bytes of the cells in use.
+  package var usedBytes: Int { free.count * MemoryLayout<Element>.stride }
 
-  /// Takes a cell and puts `value` into it. O(1).
+  /// Takes a cell and puts `value` into it. O(1), but for a new block now and then.
   @inline(__always)
   package mutating func allocate(_ value: Element) -> Slot {
-    var slot = firstFree
-    if slot == .none {
-      slot = used
-      cells.reserve(Int(slot) + 1)
-      used += 1
-    } else {
-      firstFree = UnsafeRawPointer(cells[slot]).loadUnaligned(as: Slot.self)
-    }
+    let view = cells.view
+    let (slot, newPage) = free.take { UnsafeRawPointer(view[$0]).loadUnaligned(as: Slot.self) }
+    if let newPage { cells.makeChunk(newPage) }
     cells[slot].initialize(to: value)
-    count += 1
     return slot
   }
 
-  /// Gives a cell in use back. O(1).
+  /// Gives a cell in use back. O(1), but for a block that it empties.
   @inline(__always)
   package mutating func free(_ slot: Slot) {
-    precondition(slot < used && slot != firstFree && count > 0, "a cell that is freed is in use")
-    UnsafeMutableRawPointer(cells[slot]).storeBytes(of: firstFree, as: Slot.self)
-    firstFree = slot
-    count -= 1
+    let view = cells.view
+    let dropped = free.give(slot) { UnsafeMutableRawPointer(view[slot]).storeBytes(of: $0, as: Slot.self) }
+    if let dropped { cells.dropChunk(dropped) }
   }
+
+  /// Whether a cell lies in memory that the slab has: of a freed one it may have gone.
+  package func hasMemory(_ slot: Slot) -> Bool { free.wasUsed(slot) }
 
   var view: ChunkView<Element> {
     @inline(__always) get { cells.view }

@@ -10,6 +10,8 @@ struct SlotIndex: ~Copyable {
   private let step: Int
   private(set) var count = 0
   private(set) var residentBytes: Int
+  /// About what the cells in use take, bytes: shards are half full on average.
+  var usedBytes: Int { count * 2 * MemoryLayout<UInt32>.stride }
 
   /// - Parameter step: How far the next cell of a probe lies: 16 (the same cell of the next line) where neighbouring
   ///   keys share a line, 1 where places are random.
@@ -113,6 +115,32 @@ struct SlotIndex: ~Copyable {
     cells[hole] = SlotIndex.empty
     shards[number].count &-= 1
     count &-= 1
+    if shards[number].isSparse { shrink(number, placeOf: placeOf) }
+  }
+
+  /// Halves a shard that is nearly empty, where the columns of the smaller one surely hold what is left.
+  @inline(never)
+  private mutating func shrink(_ number: Int, placeOf: (Slot) -> UInt64) {
+    let shard = shards[number]
+    let capacity = shard.capacity / 2
+    if step > 1 {
+      var columns: InlineArray<16, Int> = InlineArray(repeating: 0)
+      for index in 0..<shard.capacity where shard.cells.unsafelyUnwrapped[index] != SlotIndex.empty {
+        columns[index & 15] += 1
+      }
+      guard columns.indices.allSatisfy({ columns[$0] <= capacity / 16 / 4 * 3 }) else { return }
+    }
+    grow(number, to: capacity, placeOf: placeOf)
+  }
+
+  /// Calls `body` with every slot, in no order. O(capacity).
+  func forEach(_ body: (Slot) -> Void) {
+    for number in 0..<SlotIndex.shardCount {
+      guard let cells = shards[number].cells else { continue }
+      for place in 0..<shards[number].capacity where cells[place] != SlotIndex.empty {
+        body(cells[place] & SlotIndex.slotMask)
+      }
+    }
   }
 
   /// Sizes every shard for `count` keys in all, so that filling the index rehashes next to nothing.
@@ -137,7 +165,7 @@ struct SlotIndex: ~Copyable {
     let new = Shard(cells: cells, count: old.count, lineBits: UInt32((capacity / 16).trailingZeroBitCount))
     if let from = old.cells {
       for index in 0..<old.capacity where from[index] != SlotIndex.empty {
-        // There is a free cell: an entry keeps its column, and columns only get longer.
+        // There is a free cell: an entry keeps its column, and columns only get longer, or hold fewer than they can.
         var position = new.home(placeOf(from[index] & SlotIndex.slotMask))
         while cells[position] != SlotIndex.empty {
           position = (position &+ step) & new.mask
@@ -177,6 +205,10 @@ struct SlotIndex: ~Copyable {
 
     @inline(__always)
     var isFull: Bool { Int(count) >= capacity / 4 * 3 }
+
+    /// Whether half of it would do, with room to spare; the smallest stay.
+    @inline(__always)
+    var isSparse: Bool { lineBits > 5 && Int(count) < capacity / 8 }
 
     @inline(__always)
     func home(_ place: UInt64) -> Int {

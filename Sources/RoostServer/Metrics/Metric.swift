@@ -68,7 +68,10 @@ extension Metric {
   static let replayBytes = Metric("roost_replay_bytes", .gauge, "Bytes of frames that the last start read.")
   static let replaySeconds = Metric("roost_replay_duration_seconds", .gauge, "Time that the last start's replay took.")
   static let jobs = Metric("roost_jobs", .gauge, "Jobs in memory, finished ones that are still kept included.")
-  static let jobMemory = Metric("roost_jobs_memory_bytes", .gauge, "Memory that jobs, keys and names take.")
+  static let jobMemory = Metric(
+    "roost_jobs_memory_bytes", .gauge, "Memory that jobs, keys, names and long polls take; MEMORY_LIMIT bounds it.")
+  static let allocatedJobMemory = Metric(
+    "roost_jobs_memory_allocated_bytes", .gauge, "Memory allocated for them, free places for further ones included.")
   static let memoryLow = Metric("roost_memory_low", .gauge, "1 while submits are refused for lack of memory.")
   static let waiters = Metric("roost_waiters", .gauge, "Long polls that wait for a job.")
   static let mailbox = Metric("roost_mailbox_commands", .gauge, "Commands that wait for the writer.")
