@@ -7,6 +7,7 @@ import Glibc
 ///     roost-bench compaction <folder> [seconds] [jobs a second]     commits beside compaction; the log against its bound
 ///     roost-bench memory <folder>                                   bytes a waiting job, from 1 M to 2 M
 ///     roost-bench grow <folder> <jobs> <payload bytes>              the longest commit on the way, memory, memory used again
+///     roost-bench questions <folder> [queues] [jobs] [commits]      what lists and looks cost the writer
 ///     roost-bench fill <folder> <jobs> <payload bytes>              a log of waiting jobs
 ///     roost-bench replay <folder> [keep|drop]                       opens a filled log; keep: never drops its cache
 ///     roost-bench start <roost> <folder> [times]                    from exec to listening and to the first lease
@@ -42,6 +43,11 @@ enum Main {
     case ("memory", 1): try FilledLog(folder: rest[0]).measureMemory()
     case ("grow", 3):
       try Growing(folder: rest[0], jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!).run()
+    case ("questions", 1...4):
+      try Questions(
+        folder: rest[0], queues: number(rest, 1) ?? 10_000, jobs: number(rest, 2) ?? 100_000,
+        rounds: number(rest, 3) ?? 2_000
+      ).run()
     case ("fill", 3): try FilledLog(folder: rest[0]).fill(jobs: number(rest, 1)!, payloadBytes: number(rest, 2)!)
     case ("replay", 1...2): try FilledLog(folder: rest[0]).replay(keepsCache: rest.count < 2 || rest[1] == "keep")
     case ("start", 2...3): measureStart(program: rest[0], folder: rest[1], times: number(rest, 2) ?? 5)
@@ -72,7 +78,9 @@ enum Main {
         port: UInt16(number(rest, 0)!), connections: number(rest, 1)!, kind: kind, clientKey: keys.first ?? "",
         workerKey: keys.last ?? "")
       print(load.run(seconds: number(rest, 2)!).line)
-    default: fail("usage: roost-bench disk|engine|compaction|memory|grow|fill|replay|start|http|cycles|sdk|soak|load …")
+    default:
+      fail(
+        "usage: roost-bench disk|engine|compaction|memory|grow|questions|fill|replay|start|http|cycles|sdk|soak|load …")
     }
   }
 

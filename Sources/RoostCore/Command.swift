@@ -69,7 +69,8 @@ package enum Command: Sendable, BitwiseCopyable {
   /// A read that waits until the job is ACKED, DEAD or CANCELLED.
   case awaitEnd(JobRef, ViewerRef, milliseconds: Int64)
   case list(List)
-  case queues(ViewerRef)
+  /// What one queue holds; who may see it is decided before.
+  case queue(name: ByteRange)
   case carry(Carry)
   /// `fields`: `KeyFields`, empty where there are none.
   case carryStub(hash: KeyHash, base: LogPosition, fields: ByteRange)

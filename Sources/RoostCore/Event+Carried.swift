@@ -217,6 +217,22 @@ struct CarriedEvent {
     return 0
   }
 
+  /// Where the body begins in a record, and its bytes; told by the record's first bytes, nil when they are too few.
+  static func bodyPlace(_ record: UnsafeRawBufferPointer) -> (offset: Int, bytes: Int)? {
+    var reader = RecordReader(record)
+    // Kind, number to deadline, attempts to flags, policy.
+    _ = reader.get(count: 1 + 4 * 8 + 2 + 2 + 1 + 1 + 2 + 25)
+    let parts = reader.get(UInt8.self)
+    if parts & 1 != 0 { _ = reader.get(count: 24) }
+    if parts & 2 != 0 {
+      _ = reader.get(count: 6 * 8 + 4 + 1)
+      let (workerBytes, keyBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
+      _ = reader.get(count: Int(workerBytes) + Int(keyBytes))
+    }
+    let bytes = reader.get(UInt32.self)
+    return reader.isShort ? nil : (reader.at, Int(bytes))
+  }
+
   init(
     row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, lease: LeaseCell?,
     worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, keyFields: UnsafeRawBufferPointer,

@@ -68,9 +68,7 @@ struct SubmittedEvent {
     }
     let bodyStart = out.cursor
     out.put(body)
-    let sum = bodyStart.loadUnaligned(fromByteOffset: JobBodyLayout.checksumOffset, as: UInt32.self)
-    bodyStart.storeBytes(
-      of: sum ^ checksumSeal(number).littleEndian, toByteOffset: JobBodyLayout.checksumOffset, as: UInt32.self)
+    JobBodyLayout.seal(bodyStart, number: number)
     return (position, records.close(out))
   }
 

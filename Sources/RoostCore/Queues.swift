@@ -21,6 +21,10 @@ struct QueueRow: BitwiseCopyable {
   var exists = false
   /// It stands in `StateMachine.hungry`.
   var isHungry = false
+  /// It stands in `StateMachine.changedQueues`.
+  var hasChanged = false
+  /// Which of the queues that began since the daemon started this one is; another life under the same name is another.
+  var life: UInt64 = 0
 }
 
 /// The rows of the queues in blocks that never move: growing copies nothing. There are at most as many as `MAX_QUEUES`
@@ -125,6 +129,8 @@ extension StateMachine {
     if found != .none, queues[Int(found)].exists { return found }
     let id = openQueue(name)
     if queues[Int(id)].firstWait != .none { waitedNames -= 1 }
+    livesBegun += 1
+    queues[Int(id)].life = livesBegun
     queues[Int(id)].exists = true
     existingQueues += 1
     return id
@@ -210,11 +216,5 @@ extension StateMachine {
       at = level.pointee.next
     }
     return oldest == .max ? -1 : oldest
-  }
-
-  /// Milliseconds for which the queue's longest-READY job has been so; −1 when none is.
-  func oldestReady(_ queue: UInt32) -> Int64 {
-    let since = readySince(queue)
-    return since < 0 ? -1 : max(0, now.log - since) / 1_000_000
   }
 }

@@ -212,6 +212,7 @@ extension StateMachine {
     row.pointee.state = state.rawValue
     queues[Int(row.pointee.queue)].counts[state] += 1
     guard isLive else { return }
+    noteChange(row.pointee.queue)
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
     switch state {
     case .ready:
@@ -237,6 +238,7 @@ extension StateMachine {
     queues[Int(row.pointee.queue)].counts[state] -= 1
     if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }
+    noteChange(row.pointee.queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
     switch state {
     case .ready: delist(slot)

@@ -19,7 +19,7 @@ extension StateMachine {
     case .read(let job, let viewer): read(job, viewer, ticket, &step)
     case .awaitEnd(let job, let viewer, let milliseconds): awaitEnd(job, viewer, milliseconds, ticket, &step)
     case .list(let list): handle(list, ticket, &step)
-    case .queues(let viewer): listQueues(viewer, ticket, &step)
+    case .queue(let name): readQueue(name, ticket, &step)
     case .carry(let carry): handle(carry, ticket, &step)
     case .carryStub(let hash, let base, let fields): carryStub(hash, base, fields, ticket, &step)
     case .carryQueues(let first): carryQueues(from: first, ticket, &step)
@@ -104,7 +104,10 @@ extension StateMachine {
     // A stub does not know its queue; the submit does, and a key belongs to one queue.
     if let body = JobBodyLayout(step.bytes(command.body)) {
       let queue = queueNames.find(body.queue)
-      if queue != .none { queues[Int(queue)].activity.idempotent += 1 }
+      if queue != .none {
+        queues[Int(queue)].activity.idempotent += 1
+        noteChange(queue)
+      }
     }
     step.answer(ticket, .submitted(answer))
   }

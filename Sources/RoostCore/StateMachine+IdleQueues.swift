@@ -61,7 +61,10 @@ extension StateMachine {
   /// The queue is as if it had never been, but for those who wait for it.
   mutating func applyForgotten(_ queue: UInt32) {
     let id = Int(queue)
-    if isLive { leaveIdle(queue) }
+    if isLive {
+      leaveIdle(queue)
+      noteChange(queue)
+    }
     queues[id].totals = QueueTotals()
     queues[id].activity = QueueActivity()
     queues[id].idleSince = -1
@@ -97,5 +100,6 @@ extension StateMachine {
     for id in idle where queues[id].idleSince < 0 { queues[id].idleSince = now.log }
     idle.sort { (queues[$0].idleSince, $0) < (queues[$1].idleSince, $1) }
     for id in idle { joinIdle(UInt32(id)) }
+    for id in queues.indices where queues[id].exists { noteChange(UInt32(id)) }
   }
 }

@@ -126,17 +126,39 @@ extension StateMachine {
     return mayView(slot, command.viewer, step)
   }
 
-  /// Every queue that the viewer may know of.
-  mutating func listQueues(_ viewer: ViewerRef, _ ticket: UInt64, _ step: inout Step) {
+  /// What a queue holds; no queue in the answer when there is none. O(levels of priority).
+  mutating func readQueue(_ name: ByteRange, _ ticket: UInt64, _ step: inout Step) {
     let first = Int32(step.queues.count)
-    for id in queues.indices where queues[id].exists {
-      let name = queueNames.bytes(UInt32(id))
-      if viewer.kind == .queues, !matchesAny(name, step.bytes(viewer.text)) { continue }
-      step.queues.append(
-        QueueImage(
-          name: step.copy(name), counts: queues[id].counts, totals: queues[id].totals,
-          activity: queues[id].activity, oldestReady: oldestReady(UInt32(id))))
-    }
+    let queue = queueNames.find(step.bytes(name))
+    if queue != .none, queues[Int(queue)].exists { step.queues.append(image(ofQueue: queue)) }
     step.answer(ticket, .queues(first: first, count: Int32(step.queues.count) - first))
   }
+
+  private func image(ofQueue queue: UInt32) -> QueueImage {
+    let row = queues[Int(queue)]
+    return QueueImage(
+      id: queue, life: row.life, exists: row.exists, counts: row.counts, totals: row.totals, activity: row.activity,
+      readySince: readySince(queue))
+  }
+
+  // MARK: Telling what changed
+
+  mutating func noteChange(_ queue: UInt32) {
+    guard !queues[Int(queue)].hasChanged else { return }
+    queues[Int(queue)].hasChanged = true
+    changedQueues.append(queue)
+  }
+
+  /// Tells of every queue of which something changed since this was asked last: a copy kept by these is what the queues
+  /// are, and costs no more than the changes did. Its name comes with each.
+  package mutating func tellChanges(_ tell: (QueueImage, UnsafeRawBufferPointer) -> Void) {
+    for queue in changedQueues {
+      queues[Int(queue)].hasChanged = false
+      let image = image(ofQueue: queue)
+      tell(image, image.exists ? queueNames.bytes(queue) : UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    changedQueues.removeAll(keepingCapacity: true)
+  }
+
+  package var hasQueueChanges: Bool { !changedQueues.isEmpty }
 }

@@ -68,6 +68,9 @@ package struct StateMachine: ~Copyable {
   var policies: NameTable
   var queues = QueueRows()
   var existingQueues = 0
+  /// Queues of which something changed since it was told last, each once; not while replaying.
+  var changedQueues: [UInt32] = []
+  var livesBegun: UInt64 = 0
   /// Queues without jobs, the one that became so first at the head; not while replaying.
   var firstIdle: UInt32 = .none
   var lastIdle: UInt32 = .none

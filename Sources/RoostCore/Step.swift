@@ -150,13 +150,15 @@ package struct JobImage: Sendable, BitwiseCopyable {
 
 /// A queue's counts.
 package struct QueueImage: Sendable, BitwiseCopyable {
-  /// In `Step.text`.
-  package var name: ByteRange
+  /// Its number among the queues, and its life: another queue may have the number later.
+  package var id: UInt32
+  package var life: UInt64
+  package var exists: Bool
   package var counts: StateCounts
   package var totals: QueueTotals
   package var activity: QueueActivity
-  /// How long the job has been READY that has been so longest, milliseconds; −1 when none is.
-  package var oldestReady: Int64
+  /// Log time since when the job has been READY that has been so longest; −1 when none is.
+  package var readySince: Int64
 }
 
 /// One count for each `JobState`.

@@ -88,23 +88,25 @@ extension Engine {
     }
     guard case .page(_, _, let next, _) = delivery.answer else { preconditionFailure("a list is answered with a page") }
     var items: [JobView] = []
-    for image in delivery.jobs { items.append(try await view(image, delivery)) }
+    for image in delivery.jobs { items.append(try await listed(image, delivery)) }
     return JobPage(items: items, next: next == 0 ? nil : next)
   }
 
-  /// Every queue that the viewer may know of, by name.
-  package func queues(viewer: Viewer) async throws(Refusal) -> [QueueView] {
+  /// Every queue that the viewer may know of, by name; from the copy that each commit leaves.
+  package func queues(viewer: Viewer) -> [QueueView] {
+    queueFigures.sorted { viewer.mayKnow(queue: $0) }
+  }
+
+  /// One queue; nil when there is none of this name.
+  package func queue(_ name: String) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
-    let viewer = asked.add(viewer)
-    let delivery = try await ask(asked.bytes) { base in .queues(viewer.from(base)) }
-    return delivery.queues.map { queue in
-      QueueView(
-        name: delivery.text(queue.name), counts: JobState.allCases.map { Int(queue.counts[$0]) },
-        oldestReadyMilliseconds: queue.oldestReady < 0 ? nil : queue.oldestReady,
-        submittedTotal: queue.totals.submitted, leasedTotal: queue.totals.leased, ackedTotal: queue.totals.acked,
-        failedTotal: queue.totals.failed, deadTotal: queue.totals.dead,
-        activity: queue.activity)
-    }.sorted { $0.name < $1.name }
+    let range = asked.add(name)
+    let delivery = try await ask(asked.bytes) { base in .queue(name: range.from(base)) }
+    return delivery.queues.first.map { image in
+      var queue = QueueView(image, name: name)
+      queue.setAge(at: delivery.logTime)
+      return queue
+    }
   }
 
   // MARK: Bytes from the log
@@ -113,18 +115,7 @@ extension Engine {
     let loader = delivery.loader!
     let number = image.id.number.rawValue
     let record = try await bytes(of: loader, at: image.base, image.recordBytes)
-    var view = JobView(
-      id: image.id, state: image.state, attempts: Int(image.attempts), maxRetries: Int(image.maxAttempts) - 1,
-      priority: Int(image.priority), createdAtMilliseconds: image.id.createdMilliseconds,
-      cancelRequested: image.cancelRequested, body: try body(of: record[...], number))
-    switch image.state {
-    case .scheduled, .retry: view.runAtMilliseconds = image.deadline
-    case .running: view.leaseUntilMilliseconds = image.deadline
-    case .ready, .acked, .dead, .cancelled: break
-    }
-    view.workerID = image.worker.isEmpty ? nil : delivery.text(image.worker)
-    view.startedAtMilliseconds = image.leasedAt == 0 ? nil : image.leasedAt
-    view.finishedAtMilliseconds = image.endedAt == 0 ? nil : image.endedAt
+    var view = JobView(image, delivery, body: try body(of: record[...], number))
     if image.history != .none { try await addOutcome(of: image, loader, to: &view) }
     if image.report != .none {
       let record = try await bytes(of: loader, at: image.report, image.reportBytes)
@@ -133,6 +124,34 @@ extension Engine {
     }
     return view
   }
+
+  /// A job as lists show it: neither payload, result nor progress is read.
+  private func listed(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {
+    let loader = delivery.loader!
+    var view = JobView(image, delivery, body: try await head(of: image, loader))
+    // What an ACKED job's history holds of interest is its result.
+    if image.history != .none, image.state != .acked { try await addOutcome(of: image, loader, to: &view) }
+    return view
+  }
+
+  private func head(of image: JobImage, _ loader: RecordLoader) async throws(Refusal) -> JobBody {
+    var count = min(image.recordBytes, Self.usualHeadBytes)
+    while true {
+      let prefix = try await bytes(of: loader, at: image.base, count)
+      let (needed, body) = prefix.withUnsafeBytes { prefix -> (Int?, JobBody?) in
+        let layout = StoredRecord.head(prefix)
+        let isSound = layout?.isHeadSound(image.id.number.rawValue) ?? false
+        return (StoredRecord.headBytes(prefix), isSound ? layout.map(JobBody.init) : nil)
+      }
+      if let body { return body }
+      // Metadata or tags reach beyond what was read.
+      guard let needed, needed > Int(count), needed <= Int(image.recordBytes) else { throw damaged() }
+      count = UInt32(needed)
+    }
+  }
+
+  /// Fields, names and short metadata; at most some 1,200 bytes of fields and names.
+  private static let usualHeadBytes: UInt32 = 2_048
 
   /// Follows the job's history until result, last error and reason of a cancel are found; 20 entries at most.
   private func addOutcome(of image: JobImage, _ loader: RecordLoader, to view: inout JobView) async throws(Refusal) {
@@ -207,18 +226,23 @@ extension JobView {
     }
   }
 
-  fileprivate init(
-    id: JobID, state: JobState, attempts: Int, maxRetries: Int, priority: Int, createdAtMilliseconds: Int64,
-    cancelRequested: Bool, body: JobBody
-  ) {
-    self.id = id
-    self.state = state
-    self.attempts = attempts
-    self.maxRetries = maxRetries
-    self.priority = priority
-    self.createdAtMilliseconds = createdAtMilliseconds
-    self.cancelRequested = cancelRequested
+  fileprivate init(_ image: JobImage, _ delivery: Delivery, body: JobBody) {
+    id = image.id
+    state = image.state
+    attempts = Int(image.attempts)
+    maxRetries = Int(image.maxAttempts) - 1
+    priority = Int(image.priority)
+    createdAtMilliseconds = image.id.createdMilliseconds
+    cancelRequested = image.cancelRequested
     self.body = body
+    switch image.state {
+    case .scheduled, .retry: runAtMilliseconds = image.deadline
+    case .running: leaseUntilMilliseconds = image.deadline
+    case .ready, .acked, .dead, .cancelled: break
+    }
+    workerID = image.worker.isEmpty ? nil : delivery.text(image.worker)
+    startedAtMilliseconds = image.leasedAt == 0 ? nil : image.leasedAt
+    finishedAtMilliseconds = image.endedAt == 0 ? nil : image.endedAt
   }
 }
 
@@ -231,6 +255,14 @@ extension JobBody {
     metadata = layout.metadata.isEmpty ? nil : [UInt8](layout.metadata)[...]
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
+  }
+}
+
+extension Viewer {
+  /// Whether a list of queues shows this one.
+  fileprivate func mayKnow(queue name: String) -> Bool {
+    guard case .queues(let patterns) = self else { return true }
+    return patterns.contains { $0.hasSuffix("*") ? name.utf8.starts(with: $0.utf8.dropLast()) : $0 == name }
   }
 }
 

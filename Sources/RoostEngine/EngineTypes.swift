@@ -157,35 +157,57 @@ package struct JobFilter: Sendable {
 /// What a queue holds now and has seen so far.
 package struct QueueView: Sendable {
   package var name: String
-  /// Jobs by `JobState`, in the order of `JobState.allCases`.
-  package var counts: [Int]
+  /// Which queue it is: another one under the same name, after this one went, is another. Counts from the daemon's start.
+  package var life: UInt64
+  package private(set) var counts: StateCounts
   /// Age of the job that has been READY longest, milliseconds; nil when none is.
   package var oldestReadyMilliseconds: Int64?
-  package var submittedTotal: UInt64
-  package var leasedTotal: UInt64
-  package var ackedTotal: UInt64
-  package var failedTotal: UInt64
-  package var deadTotal: UInt64
+  package var totals: QueueTotals
   /// Since the daemon started, not since the queue began.
   package var activity: QueueActivity
+  /// Log time; −1 when no job is READY.
+  private var readySince: Int64 = -1
 
   package init(
-    name: String, counts: [Int], oldestReadyMilliseconds: Int64?, submittedTotal: UInt64, leasedTotal: UInt64,
-    ackedTotal: UInt64, failedTotal: UInt64, deadTotal: UInt64, activity: QueueActivity
+    name: String, life: UInt64, counts: StateCounts, oldestReadyMilliseconds: Int64?, totals: QueueTotals,
+    activity: QueueActivity
   ) {
     self.name = name
+    self.life = life
     self.counts = counts
     self.oldestReadyMilliseconds = oldestReadyMilliseconds
-    self.submittedTotal = submittedTotal
-    self.leasedTotal = leasedTotal
-    self.ackedTotal = ackedTotal
-    self.failedTotal = failedTotal
-    self.deadTotal = deadTotal
+    self.totals = totals
     self.activity = activity
   }
 
+  init(_ image: QueueImage, name: String) {
+    self.init(
+      name: name, life: image.life, counts: image.counts, oldestReadyMilliseconds: nil, totals: image.totals,
+      activity: image.activity)
+    readySince = image.readySince
+  }
+
+  /// Takes newer figures of the same queue over.
+  mutating func update(_ image: QueueImage) {
+    counts = image.counts
+    totals = image.totals
+    activity = image.activity
+    readySince = image.readySince
+  }
+
+  /// Says how old the longest-READY job is at a log time.
+  mutating func setAge(at logTime: Int64) {
+    oldestReadyMilliseconds = readySince < 0 ? nil : max(0, logTime - readySince) / 1_000_000
+  }
+
   /// How many jobs are in `state`.
-  package func count(_ state: JobState) -> Int { counts[Int(state.rawValue) - 1] }
+  package func count(_ state: JobState) -> Int { Int(counts[state]) }
+
+  /// Adds what another queue holds.
+  package mutating func addDepths(_ queue: QueueView) {
+    for state in JobState.allCases { counts[state] += queue.counts[state] }
+    oldestReadyMilliseconds = [oldestReadyMilliseconds, queue.oldestReadyMilliseconds].compactMap { $0 }.max()
+  }
 }
 
 /// How the engine is, for `/readyz`.

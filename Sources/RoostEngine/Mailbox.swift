@@ -11,6 +11,8 @@ package struct Delivery: Sendable {
   package var grants: [Answer.Grant] = []
   package var jobs: [JobImage] = []
   package var queues: [QueueImage] = []
+  /// Of the commit, where queues are answered.
+  package var logTime: Int64 = 0
   /// What `ByteRange`s of images point into.
   package var text: [UInt8] = []
 }

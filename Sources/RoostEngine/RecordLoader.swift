@@ -66,10 +66,19 @@ package struct RecordLoader: Sendable {
   }
 
   /// A job's history, newest first: the entries of each record as they stand there.
-  package func history(at position: LogPosition, bytes: UInt32) throws(LogError) -> [[UInt8]] {
+  ///
+  /// - Parameter known: A record that need not be read: the one that is being carried, with all its payload.
+  package func history(
+    at position: LogPosition, bytes: UInt32, known: (position: LogPosition, record: UnsafeRawBufferPointer)? = nil
+  ) throws(LogError) -> [[UInt8]] {
     var found: [[UInt8]] = []
     var next = (position, bytes)
     while next.0 != .none, found.count < HistoryEntry.keptEntries {
+      if let known, known.position == next.0, let part = StoredRecord.history(known.record) {
+        found.append([UInt8](part.entries))
+        next = (part.previous, part.previousBytes)
+        continue
+      }
       let record = try record(at: next.0, bytes: next.1)
       let part = record.withUnsafeBytes { bytes in
         StoredRecord.history(bytes).map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
@@ -122,5 +131,10 @@ package struct StoredReport {
 
 extension JobBodyLayout {
   /// Whether the bytes are those that were submitted as this job.
-  package func isSound(_ number: UInt64) -> Bool { Checksum.of(covered) ^ checksumSeal(number) == checksum }
+  package func isSound(_ number: UInt64) -> Bool {
+    isHeadSound(number) && Checksum.of(payload) ^ checksumSeal(number) == payloadChecksum
+  }
+
+  /// The same of all but the payload.
+  package func isHeadSound(_ number: UInt64) -> Bool { Checksum.of(head) ^ checksumSeal(number) == headChecksum }
 }

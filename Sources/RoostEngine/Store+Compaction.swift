@@ -8,6 +8,8 @@ import RoostLog
 struct Compaction {
   /// Reads the oldest segment; nil when no trim is under way.
   var cursor: FrameCursor?
+  /// What is left of the frame that the cursor read last: a frame may be many pieces long.
+  var frame: FrameRecords?
   var segment: UInt32 = 0
   /// What the next batch writes; ranges point into `arena`.
   var prepared: [Command] = []
@@ -41,6 +43,7 @@ struct Compaction {
   mutating func stopReading(_ error: LogError) {
     damage = error
     cursor = nil
+    frame = nil
     prepared.removeAll()
     sizes.removeAll()
     stale.removeAll()
@@ -113,7 +116,7 @@ extension Store {
       let record = try loader.record(at: base, bytes: UInt32(bytes))
       let failure = record.withUnsafeBytes { raw -> LogError? in
         do throws(LogError) {
-          try prepare(raw, at: base, loader)
+          _ = try prepare(raw, at: base, loader)
           return nil
         } catch {
           return error
@@ -126,14 +129,14 @@ extension Store {
     var left = max(Compaction.readBytes, 2 * compaction.batchBytes)
     let most = max(Compaction.pieceBytes, compaction.batchBytes)
     while compaction.arena.count < most, left > 0, !compaction.isRead {
-      guard let frame = try compaction.cursor!.next() else {
+      if let record = compaction.frame?.next() {
+        left -= record.content.count
+        left -= try prepare(record.content, at: LogPosition(rawValue: record.position.rawValue), loader)
+      } else if let frame = try compaction.cursor!.next() {
+        compaction.frame = FrameRecords(frame.records, start: frame.start)
+      } else {
+        compaction.frame = nil
         compaction.isRead = true
-        break
-      }
-      left -= frame.records.count
-      var records = FrameRecords(frame.records, start: frame.start)
-      while let record = records.next() {
-        try prepare(record.content, at: LogPosition(rawValue: record.position.rawValue), loader)
       }
     }
     if compaction.isRead, compaction.prepared.isEmpty {
@@ -143,11 +146,14 @@ extension Store {
   }
 
   /// Reads what a record of the oldest segment needs, if it still lives.
+  ///
+  /// - Returns: Bytes that were read besides the record.
   private mutating func prepare(
     _ record: UnsafeRawBufferPointer, at position: LogPosition, _ loader: RecordLoader
-  ) throws(LogError) {
+  ) throws(LogError) -> Int {
+    var readBytes = 0
     switch machine.carryNeed(record, at: position) {
-    case .none: return
+    case .none: return 0
     case .stub(let hash):
       compaction.prepared.append(
         .carryStub(hash: hash, base: position, fields: appendToArena(StoredRecord.keyFields(record))))
@@ -156,7 +162,8 @@ extension Store {
       guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
         throw loader.damaged(position, expected: "the payload of job \(number), as its checksum says")
       }
-      let entries = try loader.history(at: job.history, bytes: job.historyBytes)
+      let entries = try loader.history(at: job.history, bytes: job.historyBytes, known: (position, record))
+      readBytes += entries.reduce(0) { $0 + $1.count }
       guard let kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) }) else {
         throw loader.damaged(job.history, expected: "the history of job \(number), as its checksums say")
       }
@@ -169,10 +176,12 @@ extension Store {
       if let report = try loader.report(of: number, at: job.report, bytes: job.reportBytes) {
         carry.progress = report.text.withUnsafeBytes { appendToArena($0) }
         carry.progressChecksum = report.checksum
+        readBytes += report.text.count
       }
       compaction.prepared.append(.carry(carry))
     }
     compaction.sizes.append(record.count)
+    return readBytes
   }
 
   private mutating func appendToArena(_ bytes: UnsafeRawBufferPointer) -> ByteRange {
@@ -219,6 +228,7 @@ extension Store {
   private mutating func endTrim() throws(LogError) {
     // Before the trim: the file's blocks become free with its last reader, and that should not be this thread.
     compaction.cursor = nil
+    compaction.frame = nil
     try log.trim(before: compaction.segment + 1)
     compaction.isCarried = false
     compaction.trims += 1

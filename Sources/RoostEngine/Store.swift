@@ -237,7 +237,7 @@ extension Command {
   /// Whether the command changes nothing.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queues, .endWait, .drainWaiters: true
+    case .read, .awaitEnd, .list, .queue, .endWait, .drainWaiters: true
     default: false
     }
   }

@@ -14,10 +14,12 @@ final class Writer: @unchecked Sendable {
   private let onFailure: @Sendable (LogError) -> Void
   /// For other threads: how the store is.
   let status = Mutex(WriterStatus())
+  /// For other threads: what the queues hold.
+  let board = QueueBoard()
 
   private var batch = Mailbox.Batch()
   /// Workers that wait for a job.
-  private var parked: [UInt64: Asker] = [:]
+  private var parked = ParkedAskers()
   private var loader = RecordLoader([])
   private var loaderSegments: ClosedRange<UInt32>?
   /// Nanoseconds of each commit.
@@ -71,6 +73,7 @@ final class Writer: @unchecked Sendable {
         // The frame is full: what was decided so far goes first.
         _ = try commit(commands: next - committed, decidingDue: false)
         committed = next
+        board.update(&store.machine)
         release()
         try store.begin(reading: read(), arena: batch.arena.bytes, expectedBytes: expectedBytes)
       }
@@ -132,14 +135,14 @@ final class Writer: @unchecked Sendable {
       defer { batch.askers[index] = nil }
       return batch.askers[index]
     }
-    return parked.removeValue(forKey: ticket)
+    return parked.remove(ticket)
   }
 
   /// Whoever has no answer yet waits for a job.
   private func park() {
     guard store.machine.waiterCount > parked.count else { return }
     for (index, asker) in batch.askers.enumerated() {
-      if let asker { parked[batch.firstTicket + UInt64(index)] = asker }
+      if let asker { parked.insert(asker, batch.firstTicket + UInt64(index)) }
     }
     batch.askers.removeAll(keepingCapacity: true)
   }
@@ -160,7 +163,7 @@ final class Writer: @unchecked Sendable {
       delivery.text = store.step.text
     case .queues(let first, let count):
       delivery.queues = Array(store.step.queues[Int(first)..<Int(first + count)])
-      delivery.text = store.step.text
+      delivery.logTime = store.machine.logTime
     case .refused, .submitted, .nothing, .changed, .carried: break
     }
     return delivery
@@ -212,8 +215,7 @@ final class Writer: @unchecked Sendable {
       for case let asker? in batch.askers { end(asker, refusal) }
       _ = mailbox.take(&batch, waiting: 0)
     } while !batch.commands.isEmpty
-    for asker in parked.values { end(asker, waitRefusal) }
-    parked = [:]
+    for asker in parked.removeAll() { end(asker, waitRefusal) }
     let waiting = status.withLock { status in
       status.hasStopped = true
       defer { status.onStop = [] }
@@ -235,6 +237,7 @@ final class Writer: @unchecked Sendable {
   }
 
   private func publish() {
+    board.update(&store.machine)
     let isMemoryLow = store.machine.conditions.isMemoryLow
     let isClockSuspect = store.clock.isWallSuspect
     let hasDamage = store.damage != nil

@@ -14,7 +14,7 @@ let listRoutes: [Route] = [
     try await listJobs(request, backend, queue: request.parameters[0])
   },
   Route("GET", "/queues", .read) { (request, backend) throws(Rejection) in
-    let queues = try await refusable { () throws(Refusal) in try await backend.engine.queues(viewer: request.viewer) }
+    let queues = backend.engine.queues(viewer: request.viewer)
     var json = JSONWriter(capacity: queues.count * 256 + 16)
     json.beginObject()
     json.key("items")
@@ -28,8 +28,8 @@ let listRoutes: [Route] = [
   },
   Route("GET", "/queues/{queue}", .read) { (request, backend) throws(Rejection) in
     let name = try queueName(request.parameters[0], request)
-    let queues = try await refusable { () throws(Refusal) in try await backend.engine.queues(viewer: request.viewer) }
-    guard let queue = queues.first(where: { $0.name == name }) else {
+    let found = try await refusable { () throws(Refusal) in try await backend.engine.queue(name) }
+    guard let queue = found else {
       throw Rejection(.queueNotFound, "there is no such queue: it begins with its first job")
     }
     var json = JSONWriter(capacity: 320)

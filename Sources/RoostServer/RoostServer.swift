@@ -90,7 +90,7 @@ package struct RoostServer: Service {
   /// The log is replayed: requests are served from now on.
   package func open(_ engine: Engine) async {
     // Before the first request, so that rates count everything since the start.
-    await rates.sample(engine)
+    rates.sample(engine)
     door.open(engine)
   }
 

@@ -117,12 +117,15 @@ enum SoundRecord {
   }
 
   private static func sealBody(_ bytes: inout [UInt8]) {
-    let found = bytes.withUnsafeBytes { all -> (place: Int, sum: UInt32)? in
+    let found = bytes.withUnsafeBytes { all -> (place: Int, head: UInt32, payload: UInt32)? in
       guard let body = StoredRecord.body(all), let layout = JobBodyLayout(body), let from = body.baseAddress
       else { return nil }
-      return (from - all.baseAddress! + JobBodyLayout.checksumOffset, Checksum.of(layout.covered))
+      return (from - all.baseAddress!, Checksum.of(layout.head), Checksum.of(layout.payload))
     }
-    if let found { put(&bytes, found.sum ^ checksumSeal(number(bytes)), at: found.place) }
+    guard let found else { return }
+    let seal = checksumSeal(number(bytes))
+    put(&bytes, found.head ^ seal, at: found.place + JobBodyLayout.headChecksumOffset)
+    put(&bytes, found.payload ^ seal, at: found.place + JobBodyLayout.payloadChecksumOffset)
   }
 
   private static func sealHistory(_ bytes: inout [UInt8]) {

@@ -56,7 +56,8 @@ extension RecordSweep {
     private func askEverything(
       _ image: StateMachine.Image, _ keys: [(hash: KeyHash, fingerprint: UInt64)]
     ) throws {
-      var commands: [Command] = image.rows.map { .read(job($0), .all) } + [.queues(.all)]
+      var commands: [Command] = image.rows.map { .read(job($0), .all) }
+      commands += Set(image.rows.map(\.queue)).sorted().map { .queue(name: place(Array($0.utf8))) }
       for isDeadLetters in [false, true] {
         commands.append(
           .list(

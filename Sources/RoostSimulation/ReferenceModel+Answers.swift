@@ -5,10 +5,10 @@ extension ReferenceModel {
   /// - Parameters:
   ///   - replies: What the request caused: its own answer, then those of waiting workers that it served.
   ///   - page: Jobs of a page.
-  ///   - queues: Lines of the queue list.
+  ///   - queue: What a look at a queue found.
   ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
-    _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queues: [(String, QueueImage)],
+    _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queue: QueueImage?,
     isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
@@ -33,7 +33,7 @@ extension ReferenceModel {
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
         }
-        try answered(request, own.answer, page: page, queues: queues)
+        try answered(request, own.answer, page: page, queue: queue)
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
@@ -45,7 +45,7 @@ extension ReferenceModel {
   }
 
   private mutating func answered(
-    _ request: Request, _ answer: Answer, page: [JobImage], queues: [(String, QueueImage)]
+    _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
@@ -57,7 +57,7 @@ extension ReferenceModel {
     case .delete(let id, let viewer, let onlyDead): try delete(id, viewer, onlyDead, answer)
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
     case .list(let list): try self.list(list, answer, page)
-    case .queues(let viewer): try listQueues(viewer, queues)
+    case .queue(let name): try look(at: name, queue)
     case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
@@ -237,7 +237,7 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queues, .endWait, .drainWaiters: true
+    case .read, .awaitEnd, .list, .queue, .endWait, .drainWaiters: true
     default: false
     }
   }

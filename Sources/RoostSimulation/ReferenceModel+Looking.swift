@@ -51,17 +51,23 @@ extension ReferenceModel {
       && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
   }
 
-  func listQueues(_ viewer: Viewer, _ lines: [(String, QueueImage)]) throws(Violation) {
-    let names = totals.keys.filter { name in
-      if case .queues = viewer { viewer.sees(queue: name, owner: "") } else { true }
-    }
-    try expect(Set(lines.map(\.0)) == Set(names) && lines.count == names.count, "queues \(lines.map(\.0))")
-    for (name, image) in lines {
-      var counts = StateCounts()
-      for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
-      try expect(image.counts == counts, "counts of queue \(name)")
-      try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
-      try expect((image.oldestReady >= 0) == (counts[.ready] > 0), "the oldest READY job of queue \(name)")
-    }
+  /// A queue as it is read by itself.
+  func look(at name: String, _ image: QueueImage?) throws(Violation) {
+    try expect((image != nil) == (totals[name] != nil), "queue \(name) is \(image.map { "\($0)" } ?? "not there")")
+    if let image { try verify(name, image) }
+  }
+
+  /// The copy that is kept by what each step told of changes.
+  func verify(board: [String: QueueImage]) throws(Violation) {
+    try expect(Set(board.keys) == Set(totals.keys), "queues \(board.keys.sorted()), should be \(totals.keys.sorted())")
+    for (name, image) in board { try verify(name, image) }
+  }
+
+  private func verify(_ name: String, _ image: QueueImage) throws(Violation) {
+    var counts = StateCounts()
+    for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
+    try expect(image.counts == counts, "counts of queue \(name)")
+    try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
+    try expect((image.readySince >= 0) == (counts[.ready] > 0), "the oldest READY job of queue \(name)")
   }
 }

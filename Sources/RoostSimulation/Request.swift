@@ -14,7 +14,7 @@ enum Request {
   case read(JobID, isForged: Bool, Viewer)
   case awaitEnd(JobID, isForged: Bool, Viewer, milliseconds: Int64)
   case list(List)
-  case queues(Viewer)
+  case queue(String)
   case drainWaiters
 
   struct Lease {
@@ -83,7 +83,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case listSlice = "list, a slice"
   case listDead = "list of dead letters"
   case listDeadFurther = "list of dead letters, the next page"
-  case queues
+  case queue = "look at a queue"
   case endWait = "end a wait"
   case drainWaiters = "drain"
   case history = "payload and history read"
@@ -112,7 +112,7 @@ extension Request {
     case .awaitEnd: .awaitEnd
     case .list(let list):
       list.isDeadLetters ? list.cursor > 0 ? .listDeadFurther : .listDead : list.examine < .max ? .listSlice : .list
-    case .queues: .queues
+    case .queue: .queue
     case .endWait: .endWait
     case .drainWaiters: .drainWaiters
     }
@@ -212,7 +212,7 @@ struct RequestEncoder {
           state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
           examine: Int(list.examine),
           cursor: list.cursor))
-    case .queues(let viewer): return .queues(put(viewer))
+    case .queue(let name): return .queue(name: put(Array(name.utf8)))
     case .drainWaiters: return .drainWaiters
     }
   }

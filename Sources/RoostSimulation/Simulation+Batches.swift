@@ -78,27 +78,23 @@ extension Simulation {
     let isShort = disk.capacityBytes < .max || daemon.store.isShortOfSpace || daemon.store.isReadOnly
     try model.expect(!asked.isTight || isShort, "refused for space that there is: \(asked.request)")
     var page: [JobImage] = []
-    var lines: [(String, QueueImage)] = []
+    var queue: QueueImage?
     for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
       if case .page(let first, let count, _, _) = reply.answer {
         page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
       } else if case .queues(let first, let count) = reply.answer {
-        lines = daemon.store.step.queues[Int(first)..<Int(first + count)].map { (text($0.name), $0) }
+        queue = daemon.store.step.queues[Int(first)..<Int(first + count)].first
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
     do throws(ReferenceModel.Violation) {
       try model.answered(
-        asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queues: lines,
+        asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
         isTight: asked.isTight)
     } catch {
       if isVerbose { note("\(asked.request) failed") }
       throw error
     }
-  }
-
-  private func text(_ range: ByteRange) -> String {
-    String(decoding: daemon.store.step.text[Int(range.offset)..<Int(range.offset + range.count)], as: UTF8.self)
   }
 
   // MARK: Counting

@@ -275,6 +275,16 @@ package final class Simulation {
 /// A running daemon; its end releases files and lock as that of a process does.
 final class Daemon {
   var store: Store
+  /// What the queues hold, as the machine told by and by, by their numbers.
+  private(set) var board: [UInt32: (name: String, image: QueueImage)] = [:]
 
   init(_ store: consuming Store) { self.store = store }
+
+  func noteChanges() {
+    var board = board
+    store.machine.tellChanges { image, name in
+      board[image.id] = image.exists ? (String(decoding: name, as: UTF8.self), image) : nil
+    }
+    self.board = board
+  }
 }

@@ -57,7 +57,7 @@ struct Workload {
         pick(model, preferring: .running), isForged: random.chance(0.05), viewer(),
         milliseconds: Int64(random.below(6_000)))
     case ..<96: return .list(list(model))
-    case ..<98: return .queues(viewer())
+    case ..<98: return .queue(random.chance(0.1) ? "none" : queues.randomElement(using: &random)!)
     default:
       let tickets = model.waiters.map(\.ticket) + model.endWaiters.map(\.ticket)
       return .endWait(ticket: tickets.randomElement(using: &random) ?? 0)
@@ -66,7 +66,9 @@ struct Workload {
 
   /// A worker that takes anything and waits for nothing.
   func takeAll() -> Request.Lease {
-    Request.Lease(queues: queues, worker: "last", key: "k1", leaseMilliseconds: 20_000, waitMilliseconds: 0)
+    Request.Lease(
+      queues: queues + (0..<6).map { Self.briefQueue + "\($0)" }, worker: "last", key: "k1", leaseMilliseconds: 20_000,
+      waitMilliseconds: 0)
   }
 
   // MARK: Submitting
@@ -80,6 +82,13 @@ struct Workload {
       key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
     job.isFollowed = random.chance(0.05)
     job.isOfBytes = random.chance(0.1)
+    if random.chance(0.06) {
+      // A queue that will hold nothing again once this job is cancelled.
+      job.queue = Self.briefQueue + "\(random.below(6))"
+      job.policy.retentionMilliseconds = 0
+      job.delayMilliseconds = 60_000
+      return job
+    }
     if random.chance(0.2) { job.metadata = bytes(random.below(200)) }
     if random.chance(0.2) { job.tags = bytes(random.below(90)) }
     if random.chance(0.1) { job.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }
@@ -207,8 +216,15 @@ struct Workload {
       progress: random.chance(0.5) ? bytes(1 + random.below(random.chance(0.05) ? 6_000 : 40)) : [])
   }
 
+  private static let briefQueue = "brief-"
+
   private mutating func cancel(_ model: ReferenceModel) -> Request {
-    .cancel(pick(model, preferring: random.chance(0.5) ? .running : .retry), viewer(), reason: bytes(random.below(40)))
+    let brief = model.jobs.values.filter { $0.state == .scheduled && $0.wanted.queue.hasPrefix(Self.briefQueue) }
+    if random.chance(0.6), let job = brief.min(by: { $0.number < $1.number }) {
+      return .cancel(job.id, .all, reason: [])
+    }
+    return .cancel(
+      pick(model, preferring: random.chance(0.5) ? .running : .retry), viewer(), reason: bytes(random.below(40)))
   }
 
   private mutating func list(_ model: ReferenceModel) -> Request.List {

@@ -37,7 +37,7 @@ import Testing
       { "read \((try? await fixture.engine.job(first.id, viewer: .all)) != nil)" },
       { "hidden \((try? await fixture.engine.job(first.id, viewer: .owner("x"))) == nil)" },
       { "list \((try? await fixture.engine.jobs(JobFilter(), viewer: .all, limit: 10, after: nil)) != nil)" },
-      { "queues \((try? await fixture.engine.queues(viewer: .all)) != nil)" },
+      { "queue \(((try? await fixture.engine.queue("default")) ?? nil) != nil)" },
     ]
     await #expect(throws: Refusal.jobNotFound) { try await fixture.engine.job(unknown, viewer: .all) }
     let posted = fixture.engine.postedCommands

@@ -125,8 +125,33 @@ import Testing
     await #expect(throws: Refusal.payloadCorrupt) { try await fixture.lease() }
     #expect(await fixture.engine.health().hasCorruptPayload)
     #expect(try await fixture.lease() == nil)
-    #expect(try await fixture.engine.queues(viewer: .all).first?.count(.dead) == 1)
+    #expect(fixture.engine.queues(viewer: .all).first?.count(.dead) == 1)
     await fixture.engine.stop()
+  }
+
+  @Test("a list reads no payload: it shows a job whose payload is damaged, and tells of a damaged type")
+  func listsReadHeads() async throws {
+    let fixture = try Fixture()
+    let job = try await fixture.submit("\"a payload that rots\"") { $0.type = "a type that rots" }
+    try rot("a payload that rots", fixture)
+    let page = try await fixture.engine.jobs(JobFilter(), viewer: .all, limit: 10, after: nil)
+    #expect(page.items.map(\.id) == [job.id] && page.items.first?.body.queue == "default")
+    #expect(page.items.first?.body.payload.isEmpty == true)
+    await #expect(throws: Refusal.payloadCorrupt) { try await fixture.engine.job(job.id, viewer: .all) }
+    try rot("a type that rots", fixture)
+    await #expect(throws: Refusal.payloadCorrupt) {
+      try await fixture.engine.jobs(JobFilter(), viewer: .all, limit: 10, after: nil)
+    }
+    await fixture.engine.stop()
+  }
+
+  /// Flips a bit of a text in the log's first segment.
+  private func rot(_ text: String, _ fixture: Fixture) throws {
+    let name = SegmentName.of(1)
+    let bytes = try #require(fixture.disk.contents(name))
+    let marker = Array(text.utf8)
+    let at = try #require(bytes.indices.first { bytes[$0...].starts(with: marker) })
+    fixture.disk.flipBit(3, ofByte: at, in: name)
   }
 
   @Test("a payload that the disk fails to read is not taken for damaged: the job is tried again")

@@ -112,15 +112,31 @@ import Testing
   @Test("the busiest queues have their own label and keep it; all others share one that never falls")
   func labels() {
     let labels = QueueLabels(limit: 2)
-    let first = labels.shown([queue("a", 5), queue("b", 9), queue("c", 7)])
-    #expect(first.map(\.name) == ["b", "c", "(other)"] && first.map(\.submittedTotal) == [9, 7, 5])
+    func shown(_ queues: QueueView...) -> [QueueView] { labels.shown(queues, departed: QueueSums()) }
+    let first = shown(queue("a", 5), queue("b", 9), queue("c", 7))
+    #expect(first.map(\.name) == ["b", "c", "(other)"] && first.map(\.totals.submitted) == [9, 7, 5])
     // `a` overtakes both, and `d` is new: labels stay, so no counter falls.
-    let second = labels.shown([queue("a", 50), queue("b", 9), queue("c", 7), queue("d", 1)])
-    #expect(second.map(\.name) == ["b", "c", "(other)"] && second.map(\.submittedTotal) == [9, 7, 51])
+    let second = shown(queue("a", 50), queue("b", 9), queue("c", 7), queue("d", 1))
+    #expect(second.map(\.name) == ["b", "c", "(other)"] && second.map(\.totals.submitted) == [9, 7, 51])
     #expect(second.last?.count(.ready) == 51 && second.last?.oldestReadyMilliseconds == 50)
     let none = QueueLabels(limit: 0)
-    #expect(none.shown([queue("a", 5)]).map(\.name) == ["(other)"])
-    #expect(none.shown([]).isEmpty)
+    #expect(none.shown([queue("a", 5)], departed: QueueSums()).map(\.name) == ["(other)"])
+    #expect(none.shown([], departed: QueueSums()).isEmpty)
+  }
+
+  @Test("a queue that goes gives its label back to a new one; what the others had seen is counted on")
+  func labelsGivenBack() {
+    let labels = QueueLabels(limit: 1)
+    _ = labels.shown([queue("b", 9), queue("a", 5)], departed: QueueSums())
+    var departed = QueueSums()
+    departed.add(queue("a", 5))
+    // `a`, one of the others, is gone: its five stay.
+    let second = labels.shown([queue("b", 9), queue("c", 1)], departed: departed)
+    #expect(second.map(\.name) == ["b", "(other)"] && second.map(\.totals.submitted) == [9, 6])
+    departed.add(queue("b", 9))
+    // `b` is gone with its own series; `c` found no room when it was new, `d` finds some.
+    let third = labels.shown([queue("c", 2), queue("d", 4)], departed: departed)
+    #expect(third.map(\.name) == ["d", "(other)"] && third.map(\.totals.submitted) == [4, 7])
   }
 
   @Test("rates are the events of the last minute: no more after it, and a fresh daemon's are not blown up")
@@ -155,10 +171,13 @@ import Testing
   }
 
   private func queue(_ name: String, _ submitted: UInt64) -> QueueView {
-    var counts = JobState.allCases.map { _ in 0 }
-    counts[Int(JobState.ready.rawValue) - 1] = Int(submitted)
+    var counts = StateCounts()
+    counts[.ready] = UInt32(submitted)
+    var totals = QueueTotals()
+    totals.submitted = submitted
+    let life = UInt64(name.utf8.first ?? 0)
     return QueueView(
-      name: name, counts: counts, oldestReadyMilliseconds: Int64(submitted), submittedTotal: submitted, leasedTotal: 0,
-      ackedTotal: 0, failedTotal: 0, deadTotal: 0, activity: QueueActivity())
+      name: name, life: life, counts: counts, oldestReadyMilliseconds: Int64(submitted), totals: totals,
+      activity: QueueActivity())
   }
 }

@@ -6,13 +6,16 @@ import Synchronization
 /// Everything that `GET /metrics` says: what swift-metrics counted, and what engine, queues, key store and process say
 /// when asked.
 package final class DaemonMetrics: Sendable {
-  /// What engine and key store get to answer a scrape. Without it a disk that hangs would silence every metric.
+  /// What the key store gets to answer a scrape.
   private static let patience = Duration.seconds(2)
+  /// The writer leaves a copy of its figures at least every second: an older one says that it hangs.
+  private static let stale = Duration.seconds(5)
 
   let registry: PrometheusRegistry
   /// Events of the last minute by queue, for `GET /queues`.
   package let rates = QueueRates()
   private let labels: QueueLabels
+  private let process = RecentProcessFigures()
   private let version: String
   private let start = ContinuousClock.now
 
@@ -28,13 +31,11 @@ package final class DaemonMetrics: Sendable {
   /// All metrics in Prometheus' text format.
   func exposition(_ engine: Engine, _ keyHealth: KeyStoreHealth) async -> [UInt8] {
     async let answers = answer(within: Self.patience) { await keyHealth.state() }
-    let queues = await answer(within: Self.patience) { try? await engine.queues(viewer: .all) } ?? nil
-    // After the queues: their answer waited for a commit, whose figures should be in it.
     let figures = await engine.figures()
     var text = Exposition()
-    write(queues, into: &text)
+    write(engine.queueFigures, into: &text)
     write(figures, into: &text)
-    write(ProcessFigures.now(), into: &text)
+    write(process.figures, into: &text)
     let keys = await answers
     text.family(.keyStoreUp, keys == .ok || keys == .empty ? 1 : 0)
     text.family(.keyStoreEmpty, keys == .empty ? 1 : 0)
@@ -44,15 +45,14 @@ package final class DaemonMetrics: Sendable {
     return text.bytes
   }
 
-  private func write(_ queues: [QueueView]?, into text: inout Exposition) {
-    text.family(.queueScrape, queues == nil ? 0 : 1)
-    guard let queues else { return }
+  private func write(_ queues: QueueFigures, into text: inout Exposition) {
+    text.family(.queueScrape, queues.age < Self.stale ? 1 : 0)
     text.family(.queues, queues.count)
     let shown = labels.shown(queues)
     let totals: [(Metric, KeyPath<QueueView, UInt64>)] = [
-      (.submitted, \.submittedTotal), (.leased, \.leasedTotal), (.acked, \.ackedTotal), (.failed, \.failedTotal),
-      (.dead, \.deadTotal), (.expired, \.activity.expired), (.cancelled, \.activity.cancelled),
-      (.idempotent, \.activity.idempotent),
+      (.submitted, \.totals.submitted), (.leased, \.totals.leased), (.acked, \.totals.acked),
+      (.failed, \.totals.failed), (.dead, \.totals.dead), (.expired, \.activity.expired),
+      (.cancelled, \.activity.cancelled), (.idempotent, \.activity.idempotent),
     ]
     for (metric, total) in totals {
       text.begin(metric)

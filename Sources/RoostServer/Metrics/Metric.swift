@@ -43,7 +43,7 @@ extension Metric {
   static let queues = Metric("roost_queues", .gauge, "Queues that exist.")
   static let queueScrape = Metric(
     "roost_queue_scrape_success", .gauge,
-    "1 if the writer answered this scrape in time; 0: the queue series are missing.")
+    "1 if the writer left its figures within the last five seconds; 0: it hangs, and they are as old as that.")
 }
 
 /// The engine: log, memory, writer.

@@ -1,4 +1,20 @@
 import Glibc
+import Synchronization
+
+/// The last figures, at most a second old: counting descriptors takes as long as there are many.
+final class RecentProcessFigures: Sendable {
+  private let last = Mutex<(figures: ProcessFigures, time: ContinuousClock.Instant)?>(nil)
+
+  var figures: ProcessFigures {
+    last.withLock { last in
+      let now = ContinuousClock.now
+      if let last, now - last.time < .seconds(1) { return last.figures }
+      let figures = ProcessFigures.now()
+      last = (figures, now)
+      return figures
+    }
+  }
+}
 
 /// What the kernel says of this process, under `/proc/self`.
 struct ProcessFigures: Sendable {
