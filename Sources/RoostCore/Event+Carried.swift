@@ -17,12 +17,13 @@ struct CarriedQueueEvent {
   var name: UnsafeRawBufferPointer
 
   func encode(into records: inout RecordBuffer) {
-    var (out, _) = records.open(.carriedQueue, atMost: 56 + name.count)
+    var (out, _) = records.open(.carriedQueue, atMost: 57 + name.count)
     out.put(totals.submitted)
     out.put(totals.leased)
     out.put(totals.acked)
     out.put(totals.failed)
     out.put(totals.dead)
+    out.put(Self.mark)
     out.put(idleSince)
     out.put(name)
     _ = records.close(out)
@@ -41,9 +42,15 @@ struct CarriedQueueEvent {
     totals.acked = reader.get()
     totals.failed = reader.get()
     totals.dead = reader.get()
-    idleSince = reader.get()
+    // Records of earlier versions have the name here.
+    let isMarked = reader.rest.first == Self.mark
+    if isMarked { _ = reader.get(UInt8.self) }
+    idleSince = isMarked ? reader.get() : -1
     name = reader.rest
   }
+
+  /// Stands before the idle time; no name begins with it.
+  private static let mark: UInt8 = 0
 }
 
 /// A queue without jobs is gone, with its totals: it had held none for a while, or made room for another.
@@ -215,22 +222,6 @@ struct CarriedEvent {
       if entry.outcome.endsAttempt { return entry.textChecksum(number: number) }
     }
     return 0
-  }
-
-  /// Where the body begins in a record, and its bytes; told by the record's first bytes, nil when they are too few.
-  static func bodyPlace(_ record: UnsafeRawBufferPointer) -> (offset: Int, bytes: Int)? {
-    var reader = RecordReader(record)
-    // Kind, number to deadline, attempts to flags, policy.
-    _ = reader.get(count: 1 + 4 * 8 + 2 + 2 + 1 + 1 + 2 + 25)
-    let parts = reader.get(UInt8.self)
-    if parts & 1 != 0 { _ = reader.get(count: 24) }
-    if parts & 2 != 0 {
-      _ = reader.get(count: 6 * 8 + 4 + 1)
-      let (workerBytes, keyBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
-      _ = reader.get(count: Int(workerBytes) + Int(keyBytes))
-    }
-    let bytes = reader.get(UInt32.self)
-    return reader.isShort ? nil : (reader.at, Int(bytes))
   }
 
   init(

@@ -68,7 +68,9 @@ struct SubmittedEvent {
     }
     let bodyStart = out.cursor
     out.put(body)
-    JobBodyLayout.seal(bodyStart, number: number)
+    let sum = bodyStart.loadUnaligned(fromByteOffset: JobBodyLayout.checksumOffset, as: UInt32.self)
+    bodyStart.storeBytes(
+      of: sum ^ checksumSeal(number).littleEndian, toByteOffset: JobBodyLayout.checksumOffset, as: UInt32.self)
     return (position, records.close(out))
   }
 

@@ -154,35 +154,6 @@ package enum StoredRecord {
     }
   }
 
-  /// How many of a record's first bytes hold its body up to the payload, as far as these tell; nil when they are too few
-  /// to tell, or of another kind of record.
-  package static func headBytes(_ prefix: UnsafeRawBufferPointer) -> Int? {
-    guard let offset = bodyOffset(prefix), offset <= prefix.count else { return nil }
-    return JobBodyLayout.headBytes(UnsafeRawBufferPointer(rebasing: prefix[offset...])).map { offset + $0 }
-  }
-
-  /// A job's body without its payload; `prefix` has `headBytes` bytes at least.
-  package static func head(_ prefix: UnsafeRawBufferPointer) -> JobBodyLayout? {
-    guard let offset = bodyOffset(prefix), offset <= prefix.count else { return nil }
-    return JobBodyLayout(headOf: UnsafeRawBufferPointer(rebasing: prefix[offset...]))
-  }
-
-  private static func bodyOffset(_ prefix: UnsafeRawBufferPointer) -> Int? {
-    var reader = RecordReader(prefix)
-    switch RecordKind(rawValue: reader.get()) {
-    case .submitted: return SubmittedEvent(&reader).map { prefix.count - $0.body.count }
-    case .carried: return CarriedEvent.bodyPlace(prefix)?.offset
-    default: return nil
-    }
-  }
-
-  /// Where the history begins in a `carried` record, told by its first bytes; nil for others, or when they are too few.
-  package static func historyOffset(_ prefix: UnsafeRawBufferPointer) -> Int? {
-    var reader = RecordReader(prefix)
-    guard RecordKind(rawValue: reader.get()) == .carried else { return nil }
-    return CarriedEvent.bodyPlace(prefix).map { $0.offset + $0.bytes }
-  }
-
   /// What a worker said of its progress, and its checksum, sealed; nil when the record is no report.
   package static func report(
     _ record: UnsafeRawBufferPointer

@@ -47,47 +47,21 @@ extension Engine {
     var next = (image.history, image.historyBytes)
     var wantsMore = true
     while next.0 != .none, wantsMore {
-      if let carried = try await carriedHistory(loader, at: next.0, next.1) {
-        next = (.none, 0)
-        guard carried.withUnsafeBytes({ Self.read($0, of: number, read, &wantsMore) }) else { throw damaged() }
-        return
-      }
       let record = try await bytes(of: loader, at: next.0, next.1)
       let isSound = record.withUnsafeBytes { bytes -> Bool in
         guard let history = StoredRecord.history(bytes) else { return false }
         next = (history.previous, history.previousBytes)
-        return Self.read(history.entries, of: number, read, &wantsMore)
+        var reader = RecordReader(history.entries)
+        while !reader.isAtEnd, wantsMore {
+          guard let entry = HistoryEntry(&reader), entry.isSound(number, checksum: { Checksum.of($0) }) else {
+            return false
+          }
+          wantsMore = read(entry)
+        }
+        return true
       }
       guard isSound else { throw damaged() }
     }
-  }
-
-  /// Reads `HistoryEntry` after `HistoryEntry`. Returns false where one is not as it was written.
-  private static func read(
-    _ entries: UnsafeRawBufferPointer, of number: UInt64, _ read: (HistoryEntry) -> Bool, _ wantsMore: inout Bool
-  ) -> Bool {
-    var reader = RecordReader(entries)
-    while !reader.isAtEnd, wantsMore {
-      guard let entry = HistoryEntry(&reader), entry.isSound(number, checksum: { Checksum.of($0) }) else {
-        return false
-      }
-      wantsMore = read(entry)
-    }
-    return true
-  }
-
-  /// The history in a long `carried` record, without the payload before it; nil for other records.
-  private func carriedHistory(
-    _ loader: RecordLoader, at position: LogPosition, _ count: UInt32
-  ) async throws(Refusal) -> [UInt8]? {
-    guard count > 8_192 else { return nil }
-    let prefix = try await bytes(of: loader, at: position, 1_024)
-    guard let offset = prefix.withUnsafeBytes({ StoredRecord.historyOffset($0) }), offset <= Int(count) else {
-      return nil
-    }
-    guard offset < Int(count) else { return [] }
-    return try await bytes(
-      of: loader, at: LogPosition(rawValue: position.rawValue + UInt64(offset)), count - UInt32(offset))
   }
 }
 

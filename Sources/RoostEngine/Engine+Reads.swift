@@ -125,33 +125,20 @@ extension Engine {
     return view
   }
 
-  /// A job as lists show it: neither payload, result nor progress is read.
+  /// A job as lists show it: neither result nor progress is read. The checksum covers the payload, too, so that is read
+  /// to believe the rest, but not kept: a page never holds more than one.
   private func listed(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {
     let loader = delivery.loader!
-    var view = JobView(image, delivery, body: try await head(of: image, loader))
+    var view = JobView(image, delivery, body: try await bodyWithoutPayload(of: image, loader))
     // What an ACKED job's history holds of interest is its result.
     if image.history != .none, image.state != .acked { try await addOutcome(of: image, loader, to: &view) }
     return view
   }
 
-  private func head(of image: JobImage, _ loader: RecordLoader) async throws(Refusal) -> JobBody {
-    var count = min(image.recordBytes, Self.usualHeadBytes)
-    while true {
-      let prefix = try await bytes(of: loader, at: image.base, count)
-      let (needed, body) = prefix.withUnsafeBytes { prefix -> (Int?, JobBody?) in
-        let layout = StoredRecord.head(prefix)
-        let isSound = layout?.isHeadSound(image.id.number.rawValue) ?? false
-        return (StoredRecord.headBytes(prefix), isSound ? layout.map(JobBody.init) : nil)
-      }
-      if let body { return body }
-      // Metadata or tags reach beyond what was read.
-      guard let needed, needed > Int(count), needed <= Int(image.recordBytes) else { throw damaged() }
-      count = UInt32(needed)
-    }
+  private func bodyWithoutPayload(of image: JobImage, _ loader: RecordLoader) async throws(Refusal) -> JobBody {
+    let record = try await bytes(of: loader, at: image.base, image.recordBytes)
+    return try body(of: record[...], image.id.number.rawValue, withPayload: false)
   }
-
-  /// Fields, names and short metadata; at most some 1,200 bytes of fields and names.
-  private static let usualHeadBytes: UInt32 = 2_048
 
   /// Follows the job's history until result, last error and reason of a cancel are found; 20 entries at most.
   private func addOutcome(of image: JobImage, _ loader: RecordLoader, to view: inout JobView) async throws(Refusal) {
@@ -189,12 +176,14 @@ extension Engine {
     }
   }
 
-  func body(of record: ArraySlice<UInt8>, _ number: UInt64) throws(Refusal) -> JobBody {
+  func body(
+    of record: ArraySlice<UInt8>, _ number: UInt64, withPayload: Bool = true
+  ) throws(Refusal) -> JobBody {
     let body = record.withUnsafeBytes { bytes -> JobBody? in
       guard let raw = StoredRecord.body(bytes), let layout = JobBodyLayout(raw), layout.isSound(number) else {
         return nil
       }
-      return JobBody(layout)
+      return JobBody(layout, withPayload: withPayload)
     }
     guard let body else { throw damaged() }
     return body
@@ -247,8 +236,8 @@ extension JobView {
 }
 
 extension JobBody {
-  fileprivate init(_ layout: JobBodyLayout) {
-    payload = [UInt8](layout.payload)[...]
+  fileprivate init(_ layout: JobBodyLayout, withPayload: Bool) {
+    payload = withPayload ? [UInt8](layout.payload)[...] : []
     type = String(decoding: layout.type, as: UTF8.self)
     queue = String(decoding: layout.queue, as: UTF8.self)
     owner = String(decoding: layout.owner, as: UTF8.self)

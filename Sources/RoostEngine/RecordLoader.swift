@@ -131,10 +131,5 @@ package struct StoredReport {
 
 extension JobBodyLayout {
   /// Whether the bytes are those that were submitted as this job.
-  package func isSound(_ number: UInt64) -> Bool {
-    isHeadSound(number) && Checksum.of(payload) ^ checksumSeal(number) == payloadChecksum
-  }
-
-  /// The same of all but the payload.
-  package func isHeadSound(_ number: UInt64) -> Bool { Checksum.of(head) ^ checksumSeal(number) == headChecksum }
+  package func isSound(_ number: UInt64) -> Bool { Checksum.of(covered) ^ checksumSeal(number) == checksum }
 }

@@ -23,7 +23,7 @@ struct RecordField {
       case .carried:
         [8, 8, 8, 8, 2, 2, 1, 1, 2, 4, 4, 4, 1, 4, 8, 1] + Array(repeating: 8, count: 12) + [4, 4, 1, 1, 1]
       case .carriedStub: [8, 8, 8, 8, 8, 8, 1, 8, 8]
-      case .carriedQueue: [8, 8, 8, 8, 8, 8]
+      case .carriedQueue: [8, 8, 8, 8, 8, 1, 8]
       case .queueForgotten: [1]
       case .reported: [8, 8, 4]
       }
@@ -117,15 +117,12 @@ enum SoundRecord {
   }
 
   private static func sealBody(_ bytes: inout [UInt8]) {
-    let found = bytes.withUnsafeBytes { all -> (place: Int, head: UInt32, payload: UInt32)? in
+    let found = bytes.withUnsafeBytes { all -> (place: Int, sum: UInt32)? in
       guard let body = StoredRecord.body(all), let layout = JobBodyLayout(body), let from = body.baseAddress
       else { return nil }
-      return (from - all.baseAddress!, Checksum.of(layout.head), Checksum.of(layout.payload))
+      return (from - all.baseAddress! + JobBodyLayout.checksumOffset, Checksum.of(layout.covered))
     }
-    guard let found else { return }
-    let seal = checksumSeal(number(bytes))
-    put(&bytes, found.head ^ seal, at: found.place + JobBodyLayout.headChecksumOffset)
-    put(&bytes, found.payload ^ seal, at: found.place + JobBodyLayout.payloadChecksumOffset)
+    if let found { put(&bytes, found.sum ^ checksumSeal(number(bytes)), at: found.place) }
   }
 
   private static func sealHistory(_ bytes: inout [UInt8]) {

@@ -62,7 +62,6 @@ extension Simulation {
         return job.wanted.matches(layout)
       }
       guard let isRight else { return false }
-      guard try checkHead(of: job, record) else { return false }
       try model.expect(isRight, "the payload of job \(number) is another")
       let report = try loader.report(of: number, at: image.report, bytes: image.reportBytes)
       try model.expect(report?.text ?? [] == job.progress, "the progress of job \(number) is another")
@@ -73,18 +72,6 @@ extension Simulation {
       // The reader is told; the store is not concerned.
       return true
     }
-  }
-
-  /// What a list reads: no more bytes than hold the head. Answers false for damage.
-  private func checkHead(of job: ReferenceModel.Job, _ record: [UInt8]) throws -> Bool {
-    let needed = record.prefix(2_048).withUnsafeBytes { StoredRecord.headBytes($0) }
-    let isRight = record.prefix(needed ?? 0).withUnsafeBytes { prefix -> Bool? in
-      guard let layout = StoredRecord.head(prefix), layout.isHeadSound(job.number) else { return nil }
-      return job.wanted.matchesHead(layout) && layout.payload.isEmpty
-    }
-    guard let isRight else { return false }
-    try model.expect(isRight, "the head of job \(job.number) is another")
-    return true
   }
 
   /// At least the last 20 entries, the newest whole, the others at least their first KiB. Answers false for damage.
@@ -197,11 +184,7 @@ extension Simulation {
 extension Submission {
   /// Whether this is what was submitted.
   fileprivate func matches(_ stored: JobBodyLayout) -> Bool {
-    stored.payload.elementsEqual(payload) && matchesHead(stored)
-  }
-
-  fileprivate func matchesHead(_ stored: JobBodyLayout) -> Bool {
-    stored.metadata.elementsEqual(metadata) && stored.tags.elementsEqual(tags)
+    stored.payload.elementsEqual(payload) && stored.metadata.elementsEqual(metadata) && stored.tags.elementsEqual(tags)
       && stored.queue.elementsEqual(queue.utf8) && stored.type.elementsEqual(type.utf8)
       && stored.owner.elementsEqual(owner.utf8) && stored.traceparent.elementsEqual(traceparent.utf8)
   }

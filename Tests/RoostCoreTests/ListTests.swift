@@ -59,10 +59,10 @@ import Testing
     #expect(list(machine, isDead: true, examine: 64, limit: 7) == died)
     let rare = died.enumerated().filter { $0.offset % 50 == 49 }.map(\.element)
     #expect(list(machine, isDead: true, examine: 64, limit: 1, queue: "rare") == rare)
-    let (first, next) = page(machine, isDead: true, examine: 64, limit: 10, queue: "", cursor: 0)
+    let (first, next) = page(machine, isDead: true, examine: 4_096, limit: 10, queue: "", cursor: 0)
     machine.run([], .runNow(machine.reference(first[9]), .all, onlyDead: true))
     machine.run([], .runNow(machine.reference(died[10]), .all, onlyDead: true))
-    #expect(page(machine, isDead: true, examine: 64, limit: 5, queue: "", cursor: next).jobs == Array(died[11..<16]))
+    #expect(page(machine, isDead: true, examine: 4_096, limit: 5, queue: "", cursor: next).jobs == Array(died[11..<16]))
     #expect(machine.state.inconsistencies() == [])
   }
 

@@ -14,6 +14,8 @@ struct DeadLetters: ~Copyable {
   /// The place of the next dead letter.
   private(set) var end: UInt64 = 0
   private(set) var count = 0
+  /// No job has a place before this one.
+  private var first: UInt64 = 0
 
   private static let shift: UInt64 = 16
   private static let blockBytes = MemoryLayout<Slot>.stride << Int(shift)
@@ -50,12 +52,31 @@ struct DeadLetters: ~Copyable {
     let place = place(of: slot, in: jobs)
     precondition(place < end && self.slot(at: place) == slot, "a dead letter is removed from where it stands")
     let block = Int(place >> Self.shift)
+    address(place).pointee = .none
     blocks[block].count -= 1
     count -= 1
     (row.pointee.previous, row.pointee.next) = (.none, .none)
     // The last block still takes others.
     if blocks[block].count == 0, block < blocks.count - 1 { dropBlock(block) }
+    if place == first { findFirst() }
     return place
+  }
+
+  /// The one that died first, `.none` when there is none.
+  var head: Slot { count == 0 ? .none : slot(at: first) }
+
+  /// Every place is passed once, and dropped blocks as wholes.
+  private mutating func findFirst() {
+    guard count > 0 else { return first = end }
+    while true {
+      if blocks[Int(first >> Self.shift)].slots == nil {
+        first = (first >> Self.shift + 1) << Self.shift
+      } else if slot(at: first) == .none {
+        first += 1
+      } else {
+        return
+      }
+    }
   }
 
   private mutating func dropBlock(_ block: Int) {
