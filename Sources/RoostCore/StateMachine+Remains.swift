@@ -8,7 +8,7 @@ extension StateMachine {
     var reader = RecordReader(record)
     guard let kind = RecordKind(rawValue: reader.get(UInt8.self)) else { return false }
     switch kind {
-    case .ground, .booted, .keyForgotten, .carriedQueue: return true
+    case .ground, .booted, .keyForgotten, .carriedQueue, .queueForgotten: return true
     case .carriedStub:
       let event = CarriedStubEvent(&reader)
       return !reader.isShort && event.stub.number < nextNumber
