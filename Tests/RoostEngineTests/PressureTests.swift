@@ -56,14 +56,6 @@ import Testing
     #expect(await refusal { () throws(Refusal) in _ = try await fixture.submit(payload) } == .diskLow)
     #expect(await refusal { () throws(Refusal) in _ = try await fixture.lease() } == .diskLow)
     #expect(await fixture.engine.health().diskLevel >= 2)
-    // And for extensions until then: a worker that may not extend its lease loses its job.
-    for _ in 0..<4 {
-      for job in held {
-        let extended = try await fixture.engine.extend(
-          LeaseExtension(id: job.id, leaseID: job.leaseID, leaseMilliseconds: nil), viewer: .all)
-        #expect(extended.leaseUntilMilliseconds == job.leaseUntilMilliseconds)
-      }
-    }
     // The reserve holds room for the completion of everything that runs, with a small result.
     let large = "\"" + String(repeating: "y", count: 30_000) + "\""
     let small = "\"" + String(repeating: "z", count: 3_900) + "\""
