@@ -83,8 +83,8 @@ let package = Package(
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
-        .product(name: "Hummingbird", package: "hummingbird"),
-        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "NIOExtras", package: "swift-nio-extras"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras"),
@@ -133,7 +133,8 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "RoostAPI", "RoostCore", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation",
+        "RoostAPI", "RoostCore", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation", nioCore,
+        nioHTTP1, .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       path: "Tests/Fuzzing", exclude: ["Corpora"], swiftSettings: strict),
     .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),

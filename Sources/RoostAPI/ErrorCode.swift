@@ -23,10 +23,11 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case keyNotFound = "key_not_found"
   case noJobsAvailable = "no_jobs_available"
   case methodNotAllowed = "method_not_allowed"
-  // 408, 413, 414, 431: limits of the transport.
+  // 408, 413, 414, 415, 431: limits of the transport.
   case requestTimeout = "request_timeout"
   case payloadTooLarge = "payload_too_large"
   case uriTooLong = "uri_too_long"
+  case unsupportedEncoding = "unsupported_encoding"
   case headersTooLarge = "headers_too_large"
   // 409: the job's state says no.
   case leaseLost = "lease_lost"
@@ -68,6 +69,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict: 409
     case .payloadTooLarge: 413
     case .uriTooLong: 414
+    case .unsupportedEncoding: 415
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .invalidField: 422
     case .tooManyAttempts: 429
     case .headersTooLarge: 431

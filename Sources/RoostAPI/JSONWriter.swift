@@ -10,6 +10,9 @@ package struct JSONWriter: Sendable {
     bytes.reserveCapacity(capacity)
   }
 
+  /// Begins anew, in the memory that is there.
+  package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
   package mutating func beginObject() {
     separate()
     bytes.append(UInt8(ascii: "{"))

@@ -54,6 +54,11 @@ package struct Step: ~Copyable {
 package struct Reply: Sendable, BitwiseCopyable {
   package var ticket: UInt64
   package var answer: Answer
+
+  package init(ticket: UInt64, answer: Answer) {
+    self.ticket = ticket
+    self.answer = answer
+  }
 }
 
 package enum Answer: Sendable, BitwiseCopyable {

@@ -7,6 +7,8 @@ struct AskedBytes {
   /// - Parameter capacity: Bytes to reserve.
   init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
+  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
   /// Adds bytes; the range counts from the first byte gathered here.
   mutating func add(_ more: some Collection<UInt8>) -> ByteRange {
     let range = ByteRange(offset: bytes.count, count: more.count)

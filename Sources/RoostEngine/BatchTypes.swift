@@ -38,7 +38,7 @@ package struct AttemptEnd: Sendable {
     /// RETRY: when it becomes due; wall time.
     package var runAtMilliseconds: Int64?
 
-    init(_ state: JobState, _ deadline: Int64) {
+    package init(_ state: JobState, _ deadline: Int64) {
       self.state = state
       runAtMilliseconds = state == .retry ? deadline : nil
     }
@@ -74,11 +74,16 @@ package struct LeaseExtension: Sendable {
     /// Wall time.
     package var leaseUntilMilliseconds: Int64
     package var cancelRequested: Bool
+
+    package init(leaseUntilMilliseconds: Int64, cancelRequested: Bool) {
+      self.leaseUntilMilliseconds = leaseUntilMilliseconds
+      self.cancelRequested = cancelRequested
+    }
   }
 }
 
 extension Submitted {
-  init(_ accepted: Answer.Accepted, queue: String) {
+  package init(_ accepted: Answer.Accepted, queue: String) {
     self.init(
       id: accepted.id, state: accepted.state, queue: queue, createdAtMilliseconds: accepted.id.createdMilliseconds,
       runAtMilliseconds: accepted.due == 0 ? nil : accepted.due, isIdempotent: accepted.isIdempotent)

@@ -301,7 +301,8 @@ extension Command.Finish {
 }
 
 extension Command.Lease {
-  fileprivate func from(_ base: Int) -> Command.Lease {
+  /// The same where the gathered bytes begin at `base`.
+  func from(_ base: Int) -> Command.Lease {
     var placed = self
     placed.queues = queues.from(base)
     placed.worker = worker.from(base)

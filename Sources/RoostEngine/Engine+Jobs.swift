@@ -72,7 +72,7 @@ extension Engine {
   /// tried again later.
   ///
   /// - Parameter record: The bytes, if they were read already.
-  func leased(
+  package func leased(
     _ grant: Answer.Grant, _ loader: RecordLoader, record: ArraySlice<UInt8>? = nil
   ) async throws(Refusal) -> LeasedJob {
     do throws(Refusal) {
@@ -81,6 +81,12 @@ extension Engine {
       if error == .payloadCorrupt { await hold(grant) } else { await postpone(grant) }
       throw error
     }
+  }
+
+  /// The job of a lease, if its bytes are in memory and sound; otherwise `leased` tells why not.
+  package func leasedIfCached(_ grant: Answer.Grant, _ loader: RecordLoader) -> LeasedJob? {
+    guard let record = loader.cachedRecord(at: grant.base, bytes: grant.recordBytes) else { return nil }
+    return try? job(of: grant, record[...])
   }
 
   func answer(_ bytes: [UInt8], _ command: (Int) -> Command) async -> Delivery {
@@ -125,7 +131,11 @@ extension Engine {
   ) async throws(Refusal) -> LeasedJob {
     var record = read ?? []
     if read == nil { record = try await bytes(of: loader, at: grant.base, grant.recordBytes)[...] }
-    return LeasedJob(
+    return try job(of: grant, record)
+  }
+
+  private func job(of grant: Answer.Grant, _ record: ArraySlice<UInt8>) throws(Refusal) -> LeasedJob {
+    LeasedJob(
       id: grant.id, leaseID: grant.lease, attempt: Int(grant.attempt), maxRetries: Int(grant.maxAttempts) - 1,
       priority: Int(grant.priority), createdAtMilliseconds: grant.id.createdMilliseconds,
       leaseUntilMilliseconds: grant.until, leaseMilliseconds: grant.leaseMilliseconds,

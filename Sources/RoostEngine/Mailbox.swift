@@ -44,7 +44,13 @@ final class Mailbox: @unchecked Sendable {
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   let bounds: MailboxBounds
   private var filling = Batch()
+  /// What lanes have posted, and how much that is.
+  private var posted: [LaneBatch] = []
+  private var postedCount = 0
+  private var postedBytes = 0
+  private var openLanes: [Lane] = []
   private var nextTicket: UInt64 = 1
+  private var laneCommands: UInt64 = 0
   private var isWriterAsleep = false
   private var closing = Closing.no
   private var wasNudged = false
@@ -119,6 +125,50 @@ final class Mailbox: @unchecked Sendable {
     return ticket
   }
 
+  /// Makes a lane.
+  ///
+  /// - Parameter make: Makes it, given its place among the lanes.
+  func open(_ make: (_ place: Int) -> Lane) -> Lane {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    precondition(openLanes.count < Lane.mostLanes, "a lane for each event loop")
+    let lane = make(openLanes.count)
+    openLanes.append(lane)
+    return lane
+  }
+
+  /// In the order of their places.
+  var lanes: [Lane] {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return openLanes
+  }
+
+  /// The writer has ended. Returns the lanes, which the mailbox lets go.
+  func closeLanes() -> [Lane] {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    defer { openLanes = [] }
+    return openLanes
+  }
+
+  /// Leaves a lane's batch with the writer.
+  ///
+  /// - Returns: Why it was not taken: it is the lane's again.
+  func post(_ batch: LaneBatch) -> Refusal? {
+    pthread_mutex_lock(mutex)
+    if let refusal = whyFull(batch.arena.count, commands: batch.commands.count) {
+      pthread_mutex_unlock(mutex)
+      return refusal
+    }
+    posted.append(batch)
+    postedCount += batch.commands.count
+    postedBytes += batch.arena.count
+    laneCommands += UInt64(batch.commands.count)
+    unlockAndSignal()
+    return nil
+  }
+
   private func unlockAndSignal() {
     let mustSignal = isWriterAsleep
     isWriterAsleep = false
@@ -131,7 +181,8 @@ final class Mailbox: @unchecked Sendable {
     case .stopping: .stopping
     case .failed: .outcomeUnknown
     case .no:
-      filling.commands.count + commands > bounds.commands || filling.arena.count + bytes > bounds.bytes
+      filling.commands.count + postedCount + commands > bounds.commands
+        || filling.arena.count + postedBytes + bytes > bounds.bytes
         ? .overloaded : nil
     }
   }
@@ -140,14 +191,14 @@ final class Mailbox: @unchecked Sendable {
   var postedCommands: UInt64 {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    return nextTicket - 1
+    return nextTicket - 1 + laneCommands
   }
 
   /// What waits for the writer now.
   var depth: (commands: Int, bytes: Int) {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    return (filling.commands.count, filling.arena.count)
+    return (filling.commands.count + postedCount, filling.arena.count + postedBytes)
   }
 
   /// Wakes the writer without a command.
@@ -171,11 +222,13 @@ final class Mailbox: @unchecked Sendable {
 
   // MARK: The writer
 
-  /// Swaps an empty batch for the one that has gathered; waits for one at most `nanoseconds`.
-  func take(_ batch: inout Batch, waiting nanoseconds: Int64) -> Closing {
+  /// Swaps an empty batch for the one that has gathered, and `lanes` for what lanes have posted; waits for either at
+  /// most `nanoseconds`.
+  func take(_ batch: inout Batch, _ lanes: inout [LaneBatch], waiting nanoseconds: Int64) -> Closing {
     batch.removeAll()
+    lanes.removeAll(keepingCapacity: true)
     pthread_mutex_lock(mutex)
-    if filling.commands.isEmpty, nanoseconds > 0, closing == .no, !wasNudged {
+    if filling.commands.isEmpty, posted.isEmpty, nanoseconds > 0, closing == .no, !wasNudged {
       var until = timespec()
       clock_gettime(CLOCK_MONOTONIC, &until)
       let total = Int64(until.tv_nsec) + nanoseconds
@@ -189,6 +242,8 @@ final class Mailbox: @unchecked Sendable {
     }
     wasNudged = false
     swap(&batch, &filling)
+    swap(&lanes, &posted)
+    (postedCount, postedBytes) = (0, 0)
     let closing = closing
     pthread_mutex_unlock(mutex)
     return closing

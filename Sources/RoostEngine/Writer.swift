@@ -18,12 +18,17 @@ final class Writer: @unchecked Sendable {
   let board = QueueBoard()
 
   private var batch = Mailbox.Batch()
+  /// What lanes have posted.
+  private var laneBatches: [LaneBatch] = []
+  private var lanes: [Lane] = []
   /// Workers that wait for a job.
   private var parked = ParkedAskers()
   private var loader = RecordLoader([])
   private var loaderSegments: ClosedRange<UInt32>?
   /// Nanoseconds of each commit.
   private var commits = Tally(bounds: Tally.commitNanoseconds)
+  /// Commands decided since the last commit.
+  private var undecided = 0
   /// Commands of each commit.
   private var batches = Tally(bounds: Tally.batchCommands)
 
@@ -46,10 +51,10 @@ final class Writer: @unchecked Sendable {
       while true {
         let pause = hasMore ? 0 : pause
         store.rest(at: read(), atMost: pause)
-        let closing = mailbox.take(&batch, waiting: pause)
+        let closing = mailbox.take(&batch, &laneBatches, waiting: pause)
         hasMore = try serve()
         // What is due or to be compacted is so at the next start, too.
-        if closing != .no, batch.commands.isEmpty {
+        if closing != .no, batch.commands.isEmpty, laneBatches.isEmpty {
           provisioning.end()
           try store.stop(reading: read())
           finish(.stopping, parked: nil)
@@ -64,32 +69,42 @@ final class Writer: @unchecked Sendable {
   /// One batch, and a piece of compaction behind it. Returns whether another should follow at once.
   private func serve() throws(LogError) -> Bool {
     let reading = read()
+    undecided = 0
+    if !laneBatches.isEmpty { lanes = mailbox.lanes }
     try store.begin(reading: reading, arena: batch.arena.bytes, expectedBytes: expectedBytes)
-    var (next, committed) = (0, 0)
-    while next < batch.commands.count {
-      if store.handle(batch.commands[next], ticket: batch.firstTicket + UInt64(next)) {
-        next += 1
-      } else {
-        // The frame is full: what was decided so far goes first.
-        _ = try commit(commands: next - committed, decidingDue: false)
-        committed = next
-        board.update(&store.machine)
-        release()
-        try store.begin(reading: read(), arena: batch.arena.bytes, expectedBytes: expectedBytes)
-      }
+    for place in batch.commands.indices {
+      try decide(batch.commands[place], batch.firstTicket + UInt64(place), batch.arena.bytes)
     }
-    let hasDue = try commit(commands: next - committed)
+    for lane in laneBatches {
+      store.step.arena = lane.arena.bytes
+      for place in lane.commands.indices { try decide(lane.commands[place], lane.tickets[place], lane.arena.bytes) }
+    }
+    let hasDue = try commit(commands: undecided)
     // Before the answers: whoever hears of a full disk finds it in the health report, too.
     publish()
+    for spent in laneBatches { lanes[spent.lane].giveBack(spent) }
     release()
     park()
-    if batch.commands.isEmpty { try store.idle(reading: reading) }
+    if batch.commands.isEmpty, laneBatches.isEmpty { try store.idle(reading: reading) }
     let trims = store.trims
     let compacts = try store.compact()
     unpinTrimmed()
     if compacts || store.trims != trims { publish() }
     // Without space nothing can be written: asking again at once would only burn a core.
     return (hasDue || compacts && !store.isCarryHeld) && !store.isReadOnly
+  }
+
+  /// Decides one command; where the frame is full, what was decided so far goes first.
+  private func decide(_ command: Command, _ ticket: UInt64, _ arena: UnsafeRawBufferPointer) throws(LogError) {
+    if !store.handle(command, ticket: ticket) {
+      _ = try commit(commands: undecided, decidingDue: false)
+      undecided = 0
+      board.update(&store.machine)
+      release()
+      try store.begin(reading: read(), arena: arena, expectedBytes: expectedBytes)
+      guard store.handle(command, ticket: ticket) else { preconditionFailure("an empty frame takes any command") }
+    }
+    undecided += 1
   }
 
   /// Commits, and notes how long it took and for how many commands if it wrote anything.
@@ -103,7 +118,11 @@ final class Writer: @unchecked Sendable {
     return hasMore
   }
 
-  private var expectedBytes: Int { batch.arena.count + batch.commands.count * 160 }
+  private var expectedBytes: Int {
+    laneBatches.reduce(batch.arena.count + batch.commands.count * 160) {
+      $0 + $1.arena.count + $1.commands.count * 160
+    }
+  }
 
   /// Nanoseconds until something is due; at most a second, since log time follows the clock in small steps, and less while
   /// there are leases: as much of their time may go by while the process is stopped in its pause.
@@ -119,6 +138,11 @@ final class Writer: @unchecked Sendable {
   /// The commit is durable: its answers leave.
   private func release() {
     for reply in store.step.replies {
+      if reply.ticket & Lane.mark != 0 {
+        let place = Int(reply.ticket & ~Lane.mark) >> Int(Lane.ticketBits)
+        lanes[place].take(reply, grants: store.step.grants, loader: currentLoader())
+        continue
+      }
       switch asker(of: reply.ticket) {
       case nil: break
       case .one(let asker)?: asker.resume(returning: delivery(reply.answer))
@@ -127,6 +151,7 @@ final class Writer: @unchecked Sendable {
         if isLast { group.takeRetainedValue().finish() }
       }
     }
+    for lane in lanes { lane.handOver() }
   }
 
   private func asker(of ticket: UInt64) -> Asker? {
@@ -213,8 +238,11 @@ final class Writer: @unchecked Sendable {
     provisioning.stop()
     repeat {
       for case let asker? in batch.askers { end(asker, refusal) }
-      _ = mailbox.take(&batch, waiting: 0)
+      _ = mailbox.take(&batch, &laneBatches, waiting: 0)
     } while !batch.commands.isEmpty
+    // What they posted and had no answer to, and whatever they post from now on.
+    for lane in mailbox.closeLanes() { lane.end(refusal) }
+    lanes = []
     for asker in parked.removeAll() { end(asker, waitRefusal) }
     let waiting = status.withLock { status in
       status.hasStopped = true

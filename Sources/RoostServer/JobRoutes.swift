@@ -5,14 +5,11 @@ import RoostKeys
 
 /// What clients do with jobs: submit, read, cancel, run now.
 let jobRoutes: [Route] = [
-  Route("POST", "/jobs", .submit, fields: SubmitBody.fields) { (request, backend) throws(Rejection) in
-    var spec = try SubmitBody.decode(
-      request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
-    if spec.traceparent == nil { spec.traceparent = request.traceparent }
-    try request.requireQueue(spec.queue)
-    let wanted = spec
+  Route("POST", "/jobs", .submit, fields: SubmitBody.fields, direct: directSubmit) {
+    (request, backend) throws(Rejection) in
+    let spec = try decodeSubmit(request, backend)
     let job = try await refusable { () throws(Refused) in
-      try await backend.engine.submit(wanted, owner: request.caller.ownerID.text)
+      try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
     }
     var json = JSONWriter(capacity: 224)
     json.submitted(job)
@@ -68,6 +65,20 @@ func deleteJob(
   json.field("deleted", 1)
   json.endObject()
   return Answer(200, json)
+}
+
+private let directSubmit = DirectRoute { (request, backend, lane, ticket) throws(Rejection) in
+  let spec = try decodeSubmit(request, backend)
+  lane.submit(spec, owner: request.caller.ownerID.text, ticket: ticket)
+  return DirectRequest(.submit(queue: spec.queue))
+}
+
+private func decodeSubmit(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> JobSpec {
+  var spec = try SubmitBody.decode(
+    request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
+  if spec.traceparent == nil { spec.traceparent = request.traceparent }
+  try request.requireQueue(spec.queue)
+  return spec
 }
 
 private func read(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> JobView {

@@ -1,4 +1,3 @@
-import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -38,45 +37,32 @@ package func makeRoostServer(
   let front = HTTPFront(
     door: door, backend: backend, authenticator: authenticator, configuration: configuration, audit: audit,
     registry: metrics, logger: logger, table: configuration.metricsPort == nil ? .all : .withoutMetrics)
-  // Hummingbird says at info level what `onListening` says already.
-  var quiet = logger
-  quiet.logLevel = max(logger.logLevel, .notice)
-  let server = Server(
-    childChannelSetup: ConnectionSetup(front: front, configuration: configuration),
-    configuration: .init(
-      address: .hostname(configuration.host, port: configuration.port), backlog: 1_024,
-      availableConnectionsDelegate: MaximumAvailableConnections(configuration.maxConnections, logger: quiet)),
-    onServerRunning: { channel in
-      await AcceptGate.add(to: channel, logger: logger)
-      onListening(channel.localAddress?.port ?? configuration.port)
-    },
-    eventLoopGroup: group, logger: quiet)
+  let listener = Listener(
+    host: configuration.host, port: configuration.port, front: front, group: group, logger: logger)
   let metricsListener = configuration.metricsPort.map { port in
-    // Open like the route itself: no key, no certificate.
+    // Open like the route itself: no key, no certificate. Few ask for it, and they may not use up the descriptors.
     var plain = configuration
     plain.tls = nil
+    plain.maxConnections = min(configuration.maxConnections, ServerConfiguration.metricsConnections)
+    plain.headerTimeout = min(configuration.headerTimeout, .seconds(5))
+    plain.idleTimeout = min(configuration.idleTimeout, .seconds(75))
     let front = HTTPFront(
       door: door, backend: backend, authenticator: authenticator, configuration: plain, audit: nil,
       registry: metrics, logger: logger, table: .metricsOnly)
-    let (listening, report) = AsyncStream.makeStream(of: Void.self)
-    let server = Server(
-      childChannelSetup: ConnectionSetup(front: front, configuration: plain),
-      configuration: .init(address: .hostname(configuration.metricsHost, port: port)),
-      onServerRunning: { channel in
-        await AcceptGate.add(to: channel, logger: logger)
-        onMetricsListening(channel.localAddress?.port ?? port)
-        report.yield()
-      }, eventLoopGroup: group, logger: quiet)
-    return MetricsListener(server: server, listening: listening, hasEnded: { report.finish() })
+    return MetricsListener(
+      listener: Listener(
+        host: configuration.metricsHost, port: port, front: front, group: group, logger: logger),
+      onListening: onMetricsListening)
   }
   return RoostServer(
-    server: server, metricsListener: metricsListener, door: door, rates: daemonMetrics.rates,
-    bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth)
+    listener: listener, onListening: onListening, metricsListener: metricsListener, door: door,
+    rates: daemonMetrics.rates, bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth)
 }
 
 /// See `makeRoostServer`.
 package struct RoostServer: Service {
-  fileprivate let server: Server<ConnectionSetup>
+  fileprivate let listener: Listener
+  fileprivate let onListening: @Sendable (Int) -> Void
   fileprivate let metricsListener: MetricsListener?
   fileprivate let door: EngineDoor
   fileprivate let rates: QueueRates
@@ -101,8 +87,8 @@ package struct RoostServer: Service {
       async let _ = rates.watch { door.engine }
       async let _ = authenticator.keepWatch()
       async let _ = keyHealth.watch()
-      guard let metricsListener else { return try await server.run() }
-      try await metricsListener.run { try await server.run() }
+      guard let metricsListener else { return try await listener.run(onListening) }
+      try await metricsListener.run { try await listener.run(onListening) }
     } onGracefulShutdown: {
       // The server waits for what is in flight, and long polls and bodies that go on are: they end first.
       bodies.stop()
@@ -113,10 +99,8 @@ package struct RoostServer: Service {
 
 /// The listener of `/metrics`, where it has one of its own.
 private struct MetricsListener: Sendable {
-  let server: Server<ConnectionSetup>
-  /// Yields once it listens, and finishes when it has ended.
-  let listening: AsyncStream<Void>
-  let hasEnded: @Sendable () -> Void
+  let listener: Listener
+  let onListening: @Sendable (Int) -> Void
 
   /// Could not be opened.
   struct Failure: Error, CustomStringConvertible {
@@ -126,17 +110,21 @@ private struct MetricsListener: Sendable {
 
   /// Opens it, and only then runs `main`: who asked for metrics should not get a daemon without.
   func run(_ main: @escaping @Sendable () async throws -> Void) async throws {
+    let (isOpen, report) = AsyncStream.makeStream(of: Void.self)
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask {
-        defer { hasEnded() }
-        do { try await server.run() } catch { throw Failure(reason: "\(error)") }
+        defer { report.finish() }
+        do {
+          try await listener.run { port in
+            onListening(port)
+            report.yield()
+          }
+        } catch { throw Failure(reason: "\(error)") }
       }
-      var isOpen = false
-      for await _ in listening {
-        isOpen = true
+      for await _ in isOpen {
+        tasks.addTask { try await main() }
         break
       }
-      if isOpen { tasks.addTask { try await main() } }
       while let _ = try await tasks.next() {}
     }
   }

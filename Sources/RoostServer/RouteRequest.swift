@@ -89,13 +89,15 @@ package struct Query: Sendable {
 
   package init() {}
 
-  package init(_ text: Substring) throws(Rejection) {
+  /// - Parameter known: The names it may hold; the first other one is refused, so that no text costs more than its bytes.
+  package init(_ text: Substring, known: [String]) throws(Rejection) {
     for pair in text.utf8.split(separator: UInt8(ascii: "&")) {
       let halves = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
         .map { Substring($0) }
       guard let name = percentDecoded(halves[0]), let value = percentDecoded(halves.count > 1 ? halves[1] : "") else {
         throw Rejection(.badRequest, "the query is not valid percent-encoded UTF-8")
       }
+      guard known.contains(where: { Name($0) == Name(name) }) else { throw Self.unknown(name, known) }
       guard self[name] == nil else {
         throw Rejection(.badRequest, field: name, "the query parameter \(name) is given twice: give it once")
       }
@@ -105,13 +107,10 @@ package struct Query: Sendable {
 
   package subscript(_ name: String) -> String? { values.first { $0.name == Name(name) }?.value }
 
-  /// Refuses what is not among `known`.
-  package func require(_ known: [String]) throws(Rejection) {
-    for (name, _) in values where !known.contains(where: { Name($0) == name }) {
-      let shown = String(name.text.prefix(64))
-      let known = known.isEmpty ? "this route has none" : "known here: \(known.joined(separator: ", "))"
-      throw Rejection(.unknownParameter, field: shown, "there is no query parameter \(shown); \(known)")
-    }
+  private static func unknown(_ name: String, _ known: [String]) -> Rejection {
+    let shown = String(name.prefix(64))
+    let known = known.isEmpty ? "this route has none" : "known here: \(known.joined(separator: ", "))"
+    return Rejection(.unknownParameter, field: shown, "there is no query parameter \(shown); \(known)")
   }
 
   /// `true`, `1` or nothing after the name.

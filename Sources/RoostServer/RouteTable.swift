@@ -32,6 +32,10 @@ package struct Route: Sendable {
   /// Whether, and under which name, the audit log hears of it.
   package let audit: Audit
   package let handler: Handler
+  /// Answers what need not wait, straight through the loop's lane; nil: the handler answers everything.
+  package let direct: DirectRoute?
+  /// Answers at once, on whatever thread asks; nil: the handler does.
+  package let immediate: (@Sendable () -> Answer)?
   /// Answers while the log is still being replayed; nil: 503 `starting`.
   package let early: EarlyHandler?
   fileprivate let segments: [Substring]
@@ -42,8 +46,8 @@ package struct Route: Sendable {
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
-    audit: Audit = .never, early: EarlyHandler? = nil,
-    _ handler: @escaping Handler
+    audit: Audit = .never, early: EarlyHandler? = nil, direct: DirectRoute? = nil,
+    immediate: (@Sendable () -> Answer)? = nil, _ handler: @escaping Handler
   ) {
     self.method = method
     self.path = path
@@ -52,6 +56,8 @@ package struct Route: Sendable {
     self.fields = fields
     self.audit = audit
     self.handler = handler
+    self.direct = direct
+    self.immediate = immediate
     self.early = early
     segments = path.split(separator: "/")
     hasParameters = path.contains("{")
@@ -82,7 +88,7 @@ package enum Audit: Sendable, Equatable {
 extension Route {
   /// One whose answer needs neither key nor engine.
   package init(_ method: String, _ path: String, answering answer: @escaping @Sendable () -> Answer) {
-    self.init(method, path, nil, early: { _ in answer() }) { (_, _) throws(Rejection) in answer() }
+    self.init(method, path, nil, early: { _ in answer() }, immediate: answer) { (_, _) throws(Rejection) in answer() }
   }
 }
 

@@ -36,6 +36,8 @@ package struct ServerConfiguration: Sendable {
   package var pingTimeout: Duration = .seconds(15)
   /// Counts the requests whose answers are not written yet.
   package var answers = AnswersInFlight()
+  /// Counts the bytes of requests and answers in memory, and bounds them.
+  package var budget = ByteBudget(limit: 512 << 20)
   /// Knows the bodies that are answered while they come.
   package var bodies = OpenBodies()
   /// One line per request, without query, payload or key.
@@ -47,6 +49,8 @@ package struct ServerConfiguration: Sendable {
   /// reported by `onMetricsListening`.
   package var metricsPort: Int?
   package var metricsHost = "127.0.0.1"
+  /// Connections that its listener takes at once.
+  static let metricsConnections = 16
   /// How many queues have series of their own, 0…10,000; the others share one.
   package var metricsQueues = 200
 

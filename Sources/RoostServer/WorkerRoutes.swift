@@ -5,10 +5,12 @@ import RoostKeys
 
 /// What workers do with jobs: lease, acknowledge, fail, extend, hand back.
 let workerRoutes: [Route] = [
-  Route("POST", "/jobs/lease", .lease, fields: leaseTable.allNames, leaseJob),
-  Route("POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames + leaseNextFields, acknowledgeJob),
-  Route("POST", "/jobs/{id}/fail", .ack, fields: failTable.allNames, failJob),
-  Route("POST", "/jobs/{id}/extend", .ack, fields: extendTable.allNames, extendLease),
+  Route("POST", "/jobs/lease", .lease, fields: leaseTable.allNames, direct: directLease, leaseJob),
+  Route(
+    "POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames + leaseNextFields, direct: directAcknowledge,
+    acknowledgeJob),
+  Route("POST", "/jobs/{id}/fail", .ack, fields: failTable.allNames, direct: directFail, failJob),
+  Route("POST", "/jobs/{id}/extend", .ack, fields: extendTable.allNames, direct: directExtend, extendLease),
   Route("POST", "/jobs/{id}/release", .ack, fields: releaseTable.allNames, releaseJob),
 ]
 
@@ -23,6 +25,46 @@ private let failTable = FieldTable(FailField.self, except: [.jobID])
 private let extendTable = FieldTable(ExtendField.self, except: [.jobID])
 private let releaseTable = FieldTable(ReleaseField.self)
 
+// MARK: Straight through the lane
+
+private let directLease = DirectRoute { (request, _, lane, ticket) throws(Rejection) in
+  let wish = try decodeLease(request)
+  for queue in wish.one.queues { try request.requireQueue(queue) }
+  guard wish.one.waitMilliseconds == 0, wish.maxJobs == nil else { return nil }
+  lane.lease(wish.one, ticket: ticket)
+  return DirectRequest(.lease)
+}
+
+private let directAcknowledge = DirectRoute { (request, _, lane, ticket) throws(Rejection) in
+  let (end, next) = try decodeAck(request)
+  guard next?.waitMilliseconds ?? 0 == 0 else { return nil }
+  try leave(end, next: next, request, lane, ticket)
+  return DirectRequest(.finish(request.jobID, next: next != nil))
+}
+
+private let directFail = DirectRoute { (request, _, lane, ticket) throws(Rejection) in
+  try leave(try decodeFail(request), next: nil, request, lane, ticket)
+  return DirectRequest(.finish(request.jobID, next: false))
+}
+
+private let directExtend = DirectRoute { (request, _, lane, ticket) throws(Rejection) in
+  let (wish, hasDroppedProgress) = try decodeExtend(request)
+  do throws(Refusal) { try lane.extend(wish, viewer: request.viewer, ticket: ticket) } catch { throw Rejection(error) }
+  return DirectRequest(.extend(hasDroppedProgress: hasDroppedProgress))
+}
+
+private func leave(
+  _ end: AttemptEnd, next: LeaseRequest?, _ request: RouteRequest, _ lane: Lane, _ ticket: UInt64
+) throws(Rejection) {
+  do throws(Refusal) {
+    try lane.finish(end, keyID: request.caller.keyID, viewer: request.viewer, next: next, ticket: ticket)
+  } catch {
+    throw Rejection(error)
+  }
+}
+
+// MARK: Leases
+
 @Sendable
 private func leaseJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
   let wish = try decodeLease(request)
@@ -35,7 +77,7 @@ private func leaseOne(
   _ wish: LeaseRequest, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> Answer {
   let job = wish.waitMilliseconds > 0 ? try await waitForJob(wish, request, backend) : try await grant(wish, backend)
-  guard let job else { throw Rejection(.noJobsAvailable, "no job is ready: ask again later, or with wait") }
+  guard let job else { throw noJob }
   var json = JSONWriter(capacity: job.body.payload.count + 448)
   json.leased(job)
   var answer = Answer(200, json)
@@ -110,20 +152,34 @@ private func waitForJob(
 
 @Sendable
 private func acknowledgeJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
+  let (end, next) = try decodeAck(request)
+  guard let next else { return try await finish(end, request, backend) }
+  return try await finish(end, next: next, request, backend)
+}
+
+private func decodeAck(_ request: RouteRequest) throws(Rejection) -> (AttemptEnd, next: LeaseRequest?) {
   var body = AckBody()
   try decodeOptional(request.body, ackTable) { (field, json) throws(Rejection) in
     try body.read(field, &json, keyID: request.caller.keyID)
   }
   let end = try body.end(of: request.jobID)
-  guard let next = body.leaseNext else { return try await finish(end, request, backend) }
-  return try await finish(end, next: next, request, backend)
+  guard let next = body.leaseNext else { return (end, nil) }
+  guard request.caller.may(ScopeSet(.lease)) else {
+    throw Rejection(.forbiddenScope, field: "lease_next", "this key lacks the scope jobs:lease: use one that has it")
+  }
+  for queue in next.queues { try request.requireQueue(queue) }
+  return (end, next)
 }
 
 @Sendable
 private func failJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
+  try await finish(try decodeFail(request), request, backend)
+}
+
+private func decodeFail(_ request: RouteRequest) throws(Rejection) -> AttemptEnd {
   var body = FailBody()
   try decodeOptional(request.body, failTable) { (field, json) throws(Rejection) in try body.read(field, &json) }
-  return try await finish(try body.end(of: request.jobID), request, backend)
+  return try body.end(of: request.jobID)
 }
 
 private func finish(
@@ -132,7 +188,8 @@ private func finish(
   let after = try await refusable { () throws(Refused) in
     try await backend.engine.finish(end, keyID: request.caller.keyID, viewer: request.viewer)
   }
-  var json = ended(request, after)
+  var json = JSONWriter(capacity: 128)
+  json.ended(request.jobID, after)
   json.endObject()
   return Answer(200, json)
 }
@@ -143,10 +200,6 @@ private func finish(
 private func finish(
   _ end: AttemptEnd, next: LeaseRequest, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> Answer {
-  guard request.caller.may(ScopeSet(.lease)) else {
-    throw Rejection(.forbiddenScope, field: "lease_next", "this key lacks the scope jobs:lease: use one that has it")
-  }
-  for queue in next.queues { try request.requireQueue(queue) }
   let outcome = try await whileWelcome(
     request, backend, leases: { $0.next.map { [($0.id, $0.leaseID)] } ?? [] }
   ) { () throws(Rejection) in
@@ -154,7 +207,8 @@ private func finish(
       try await backend.engine.finish(end, viewer: request.viewer, next: next)
     }
   }
-  var json = ended(request, outcome.value.after)
+  var json = JSONWriter(capacity: 512)
+  json.ended(request.jobID, outcome.value.after)
   json.key("next")
   var grants: [(id: JobID, leaseID: LeaseID)] = []
   if outcome.isAwaited, let job = outcome.value.next {
@@ -169,28 +223,23 @@ private func finish(
   return answer
 }
 
-/// `{job_id, state, run_at?`, left open for more.
-private func ended(_ request: RouteRequest, _ after: AttemptEnd.After) -> JSONWriter {
-  var json = stateAnswer(request.jobID, after.state)
-  if let time = after.runAtMilliseconds { json.field("run_at", milliseconds: time) }
-  return json
-}
-
 @Sendable
 private func extendLease(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
-  var body = ExtendBody()
-  try decodeOptional(request.body, extendTable) { (field, json) throws(Rejection) in try body.read(field, &json) }
-  let wish = try body.extend(request.jobID)
+  let (wish, hasDroppedProgress) = try decodeExtend(request)
   let outcome = try await refusable { () throws(Refusal) in
     try await backend.engine.extend(wish, viewer: request.viewer)
   }
   var json = JSONWriter(capacity: 96)
-  json.beginObject()
-  json.field("lease_until", milliseconds: outcome.leaseUntilMilliseconds)
-  json.field("cancel_requested", outcome.cancelRequested)
-  if body.hasDroppedProgress { json.field("progress_dropped", true) }
-  json.endObject()
+  json.extended(outcome, hasDroppedProgress)
   return Answer(200, json)
+}
+
+private func decodeExtend(
+  _ request: RouteRequest
+) throws(Rejection) -> (LeaseExtension, hasDroppedProgress: Bool) {
+  var body = ExtendBody()
+  try decodeOptional(request.body, extendTable) { (field, json) throws(Rejection) in try body.read(field, &json) }
+  return (try body.extend(request.jobID), body.hasDroppedProgress)
 }
 
 @Sendable

@@ -20,6 +20,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case directory
   /// Changes made to the records of a small log, its checksums put right again.
   case records
+  /// The head of an HTTP/1.1 request, against NIO's decoder.
+  case head
 
   /// Feeds the target; a trap is a finding, too.
   ///
@@ -32,6 +34,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .segment: SegmentOracle.problem(with: bytes)
     case .directory: DirectoryOracle.problem(with: bytes)
     case .records: RecordOracle.problem(with: bytes)
+    case .head: HeadOracle.problem(with: bytes)
     }
   }
 

@@ -48,6 +48,7 @@ extension FuzzTarget {
     case .segment: SegmentOracle.samples
     case .directory: [Array(repeating: 0, count: DirectoryOracle.changeBytes)]
     case .records: RecordOracle.samples
+    case .head: HeadOracle.samples
     case .json, .body, .words: []
     }
   }

@@ -56,6 +56,9 @@ final class Connection: Sendable {
 
   func send(_ text: String) { send(Array(text.utf8)) }
 
+  /// Sends what the kernel may not take at once, on a thread of its own: the server may need this one to read it.
+  func sendAside(_ bytes: [UInt8]) async throws { try await blocking { self.send(bytes) } }
+
   /// The next answer; blocking reads happen on a thread of their own.
   func reply(isHead: Bool = false) async throws -> Reply {
     let reply = try await blocking {

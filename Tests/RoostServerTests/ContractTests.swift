@@ -286,7 +286,8 @@ import Testing
     try await TestDaemon.run({ $0.bodyTimeout = .milliseconds(50) }) { daemon in
       let connection = try Connection(port: daemon.port)
       defer { connection.close() }
-      connection.send("POST /jobs HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+      connection.send(Connection.request("POST", "/jobs", daemon.client, nil, ["Content-Length: 100"]))
+      connection.send("{")
       let reply = try await connection.reply()
       #expect(reply.status == 408 && reply.code == "request_timeout")
       #expect(try await connection.isClosedByServer())

@@ -15,6 +15,7 @@ extension ContractUser {
       let wide = "X-Wide: " + String(repeating: "x", count: 40_000)
       try await ask(operation.method, path, daemon.admin, nil, [wide], expecting: 431)
       try await ask(operation.method, path, daemon.admin, nil, ["Content-Length: 999999999"], expecting: 413)
+      try await ask(operation.method, path, daemon.admin, nil, ["Content-Encoding: gzip"], expecting: 415)
       if operation.responses[401] != nil { try await ask(operation.method, path, nil, expecting: 401) }
     }
     try await lackScope()

@@ -10,7 +10,7 @@ import Testing
       let connection = try Connection(port: daemon.port)
       defer { connection.close() }
       let wide = #"{"payload":"\#(String(repeating: "x", count: 300_000))"}"#
-      connection.send(Connection.request("POST", "/jobs", daemon.client, wide))
+      try await connection.sendAside(Connection.request("POST", "/jobs", daemon.client, wide))
       #expect(try await connection.reply().code == "payload_too_large")
       let payload = #"{"payload":"\#(String(repeating: "x", count: 1_001))"}"#
       connection.send(Connection.request("POST", "/jobs", daemon.client, payload))

@@ -27,7 +27,7 @@ import Testing
       for operation in Contract.shared.operations {
         let slow = try Connection(port: daemon.port)
         defer { slow.close() }
-        slow.send(Connection.request(operation.method, operation.path, nil, nil, ["Content-Length: 2"]))
+        slow.send(Connection.request(operation.method, operation.path, daemon.admin, nil, ["Content-Length: 2"]))
         witness.note(Contract.shared.examine(operation.method, operation.path, try await slow.reply()), 408)
       }
     }

@@ -43,6 +43,9 @@ package final class BodyStream: Sendable {
   /// Bytes that have come so far.
   var count: Int { state.withLock { $0.count } }
 
+  /// Whether no more should be read from the client for now.
+  var isFull: Bool { state.withLock { $0.isFull && $0.end == nil } }
+
   /// Takes bytes from the connection.
   ///
   /// - Returns: Whether there is room for more; if not, `onRoom` says when.

@@ -15,13 +15,24 @@ func onlyText(_ name: HTTPField.Name, in fields: HTTPFields) throws(Rejection) -
   guard values.count == 1 else {
     throw Rejection(.badRequest, field: name.rawName, "the header \(name.rawName) is given twice: give it once")
   }
-  guard !value.unicodeScalars.contains("\u{FFFD}"), value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-    throw Rejection(
-      .badRequest, field: name.rawName,
-      "the header \(name.rawName) must be UTF-8 without control characters and U+FFFD: encode other bytes as text"
-    )
-  }
+  guard isText(value) else { throw notText(name.rawName) }
   return value
+}
+
+private func isText(_ value: String) -> Bool {
+  !value.unicodeScalars.contains("\u{FFFD}") && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+}
+
+/// The same of HTTP/1.1, where a head that gives the field twice is none.
+func onlyText(_ name: String, _ value: UnsafeRawBufferPointer) throws(Rejection) -> String {
+  guard let text = String(validating: value, as: UTF8.self), isText(text) else { throw notText(name) }
+  return text
+}
+
+private func notText(_ name: String) -> Rejection {
+  Rejection(
+    .badRequest, field: name,
+    "the header \(name) must be UTF-8 without control characters and U+FFFD: encode other bytes as text")
 }
 
 /// Marks control characters in the header fields of an HTTP/2 stream as what could not be read. The library behind it

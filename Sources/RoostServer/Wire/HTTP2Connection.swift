@@ -7,10 +7,15 @@ import RoostKeys
 /// One connection that speaks HTTP/2: its streams' requests, answered side by side.
 struct HTTP2Connection: Sendable {
   let channel: any Channel
+  private let front: HTTPFront
   private let requests: AsyncStream<StreamRequest>
 
   /// Makes the pipeline. On the channel's event loop.
-  init(_ channel: any Channel, _ configuration: ServerConfiguration) throws {
+  init(_ channel: any Channel, _ front: HTTPFront, _ loop: LoopContext) throws {
+    let configuration = front.configuration
+    let peer = AddressBlock(channel.remoteAddress)
+    self.front = front
+    let here = NIOLoopBound(loop, eventLoop: channel.eventLoop)
     let (requests, arrivals) = AsyncStream.makeStream(of: StreamRequest.self)
     self.channel = channel
     self.requests = requests
@@ -29,7 +34,7 @@ struct HTTP2Connection: Sendable {
       stream.eventLoop.makeCompletedFuture {
         try stream.pipeline.syncOperations.addHandlers(
           EndOfStream(), HeaderFieldBytes(), HTTP2FramePayloadToHTTPServerCodec(),
-          StreamGate(configuration: configuration, requests: arrivals))
+          StreamGate(front: front, peer: peer, loop: here.value, requests: arrivals))
       }
     }
     let gate = HTTP2ConnectionGate(configuration: configuration)
@@ -38,17 +43,13 @@ struct HTTP2Connection: Sendable {
     manager.channelActive(context: try pipeline.context(handler: manager))
   }
 
-  /// Answers every request until the connection ends; cancelled, it ends the connection.
-  func handle(_ front: HTTPFront) async {
+  /// Answers every request until the connection ends.
+  func handle() async {
     let peer = AddressBlock(channel.remoteAddress)
-    await withTaskCancellationHandler {
-      await withDiscardingTaskGroup { tasks in
-        for await request in requests {
-          tasks.addTask { await front.respond(request, from: peer) }
-        }
+    await withDiscardingTaskGroup { tasks in
+      for await request in requests {
+        tasks.addTask { [front] in await request.serve(front, from: peer) }
       }
-    } onCancel: {
-      channel.close(promise: nil)
     }
   }
 }

@@ -19,15 +19,6 @@ package final class AcceptGate: ChannelDuplexHandler {
 
   package init(logger: Logger) { self.logger = logger }
 
-  /// Puts one into a listener's pipeline, before everything else that sees its errors.
-  static func add(to listener: any Channel, logger: Logger) async {
-    let added = listener.eventLoop.submit {
-      try listener.pipeline.syncOperations.addHandler(AcceptGate(logger: logger), position: .first)
-    }
-    // A listener that is closed by now accepts nothing.
-    _ = try? await added.get()
-  }
-
   package func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
 
   package func errorCaught(context: ChannelHandlerContext, error: any Error) {

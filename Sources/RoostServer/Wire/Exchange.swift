@@ -1,13 +1,10 @@
 import Dispatch
 import NIOCore
-import RoostAPI
 import RoostKeys
 import Synchronization
 
 /// One request and the fate of its answer, shared by the connection's event loop and the task that answers.
 package final class Exchange: Sendable {
-  /// The request was refused before any route saw it.
-  let refusal: Rejection?
   let body: ByteBuffer?
   /// The body, where it is answered while it comes.
   let stream: BodyStream?
@@ -27,11 +24,10 @@ package final class Exchange: Sendable {
   private let inFlight: DispatchGroup
 
   init(
-    body: ByteBuffer? = nil, stream: BodyStream? = nil, refusal: Rejection? = nil, among answers: AnswersInFlight
+    body: ByteBuffer? = nil, stream: BodyStream? = nil, among answers: AnswersInFlight
   ) {
     self.body = body
     self.stream = stream
-    self.refusal = refusal
     inFlight = answers.enter()
   }
 
@@ -86,26 +82,5 @@ package final class Exchange: Sendable {
     }
     if isNew { inFlight.leave() }
     action?()
-  }
-}
-
-/// The requests of one connection that wait to be answered, in their order.
-package final class ConnectionQueue: Sendable {
-  /// Where the connection comes from; guesses are counted by it.
-  let peer: AddressBlock?
-  private let waiting = Mutex<[Exchange]>([])
-
-  init(peer: AddressBlock?) {
-    self.peer = peer
-  }
-
-  func push(_ exchange: Exchange) { waiting.withLock { $0.append(exchange) } }
-
-  /// The exchange of the request that the HTTP library handed over; it hands them over in order.
-  func next() -> Exchange {
-    waiting.withLock { waiting in
-      precondition(!waiting.isEmpty, "the gate pushes an exchange before it passes a request on")
-      return waiting.removeFirst()
-    }
   }
 }

@@ -1,0 +1,138 @@
+import Dispatch
+import NIOCore
+import RoostAPI
+import RoostCore
+import RoostEngine
+
+/// Requests that go straight through a lane: decoded on the loop, decided by the writer, encoded on the loop.
+extension HTTPFront {
+  /// Leaves a request in the loop's lane.
+  ///
+  /// - Returns: False, with nothing done, where the route's handler must take it.
+  func ask(
+    _ request: IncomingRequest, _ admitted: Admitted, body: ByteBuffer, _ loop: LoopContext,
+    _ responder: any DirectResponder
+  ) throws(Rejection) -> Bool {
+    guard let direct = admitted.route.direct, admitted.isFresh, let backend = admitted.backend,
+      let caller = admitted.caller
+    else { return false }
+    let lane = loop.lane ?? open(loop, backend.engine)
+    loop.scratch.removeAll(keepingCapacity: true)
+    loop.scratch.append(contentsOf: body.readableBytesView)
+    var decoded = RouteRequest(
+      parameters: admitted.parameters, query: admitted.query, body: loop.scratch, identity: caller)
+    decoded.idempotencyKey = request.idempotencyKey
+    decoded.traceparent = request.traceparent
+    let start = ContinuousClock.now
+    guard let left = try direct.decode(decoded, backend, lane, loop.asked.reserve()) else { return false }
+    loop.asked.fill(
+      DirectTable.Entry(
+        responder: responder, request: left, route: admitted.route, requestID: request.requestID, start: start,
+        logged: configuration.accessLog ? request : nil, caller: caller, inFlight: configuration.answers.enter()))
+    return true
+  }
+
+  private func open(_ loop: LoopContext, _ engine: Engine) -> Lane {
+    let here = NIOLoopBound(loop, eventLoop: loop.loop)
+    let lane = engine.makeLane { [loop = loop.loop] work in
+      loop.execute(work)
+    } deliver: { [self] answers in
+      deliver(answers, engine, here.value)
+    }
+    loop.lane = lane
+    return lane
+  }
+
+  // MARK: Answers
+
+  private func deliver(_ answers: LaneAnswers, _ engine: Engine, _ loop: LoopContext) {
+    for reply in answers.replies {
+      let place = loop.asked.place(Lane.ticket(reply.ticket))
+      take(reply.answer, answers, place, engine, loop)
+      if loop.asked[place].request.left == 0 { loop.asked.close(place) }
+    }
+    guard let end = answers.end else { return }
+    loop.lane = nil
+    for place in loop.asked.openPlaces {
+      refuse(Rejection(end), loop.asked[place], engine)
+      loop.asked.close(place)
+    }
+  }
+
+  private func take(
+    _ answer: RoostCore.Answer, _ answers: LaneAnswers, _ place: Int, _ engine: Engine, _ loop: LoopContext
+  ) {
+    guard !loop.asked[place].hasResponded else {
+      loop.asked[place].request.left -= 1
+      return
+    }
+    loop.json.removeAll()
+    do throws(Rejection) {
+      switch try loop.asked[place].request.take(answer, answers, engine, &loop.json) {
+      case .more: break
+      case .done(let status, let granted):
+        let entry = loop.asked[place]
+        respond(
+          DirectResponse(status: status, requestID: entry.requestID, body: loop.json.bytes, granted: granted), entry,
+          engine)
+      case .cold(let grant): thaw(grant, answers.loader!, loop.asked[place], engine, loop)
+      case .again:
+        loop.asked[place].hasResponded = true
+        loop.asked[place].inFlight.leave()
+        loop.asked[place].responder?.carryOut()
+      }
+    } catch {
+      loop.asked[place].hasResponded = true
+      refuse(error, loop.asked[place], engine)
+    }
+  }
+
+  private func refuse(_ rejection: Rejection, _ entry: DirectTable.Entry, _ engine: Engine) {
+    let answer = refused(rejection, requestID: entry.requestID)
+    respond(
+      DirectResponse(
+        status: answer.status, requestID: entry.requestID, headers: answer.headers, body: answer.body), entry, engine)
+  }
+
+  private func respond(_ response: DirectResponse, _ entry: DirectTable.Entry, _ engine: Engine) {
+    note(response, entry)
+    let isWritten = entry.responder?.respond(response) ?? false
+    entry.inFlight.leave()
+    if !isWritten, let grant = response.granted { giveBack(grant, engine) }
+  }
+
+  /// The job of a lease that nobody has heard of returns to the front. Rare: nobody is left to await it.
+  func giveBack(_ grant: RoostCore.Answer.Grant, _ engine: Engine) {
+    Task { await engine.undelivered(grant.id, leaseID: grant.lease) }
+  }
+
+  /// Reads the payload of a lease where that may wait for the disk.
+  private func thaw(
+    _ grant: RoostCore.Answer.Grant, _ loader: RecordLoader, _ entry: DirectTable.Entry, _ engine: Engine,
+    _ loop: LoopContext
+  ) {
+    let here = NIOLoopBound((entry: entry, loop: loop), eventLoop: loop.loop)
+    Task { [loop = loop.loop] in
+      let read: Result<LeasedJob, Refusal>
+      do throws(Refusal) { read = .success(try await engine.leased(grant, loader)) } catch { read = .failure(error) }
+      loop.execute { [self] in
+        let (entry, loop) = here.value
+        var (job, refusal): (LeasedJob?, Refusal?) = (nil, nil)
+        switch read {
+        case .success(let read): job = read
+        case .failure(let error): refusal = error
+        }
+        loop.json.removeAll()
+        do throws(Rejection) {
+          try entry.request.thawed(job, refusal, &loop.json)
+          respond(
+            DirectResponse(
+              status: 200, requestID: entry.requestID, body: loop.json.bytes, granted: job == nil ? nil : grant), entry,
+            engine)
+        } catch {
+          refuse(error, entry, engine)
+        }
+      }
+    }
+  }
+}
