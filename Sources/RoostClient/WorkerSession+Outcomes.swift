@@ -49,10 +49,12 @@ extension WorkerSession {
   private func tell(_ job: LeasedJob, _ outcome: Outcome) async -> Answer {
     var backoff = Backoff(transport.configuration.retry)
     while true {
+      let isLast = isAborted
       do throws(Transport.Failure) {
         return try await tellOnce(job, outcome)
       } catch .refused(let error) where error.isUndecided {
-        guard !isAborted else { return .unknown(error) }
+        // What was under way when the worker's time ended is told once more.
+        guard !isLast else { return .unknown(error) }
         guard ending(of: job.leaseID) != .leaseLost else { return .lost }
         logger.debug("telling the outcome again", metadata: about(job.id, error))
         await pause(job, backoff.pause(atLeast: error.boundedRetryAfter))

@@ -71,7 +71,7 @@ struct WorkerTroubleTests {
       }
       try await Proxy.run(before: daemon, judge: judge) { proxy in
         let client = try daemon.client()
-        let id = try await client.submit("x", JobOptions(lease: .seconds(1))).id
+        let id = try await client.submit("x", JobOptions(lease: .seconds(6))).id
         var worker = Worker(client: try daemon.workerClient(through: proxy))
         worker.handleOthers { _, _ in
           await beats.reaches(4)
@@ -167,7 +167,7 @@ struct WorkerTroubleTests {
         return .answer(503, #"{"code":"overloaded","message":"busy"}"#)
       }
       try await Proxy.run(before: daemon, judge: judge) { proxy in
-        let id = try await daemon.client().submit("x").id
+        let id = try await daemon.client().submit("x", JobOptions(maxRetries: 0)).id
         let client = try daemon.workerClient(through: proxy) {
           $0.retry.initialBackoff = .seconds(3_600)
           $0.retry.maxBackoff = .seconds(3_600)
