@@ -32,7 +32,7 @@ struct PressureLog {
   }
 
   private func note(isMemoryLow: Bool, _ figures: StoreFigures) {
-    let metadata: Logger.Metadata = ["resident_bytes": .stringConvertible(figures.residentBytes)]
+    let metadata: Logger.Metadata = ["used_bytes": .stringConvertible(figures.usedBytes)]
     guard isMemoryLow else { return logger.notice("memory is below MEMORY_LIMIT again", metadata: metadata) }
     logger.warning("MEMORY_LIMIT is reached: new jobs are refused", metadata: metadata)
   }

@@ -1,6 +1,7 @@
 import Glibc
 import RoostCore
 import RoostEngine
+import RoostLog
 import RoostSimulation
 import Synchronization
 import Testing
