@@ -90,10 +90,11 @@ package final class Lane: @unchecked Sendable {
     let (queues, worker) = (asked.add(list: request.queues), asked.add(request.workerID))
     let key = asked.add(request.keyID)
     add(asked.bytes, ticket) { base in
-      .lease(
-        Command.Lease(
-          queues: queues.from(base), worker: worker.from(base), keyID: key.from(base),
-          leaseMilliseconds: request.leaseMilliseconds ?? 0, waitMilliseconds: 0))
+      var lease = Command.Lease(
+        queues: queues.from(base), worker: worker.from(base), keyID: key.from(base),
+        leaseMilliseconds: request.leaseMilliseconds ?? 0, waitMilliseconds: 0)
+      lease.isListed = request.isListed
+      return .lease(lease)
     }
   }
 
@@ -114,6 +115,7 @@ package final class Lane: @unchecked Sendable {
     var lease = Command.Lease(
       queues: queues.from(base), worker: worker.from(base), keyID: key.from(base),
       leaseMilliseconds: next.leaseMilliseconds ?? 0, waitMilliseconds: 0)
+    lease.isListed = next.isListed
     lease.isNext = true
     add(.lease(lease), ticket)
   }

@@ -54,7 +54,11 @@ package struct APIKey: Sendable, CustomStringConvertible {
     let hasEnd =
       bytes[bytes.count - tailLength - 1] == separator
       && bytes[bytes.count - tailLength - 1 - idLength - 1] == separator
-    return hasBeginning || hasEnd
+    // Its first separator was lost.
+    let hasNameAndTail =
+      KeyType.allCases.contains { bytes.starts(with: Array($0.rawValue.utf8)) }
+      && bytes[bytes.count - tailLength - 1] == separator
+    return hasBeginning || hasEnd || hasNameAndTail
   }
 
   /// The digits that end a key, from all before them. No secret: anyone can compute them.

@@ -149,6 +149,8 @@ struct LogRecovery {
     var later: [SegmentFile] = []
     for number in numbers where number > record.lastSegment {
       let file = try open(number)
+      // A spare is used as it is: a header that is damaged is refused now, and not when it is taken.
+      _ = try SegmentHeader.read(file.file, on: disk)
       if try head.isInUse(SegmentReader(file, log: record.log, window: window)) { last = number }
       later.append(file)
     }

@@ -53,7 +53,8 @@ extension History {
       if reply.state == "DEAD" || reply.state == "CANCELLED" { settle(job, reply.state, by: number) }
     case (200, .extend): jobs[job].grants[grant].basis = max(jobs[job].grants[grant].basis, word.requested)
     case (409, _):
-      if reply.code != "lease_lost" { violation("\(word.kind): \(reply.text)", job) }
+      // Its end was heard of before, or the answer to it was lost.
+      if reply.code != "lease_lost", reply.code != "already_ended" { violation("\(word.kind): \(reply.text)", job) }
     case (404, _): checkPurge(job)
     default:
       if !refusals.contains(reply.code) { violation("\(word.kind): \(reply.status) \(reply.text)", job) }

@@ -22,7 +22,8 @@ struct WalRepairTests {
       #expect(done.status == 0, "\(done.output)\(done.errors)")
       #expect(done.output.hasPrefix(plan.output), "what was said before is what was done")
       #expect(done.output.contains("CUT: 0000000000000002.wal at byte"), "\(done.output)")
-      #expect(done.output.contains("CUT: 0000000000000004.wal at byte 0, 0 bytes: the file is missing"))
+      #expect(
+        done.output.firstMatch(of: /CUT: 0{15}4\.wal at byte 0, 0 bytes, \d+ records?: the file is missing/) != nil)
       #expect(try scene.roost(["wal", "verify", scene.data.path]).status == 0)
 
       let stated = try #require(done.output.firstMatch(of: /lost jobs: (\d+), with the numbers ([^\n]+)/))

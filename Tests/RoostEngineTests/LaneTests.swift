@@ -68,7 +68,7 @@ import Testing
     await disk.waitForSync(1)
     loop.run()
     #expect(loop.answers.isEmpty)
-    fixture.disk.fail(.sync, errno: EIO)
+    fixture.disk.fail(.sync, errno: EIO, repeats: true)
     disk.letAllGo()
     _ = await fixture.failures.first()
     await loop.untilEnded()

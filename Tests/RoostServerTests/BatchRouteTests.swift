@@ -11,8 +11,8 @@ import Testing
     try await TestDaemon.run { daemon in
       let made = try await daemon.send(
         "POST", "/jobs/batch", daemon.client,
-        #"{"jobs":[{"payload":1},{"payload":2,"max_retires":1},{"payload":{"a":1.0},"idempotency_key":"k"},"#
-          + #"{"payload":{"a":1.0},"idempotency_key":"k"},7,{"payload":3}]}"#)
+        #"{"jobs":[{"payload":1},{"payload":2,"max_retires":1},{"payload":{"a":1.0},"idempotency_key":"k","retry":{"initial":"1h","jitter":"none"}},"#
+          + #"{"payload":{"a":1.0},"idempotency_key":"k","retry":{"initial":"1h","jitter":"none"}},7,{"payload":3}]}"#)
       #expect(made.status == 200)
       let results = made.results
       #expect(results.count == 6)

@@ -69,7 +69,7 @@ struct HeadParser {
       let isRight =
         switch place {
         case 0..<7: byte == expected.utf8Start[place]
-        case 7: byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+        case 7: byte == UInt8(ascii: "1") || byte == UInt8(ascii: "0")
         case 8: byte == Octet.carriageReturn
         default: byte == Octet.lineFeed
         }
@@ -184,15 +184,15 @@ struct HeadParser {
     case 6:
       if Octet.isSame(name, "expect") { head.awaitsContinue = Octet.isSame(value, "100-continue") }
     case 7: if Octet.isSame(name, "upgrade") { head.wantsOtherProtocol = true }
-    case 9: if Octet.isSame(name, "x-api-key") { try once(&head.apiKey, found) }
+    case 9: if Octet.isSame(name, "x-api-key") { try once(&head.apiKey, found, "X-API-Key") }
     case 10: if Octet.isSame(name, "connection") { connection(value, &head) }
-    case 11: if Octet.isSame(name, "traceparent") { try once(&head.traceparent, found) }
+    case 11: if Octet.isSame(name, "traceparent") { try once(&head.traceparent, found, "traceparent") }
     case 12:
-      if Octet.isSame(name, "content-type") { try once(&head.contentType, found) }
+      if Octet.isSame(name, "content-type") { try once(&head.contentType, found, "Content-Type") }
       if Octet.isSame(name, "x-request-id") { head.requestID = found }
-    case 13: if Octet.isSame(name, "authorization") { try once(&head.authorization, found) }
+    case 13: if Octet.isSame(name, "authorization") { try once(&head.authorization, found, "Authorization") }
     case 14: if Octet.isSame(name, "content-length") { try length(value, &head) }
-    case 15: if Octet.isSame(name, "idempotency-key") { try once(&head.idempotencyKey, found) }
+    case 15: if Octet.isSame(name, "idempotency-key") { try once(&head.idempotencyKey, found, "Idempotency-Key") }
     case 16:
       if Octet.isSame(name, "content-encoding"), !Octet.isSame(value, "identity") { head.isEncoded = true }
     case 17:
@@ -207,8 +207,10 @@ struct HeadParser {
   }
 
   /// A field that may not be given twice, since two readers could take another of the two.
-  private func once(_ field: inout RequestHead.Place, _ found: RequestHead.Place) throws(HeadError) {
-    guard !field.isPresent else { throw .malformed("a field that stands for the whole request is given twice") }
+  private func once(
+    _ field: inout RequestHead.Place, _ found: RequestHead.Place, _ name: StaticString
+  ) throws(HeadError) {
+    guard !field.isPresent else { throw .givenTwice(name) }
     field = found
   }
 

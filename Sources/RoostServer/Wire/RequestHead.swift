@@ -54,13 +54,15 @@ struct RequestHead {
 package enum HeadError: Error, Equatable {
   /// Against RFC 9112; says which rule.
   case malformed(StaticString)
+  /// A field that stands for the whole request, by its name.
+  case givenTwice(StaticString)
   case targetTooLong
   case fieldsTooLarge
   case tooManyFields
 
   package static func == (a: HeadError, b: HeadError) -> Bool {
     switch (a, b) {
-    case (.malformed(let a), .malformed(let b)): "\(a)" == "\(b)"
+    case (.malformed(let a), .malformed(let b)), (.givenTwice(let a), .givenTwice(let b)): "\(a)" == "\(b)"
     case (.targetTooLong, .targetTooLong), (.fieldsTooLarge, .fieldsTooLarge), (.tooManyFields, .tooManyFields): true
     default: false
     }

@@ -37,6 +37,8 @@ extension ServerConfiguration {
   func rejection(_ error: HeadError) -> Rejection {
     switch error {
     case .malformed(let rule): Rejection(.badRequest, "this is not valid HTTP/1.1: \(rule)")
+    case .givenTwice(let name):
+      Rejection(.badRequest, field: "\(name)", "the header \(name) is given twice: give it once")
     case .targetTooLong: Rejection(.uriTooLong, "the URL is longer than \(maxURLBytes) bytes: shorten it")
     case .fieldsTooLarge: headersTooLarge
     case .tooManyFields: tooManyHeaders
