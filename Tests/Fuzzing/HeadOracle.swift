@@ -21,14 +21,17 @@ enum HeadOracle {
     guard head.headBytes <= bytes.count else { return "a head of \(head.headBytes) bytes in \(bytes.count)" }
     guard let theirs = decoded(Array(bytes.prefix(head.headBytes))) else {
       // NIO knows the methods that are registered, and CONNECT's authorities; a name of our own is refused by routing.
-      return head.isOrdinary ? "a head to us, none to NIO: \(String(decoding: bytes, as: UTF8.self).debugDescription)" : nil
+      return head.isOrdinary
+        ? "a head to us, none to NIO: \(String(decoding: bytes, as: UTF8.self).debugDescription)" : nil
     }
     guard theirs.method.rawValue == head.method else { return "\(theirs.method.rawValue), read as \(head.method)" }
     guard theirs.uri == head.target || theirs.uri.hasSuffix(head.target) else {
       return "\(theirs.uri), read as \(head.target)"
     }
     let length = theirs.headers["content-length"].last.flatMap { Int($0) }
-    guard length == head.contentLength else { return "a length of \(length ?? -1), read as \(head.contentLength ?? -1)" }
+    guard length == head.contentLength else {
+      return "a length of \(length ?? -1), read as \(head.contentLength ?? -1)"
+    }
     let isChunked = theirs.headers["transfer-encoding"].contains { $0.lowercased() == "chunked" }
     guard isChunked == head.isChunked else { return "chunked: \(isChunked), read as \(head.isChunked)" }
     return nil

@@ -102,9 +102,10 @@ struct HeadParser {
     // scheme "://" authority path
     var at = start
     while at < end, Octet.isToken(scan[at]) { at += 1 }
-    guard at > start, end - at > 3, scan[at] == UInt8(ascii: ":"), scan[at + 1] == UInt8(ascii: "/"),
-      scan[at + 2] == UInt8(ascii: "/")
-    else { throw .malformed("a target begins with /") }
+    let scheme = UnsafeBufferPointer(start: scan.base + start, count: at - start)
+    guard Octet.isSame(scheme, "http") || Octet.isSame(scheme, "https"), end - at > 3, scan[at] == UInt8(ascii: ":"),
+      scan[at + 1] == UInt8(ascii: "/"), scan[at + 2] == UInt8(ascii: "/")
+    else { throw .malformed("a target begins with /, or is a URL of http or https") }
     at += 3
     while at < end, scan[at] != UInt8(ascii: "/"), scan[at] != UInt8(ascii: "?") { at += 1 }
     guard at < end, scan[at] == UInt8(ascii: "/") else { throw .malformed("an absolute target has a path") }
