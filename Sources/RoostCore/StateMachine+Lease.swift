@@ -131,7 +131,10 @@ extension StateMachine {
     var reader = RecordReader(names)
     while reader.at < names.count {
       let length = Int(reader.get(UInt8.self))
-      if queueNames.find(reader.get(count: length)) == .none { unknown += 1 }
+      let queue = queueNames.find(reader.get(count: length))
+      // A receipt may still hold the name of a queue that went.
+      let isUsed = queue != .none && (queues[Int(queue)].exists || queues[Int(queue)].firstWait != .none)
+      if !isUsed { unknown += 1 }
     }
     return unknown
   }
