@@ -210,8 +210,7 @@ package struct StateMachine: ~Copyable {
       guard row.pointee.state == JobState.running.rawValue else { continue }
       let duration = leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration
       let until = event.logTime + min(duration, 60_000_000_000)
-      // Equal: the start before this one raised it, at the same log time and by another wall clock.
-      guard until >= row.pointee.deadline else { continue }
+      guard until > row.pointee.deadline else { continue }
       row.pointee.foreseen =
         event.at.map { $0 + (until - event.logTime) / 1_000_000 }
         ?? row.pointee.foreseen + (until - row.pointee.deadline) / 1_000_000

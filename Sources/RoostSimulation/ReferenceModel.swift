@@ -177,7 +177,7 @@ struct ReferenceModel {
     leaseCheck = LeaseCheck()
     for (number, job) in jobs where job.state == .running {
       let grace = min(job.leaseDuration, 60_000_000_000)
-      guard job.deadline <= now.log + grace else { continue }
+      guard job.deadline < now.log + grace else { continue }
       jobs[number]!.deadline = now.log + grace
       jobs[number]!.foreseen = now.wall + grace / 1_000_000
     }

@@ -145,9 +145,11 @@ extension Simulation {
     hasReserve = false
     let (death, kernel) = (clock.boot, clock.bootID)
     var starts: Int64 = 0
+    var walls: [Int64] = []
     while true {
       starts += 1
       clock.restart(&random)
+      walls.append(clock.reading.wall / 1_000_000)
       if faults.areRandom { armRecovery() }
       setting.reading = clock.reading
       setting.bootID = clock.bootID
@@ -184,7 +186,7 @@ extension Simulation {
       damage == nil && kernel != 0 && clock.bootID == kernel && expected.allSatisfy { $0.model.epoch > 0 }
     let least = isKnown ? clock.boot - death : 0
     let adopted = try adopt(
-      expected, downtime: min(least, LogClock.mostDowntime)...starts * LogClock.mostDowntime)
+      expected, downtime: min(least, LogClock.mostDowntime)...starts * LogClock.mostDowntime, walls)
     if damage != nil {
       report.faults[adopted < expected.count - 1 ? .tailLost : .damageWithoutEffect, default: 0] += 1
     }
@@ -213,7 +215,11 @@ extension Simulation {
   }
 
   /// The log says which of the possible pasts happened; it must be exactly one of them, and this is its index.
-  private func adopt(_ expected: [Candidate], downtime: ClosedRange<Int64>) throws -> Int {
+  ///
+  /// - Parameter walls: By the wall clock, milliseconds: when each of the starts began that this one ended.
+  private func adopt(
+    _ expected: [Candidate], downtime: ClosedRange<Int64>, _ walls: [Int64]
+  ) throws -> Int {
     var reasons: [String] = []
     let found = image
     for (index, candidate) in expected.enumerated().reversed() {
@@ -227,6 +233,15 @@ extension Simulation {
             boot: clock.reading.boot, wall: clock.reading.wall, known: daemon.store.start.known,
             isSameKernel: daemon.store.start.isSameKernel),
           limits: setting.limits)
+        // A start that was stopped may be durable. At the same log time the next one raises no lease again, and its end
+        // is told by the wall clock of the one that did.
+        for row in found.rows where row.state == JobState.running.rawValue {
+          guard let job = model.jobs[row.number], job.deadline == row.deadline else { continue }
+          let grace = min(job.leaseDuration, 60_000_000_000)
+          guard job.deadline == daemon.store.machine.logTime + grace, walls.contains(row.foreseen - grace / 1_000_000)
+          else { continue }
+          model.jobs[row.number]!.foreseen = row.foreseen
+        }
         try model.verify(count: daemon.store.machine.jobCount, seen)
         // To the nanosecond: two pasts may differ by that alone.
         for row in found.rows where row.state == JobState.running.rawValue {
