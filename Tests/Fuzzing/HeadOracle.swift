@@ -20,9 +20,11 @@ enum HeadOracle {
     guard let head = ours else { return nil }
     guard head.headBytes <= bytes.count else { return "a head of \(head.headBytes) bytes in \(bytes.count)" }
     guard let theirs = decoded(Array(bytes.prefix(head.headBytes))) else {
-      // NIO knows the methods that are registered, and CONNECT's authorities; a name of our own is refused by routing.
-      return head.isOrdinary
-        ? "a head to us, none to NIO: \(String(decoding: bytes, as: UTF8.self).debugDescription)" : nil
+      // NIO knows the methods that are registered, and reads authorities more strictly; routing refuses the former, and
+      // the latter mean nothing here.
+      let isOriginForm = bytes.firstIndex(of: 0x20).map { bytes[$0 + 1] == UInt8(ascii: "/") } ?? false
+      guard head.isOrdinary, isOriginForm else { return nil }
+      return "a head to us, none to NIO: \(String(decoding: bytes, as: UTF8.self).debugDescription)"
     }
     guard theirs.method.rawValue == head.method else { return "\(theirs.method.rawValue), read as \(head.method)" }
     guard theirs.uri == head.target || theirs.uri.hasSuffix(head.target) else {

@@ -107,7 +107,7 @@ struct HeadParser {
       scan[at + 1] == UInt8(ascii: "/"), scan[at + 2] == UInt8(ascii: "/")
     else { throw .malformed("a target begins with /, or is a URL of http or https") }
     at += 3
-    while at < end, scan[at] != UInt8(ascii: "/"), scan[at] != UInt8(ascii: "?") { at += 1 }
+    while at < end, Octet.isHost(scan[at]) { at += 1 }
     guard at < end, scan[at] == UInt8(ascii: "/") else { throw .malformed("an absolute target has a path") }
     return place(at, end)
   }
