@@ -28,7 +28,7 @@ struct Daemon {
 
   func run() async throws(CommandFailure) {
     // Before the log is opened: each of its segments keeps a descriptor, and there may be more than a shell allows.
-    let descriptors = try DescriptorLimit.ofDaemon()
+    let descriptors = try DescriptorLimit.ofDaemon(loops: configuration.loops)
     sayConfiguration()
     let tls = try openTLS()
     let opening = EngineOpening(engineConfiguration(), logger: logger)

@@ -29,10 +29,11 @@ struct DescriptorLimit {
 
   /// The same for a daemon, before its first file is opened. Where descriptors are few it gets by with fewer event loops.
   ///
+  /// - Parameter loops: Event loops wanted.
   /// - Throws: `usage` if there are too few: event loops cannot be told so later, they end the process.
-  static func ofDaemon() throws(CommandFailure) -> DescriptorLimit {
+  static func ofDaemon(loops: Int) throws(CommandFailure) -> DescriptorLimit {
     // Log, directory and lock, keys, signals, listener and timers; and four that are open for a moment.
-    try raised().withLoops(besides: 17, for: "a daemon", atMost: System.coreCount)
+    try raised().withLoops(besides: 17, for: "a daemon", atMost: loops)
   }
 
   /// The same for a command that asks a daemon: one connection on one loop.
@@ -61,7 +62,7 @@ struct DescriptorLimit {
           + "limit (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of Docker)")
     }
     let loops = max(1, min(most, (descriptors - fixed - 1) / Self.descriptorsOfLoop))
-    if loops < System.coreCount { NIOSingletons.groupLoopCountSuggestion = loops }
+    if loops != System.coreCount { NIOSingletons.groupLoopCountSuggestion = loops }
     var limit = self
     limit.ownDescriptors = fixed + loops * Self.descriptorsOfLoop
     return limit

@@ -1,4 +1,5 @@
 import Logging
+import NIOCore
 import RoostKeys
 
 /// What `roost serve` runs with: flags over environment over settings file over defaults, read once and checked as a
@@ -142,6 +143,8 @@ extension ServeConfiguration {
   package var queueIdleMilliseconds: Int64 { milliseconds(.queueIdle) }
   package var maxWaiters: Int { number(.maxWaiters) ?? 0 }
   package var maxConnections: Int { number(.maxConnections) ?? 0 }
+  /// Event loops for connections.
+  package var loops: Int { number(.loops) ?? max(1, System.coreCount - 1) }
   package var idleTimeout: Duration { .milliseconds(milliseconds(.idleTimeout)) }
   package var bodyTimeout: Duration { .milliseconds(milliseconds(.bodyTimeout)) }
   /// nil: no limit.

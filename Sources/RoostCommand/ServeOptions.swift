@@ -24,6 +24,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.queueIdle) var queueIdle: String?
   @Option(.maxWaiters) var maxWaiters: String?
   @Option(.maxConnections) var maxConnections: String?
+  @Option(.loops) var loops: String?
   @Option(.idleTimeout) var idleTimeout: String?
   @Option(.bodyTimeout) var bodyTimeout: String?
   @Option(.memoryLimit) var memoryLimit: String?
@@ -47,7 +48,7 @@ struct ServeOptions: ParsableArguments {
       .retention: retention, .retentionMaxJobs: retentionMaxJobs,
       .deadRetention: deadRetention, .idempotencyWindow: idempotencyWindow,
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle, .maxWaiters: maxWaiters,
-      .maxConnections: maxConnections, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
+      .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
       .metricsQueues: metricsQueues,
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,

@@ -22,6 +22,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case queueIdle = "QUEUE_IDLE"
   case maxWaiters = "MAX_WAITERS"
   case maxConnections = "MAX_CONNECTIONS"
+  case loops = "LOOPS"
   case idleTimeout = "IDLE_TIMEOUT"
   case bodyTimeout = "BODY_TIMEOUT"
   case memoryLimit = "MEMORY_LIMIT"
@@ -120,6 +121,11 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(
         .integer(1...1_000_000), "16384", sample: "512",
         "How many connections are served at once, at most half of the process's descriptors; those beyond wait.")
+    case .loops:
+      .init(
+        .integer(1...64), nil, sample: "2",
+        "Threads that read requests and write answers; without it one less than there are cores, and at least one. "
+          + "The log has a thread of its own.")
     case .idleTimeout:
       .init(
         .duration(1_000...3_600_000), "2m", sample: "5m",

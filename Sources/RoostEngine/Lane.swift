@@ -149,6 +149,7 @@ package final class Lane: @unchecked Sendable {
   /// Leaves what was gathered in this turn with the writer.
   private func post() {
     isPostDue = false
+    guard !filling.commands.isEmpty else { return }
     let batch = filling
     filling = free.popLast() ?? LaneBatch(lane: place)
     guard let refusal = mailbox.post(batch) else { return }
@@ -159,6 +160,8 @@ package final class Lane: @unchecked Sendable {
   }
 
   private func receive(_ answers: LaneAnswers) {
+    // What was gathered in this turn hears the end with everything else.
+    if answers.end != nil { filling.removeAll() }
     for batch in answers.spent {
       batch.removeAll()
       if free.count < 2 { free.append(batch) }

@@ -16,6 +16,7 @@ package final class Authenticator: Sendable {
   private let logger: Logger?
   private let checkIntervalNanoseconds: Int64
   private let cache: Shared<KeyCache>
+  private let flushes = Flushes()
   private let watches = KeyWatches()
   private let storeAnswers = Mutex(true)
   /// Lines about guesses, and about records that cannot be read.
@@ -41,8 +42,9 @@ package final class Authenticator: Sendable {
     checkIntervalNanoseconds = store.checkInterval.map { Int64($0 / .nanoseconds(1)) } ?? .max
     let cache = Shared(KeyCache())
     self.cache = cache
-    store.onChange { [size, watches] in
+    store.onChange { [size, watches, flushes] in
       cache.value.withLock { $0.flush() }
+      flushes.count.wrappingAdd(1, ordering: .releasing)
       size.set(0)
       watches.wake()
     }
@@ -74,15 +76,38 @@ package final class Authenticator: Sendable {
 
   /// The caller of a key verified a moment ago; nil means nothing but that `authenticate` is to be asked.
   /// Never blocks, computes no hash: for the event loop.
-  package func cached(_ presented: Secret) -> Caller? {
+  package func cached(_ presented: Secret) -> Caller? { judge(presented, nil)?.caller }
+
+  /// The same, with what a connection needs to know the same header again.
+  ///
+  /// - Parameter header: The value of `Authorization` that held the key.
+  package func judge(_ presented: Secret, _ header: String?) -> KeyMemo? {
     guard let id = presented.unverifiedKeyID else { return nil }
+    // Before the cache is asked: a flush in between makes the memo void.
+    let flushes = flushes.count.load(ordering: .acquiring)
     let now = clock.elapsed()
-    let caller: Caller? = cache.value.withLock { cache in
+    let found: (caller: Caller, until: Int64)? = cache.value.withLock { cache in
       guard now - cache.checkedAt < checkIntervalNanoseconds else { return nil }
-      return cache.verifiedCaller(id: String(id), key: presented, at: now, wall: clock.wall)
+      guard let found = cache.verifiedCaller(id: String(id), key: presented, at: now, wall: clock.wall) else {
+        return nil
+      }
+      let (unchecked, isFar) = cache.checkedAt.addingReportingOverflow(checkIntervalNanoseconds)
+      return (found.caller, min(found.until, isFar ? .max : unchecked))
     }
-    if caller != nil { hits.increment() }
-    return caller
+    guard let found else { return nil }
+    hits.increment()
+    return KeyMemo(
+      header: Secret(header ?? ""), caller: found.caller, flushes: flushes,
+      until: min(found.until, now + KeyMemo.longestNanoseconds))
+  }
+
+  /// The caller of a header that was judged before, if these are the same bytes and nothing has become of the key.
+  package func recall(_ memo: KeyMemo, _ header: UnsafeRawBufferPointer) -> Caller? {
+    guard memo.flushes == flushes.count.load(ordering: .acquiring), clock.elapsed() < memo.until, !header.isEmpty,
+      memo.header.matches(header), memo.caller.expiresAt.map({ $0 > clock.wall() }) ?? true
+    else { return nil }
+    hits.increment()
+    return memo.caller
   }
 
   /// The caller that a request's headers stand for.
@@ -273,4 +298,9 @@ private final class Shared<Value: Sendable>: Sendable {
   init(_ value: Value) {
     self.value = Mutex(value)
   }
+}
+
+/// Counts flushes of the cache, to be compared without its lock.
+private final class Flushes: Sendable {
+  let count = Atomic<UInt64>(0)
 }

@@ -2,7 +2,7 @@ import Foundation
 import RoostAPI
 
 /// Who is asking: the identity and rights that a verified key gives to a request.
-package struct Caller: Sendable {
+package final class Caller: Sendable {
   package let keyID: String
   package let ownerID: Name
   package let type: KeyType
@@ -16,13 +16,13 @@ package struct Caller: Sendable {
   /// The hash that its key had; nil where no record stands behind it.
   let secretHash: SecretHash?
 
-  package init(_ record: KeyRecord) {
+  package convenience init(_ record: KeyRecord) {
     self.init(
       keyID: record.id, ownerID: record.ownerID, type: record.type, queues: record.queues, scopes: record.scopes,
       expiresAt: record.expiresAt, secretHash: record.secretHash)
   }
 
-  package init(keyID: String, ownerID: Name, type: KeyType, queues: [QueuePattern] = [.all]) {
+  package convenience init(keyID: String, ownerID: Name, type: KeyType, queues: [QueuePattern] = [.all]) {
     self.init(
       keyID: keyID, ownerID: ownerID, type: type, queues: queues, scopes: type.scopes, expiresAt: nil, secretHash: nil)
   }

@@ -33,7 +33,11 @@ struct KeyCache {
   var checkedAt = Int64.min / 2
 
   /// The caller of a key that was verified before and is neither too old, revoked nor expired. No hash is computed.
-  mutating func verifiedCaller(id: String, key: Secret, at now: Int64, wall: () -> Date) -> Caller? {
+  ///
+  /// - Returns: nil, or the caller, and until when it may be believed without asking again.
+  mutating func verifiedCaller(
+    id: String, key: Secret, at now: Int64, wall: () -> Date
+  ) -> (caller: Caller, until: Int64)? {
     guard let entry = entries[id], let verified = entry.verifiedKey, isGood(entry, at: now, wall),
       verified.matches(key)
     else { return nil }
@@ -41,7 +45,7 @@ struct KeyCache {
       entries[id]?.usedAt = now
       noteUse(id, at: now)
     }
-    return entry.caller
+    return (entry.caller, entry.readAt + Self.positiveLimit)
   }
 
   /// Whether the key that a caller came with is remembered as good.

@@ -24,6 +24,12 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
     constantTimeEqual(text.utf8, other.text.utf8)
   }
 
+  /// Whether these are its bytes, in a time that depends only on their lengths.
+  func matches(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    text.utf8.withContiguousStorageIfAvailable { constantTimeEqual(UnsafeRawBufferPointer($0), bytes) }
+      ?? constantTimeEqual(text.utf8, bytes)
+  }
+
   /// The public id in what looks like a key, without checking anything; nil if there is none.
   var unverifiedKeyID: Substring? { APIKey.unverifiedID(in: text) }
 

@@ -4,18 +4,29 @@ import Synchronization
 /// Where requests find the engine: nowhere yet while the log is replayed, though the server listens already.
 final class EngineDoor: Sendable {
   private struct State {
-    var engine: Engine?
+    var backend: Backend?
     var progress = ReplayProgress()
   }
 
-  private let state: Mutex<State>
+  private let state = Mutex(State())
+  private let makeBackend: @Sendable (Engine) -> Backend
 
-  /// - Parameter engine: nil: one comes later.
-  init(_ engine: Engine?) { state = Mutex(State(engine: engine)) }
+  /// - Parameters:
+  ///   - engine: nil: one comes later.
+  ///   - makeBackend: Makes what the routes work with once there is an engine.
+  init(_ engine: Engine?, makeBackend: @escaping @Sendable (Engine) -> Backend) {
+    self.makeBackend = makeBackend
+    if let engine { open(engine) }
+  }
 
-  var engine: Engine? { state.withLock { $0.engine } }
+  /// nil: the log is still being replayed.
+  var backend: Backend? { state.withLock { $0.backend } }
+  var engine: Engine? { backend?.engine }
 
-  func open(_ engine: Engine) { state.withLock { $0.engine = engine } }
+  func open(_ engine: Engine) {
+    let backend = makeBackend(engine)
+    state.withLock { $0.backend = backend }
+  }
 
   /// How far the replay has come.
   var progress: ReplayProgress { state.withLock { $0.progress } }

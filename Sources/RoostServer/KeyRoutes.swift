@@ -33,7 +33,7 @@ let keyRoutes: [Route] = [
   },
   Route("DELETE", "/keys/{id}", .revokeKeys, audit: .always("key.revoke")) { (request, backend) throws(Rejection) in
     let record = try await refusableKey { () throws(KeyRejection) in
-      try await backend.keys.revoke(request.parameters[0], by: .caller(request.caller))
+      try await backend.keys.revoke(request.parameter, by: .caller(request.caller))
     }
     var json = JSONWriter(capacity: 192)
     json.beginObject()

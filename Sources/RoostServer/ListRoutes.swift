@@ -11,7 +11,7 @@ let listRoutes: [Route] = [
   },
   Route("GET", "/queues/{queue}/jobs", .read, parameters: ["state", "limit", "cursor"]) {
     (request, backend) throws(Rejection) in
-    try await listJobs(request, backend, queue: request.parameters[0])
+    try await listJobs(request, backend, queue: request.parameter)
   },
   Route("GET", "/queues", .read) { (request, backend) throws(Rejection) in
     let queues = backend.engine.queues(viewer: request.viewer)
@@ -27,7 +27,7 @@ let listRoutes: [Route] = [
     return Answer(200, json)
   },
   Route("GET", "/queues/{queue}", .read) { (request, backend) throws(Rejection) in
-    let name = try queueName(request.parameters[0], request)
+    let name = try queueName(request.parameter, request)
     let found = try await refusable { () throws(Refusal) in try await backend.engine.queue(name) }
     guard let queue = found else {
       throw Rejection(.queueNotFound, "there is no such queue: it begins with its first job")

@@ -27,15 +27,14 @@ package func makeRoostServer(
 ) -> RoostServer {
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues)
-  let door = EngineDoor(engine)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
-  let backend: @Sendable (Engine) -> Backend = { engine in
+  let door = EngineDoor(engine) { engine in
     Backend(
       engine: engine, keys: keys, keyHealth: keyHealth, lastUse: { authenticator.lastUse(of: $0) },
       maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics)
   }
   let front = HTTPFront(
-    door: door, backend: backend, authenticator: authenticator, configuration: configuration, audit: audit,
+    door: door, authenticator: authenticator, configuration: configuration, audit: audit,
     registry: metrics, logger: logger, table: configuration.metricsPort == nil ? .all : .withoutMetrics)
   let listener = Listener(
     host: configuration.host, port: configuration.port, front: front, group: group, logger: logger)
@@ -47,7 +46,7 @@ package func makeRoostServer(
     plain.headerTimeout = min(configuration.headerTimeout, .seconds(5))
     plain.idleTimeout = min(configuration.idleTimeout, .seconds(75))
     let front = HTTPFront(
-      door: door, backend: backend, authenticator: authenticator, configuration: plain, audit: nil,
+      door: door, authenticator: authenticator, configuration: plain, audit: nil,
       registry: metrics, logger: logger, table: .metricsOnly)
     return MetricsListener(
       listener: Listener(

@@ -5,8 +5,8 @@ import RoostKeys
 
 /// A request as a route sees it: decoded as far as every route needs, by whatever front took it.
 package struct RouteRequest: Sendable {
-  /// What stood in the place of each `{…}` of the route's path.
-  package var parameters: [String]
+  /// What stood in the place of the `{…}` of the route's path; empty where there is none.
+  package var parameter: String
   package var query: Query
   package var idempotencyKey: String?
   /// The header of W3C Trace Context, where it is one; jobs submitted without a trace of their own belong to it.
@@ -23,8 +23,8 @@ package struct RouteRequest: Sendable {
   /// Judges the caller's key again, and watches it.
   package var authenticator: Authenticator?
 
-  package init(parameters: [String], query: Query, body: [UInt8], identity: Caller?) {
-    self.parameters = parameters
+  package init(parameter: String, query: Query, body: [UInt8], identity: Caller?) {
+    self.parameter = parameter
     self.query = query
     self.body = body
     self.identity = identity
@@ -53,7 +53,7 @@ package struct RouteRequest: Sendable {
 
   /// The job that the path names. A text that is no id becomes one that no job has, so that it takes the same way
   /// through the engine as an unknown one.
-  package var jobID: JobID { JobID(parameters[0]) ?? JobID(high: 0, low: 0) }
+  package var jobID: JobID { JobID(parameter) ?? JobID(high: 0, low: 0) }
 
   /// Which jobs the caller may see.
   package var viewer: Viewer {

@@ -4,7 +4,7 @@ import RoostEngine
 import RoostKeys
 
 /// What the routes work with.
-package struct Backend: Sendable {
+package final class Backend: Sendable {
   package let engine: Engine
   package let keys: KeyService
   package let keyHealth: KeyStoreHealth
@@ -13,10 +13,22 @@ package struct Backend: Sendable {
   /// The largest payload, bytes.
   package let maxPayloadBytes: Int
   package let metrics: DaemonMetrics
+
+  package init(
+    engine: Engine, keys: KeyService, keyHealth: KeyStoreHealth, lastUse: @escaping @Sendable (String) -> Date?,
+    maxPayloadBytes: Int, metrics: DaemonMetrics
+  ) {
+    self.engine = engine
+    self.keys = keys
+    self.keyHealth = keyHealth
+    self.lastUse = lastUse
+    self.maxPayloadBytes = maxPayloadBytes
+    self.metrics = metrics
+  }
 }
 
 /// One row of the contract: method, path, the scope it needs, and what it does.
-package struct Route: Sendable {
+package final class Route: Sendable {
   package typealias Handler = @Sendable (RouteRequest, Backend) async throws(Rejection) -> Answer
   package typealias EarlyHandler = @Sendable (ReplayProgress) -> Answer
 
@@ -38,11 +50,14 @@ package struct Route: Sendable {
   package let immediate: (@Sendable () -> Answer)?
   /// Answers while the log is still being replayed; nil: 503 `starting`.
   package let early: EarlyHandler?
-  fileprivate let segments: [Substring]
+  fileprivate let segments: [Segment]
   /// Its place in its table.
-  package fileprivate(set) var index = 0
+  package let index: Int
   /// Whether its path has a `{…}`.
   fileprivate let hasParameters: Bool
+
+  /// What of a path stands between two slashes.
+  fileprivate enum Segment { case text([UInt8]), place }
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
@@ -59,8 +74,20 @@ package struct Route: Sendable {
     self.direct = direct
     self.immediate = immediate
     self.early = early
-    segments = path.split(separator: "/")
+    segments = path.utf8.split(separator: UInt8(ascii: "/")).map {
+      $0.first == UInt8(ascii: "{") ? .place : .text(Array($0))
+    }
     hasParameters = path.contains("{")
+    index = 0
+  }
+
+  /// The same route in its table.
+  fileprivate init(_ route: Route, at index: Int) {
+    (method, path, scope, parameters) = (route.method, route.path, route.scope, route.parameters)
+    (fields, audit, handler, direct) = (route.fields, route.audit, route.handler, route.direct)
+    (immediate, early, segments) = (route.immediate, route.early, route.segments)
+    hasParameters = route.hasParameters
+    self.index = index
   }
 }
 
@@ -87,7 +114,7 @@ package enum Audit: Sendable, Equatable {
 
 extension Route {
   /// One whose answer needs neither key nor engine.
-  package init(_ method: String, _ path: String, answering answer: @escaping @Sendable () -> Answer) {
+  package convenience init(_ method: String, _ path: String, answering answer: @escaping @Sendable () -> Answer) {
     self.init(method, path, nil, early: { _ in answer() }, immediate: answer) { (_, _) throws(Rejection) in answer() }
   }
 }
@@ -102,29 +129,38 @@ package struct RouteTable: Sendable {
   private let byLength: [[Route]]
 
   package init(_ routes: [Route]) {
-    var routes = routes
-    for index in routes.indices { routes[index].index = index }
+    let routes = routes.enumerated().map { Route($1, at: $0) }
     self.routes = routes
     let longest = routes.map(\.segments.count).max() ?? 0
+    precondition(longest < Self.mostSegments, "a path has few segments")
+    precondition(routes.allSatisfy { $0.path.count { $0 == "{" } <= 1 }, "a path has one {…} at most")
     byLength = (0...longest).map { length in
       let routes = routes.filter { $0.segments.count == length }
       return routes.filter { !$0.hasParameters } + routes.filter(\.hasParameters)
     }
   }
 
-  /// The route of a method and a path without query, and what its path's `{…}` hold.
-  package func find(_ method: String, _ path: Substring) throws(Rejection) -> (Route, [String]) {
-    var segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-      .map { Substring($0) }.dropFirst()
-    if segments.first == "v1" { segments = segments.dropFirst() }
-    let wanted = method == "HEAD" ? "GET" : method
+  private static let mostSegments = 8
+  private typealias Segments = InlineArray<8, Range<Int>>
+
+  /// The route of a method and a path without query, and what its path's `{…}` holds; empty where it has none.
+  package func find(
+    _ method: UnsafeRawBufferPointer, _ path: UnsafeRawBufferPointer
+  ) throws(Rejection) -> (Route, parameter: String) {
+    var segments = Segments(repeating: 0..<0)
+    var count = split(path, &segments)
+    var first = 0
+    if count > 0, isSame(path, segments[0], Self.version) { (first, count) = (1, count - 1) }
+    let wanted = isSame(method, 0..<method.count, Self.head) ? Self.get[...] : ArraySlice(method)
     var allowed: [String] = []
     var isNamed = false
-    if segments.count < byLength.count {
-      for route in byLength[segments.count] where matches(route.segments, segments) {
+    if count >= 0, count < byLength.count {
+      for route in byLength[count] where matches(route.segments, path, segments, first) {
         // `/jobs/lease` is not the job of the id `lease`, whatever the method.
         if isNamed, route.hasParameters { break }
-        if route.method == wanted { return (route, try parameters(route.segments, segments)) }
+        if route.method.utf8.elementsEqual(wanted) {
+          return (route, route.hasParameters ? try parameter(route.segments, path, segments, first) : "")
+        }
         isNamed = !route.hasParameters
         allowed += route.method == "GET" ? ["GET", "HEAD"] : [route.method]
       }
@@ -136,23 +172,53 @@ package struct RouteTable: Sendable {
     throw Rejection(.methodNotAllowed, "this path knows only \(list)").header("Allow", list)
   }
 
-  private func matches(_ pattern: [Substring], _ path: ArraySlice<Substring>) -> Bool {
-    zip(pattern, path).allSatisfy { $0.isPlace ? !$1.isEmpty : $0.utf8.elementsEqual($1.utf8) }
+  private static let version = Array("v1".utf8)
+  private static let head = Array("HEAD".utf8)
+  private static let get = Array("GET".utf8)
+
+  /// Finds what stands behind each slash of a path. Returns how many there are; -1 if they are more than any route has.
+  private func split(_ path: UnsafeRawBufferPointer, _ segments: inout Segments) -> Int {
+    guard let slash = path.firstIndex(of: UInt8(ascii: "/")) else { return 0 }
+    var count = 0
+    var start = slash + 1
+    for at in start...path.count where at == path.count || path[at] == UInt8(ascii: "/") {
+      guard count < Self.mostSegments else { return -1 }
+      segments[count] = start..<at
+      count += 1
+      start = at + 1
+    }
+    return count
   }
 
-  private func parameters(_ pattern: [Substring], _ path: ArraySlice<Substring>) throws(Rejection) -> [String] {
-    var values: [String] = []
-    for (part, text) in zip(pattern, path) where part.isPlace {
-      guard let value = percentDecoded(text) else {
+  private func isSame(_ path: UnsafeRawBufferPointer, _ range: Range<Int>, _ text: [UInt8]) -> Bool {
+    guard range.count == text.count else { return false }
+    for place in 0..<text.count where path[range.lowerBound + place] != text[place] { return false }
+    return true
+  }
+
+  private func matches(
+    _ pattern: [Route.Segment], _ path: UnsafeRawBufferPointer, _ segments: borrowing Segments, _ first: Int
+  ) -> Bool {
+    for (place, segment) in pattern.enumerated() {
+      switch segment {
+      case .place: if segments[first + place].isEmpty { return false }
+      case .text(let text): if !isSame(path, segments[first + place], text) { return false }
+      }
+    }
+    return true
+  }
+
+  private func parameter(
+    _ pattern: [Route.Segment], _ path: UnsafeRawBufferPointer, _ segments: borrowing Segments, _ first: Int
+  ) throws(Rejection) -> String {
+    for (place, segment) in pattern.enumerated() {
+      guard case .place = segment else { continue }
+      let bytes = UnsafeRawBufferPointer(rebasing: path[segments[first + place]])
+      guard let text = String(validating: bytes, as: UTF8.self), let value = percentDecoded(text) else {
         throw Rejection(.badRequest, "the path is not valid percent-encoded UTF-8")
       }
-      values.append(value)
+      return value
     }
-    return values
+    preconditionFailure("the route has a {…}")
   }
-}
-
-extension Substring {
-  /// Whether it stands for whatever a path has there: `{id}`.
-  fileprivate var isPlace: Bool { utf8.first == UInt8(ascii: "{") }
 }

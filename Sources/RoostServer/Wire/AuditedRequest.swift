@@ -6,10 +6,10 @@ import RoostKeys
 struct AuditedRequest {
   let audit: AuditLog
   let route: Route
-  let parameters: [String]
+  let parameter: String
   let caller: Caller
   let peer: AddressBlock?
-  let requestID: String
+  let id: RequestID
 
   /// Writes down what became of it, before it is answered.
   func record(_ outcome: Result<Answer, Rejection>) async {
@@ -23,13 +23,12 @@ struct AuditedRequest {
       action, by: .key(caller), target: answer?.audited?.target ?? targetInPath, outcome: code,
       details: answer?.audited?.details ?? [:])
     event.address = peer.map { "\($0)" }
-    event.requestID = requestID
+    event.requestID = id.description
     await audit.record(event)
   }
 
   /// The id that the path names. A text that is no id is left out: it could be anything, a secret too.
   private var targetInPath: String? {
-    guard let text = parameters.first else { return nil }
-    return JobID(text)?.description ?? APIKey.publicID(in: text)
+    JobID(parameter)?.description ?? APIKey.publicID(in: parameter)
   }
 }

@@ -15,7 +15,7 @@ protocol DirectResponder: AnyObject {
 /// The response to a request that went through a lane.
 struct DirectResponse {
   let status: Int
-  let requestID: String
+  let id: RequestID
   var headers: [Rejection.Header] = []
   /// JSON.
   let body: [UInt8]
@@ -28,12 +28,11 @@ struct DirectResponse {
 /// A ticket is a place and a generation: it is not used again before its last answer has come, whatever became of its
 /// connection meanwhile.
 struct DirectTable {
-  struct Entry {
-    /// nil: the connection is gone.
-    weak var responder: (any DirectResponder)?
+  final class Entry {
+    let responder: any DirectResponder
     var request: DirectRequest
     let route: Route
-    let requestID: String
+    let id: RequestID
     let start: ContinuousClock.Instant
     /// For the access log, where there is one.
     let logged: IncomingRequest?
@@ -41,6 +40,20 @@ struct DirectTable {
     /// Keeps a process that must end from ending before the response is written.
     let inFlight: DispatchGroup
     var hasResponded = false
+
+    init(
+      responder: any DirectResponder, request: DirectRequest, route: Route, id: RequestID,
+      start: ContinuousClock.Instant, logged: IncomingRequest?, caller: Caller, inFlight: DispatchGroup
+    ) {
+      self.responder = responder
+      self.request = request
+      self.route = route
+      self.id = id
+      self.start = start
+      self.logged = logged
+      self.caller = caller
+      self.inFlight = inFlight
+    }
   }
 
   private var entries: [Entry?] = []
@@ -70,10 +83,7 @@ struct DirectTable {
     return place
   }
 
-  subscript(_ place: Int) -> Entry {
-    _read { yield entries[place]! }
-    _modify { yield &entries[place]! }
-  }
+  subscript(_ place: Int) -> Entry { entries[place]! }
 
   /// The last answer has come.
   mutating func close(_ place: Int) {

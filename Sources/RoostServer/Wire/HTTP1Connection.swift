@@ -29,15 +29,22 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
   }
 
   /// A request that is read.
-  private struct Current {
+  private final class Current {
     let request: IncomingRequest
     var admitted: HTTPFront.Admitted?
     /// Of the body, still to come; nil when it comes in chunks.
-    var left: Int? = 0
+    var left: Int?
     var chunks = ChunkedBody()
     var body = ByteBuffer()
     var isPersistent: Bool
     let isOldVersion: Bool
+
+    init(_ request: IncomingRequest, left: Int? = 0, isPersistent: Bool, isOldVersion: Bool) {
+      self.request = request
+      self.left = left
+      self.isPersistent = isPersistent
+      self.isOldVersion = isOldVersion
+    }
   }
 
   /// A request that is being answered.
@@ -60,6 +67,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
   private var context: ChannelHandlerContext?
   private var place: Int?
   private var peer: AddressBlock?
+  private var memos = KeyMemos()
 
   private var input = ByteBuffer()
   /// Input bytes that hold no complete head.
@@ -194,29 +202,23 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
       if isInputClosed { context.close(promise: nil) }
       return false
     }
-    let found: Result<(RequestHead, IncomingRequest)?, HeadError> = input.withUnsafeReadableBytes { bytes in
+    let found: Result<RequestHead?, HeadError> = input.withUnsafeReadableBytes { bytes in
       // Without the end of another line there is no more to see than before.
       if examined > 0, bytes.count < min(parser.lineBytes, parser.fieldBytes),
         !bytes[examined...].contains(Octet.lineFeed)
       {
         return .success(nil)
       }
-      do throws(HeadError) {
-        guard let head = try parser.parse(bytes) else { return .success(nil) }
-        return .success((head, IncomingRequest(head, in: bytes) { front.newRequestID() }))
-      } catch {
-        return .failure(error)
-      }
+      return Result { () throws(HeadError) in try parser.parse(bytes) }
     }
     switch found {
     case .success(nil):
       examined = input.readableBytes
       if isInputClosed { context.close(promise: nil) }
       return false
-    case .success((let head, let request)?):
+    case .success(let head?):
       examined = 0
-      input.moveReaderIndex(forwardBy: head.bytes)
-      begin(head, request)
+      begin(head, IncomingRequest(head, in: input.readSlice(length: head.bytes)!))
       return true
     case .failure(let error):
       refuseRest(configuration.rejection(error))
@@ -234,11 +236,11 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
 
   private func begin(_ head: RequestHead, _ request: IncomingRequest) {
     current = Current(
-      request: request, left: head.isChunked ? nil : head.contentLength ?? 0, isPersistent: head.isPersistent,
+      request, left: head.isChunked ? nil : head.contentLength ?? 0, isPersistent: head.isPersistent,
       isOldVersion: head.isOldVersion)
     if head.hasBody { arm(configuration.bodyTimeout) } else { deadline = nil }
     do throws(Rejection) {
-      if let admitted = try front.admit(request, peer) {
+      if let admitted = try front.admit(request, &memos) {
         accept(admitted, awaitsContinue: head.awaitsContinue)
       } else {
         ask(request, awaitsContinue: head.awaitsContinue)
@@ -290,7 +292,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
 
   /// Takes no more of the body of the request that is read, which is returned.
   private func discardBody(awaitsContinue: Bool) -> Current {
-    var refused = current!
+    let refused = current!
     refused.body = ByteBuffer()
     if refused.left == 0 {
       reading = .head
@@ -312,13 +314,13 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     reading = .closed
     current = nil
     input.clear()
-    let request = read?.request ?? .unreadable(requestID: front.newRequestID())
+    let request = read?.request ?? .unreadable
     answer(
-      rejection, Current(request: request, isPersistent: false, isOldVersion: read?.isOldVersion ?? false))
+      rejection, Current(request, isPersistent: false, isOldVersion: read?.isOldVersion ?? false))
   }
 
   private func readBody() -> Bool {
-    guard var reading = current.take() else { return false }
+    guard let reading = current.take() else { return false }
     let isWhole: Bool
     if let left = reading.left {
       let count = min(left, input.readableBytes)
@@ -368,7 +370,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
   }
 
   private func discard(_ before: Int) -> Bool {
-    guard var reading = current.take() else { return false }
+    guard let reading = current.take() else { return false }
     var (bytes, isWhole) = (before, false)
     if let left = reading.left {
       let count = min(left, input.readableBytes)
@@ -416,7 +418,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
   }
 
   private func pass(to body: BodyStream) -> Bool {
-    guard var reading = current else { return false }
+    guard let reading = current else { return false }
     var isWhole = false
     if let left = reading.left {
       let count = min(left, input.readableBytes)
@@ -557,7 +559,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     ResponseHead(
       status: reply.answer.status, contentType: reply.answer.contentType, length: length,
       isChunked: !serving.isOldVersion,
-      persistence: persistence(after: serving), requestID: reply.requestID, headers: reply.answer.headers)
+      persistence: persistence(after: serving), id: reply.id, headers: reply.answer.headers)
   }
 
   private func persistence(after serving: Serving) -> ResponseHead.Persistence {
@@ -609,7 +611,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     loop.output.clear()
     ResponseHead(
       status: response.status, contentType: "application/json", length: response.body.count,
-      persistence: persistence(after: serving), requestID: response.requestID, headers: response.headers
+      persistence: persistence(after: serving), id: response.id, headers: response.headers
     ).write(into: &loop.output, date: loop.date)
     loop.output.writeBytes(response.body)
     var written: EventLoopPromise<Void>?

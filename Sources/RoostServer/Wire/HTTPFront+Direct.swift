@@ -13,21 +13,21 @@ extension HTTPFront {
     _ request: IncomingRequest, _ admitted: Admitted, body: ByteBuffer, _ loop: LoopContext,
     _ responder: any DirectResponder
   ) throws(Rejection) -> Bool {
-    guard let direct = admitted.route.direct, admitted.isFresh, let backend = admitted.backend,
+    let start = ContinuousClock.now
+    guard let direct = admitted.route.direct, admitted.isFresh(at: start), let backend = admitted.backend,
       let caller = admitted.caller
     else { return false }
     let lane = loop.lane ?? open(loop, backend.engine)
     loop.scratch.removeAll(keepingCapacity: true)
-    loop.scratch.append(contentsOf: body.readableBytesView)
+    body.withUnsafeReadableBytes { loop.scratch.append(contentsOf: $0) }
     var decoded = RouteRequest(
-      parameters: admitted.parameters, query: admitted.query, body: loop.scratch, identity: caller)
-    decoded.idempotencyKey = request.idempotencyKey
+      parameter: admitted.parameter, query: admitted.query, body: loop.scratch, identity: caller)
+    decoded.idempotencyKey = admitted.idempotencyKey
     decoded.traceparent = request.traceparent
-    let start = ContinuousClock.now
     guard let left = try direct.decode(decoded, backend, lane, loop.asked.reserve()) else { return false }
     loop.asked.fill(
       DirectTable.Entry(
-        responder: responder, request: left, route: admitted.route, requestID: request.requestID, start: start,
+        responder: responder, request: left, route: admitted.route, id: request.id, start: start,
         logged: configuration.accessLog ? request : nil, caller: caller, inFlight: configuration.answers.enter()))
     return true
   }
@@ -48,11 +48,11 @@ extension HTTPFront {
   private func deliver(_ answers: LaneAnswers, _ engine: Engine, _ loop: LoopContext) {
     for reply in answers.replies {
       let place = loop.asked.place(Lane.ticket(reply.ticket))
-      take(reply.answer, answers, place, engine, loop)
-      if loop.asked[place].request.left == 0 { loop.asked.close(place) }
+      let entry = loop.asked[place]
+      take(reply.answer, answers, entry, engine, loop)
+      if entry.request.left == 0 { loop.asked.close(place) }
     }
     guard let end = answers.end else { return }
-    loop.lane = nil
     for place in loop.asked.openPlaces {
       refuse(Rejection(end), loop.asked[place], engine)
       loop.asked.close(place)
@@ -60,43 +60,42 @@ extension HTTPFront {
   }
 
   private func take(
-    _ answer: RoostCore.Answer, _ answers: LaneAnswers, _ place: Int, _ engine: Engine, _ loop: LoopContext
+    _ answer: RoostCore.Answer, _ answers: LaneAnswers, _ entry: DirectTable.Entry, _ engine: Engine,
+    _ loop: LoopContext
   ) {
-    guard !loop.asked[place].hasResponded else {
-      loop.asked[place].request.left -= 1
+    guard !entry.hasResponded else {
+      entry.request.left -= 1
       return
     }
     loop.json.removeAll()
     do throws(Rejection) {
-      switch try loop.asked[place].request.take(answer, answers, engine, &loop.json) {
+      switch try entry.request.take(answer, answers, engine, &loop.json) {
       case .more: break
       case .done(let status, let granted):
-        let entry = loop.asked[place]
         respond(
-          DirectResponse(status: status, requestID: entry.requestID, body: loop.json.bytes, granted: granted), entry,
-          engine)
-      case .cold(let grant): thaw(grant, answers.loader!, loop.asked[place], engine, loop)
+          DirectResponse(status: status, id: entry.id, body: loop.json.bytes, granted: granted), entry, engine)
+      case .cold(let grant): thaw(grant, answers.loader!, entry, engine, loop)
       case .again:
-        loop.asked[place].hasResponded = true
-        loop.asked[place].inFlight.leave()
-        loop.asked[place].responder?.carryOut()
+        entry.hasResponded = true
+        entry.inFlight.leave()
+        entry.responder.carryOut()
       }
     } catch {
-      loop.asked[place].hasResponded = true
-      refuse(error, loop.asked[place], engine)
+      entry.hasResponded = true
+      refuse(error, entry, engine)
     }
   }
 
   private func refuse(_ rejection: Rejection, _ entry: DirectTable.Entry, _ engine: Engine) {
-    let answer = refused(rejection, requestID: entry.requestID)
+    let answer = refused(rejection, entry.id)
     respond(
       DirectResponse(
-        status: answer.status, requestID: entry.requestID, headers: answer.headers, body: answer.body), entry, engine)
+        status: answer.status, id: entry.id, headers: answer.headers, body: answer.body), entry, engine)
   }
 
   private func respond(_ response: DirectResponse, _ entry: DirectTable.Entry, _ engine: Engine) {
     note(response, entry)
-    let isWritten = entry.responder?.respond(response) ?? false
+    let isWritten = entry.responder.respond(response)
     entry.inFlight.leave()
     if !isWritten, let grant = response.granted { giveBack(grant, engine) }
   }
@@ -127,7 +126,7 @@ extension HTTPFront {
           try entry.request.thawed(job, refusal, &loop.json)
           respond(
             DirectResponse(
-              status: 200, requestID: entry.requestID, body: loop.json.bytes, granted: job == nil ? nil : grant), entry,
+              status: 200, id: entry.id, body: loop.json.bytes, granted: job == nil ? nil : grant), entry,
             engine)
         } catch {
           refuse(error, entry, engine)

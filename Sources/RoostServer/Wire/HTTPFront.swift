@@ -11,26 +11,20 @@ import Synchronization
 /// carried out (`reply`), if time has passed.
 final class HTTPFront: Sendable {
   private let door: EngineDoor
-  private let backend: @Sendable (Engine) -> Backend
   private let authenticator: Authenticator
   let configuration: ServerConfiguration
   private let table: RouteTable
   private let audit: AuditLog?
   let metrics: HTTPMetrics
   private let logger: Logger
-  private let requestPrefix = String(UInt64.random(in: .min ... .max), radix: 16)
-  private let requestCount = Atomic<UInt64>(0)
 
-  /// - Parameter backend: What the routes work with once there is an engine.
   init(
-    door: EngineDoor, backend: @escaping @Sendable (Engine) -> Backend, authenticator: Authenticator,
-    configuration: ServerConfiguration, audit: AuditLog?, registry: PrometheusRegistry, logger: Logger,
+    door: EngineDoor, authenticator: Authenticator, configuration: ServerConfiguration, audit: AuditLog?, registry: PrometheusRegistry, logger: Logger,
     table: RouteTable = .all
   ) {
     self.table = table
     metrics = HTTPMetrics(table: table, factory: registry)
     self.door = door
-    self.backend = backend
     self.authenticator = authenticator
     self.configuration = configuration
     self.audit = audit
@@ -39,46 +33,56 @@ final class HTTPFront: Sendable {
 
   var engine: Engine? { door.engine }
 
-  /// A name for a request whose client gave it none.
-  func newRequestID() -> String {
-    requestPrefix + "-" + String(requestCount.wrappingAdd(1, ordering: .relaxed).newValue, radix: 16)
-  }
-
   // MARK: At the head
 
   /// A request whose head was judged: it is allowed, or refused to a caller that is known.
-  struct Admitted: Sendable {
+  final class Admitted: Sendable {
     /// What is wrong with it: no byte of its body is wanted.
-    fileprivate(set) var refusal: Rejection?
+    let refusal: Rejection?
     let route: Route
-    let parameters: [String]
-    fileprivate(set) var query: Query
+    /// What stood in the place of the `{…}` of the route's path; empty where there is none.
+    let parameter: String
+    let query: Query
+    let idempotencyKey: String?
     /// nil: the log is still being replayed, and the route answers all the same.
     let backend: Backend?
     let caller: Caller?
     /// When its key was judged.
-    private let at = ContinuousClock.now
+    let at = ContinuousClock.now
 
     /// Whether the key need not be judged again: a body may take its time, and the key may end meanwhile.
-    var isFresh: Bool { ContinuousClock.now - at < .milliseconds(500) }
+    func isFresh(at now: ContinuousClock.Instant) -> Bool { now - at < .milliseconds(500) }
 
-    fileprivate init(_ found: Found, _ caller: Caller?) {
-      (route, parameters, backend) = found
+    fileprivate init(_ found: Found, _ caller: Caller?, _ details: Details, _ refusal: Rejection?) {
+      (route, parameter, backend) = (found.route, found.parameter, found.backend)
+      (query, idempotencyKey) = (details.query, details.idempotencyKey)
       self.caller = caller
-      query = Query()
+      self.refusal = refusal
+    }
+
+    /// What its head says beside method, path and key.
+    fileprivate struct Details {
+      var query = Query()
+      var idempotencyKey: String?
     }
   }
 
   /// Judges a head without waiting for anybody.
   ///
+  /// - Parameter memos: The keys that the connection brought before.
   /// - Returns: nil if the key store must be asked: `admitAsking` does.
-  func admit(_ request: IncomingRequest, _ peer: AddressBlock?) throws(Rejection) -> Admitted? {
+  func admit(_ request: IncomingRequest, _ memos: inout KeyMemos) throws(Rejection) -> Admitted? {
     let found = try find(request)
     guard found.route.scope != nil, found.backend != nil else { return admitted(found, nil, request) }
-    guard let token = try? Authenticator.token(inHeader: request.authorization, apiKey: request.apiKey),
-      let caller = authenticator.cached(token)
+    if let caller = request.withAuthorization({ memos.caller($0, authenticator) }) {
+      return admitted(found, caller, request)
+    }
+    let header = request.authorization
+    guard let token = try? Authenticator.token(inHeader: header, apiKey: request.apiKey),
+      let judged = authenticator.judge(token, header)
     else { return nil }
-    return admitted(found, caller, request)
+    memos.add(judged)
+    return admitted(found, judged.caller, request)
   }
 
   /// Judges a head, and asks the key store if need be.
@@ -89,21 +93,25 @@ final class HTTPFront: Sendable {
     return admitted(found, caller, request)
   }
 
-  fileprivate typealias Found = (route: Route, parameters: [String], backend: Backend?)
+  fileprivate typealias Found = (route: Route, parameter: String, pathBytes: Int, hasQuery: Bool, backend: Backend?)
 
   private func find(_ request: IncomingRequest) throws(Rejection) -> Found {
-    if let refusal = configuration.refusal(target: request.target) { throw refusal }
-    let (route, parameters) = try table.find(request.method, request.path)
-    if let engine = door.engine { return (route, parameters, backend(engine)) }
-    guard route.early != nil else {
+    let (route, parameter, pathBytes, hasQuery) = try request.withMethodAndTarget {
+      (method, target) throws(Rejection) in
+      if let refusal = configuration.refusal(targetBytes: target.count) { throw refusal }
+      let end = target.firstIndex(of: UInt8(ascii: "?")) ?? target.count
+      let (route, parameter) = try table.find(method, UnsafeRawBufferPointer(rebasing: target[..<end]))
+      return (route, parameter, end, end < target.count)
+    }
+    let backend = door.backend
+    guard backend != nil || route.early != nil else {
       throw Rejection(.starting, "the daemon replays its log: try again shortly; /readyz tells how far it is")
         .retryAfter(1)
     }
-    return (route, parameters, nil)
+    return (route, parameter, pathBytes, hasQuery, backend)
   }
 
   private func admitted(_ found: Found, _ caller: Caller?, _ request: IncomingRequest) -> Admitted {
-    var admitted = Admitted(found, caller)
     do throws(Rejection) {
       if let caller, let scope = found.route.scope, !caller.may(ScopeSet(scope)) {
         throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
@@ -111,12 +119,16 @@ final class HTTPFront: Sendable {
       }
       if let refusal = configuration.refusal(request, bytes: request.contentLength ?? 0) { throw refusal }
       if request.isEncoded { throw configuration.encodedBody }
-      if let problem = request.problem { throw problem }
-      admitted.query = try Query(request.target.dropFirst(request.path.utf8.count + 1), known: found.route.parameters)
+      var details = Admitted.Details()
+      details.idempotencyKey = try request.idempotencyKey()
+      if found.hasQuery {
+        let query = request.target.utf8.dropFirst(found.pathBytes + 1)
+        details.query = try Query(Substring(query), known: found.route.parameters)
+      }
+      return Admitted(found, caller, details, nil)
     } catch {
-      admitted.refusal = error
+      return Admitted(found, caller, Admitted.Details(), error)
     }
-    return admitted
   }
 
   private func authenticate(_ request: IncomingRequest, _ peer: AddressBlock?) async throws(Rejection) -> Caller {
@@ -135,7 +147,7 @@ final class HTTPFront: Sendable {
   /// An answer on its way to the wire.
   struct Reply: Sendable {
     var answer: Answer
-    let requestID: String
+    let id: RequestID
     /// When the request was complete.
     fileprivate let start: ContinuousClock.Instant
 
@@ -152,14 +164,14 @@ final class HTTPFront: Sendable {
     do throws(Rejection) {
       answer = try await carryOut(request, try judged.get(), exchange, peer)
     } catch {
-      answer = refused(await error.explained(by: door.engine), requestID: request.requestID)
+      answer = refused(await error.explained(by: door.engine), request.id)
     }
     if !answer.grants.isEmpty, let engine = door.engine {
       let grants = answer.grants
       // Rare, and nobody is left to await it: the connection is gone.
       exchange.onLoss { Task { await engine.undelivered(batch: grants) } }
     }
-    let reply = Reply(answer: answer, requestID: request.requestID, start: start, isHead: request.isHead)
+    let reply = Reply(answer: answer, id: request.id, start: start, isHead: request.isHead)
     if answer.stream == nil { note(reply, request, exchange, bytesOut: answer.body.count) }
     return reply
   }
@@ -168,35 +180,35 @@ final class HTTPFront: Sendable {
   func immediateReply(to request: IncomingRequest, _ admitted: Admitted, _ exchange: Exchange) -> Reply? {
     guard let immediate = admitted.route.immediate, admitted.refusal == nil else { return nil }
     exchange.route.store(admitted.route.index, ordering: .relaxed)
-    let reply = Reply(answer: immediate(), requestID: request.requestID, start: .now, isHead: request.isHead)
+    let reply = Reply(answer: immediate(), id: request.id, start: .now, isHead: request.isHead)
     note(reply, request, exchange, bytesOut: reply.answer.body.count)
     return reply
   }
 
   /// The answer to a request that was refused before any route saw it.
   func refusal(_ rejection: Rejection, of request: IncomingRequest, _ exchange: Exchange) -> Reply {
-    if let route = try? table.find(request.method, request.path).0 {
+    if let route = try? find(request).route {
       exchange.route.store(route.index, ordering: .relaxed)
     }
     let reply = Reply(
-      answer: refused(rejection, requestID: request.requestID), requestID: request.requestID, start: .now,
+      answer: refused(rejection, request.id), id: request.id, start: .now,
       isHead: request.isHead)
     note(reply, request, exchange, bytesOut: reply.answer.body.count)
     return reply
   }
 
   /// Counts a refusal, and puts it into words.
-  func refused(_ rejection: Rejection, requestID: String) -> Answer {
+  func refused(_ rejection: Rejection, _ id: RequestID) -> Answer {
     if rejection.status >= 500 {
       logger.warning(
         "refused",
         metadata: [
           "code": "\(rejection.code.rawValue)", "reason": "\(APIKey.masked(rejection.message))",
-          "request_id": "\(requestID)",
+          "request_id": "\(id)",
         ])
     }
     metrics.refused(rejection.code)
-    return Answer(rejection, requestID: requestID)
+    return Answer(rejection, requestID: id.description)
   }
 
   private func carryOut(
@@ -206,7 +218,7 @@ final class HTTPFront: Sendable {
     exchange.route.store(route.index, ordering: .relaxed)
     guard let backend = admitted.backend else { return route.early!(door.progress) }
     var caller = admitted.caller
-    if caller != nil, !admitted.isFresh {
+    if caller != nil, !admitted.isFresh(at: .now) {
       caller = try await authenticate(request, peer)
     }
     if configuration.accessLog { exchange.identify(caller) }
@@ -214,8 +226,7 @@ final class HTTPFront: Sendable {
       return try await perform(request, admitted, exchange, caller, peer, backend)
     }
     let audited = AuditedRequest(
-      audit: audit, route: route, parameters: admitted.parameters, caller: caller, peer: peer,
-      requestID: request.requestID)
+      audit: audit, route: route, parameter: admitted.parameter, caller: caller, peer: peer, id: request.id)
     do throws(Rejection) {
       let answer = try await perform(request, admitted, exchange, caller, peer, backend)
       await audited.record(.success(answer))
@@ -232,9 +243,9 @@ final class HTTPFront: Sendable {
   ) async throws(Rejection) -> Answer {
     if let refusal = admitted.refusal { throw refusal }
     var request = RouteRequest(
-      parameters: admitted.parameters, query: admitted.query,
+      parameter: admitted.parameter, query: admitted.query,
       body: exchange.body.map { Array($0.readableBytesView) } ?? [], identity: caller)
-    request.idempotencyKey = head.idempotencyKey
+    request.idempotencyKey = admitted.idempotencyKey
     request.traceparent = head.traceparent
     request.onDisconnect = { exchange.onDisconnect($0) }
     request.isDisconnected = { exchange.isDisconnected }
@@ -269,11 +280,11 @@ final class HTTPFront: Sendable {
     _ request: IncomingRequest, _ status: Int, bytesIn: Int, bytesOut: Int, _ duration: Duration, _ caller: Caller?
   ) {
     var metadata: Logger.Metadata = [
-      "method": "\(request.method)", "path": "\(APIKey.masked(String(request.path), bareSecrets: true))",
+      "method": "\(request.method)", "path": "\(APIKey.masked(String(pathPart(of: request.target)), bareSecrets: true))",
       "status": .stringConvertible(status),
       "microseconds": .stringConvertible(Int64(duration / .microseconds(1))),
       "bytes_in": .stringConvertible(bytesIn), "bytes_out": .stringConvertible(bytesOut),
-      "request_id": "\(request.requestID)",
+      "request_id": "\(request.id)",
     ]
     if let caller {
       metadata["key_id"] = "\(caller.keyID)"

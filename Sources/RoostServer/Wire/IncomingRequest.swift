@@ -1,91 +1,175 @@
 import HTTPTypes
+import NIOCore
 import RoostAPI
 import RoostKeys
 
-/// What the routes need of a request's head, copied out of the bytes of whatever front took it.
+/// The head of a request as the routes need it, whatever front took it. Texts are made of it only where they are asked
+/// for: of HTTP/1.1 it keeps the bytes as they came.
 struct IncomingRequest: Sendable {
-  var method: String
-  /// Path and query.
-  var target: String
-  /// The client's, or one of our own.
-  var requestID: String
-  var authorization: String?
-  var apiKey: String?
-  var idempotencyKey: String?
-  /// The header of W3C Trace Context, where it is one.
-  var traceparent: String?
-  var contentType: String?
-  /// What the head says of its body, bytes; nil: nothing.
-  var contentLength: Int?
-  /// Its body is compressed.
-  var isEncoded = false
-  /// A header that may not be taken for another one, and could not be read.
-  var problem: Rejection?
-
-  var path: Substring { pathPart(of: target) }
-  var isHead: Bool { method == "HEAD" }
-
-  /// Whether the body is lines, each a job, and answered while it comes: it may have any length.
-  var isStreamed: Bool {
-    guard method == "POST", let contentType else { return false }
-    let name = contentType.prefix { $0 != ";" }.trimmingPrefix { $0 == " " }
-    guard name.lowercased().split(separator: " ").first == "application/x-ndjson" else { return false }
-    return path == "/jobs/batch" || path == "/v1/jobs/batch"
+  private enum Head {
+    /// The places of the first lie in the second.
+    case bytes(RequestHead, ByteBuffer)
+    case fields(HTTPRequest)
+    case unreadable
   }
 
-  /// Stands for a request whose head could not be read.
-  static func unreadable(requestID: String) -> IncomingRequest {
-    IncomingRequest(method: "GET", target: "*", requestID: requestID)
-  }
-}
+  private let head: Head
+  let id: RequestID
 
-extension IncomingRequest {
   /// Of HTTP/1.1.
   ///
-  /// - Parameter bytes: What the places of `head` lie in.
-  init(_ head: RequestHead, in bytes: UnsafeRawBufferPointer, newID: () -> String) {
-    func text(_ place: RequestHead.Place) -> String? {
-      place.isPresent ? String(validating: UnsafeRawBufferPointer(rebasing: bytes[place.range]), as: UTF8.self) : nil
-    }
-    method = text(head.methodName) ?? ""
-    target = text(head.target) ?? ""
-    requestID = text(head.requestID).flatMap(Self.usableID) ?? newID()
-    // What is no UTF-8 is no key.
-    authorization = text(head.authorization) ?? (head.authorization.isPresent ? "\u{FFFD}" : nil)
-    apiKey = text(head.apiKey)
-    contentType = text(head.contentType)
-    traceparent = text(head.traceparent).flatMap(TraceContext.parent)
-    contentLength = head.contentLength
-    isEncoded = head.isEncoded
-    guard head.idempotencyKey.isPresent else { return }
-    do throws(Rejection) {
-      idempotencyKey = try onlyText(
-        "Idempotency-Key", UnsafeRawBufferPointer(rebasing: bytes[head.idempotencyKey.range]))
-    } catch {
-      problem = error
-    }
+  /// - Parameter bytes: Those of the head.
+  init(_ head: RequestHead, in bytes: ByteBuffer) {
+    self.head = .bytes(head, bytes)
+    id = head.requestID.isPresent ? .given(Self.text(head.requestID, in: bytes)) : .made()
   }
 
   /// Of HTTP/2.
-  init(_ head: HTTPRequest, newID: () -> String) {
-    let fields = head.headerFields
-    method = head.method.rawValue
-    target = head.path ?? "*"
-    requestID = fields[.requestID].flatMap(Self.usableID) ?? newID()
-    authorization = fields[.authorization]
-    apiKey = fields[.apiKey]
-    contentType = fields[.contentType]
-    traceparent = fields[.traceparent].flatMap(TraceContext.parent)
-    contentLength = fields[.contentLength].flatMap { Int($0) }
-    isEncoded = fields[.contentEncoding].map { $0.lowercased() != "identity" } ?? false
-    do throws(Rejection) { idempotencyKey = try onlyText(.idempotencyKey, in: fields) } catch { problem = error }
+  init(_ head: HTTPRequest) {
+    self.head = .fields(head)
+    id = .given(head.headerFields[.requestID])
   }
 
-  /// The client's id if it is 1 to 128 visible ASCII characters; keys in it are masked.
-  private static func usableID(_ text: String) -> String? {
-    guard (1...128).contains(text.utf8.count), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
-    return APIKey.masked(text)
+  private init() { (head, id) = (.unreadable, .made()) }
+
+  /// Stands for a request whose head could not be read.
+  static var unreadable: IncomingRequest { IncomingRequest() }
+
+  var method: String {
+    switch head {
+    case .bytes(let head, let bytes): Self.text(head.methodName, in: bytes) ?? ""
+    case .fields(let request): request.method.rawValue
+    case .unreadable: "GET"
+    }
   }
+
+  /// Path and query.
+  var target: String {
+    switch head {
+    case .bytes(let head, let bytes): Self.text(head.target, in: bytes) ?? ""
+    case .fields(let request): request.path ?? "*"
+    case .unreadable: "*"
+    }
+  }
+
+  /// Calls `body` with the bytes of method and target.
+  func withMethodAndTarget<R, Failure: Error>(
+    _ body: (_ method: UnsafeRawBufferPointer, _ target: UnsafeRawBufferPointer) throws(Failure) -> R
+  ) throws(Failure) -> R {
+    let result: Result<R, Failure>
+    switch head {
+    case .bytes(let head, let bytes):
+      result = bytes.withUnsafeReadableBytes { bytes in
+        Result { () throws(Failure) in
+          try body(bytes.slice(head.methodName.range), bytes.slice(head.target.range))
+        }
+      }
+    case .fields, .unreadable:
+      var (method, target) = (method, target)
+      result = method.withUTF8 { method in
+        target.withUTF8 { target in
+          Result { () throws(Failure) in
+            try body(UnsafeRawBufferPointer(method), UnsafeRawBufferPointer(target))
+          }
+        }
+      }
+    }
+    return try result.get()
+  }
+
+  /// Calls `body` with the bytes of `Authorization`; nil: there is none, or it came in a form of its own.
+  func withAuthorization<R>(_ body: (UnsafeRawBufferPointer) -> R?) -> R? {
+    guard case .bytes(let head, let bytes) = head, head.authorization.isPresent else { return nil }
+    return bytes.withUnsafeReadableBytes { body($0.slice(head.authorization.range)) }
+  }
+
+  var authorization: String? {
+    switch head {
+    // What is no UTF-8 is no key.
+    case .bytes(let head, let bytes):
+      head.authorization.isPresent ? Self.text(head.authorization, in: bytes) ?? "\u{FFFD}" : nil
+    case .fields(let request): request.headerFields[.authorization]
+    case .unreadable: nil
+    }
+  }
+
+  var apiKey: String? { text(\.apiKey, .apiKey) }
+  var contentType: String? { text(\.contentType, .contentType) }
+
+  /// The header of W3C Trace Context, where it is one.
+  var traceparent: String? { text(\.traceparent, .traceparent).flatMap(TraceContext.parent) }
+
+  /// The header of this name.
+  ///
+  /// - Throws: It is no text: it may not be taken for another one.
+  func idempotencyKey() throws(Rejection) -> String? {
+    switch head {
+    case .bytes(let head, let bytes):
+      guard head.idempotencyKey.isPresent else { return nil }
+      let result: Result<String, Rejection> = bytes.withUnsafeReadableBytes { bytes in
+        Result { () throws(Rejection) in
+          try onlyText("Idempotency-Key", bytes.slice(head.idempotencyKey.range))
+        }
+      }
+      return try result.get()
+    case .fields(let request): return try onlyText(.idempotencyKey, in: request.headerFields)
+    case .unreadable: return nil
+    }
+  }
+
+  /// What the head says of its body, bytes; nil: nothing.
+  var contentLength: Int? {
+    switch head {
+    case .bytes(let head, _): head.contentLength
+    case .fields(let request): request.headerFields[.contentLength].flatMap { Int($0) }
+    case .unreadable: nil
+    }
+  }
+
+  /// Its body is compressed.
+  var isEncoded: Bool {
+    switch head {
+    case .bytes(let head, _): head.isEncoded
+    case .fields(let request): request.headerFields[.contentEncoding].map { $0.lowercased() != "identity" } ?? false
+    case .unreadable: false
+    }
+  }
+
+  var isHead: Bool {
+    if case .bytes(let head, _) = head { return head.method == .head }
+    return method == "HEAD"
+  }
+
+  /// Whether the body is lines, each a job, and answered while it comes: it may have any length.
+  var isStreamed: Bool {
+    if case .bytes(let head, _) = head, head.method != .post || head.contentType.count < Self.lines.utf8.count {
+      return false
+    }
+    guard method == "POST", let contentType else { return false }
+    let name = contentType.prefix { $0 != ";" }.trimmingPrefix { $0 == " " }
+    guard name.lowercased().split(separator: " ").first == Self.lines[...] else { return false }
+    let path = pathPart(of: target)
+    return path == "/jobs/batch" || path == "/v1/jobs/batch"
+  }
+
+  private static let lines = "application/x-ndjson"
+
+  private func text(_ place: KeyPath<RequestHead, RequestHead.Place>, _ name: HTTPField.Name) -> String? {
+    switch head {
+    case .bytes(let head, let bytes): Self.text(head[keyPath: place], in: bytes)
+    case .fields(let request): request.headerFields[name]
+    case .unreadable: nil
+    }
+  }
+
+  private static func text(_ place: RequestHead.Place, in bytes: ByteBuffer) -> String? {
+    guard place.isPresent else { return nil }
+    return bytes.withUnsafeReadableBytes { String(validating: $0.slice(place.range), as: UTF8.self) }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  fileprivate func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self[range]) }
 }
 
 extension HTTPField.Name {

@@ -3,8 +3,10 @@ import RoostAPI
 /// What every request must keep to, whichever version of HTTP brought it.
 extension ServerConfiguration {
   /// Why a target is not looked at; nil if it is.
-  func refusal(target: String) -> Rejection? {
-    target.utf8.count > maxURLBytes
+  ///
+  /// - Parameter bytes: Of the target.
+  func refusal(targetBytes bytes: Int) -> Rejection? {
+    bytes > maxURLBytes
       ? Rejection(.uriTooLong, "the URL is longer than \(maxURLBytes) bytes: shorten it") : nil
   }
 

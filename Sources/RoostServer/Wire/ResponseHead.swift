@@ -20,7 +20,7 @@ struct ResponseHead {
   /// A body of unknown length comes in chunks; without, it ends with the connection.
   var isChunked = false
   var persistence = Persistence.unsaid
-  var requestID: String
+  var id: RequestID
   var headers: [Rejection.Header] = []
 
   func write(into buffer: inout ByteBuffer, date: HTTPDate) {
@@ -35,7 +35,7 @@ struct ResponseHead {
       buffer.writeStaticString("\r\nTransfer-Encoding: chunked")
     }
     buffer.writeStaticString("\r\nX-Request-ID: ")
-    buffer.writeString(requestID)
+    id.write(into: &buffer)
     buffer.writeStaticString("\r\nDate: ")
     buffer.writeBytes(date.text)
     switch persistence {

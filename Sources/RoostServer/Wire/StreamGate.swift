@@ -78,7 +78,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     // A reset arrives as an error of a stream that is closed already; the rest are heads that could not be decoded.
     guard context.channel.isActive, exchange == nil else { return }
     refuse(
-      Rejection(.badRequest, "this is not valid HTTP/2"), .unreadable(requestID: front.newRequestID()), context)
+      Rejection(.badRequest, "this is not valid HTTP/2"), .unreadable, context)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -98,11 +98,12 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
 
   private func receive(_ head: HTTPRequest, _ context: ChannelHandlerContext) {
     guard case .head = reading else { return }
-    let request = IncomingRequest(head) { front.newRequestID() }
+    let request = IncomingRequest(head)
     let awaitsGo = head.headerFields[.expect]?.lowercased() == "100-continue"
     if let refusal = refusal(head) { return refuse(refusal, request, context) }
+    var memos = KeyMemos()
     do throws(Rejection) {
-      if let admitted = try front.admit(request, peer) {
+      if let admitted = try front.admit(request, &memos) {
         accept(request, admitted, awaitsGo: awaitsGo, context)
       } else {
         ask(request, awaitsGo: awaitsGo, context)
@@ -259,7 +260,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
       exchange.onLoss { [front] in front.giveBack(grant, engine) }
     }
     let head = StreamRequest.head(
-      response.status, "application/json", length: response.body.count, response.requestID, response.headers)
+      response.status, "application/json", length: response.body.count, response.id, response.headers)
     channel.write(HTTPResponsePart.head(head), promise: nil)
     channel.write(HTTPResponsePart.body(ByteBuffer(bytes: response.body)), promise: nil)
     channel.writeAndFlush(HTTPResponsePart.end(nil), promise: nil)
@@ -439,18 +440,18 @@ struct StreamRequest: Sendable {
   private static func response(_ reply: HTTPFront.Reply) -> HTTPResponse {
     let answer = reply.answer
     return head(
-      answer.status, answer.contentType, length: answer.stream == nil ? answer.body.count : nil, reply.requestID,
+      answer.status, answer.contentType, length: answer.stream == nil ? answer.body.count : nil, reply.id,
       answer.headers)
   }
 
   static func head(
-    _ status: Int, _ contentType: String, length: Int?, _ requestID: String, _ headers: [Rejection.Header]
+    _ status: Int, _ contentType: String, length: Int?, _ id: RequestID, _ headers: [Rejection.Header]
   ) -> HTTPResponse {
     var fields = HTTPFields()
     fields.reserveCapacity(5 + headers.count)
     fields.append(HTTPField(name: .contentType, value: contentType))
     if let length { fields.append(HTTPField(name: .contentLength, value: String(length))) }
-    fields.append(HTTPField(name: .requestID, value: requestID))
+    fields.append(HTTPField(name: .requestID, value: id.description))
     fields.append(HTTPField(name: .date, value: HTTPDate.now))
     for header in headers {
       if let name = HTTPField.Name(header.name) { fields.append(HTTPField(name: name, value: header.value)) }
