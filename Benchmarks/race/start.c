@@ -17,6 +17,7 @@ static int execute(void) {
     int pid = fork();
     if (pid < 0) die("fork");
     if (pid) return pid;
+    dup2(STDERR_FILENO, STDOUT_FILENO);   // standard output is for the line of results
     prctl(PR_SET_PDEATHSIG, SIGKILL);   // whatever becomes of this program, the server does not stay
     execvp(options.command[0], options.command);
     die("cannot execute %s", options.command[0]);
