@@ -159,8 +159,8 @@ failed() { # what
   failures=$((failures + 1))
   say "FAILED: $*"
 }
-note() { # PEER CELL REP LINE
-  [ -z "$4" ] || echo "{\"cell\":\"$2\",\"rep\":$3,${4#\{}" >>"$raw"
+note() { # CELL REP LINE [more fields]
+  [ -z "$3" ] || echo "{\"cell\":\"$1\",\"rep\":$2,${4:+$4,}${3#\{}" >>"$raw"
 }
 measure() { # PEER CELL REP KIND arguments: a run on a fresh server
   local peer=$1 cell=$2 rep=$3 kind=$4 line
@@ -168,7 +168,7 @@ measure() { # PEER CELL REP KIND arguments: a run on a fresh server
   if start "$peer" "$kind"; then
     settle
     line=$(race "${client[@]}" --pid "$server_pid" --directory "$directory" "$@" 2>>"$out/errors.log") || failed "$peer $cell $*"
-    note "$peer" "$cell" "$rep" "$line"
+    note "$cell" "$rep" "$line"
   else
     failed "$peer $cell $*"
   fi
@@ -184,7 +184,7 @@ measure_start() { # PEER REP: an empty directory, then a log full of waiting job
   command_of "$peer" "$port" "$directory" plain
   settle
   line=$(race --peer "$peer" --port "$port" --mode start -- "${server[@]}" 2>>"$out/errors.log") || failed "$peer start"
-  note "$peer" start "$rep" "$line"
+  note start "$rep" "$line"
   rm -rf "$directory"
   [ "$peer" != toy ] || return 0 # it cannot read its log
 
@@ -199,7 +199,7 @@ measure_start() { # PEER REP: an empty directory, then a log full of waiting job
     line=$(race --peer "$peer" --port "$port" --mode start "${run[@]}" -- "${server[@]}" 2>>"$out/errors.log") ||
       failed "$peer start with $backlog jobs"
     filled=$(sed -n 's/.*"memory_kib":\([0-9]*\).*/\1/p' <<<"$filled")
-    note "$peer" restart "$rep" "${line:+{\"filled_memory_kib\":$filled,${line#\{\}}"
+    note restart "$rep" "$line" "\"filled_memory_kib\":$filled"
   else
     failed "$peer filling with $backlog jobs"
     stop KILL
