@@ -14,7 +14,9 @@ static uint64_t next_sequence, deadline_ns;
 
 // ---- what a lane does next
 
-static bool may_submit(void) { return next_sequence < options.jobs && !(deadline_ns && now_ns() >= deadline_ns); }
+static bool may_submit(void) {
+    return options.mode != START && next_sequence < options.jobs && !(deadline_ns && now_ns() >= deadline_ns);
+}
 static bool jobs_are_left(void) { return counts.leased < counts.submitted; }
 
 static void start(struct lane *lane, enum verb verb) {

@@ -2,6 +2,7 @@
 // lease. Then all of the jobs are leased once: each must be there.
 #include "race.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ static int execute(void) {
     int pid = fork();
     if (pid < 0) die("fork");
     if (pid) return pid;
-    dup2(STDERR_FILENO, STDOUT_FILENO);   // standard output is for the line of results
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere >= 0) dup2(nowhere, STDOUT_FILENO);   // standard output is for the line of results
     prctl(PR_SET_PDEATHSIG, SIGKILL);   // whatever becomes of this program, the server does not stay
     execvp(options.command[0], options.command);
     die("cannot execute %s", options.command[0]);
@@ -36,19 +38,20 @@ static bool accepts(void) {
     return open;
 }
 
-// A blocking request: until a job is leased, the server may refuse, find nothing or hang up.
+// A blocking request: until a job is leased, the server may refuse, find nothing or hang up. The connection that got the
+// job stays open, because beanstalkd would give the job to another one.
 static bool grants_a_lease(struct lane *lane) {
-    struct link link = {.fd = -1, .lanes = lane, .lane_count = 1};
-    lane->link = &link;
+    struct link *link = lane->link;
+    *link = (struct link){.fd = -1, .lanes = lane, .lane_count = 1};
     lane->verb = LEASE;
     lane->asked = 1;
     lane->resting = false;
-    if (link_open(&link, options.port)) {
+    if (link_open(link, options.port)) {
         options.peer->lease(lane);
-        bool open = link_flush(&link);
-        while (open && !lane->resting && link_fill(&link) > 0) open = options.peer->receive(&link);
+        bool open = link_flush(link);
+        while (open && !lane->resting && link_fill(link) > 0) open = options.peer->receive(link);
     }
-    link_close(&link);
+    if (!lane->held) link_close(link);
     return lane->held;
 }
 
@@ -60,8 +63,9 @@ void start_run(void) {
     double listening = seconds_since(begun), first_lease = 0;
     long memory_kib = 0;
     if (has_jobs) {
+        struct link link;
         struct lane lane;
-        lane_prepare(&lane, NULL, CHECKING_LANES);
+        lane_prepare(&lane, &link, CHECKING_LANES);
         load.starting = true;
         while (!grants_a_lease(&lane)) pause_between_tries(pid, begun);
         first_lease = seconds_since(begun);
@@ -73,6 +77,8 @@ void start_run(void) {
         load_open(CHECKING_LANES, CHECKING_LANES, 0);
         for (int i = 0; i < CHECKING_LANES; i++) load_begin(LEASE, &load.lanes[i]);
         load_run();
+        load_close();
+        link_close(&link);
     }
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
