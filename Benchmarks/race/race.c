@@ -47,13 +47,16 @@ void report_begin(void) {
     if (options.idle_links) printf(",\"idle\":%d", options.idle_links);
 }
 
+static uint64_t lacking(uint64_t expected, uint64_t found) { return expected > found ? expected - found : 0; }
+
 void report_end(void) {
     report_latency("submit", &latencies[SUBMIT]);
     report_latency("lease", &latencies[LEASE]);
     report_latency("ack", &latencies[ACK]);
     bool leases = options.mode != SUBMIT_ONLY, acknowledges = leases && options.mode != START;
-    uint64_t missing = leases ? counts.submitted - counts.leased : 0;
-    uint64_t unacknowledged = acknowledges ? counts.leased - counts.acknowledged : 0;
+    uint64_t came = counts.leased + counts.duplicates + counts.corrupt;
+    uint64_t missing = leases ? lacking(counts.submitted, counts.leased) : 0;
+    uint64_t unacknowledged = acknowledges ? lacking(came, counts.acknowledged) : 0;
     printf(",\"refused\":%llu,\"duplicates\":%llu,\"missing\":%llu,\"unacknowledged\":%llu,\"corrupt\":%llu,\"empty\":%llu}\n",
            (unsigned long long)counts.refused, (unsigned long long)counts.duplicates, (unsigned long long)missing,
            (unsigned long long)unacknowledged, (unsigned long long)counts.corrupt, (unsigned long long)counts.empty);

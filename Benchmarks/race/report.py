@@ -73,8 +73,8 @@ def rates(runs, cell):
     if cell == "many":
         print(f"{runs[0]['idle']:,} connections say nothing.\n")
     table(
-        ["connections", "peer", "jobs/s", "submit ms", "lease ms", "ack ms", "server CPU µs/job", "flushes/job", "server MiB",
-         "generator CPU µs/job"],
+        ["connections", "peer", "jobs/s", "submit, ms: p50 / p99 / max", "lease, ms", "ack, ms", "server CPU, µs a job",
+         "flushes a job", "server MiB", "generator CPU, µs a job"],
         [[str(connections), peer, spread(group, "jobs_per_s"), latency(group, "submit"), latency(group, "lease"),
           latency(group, "ack"), number(middle(group, "cpu_us_per_job")), number(middle(group, "flushes_per_job")),
           mebibytes(middle(group, "memory_kib")), number(middle(group, "generator_cpu_us_per_job"))]
