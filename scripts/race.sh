@@ -15,10 +15,7 @@
 #   TMPDIR                                where the servers keep their logs: a real disk, not tmpfs
 #
 # Exits 1 if any run lost, repeated or altered a job, was refused a request, or failed.
-seconds=$SECONDS # bash counts in this variable, from what the environment says on: first thing, before it has counted
 set -euo pipefail
-unset SECONDS
-((seconds > 0)) || seconds=3
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 release=${1:?usage: scripts/race.sh <release folder>}
@@ -29,6 +26,8 @@ connections=${CONNECTIONS:-1 16 64 256 1000}
 batch_connections=${BATCH_CONNECTIONS:-1 16}
 batch=${BATCH:-100}
 reps=${REPS:-3}
+seconds=$(tr '\0' '\n' <"/proc/$$/environ" | sed -n 's/^SECONDS=//p') # bash counts in the variable itself
+seconds=${seconds:-3}
 idle=${IDLE:-10000}
 backlog=${BACKLOG:-1000000}
 idle_load=${IDLE_LOAD:-0.5}
