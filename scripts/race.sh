@@ -40,6 +40,7 @@ out=$(cd "$out" && pwd)
 raw=$out/race.jsonl
 : >"$raw" >"$out/errors.log"
 work=$(mktemp -d "${TMPDIR:-/tmp}/roost-race.XXXXXX")
+device=$(stat -c %Hd:%Ld "$work")
 server_pid=
 failures=0
 trap 'stop KILL; rm -rf "$work"' EXIT
@@ -92,10 +93,6 @@ command_of() {
       [ "$kind" != fill ] || sync=-F
       server=(beanstalkd -l 127.0.0.1 -p "$port" -b "$directory" "$sync")
       ;;
-    *)
-      say "no such peer: $1"
-      exit 64
-      ;;
   esac
 }
 
@@ -145,13 +142,17 @@ stop() { # SIGNAL
 # ---- one run
 
 busy_ticks() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8, $2 + $3 + $4 + $5 + $6 + $7 + $8; exit }' /proc/stat; }
-settle() { # the processors were nine tenths idle for 0.3 s, or 20 s are over
-  local try busy all busy_now all_now
+flushes() { awk '{ print $16 }' "/sys/dev/block/$device/stat" 2>/dev/null || echo 0; }
+# The processors were nine tenths idle for 0.3 s, and the disk had next to nothing to flush (a fresh roost fills its spare
+# segments with zeros for a second); or 20 s are over.
+settle() {
+  local try busy all flushed busy_now all_now
   for ((try = 0; try < 60; try++)); do
+    flushed=$(flushes)
     read -r busy all < <(busy_ticks)
     sleep 0.3
     read -r busy_now all_now < <(busy_ticks)
-    (((busy_now - busy) * 10 > all_now - all)) || return 0
+    (((busy_now - busy) * 10 > all_now - all || $(flushes) - flushed > 2)) || return 0
   done
 }
 failed() { # what
@@ -249,15 +250,16 @@ mode() {
         say "start $rep"
       done
       ;;
-    *)
-      say "no such mode: $1"
-      exit 64
-      ;;
   esac
 }
 
 # ---- the race
 
+for p in $peers; do has_word "$p" "roost toy redis beanstalkd" || { say "no such peer: $p" && exit 64; }; done
+for m in $modes; do
+  has_word "$m" "cycle next batch submit tls h2 many idle start" || { say "no such mode: $m" && exit 64; }
+done
+! has_word roost "$peers" || [ -x "$release/roost" ] || { say "no roost in $release" && exit 64; }
 ! has_word redis "$peers" || need redis-server redis-server
 ! has_word beanstalkd "$peers" || need beanstalkd beanstalkd
 need python3 python3

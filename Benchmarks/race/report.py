@@ -75,7 +75,8 @@ def rates(runs, cell):
     table(
         ["connections", "peer", "jobs/s", "submit, ms: p50 / p99 / max", "lease, ms", "ack, ms", "server CPU, µs a job",
          "flushes a job", "server MiB", "generator CPU, µs a job"],
-        [[str(connections), peer, spread(group, "jobs_per_s"), latency(group, "submit"), latency(group, "lease"),
+        [[str(connections), peer, spread(group, "jobs_per_s"), latency(group, "submit"),
+          latency(group, "lease") if cell != "next" else "–",  # only the first job of a connection is leased by itself
           latency(group, "ack"), number(middle(group, "cpu_us_per_job")), number(middle(group, "flushes_per_job")),
           mebibytes(middle(group, "memory_kib")), number(middle(group, "generator_cpu_us_per_job"))]
          for (connections, peer), group in by(runs, "connections", "peer")])
