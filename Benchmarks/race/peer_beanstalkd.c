@@ -63,4 +63,5 @@ static bool receive(struct link *link) {
     return true;
 }
 
-const struct peer beanstalkd = {"beanstalkd", NULL, NULL, submit, lease, acknowledge, receive, NULL, true};
+const struct peer beanstalkd = {
+    .submit = submit, .lease = lease, .acknowledge = acknowledge, .receive = receive, .has_long_polls = true};

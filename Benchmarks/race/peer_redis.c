@@ -132,4 +132,5 @@ static bool prepare(struct link *link) {
            (reply.kind == '+' || !strncmp(reply.text.bytes, "BUSYGROUP", 9));
 }
 
-const struct peer redis_streams = {"redis", prepare, NULL, submit, lease, acknowledge, receive, NULL, true};
+const struct peer redis_streams = {.prepare = prepare, .submit = submit, .lease = lease, .acknowledge = acknowledge,
+                                   .receive = receive, .has_long_polls = true};

@@ -130,5 +130,7 @@ void http_answered(struct lane *lane, int status, struct text answer) {
     answered(lane);
 }
 
-const struct peer roost_http1 = {"roost", NULL, NULL, submit, lease, acknowledge, http1_receive, NULL, true};
-const struct peer roost_http2 = {"roost", NULL, http2_begin, submit, lease, acknowledge, http2_receive, http2_send, true};
+const struct peer roost_http1 = {
+    .submit = submit, .lease = lease, .acknowledge = acknowledge, .receive = http1_receive, .has_long_polls = true};
+const struct peer roost_http2 = {.begin = http2_begin, .submit = submit, .lease = lease, .acknowledge = acknowledge,
+                                 .receive = http2_receive, .send = http2_send, .has_long_polls = true};

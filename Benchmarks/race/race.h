@@ -80,7 +80,6 @@ struct link {
 };
 
 struct peer {
-    const char *name;
     bool (*prepare)(struct link *);      // once, on a blocking connection of its own; NULL: nothing to prepare
     void (*begin)(struct link *);        // a new connection; NULL: the client has nothing to say
     void (*submit)(struct lane *);       // `asked` jobs from `first` on
