@@ -43,7 +43,7 @@ cd /root
 say() { echo "package-test: $*"; }
 fail() { say "$*" >&2; exit 1; }
 quietly() { "$@" >log 2>&1 || { cat log >&2; fail "failed: $*"; }; }
-as_roost() { runuser -u roost -- "$@"; }
+as_roost() { setpriv --reuid=roost --regid=roost --init-groups "$@"; } # with no rights of root, as the service
 data=/var/lib/roost
 
 start() { # a daemon on the service's directory, with keys in `keys`
@@ -63,7 +63,7 @@ start() { # a daemon on the service's directory, with keys in `keys`
 key() { sed -n "s/^$1_key=//p" keys; }
 value() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
 stop() {
-  pkill -TERM -P $daemon 2>/dev/null || kill -TERM $daemon
+  kill -TERM $daemon
   wait $daemon || fail "the daemon ended with $?"
 }
 
