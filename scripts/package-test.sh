@@ -43,13 +43,13 @@ cd /root
 say() { echo "package-test: $*"; }
 fail() { say "$*" >&2; exit 1; }
 quietly() { "$@" >log 2>&1 || { cat log >&2; fail "failed: $*"; }; }
-as_roost() { setpriv --reuid=roost --regid=roost --init-groups "$@"; } # with no rights of root, as the service
+as_roost=(setpriv --reuid=roost --regid=roost --init-groups) # with no rights of root, as the service
 data=/var/lib/roost
 
 start() { # a daemon on the service's directory, with keys in `keys`
   : >serve.log
   chmod 0644 serve.log
-  as_roost roost serve --dev --port 0 --wal-dir $data >keys 2>serve.log &
+  "${as_roost[@]}" roost serve --dev --port 0 --wal-dir $data >keys 2>serve.log &
   daemon=$!
   for ((i = 0; i < 300; i++)); do
     ROOST_URL=$(sed -n 's/.*listening on \(http:[^ ]*\).*/\1/p' serve.log)
@@ -86,7 +86,7 @@ ROOST_KEY=$(key worker) roost ack --lease-id "$lease" --result '"sent"' "$job" >
 state() { ROOST_KEY=$(key client) roost get "$job" | value state; }
 [[ $(state) == ACKED ]] || fail "the job is $(state)"
 stop
-as_roost roost keys create --wal-dir $data --name shop --owner shop --type client >/dev/null 2>&1
+"${as_roost[@]}" roost keys create --wal-dir $data --name shop --owner shop --type client >/dev/null 2>&1
 [[ $(stat -c %U $data/keys.json) == roost ]] || fail "keys.json belongs to $(stat -c %U $data/keys.json)"
 say "job $job: submitted, leased, acknowledged; the daemon stopped in good order"
 
