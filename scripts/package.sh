@@ -66,7 +66,7 @@ roost ($version) unstable; urgency=medium
  -- $maintainer  $(date -uRd "@$SOURCE_DATE_EPOCH")
 EOF
 
-# What the binary and the libraries need of Debian. The unit reloads with `kill` of procps, postinst makes a user with adduser.
+# What the binary and the libraries need of Debian. Beside that the unit needs /bin/kill, of procps, and postinst adduser.
 printf 'Source: roost\n\nPackage: roost\nArchitecture: any\n' >"$work/debian/control"
 depends=$(cd "$work" && dpkg-shlibdeps -O -l"$stage/usr/lib/roost" "$stage"/usr/lib/roost/* 2>"$work/remarks" |
   sed -n 's/^shlibs:Depends=//p')
