@@ -13,18 +13,32 @@ SWIFT_BUILD = swift build -c release --scratch-path $(ROOST_SCRATCH)
 SWIFT_TEST = SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=12 swift test -c release --disable-testable-imports --scratch-path $(ROOST_SCRATCH)
 SWIFT_SOURCES = $(wildcard Sources Tests Benchmarks sdk-examples/Sources) Package.swift sdk-examples/Package.swift
 
-.PHONY: run build install build-tests test lint format crash simulate powercut lazyfs fuzz nightly bench race clean bootstrap
+.PHONY: run roost build install package package-test build-tests test lint format crash simulate powercut lazyfs fuzz \
+	nightly bench race clean bootstrap bootstrap-run
 
-run: bootstrap
-	$(SWIFT_BUILD) --product roost
+run: roost
 	exec $(ROOST_SCRATCH)/release/roost serve
 
-build:
+# The daemon alone; says how many seconds the packages and the build took.
+roost: bootstrap-run
+	@begun=$$(date +%s) && echo '$(SWIFT_BUILD) --product roost' && $(SWIFT_BUILD) --product roost && \
+	  echo "build: $$(($$(date +%s) - begun)) s" >&2
+
+build: bootstrap-run
 	$(SWIFT_BUILD)
 
 # What `make build` has built, with the libraries it needs, for a machine or a service that has no toolchain.
 install:
 	scripts/install.sh $(ROOST_SCRATCH)/release/roost $(PREFIX)
+
+# A Debian package of the daemon, for machines without Swift: $(ROOST_SCRATCH)/roost_<version>_<architecture>.deb.
+package: roost
+	@scripts/bootstrap.sh package
+	scripts/package.sh $(ROOST_SCRATCH)/release/roost $(ROOST_SCRATCH)
+
+# Installs it in a bare Debian 12 in a folder, runs the daemon there and removes it again. Needs root and debootstrap.
+package-test: package
+	scripts/package-test.sh "$$(ls -t $(ROOST_SCRATCH)/roost_*.deb | head -n 1)"
 
 build-tests:
 	$(SWIFT_BUILD) --build-tests
@@ -78,5 +92,9 @@ race:
 clean:
 	rm -rf $(ROOST_SCRATCH)
 
+# What the tests need, and what the daemon alone needs.
 bootstrap:
-	@scripts/bootstrap.sh
+	@scripts/bootstrap.sh test
+
+bootstrap-run:
+	@scripts/bootstrap.sh run

@@ -37,6 +37,28 @@ namespace=(unshare --mount)
 [[ $EUID == 0 ]] || namespace+=(--map-root-user)
 "${namespace[@]}" sh -c 'mount -t tmpfs none "$1" && exec "$2" --version' sh "$toolchain" "$work/prefix/bin/roost" >/dev/null
 echo "packaging: scripts/install.sh: runs without the toolchain"
+# As the unit and the image run it: with no rights of root. Root may do what the service's user may not.
+unprivileged=()
+[[ $EUID != 0 ]] || unprivileged=(setpriv --bounding-set=-all --inh-caps=-all)
+"${unprivileged[@]}" "$work/prefix/bin/roost" serve --port 0 --wal-dir "$work/data" --segment-bytes 1MiB 2>"$work/serve.log" &
+daemon=$!
+url=''
+for ((i = 0; i < 300; i++)); do
+  url=$(sed -n 's/^listening on \(http:.*\)/\1/p' "$work/serve.log")
+  [[ -z $url ]] && kill -0 $daemon 2>/dev/null || break
+  sleep 0.1
+done
+"$roost" health --url "$url" >/dev/null || { kill $daemon; cat "$work/serve.log" >&2; exit 1; }
+kill $daemon && wait $daemon
+echo "packaging: the daemon answers without rights of root"
 echo "packaging: roost.service: $(sed -n 's/.*\(Overall exposure level[^:]*: [0-9.]*\).*/\1/p' "$work/score")"
+
+# The man page names every command; `make package` installs it.
+commands=$("$roost" --help | sed -n '/^SUBCOMMANDS:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+for command in $commands; do
+  grep -q "^\.It Cm $command\b" "$root/packaging/roost.1" ||
+    { echo "packaging: packaging/roost.1 lacks the command $command" >&2; exit 1; }
+done
+echo "packaging: roost.1: has $(wc -w <<<"$commands") commands"
 
 "$tools/venv/bin/kubernetes-validate" --strict "$root/packaging/kubernetes.yaml"

@@ -20,6 +20,7 @@ struct AuditFile: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw .system(call: "open", file: path, reason: "it is no file; move it away")
     }
+    if status.st_size == 0 { leaveToOwner(number, of: directory) }
     // What a full disk or a crash cut short keeps to its own line.
     let line = try isLineOpen(number, status.st_size) ? [UInt8(ascii: "\n")] + line : line
     var written = -1
@@ -44,9 +45,10 @@ struct AuditFile: Sendable {
   }
 
   private func syncDirectory() throws(KeyStoreError) {
-    let end = path.lastIndex(of: "/") ?? path.startIndex
-    try PrivateFile(directory: String(path[..<end]), name: "").syncDirectory()
+    try PrivateFile(directory: directory, name: "").syncDirectory()
   }
+
+  private var directory: String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
 
   /// Reads `errno`: to be called before anything else can change it.
   private func failure(_ call: String) -> KeyStoreError {

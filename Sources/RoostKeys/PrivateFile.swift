@@ -67,6 +67,7 @@ struct PrivateFile: Sendable {
     let descriptor = Descriptor(number)
     // The umask may have taken rights away, never added any; 0600 is exact.
     guard fchmod(number, 0o600) == 0 else { throw failure("fchmod", temporaryPath) }
+    leaveToOwner(number, of: directory)
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { write(descriptor.number, $0.baseAddress, $0.count) }
@@ -103,6 +104,7 @@ struct PrivateFile: Sendable {
     guard number >= 0 else { throw failure("open", path) }
     let descriptor = Descriptor(number)
     _ = try statusOfFile(number)
+    leaveToOwner(number, of: directory)
     for _ in 0..<1_000 {
       if flock(number, LOCK_EX | LOCK_NB) == 0 { return descriptor }
       guard errno == EWOULDBLOCK || errno == EINTR else { throw failure("flock", path) }
@@ -147,6 +149,14 @@ struct PrivateFile: Sendable {
       _ = close(number)
     }
   }
+}
+
+/// Root works for whoever owns the directory: a daemon that runs as them must be able to use what root left there. Root
+/// without the right to do so leaves it as it is.
+func leaveToOwner(_ number: Int32, of directory: String) {
+  var status = stat()
+  guard geteuid() == 0, stat(directory, &status) == 0, status.st_uid != 0 else { return }
+  _ = fchown(number, status.st_uid, status.st_gid)
 }
 
 /// Repeats a call that a signal interrupted: a sync that was not finished is no failed sync.

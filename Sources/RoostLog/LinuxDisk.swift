@@ -65,6 +65,13 @@ package final class LinuxDisk: Disk {
     return DiskFile(descriptor: descriptor, name: name)
   }
 
+  /// Root works for whoever owns the directory: a daemon that runs as them must be able to open what a repair left there.
+  private func leaveToOwner(_ descriptor: Int32) {
+    var status = stat()
+    guard geteuid() == 0, fstat(directory, &status) == 0, status.st_uid != 0 else { return }
+    _ = fchown(descriptor, status.st_uid, status.st_gid)
+  }
+
   /// A FIFO would be waited for until somebody opens its other end, and a device may do anything.
   func openFile(_ name: String, _ flags: Int32, for operation: DiskOperation) throws(DiskError) -> Int32 {
     let descriptor = retrying { openat(directory, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600) }
@@ -74,7 +81,10 @@ package final class LinuxDisk: Disk {
       descriptor >= 0
       ? fstat(descriptor, &status) == 0 : fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0
     let found = isKnown ? OtherThanFile(status) : nil
-    if descriptor >= 0, found == nil { return descriptor }
+    if descriptor >= 0, found == nil {
+      if flags & O_CREAT != 0 { leaveToOwner(descriptor) }
+      return descriptor
+    }
     if descriptor >= 0 { _ = Glibc.close(descriptor) }
     throw DiskError(operation, file: name, errno: descriptor >= 0 ? EINVAL : failure, found: found)
   }

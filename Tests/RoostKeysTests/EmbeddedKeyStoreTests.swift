@@ -24,6 +24,21 @@ struct EmbeddedKeyStoreTests {
     #expect(!String(decoding: try directory.read("keys.json"), as: UTF8.self).contains(key.secret.reveal()))
   }
 
+  @Test("keys and audit log belong to whoever owns the directory, also when root made them")
+  func owner() async throws {
+    if geteuid() == 0 { try #require(chown(directory.path, 4_242, 4_243) == 0) }
+    var owner = stat()
+    try #require(stat(directory.path, &owner) == 0)
+    try await open().create(record())
+    let audit = AuditLog(directory: directory.path, logger: Logger(label: "test"))
+    await audit.record(AuditEvent("key.create", by: .commandLine, target: "k", outcome: "done"))
+    for name in ["keys.json", "keys.lock", "audit.log"] {
+      var status = stat()
+      try #require(stat(directory.path + "/" + name, &status) == 0, "\(name)")
+      #expect(status.st_uid == owner.st_uid && status.st_gid == owner.st_gid, "\(name)")
+    }
+  }
+
   @Test("a FIFO or a directory in place of the file, or of its lock, is refused and not waited for")
   func noFile() async throws {
     for name in ["keys.json", "keys.lock"] {
