@@ -139,7 +139,8 @@ package enum Setting: String, CaseIterable, Sendable {
     case .segmentBytes:
       .init(
         .bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB",
-        "Size of a segment of the log, which takes four at least (see [deployment.md](deployment.md#small-volumes)).")
+        "Largest size of a segment of the log; the first ones have 4 MiB at most (see "
+          + "[deployment.md](deployment.md#small-volumes)).")
     case .metricsPort:
       .init(
         .integer(0...65_535), nil, sample: "9464",

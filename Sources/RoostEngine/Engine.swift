@@ -46,7 +46,8 @@ package final class Engine: Sendable {
   package static func open(_ configuration: EngineConfiguration, disk: any Disk) throws(LogError) -> Engine {
     var random = SystemRandomNumberGenerator()
     let options = LogOptions(
-      newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes)
+      newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
+      firstSegmentBytes: configuration.firstSegmentBytes)
     let setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
@@ -134,8 +135,10 @@ package struct EngineConfiguration: Sendable {
   /// The data directory; made when it does not exist.
   package var directory: String
   package var limits = Limits()
-  /// Of each log segment, 1 MiB…1 GiB in production; smaller in tests.
+  /// Of the largest segments of the log, 1 MiB…1 GiB in production; smaller in tests.
   package var segmentBytes = 64 << 20
+  /// Of a new log's segments, which grow with it.
+  package var firstSegmentBytes = 4 << 20
   /// Memory for jobs above which submits are refused, bytes; nil: none.
   package var memoryLimitBytes: Int?
   /// What may wait for the writer before requests are refused as `overloaded`.

@@ -49,8 +49,10 @@ package struct LogRestore {
         jobs: 0, stateCounts: machine.stateCounts, epoch: 0, wallTime: nil, queueCount: 0)
     }
     machine.beginGeneration(generations)
-    let segmentBytes = try loaded.snapshot.segments[0].header().bytes
-    var options = LogOptions(newLogIdentity: identity, segmentBytes: Int(segmentBytes))
+    // The largest of a log that has grown: it may be long.
+    var segmentBytes = 0
+    for segment in loaded.snapshot.segments { segmentBytes = max(segmentBytes, Int(try segment.header().bytes)) }
+    var options = LogOptions(newLogIdentity: identity, segmentBytes: segmentBytes)
     options.firstSegment = loaded.end.segment + 1
     options.ignoresHold = true
     let loader = RecordLoader(loaded.snapshot.segments)

@@ -54,6 +54,7 @@ final class Mailbox: @unchecked Sendable {
   private var isWriterAsleep = false
   private var closing = Closing.no
   private var wasNudged = false
+  private var patience = Patience()
 
   init(bounds: MailboxBounds) {
     self.bounds = bounds
@@ -228,18 +229,7 @@ final class Mailbox: @unchecked Sendable {
     batch.removeAll()
     lanes.removeAll(keepingCapacity: true)
     pthread_mutex_lock(mutex)
-    if filling.commands.isEmpty, posted.isEmpty, nanoseconds > 0, closing == .no, !wasNudged {
-      var until = timespec()
-      clock_gettime(CLOCK_MONOTONIC, &until)
-      let total = Int64(until.tv_nsec) + nanoseconds
-      until.tv_sec += Int(total / 1_000_000_000)
-      until.tv_nsec = Int(total % 1_000_000_000)
-      isWriterAsleep = true
-      while isWriterAsleep {
-        if pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT { break }
-      }
-      isWriterAsleep = false
-    }
+    if isQuiet, nanoseconds > 0 { wait(nanoseconds) }
     wasNudged = false
     swap(&batch, &filling)
     swap(&lanes, &posted)
@@ -248,6 +238,49 @@ final class Mailbox: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
     return closing
   }
+
+  /// Nothing has come, and nobody wants the writer. Under the lock, as what follows.
+  private var isQuiet: Bool { filling.commands.isEmpty && posted.isEmpty && closing == .no && !wasNudged }
+
+  private func wait(_ nanoseconds: Int64) {
+    let began = MonotonicClock.nanoseconds
+    if patience.isWorthwhile {
+      while isQuiet, MonotonicClock.nanoseconds - began < min(nanoseconds, Patience.longestNanoseconds) {
+        pthread_mutex_unlock(mutex)
+        sched_yield()
+        pthread_mutex_lock(mutex)
+      }
+    }
+    if isQuiet { sleep(until: began + nanoseconds) }
+    patience.note(MonotonicClock.nanoseconds - began)
+  }
+
+  private func sleep(until deadline: Int64) {
+    var until = timespec()
+    until.tv_sec = Int(deadline / 1_000_000_000)
+    until.tv_nsec = Int(deadline % 1_000_000_000)
+    isWriterAsleep = true
+    while isWriterAsleep {
+      if pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT { break }
+    }
+    isWriterAsleep = false
+  }
+}
+
+/// Whether the writer looks for the next command for a moment before it sleeps: a thread that sleeps takes longer to wake
+/// than a client takes to ask again. It gives its core up to whoever wants it, and where clients are slower, or there is
+/// no second core, it sleeps at once.
+struct Patience {
+  /// How long it looks.
+  static let longestNanoseconds: Int64 = 300_000
+
+  private let hasOtherCores = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
+  /// Of the last waits, nanoseconds.
+  private var average = Patience.longestNanoseconds
+
+  var isWorthwhile: Bool { hasOtherCores && average < Self.longestNanoseconds }
+
+  mutating func note(_ nanoseconds: Int64) { average += (min(nanoseconds, 4 * Self.longestNanoseconds) - average) / 8 }
 }
 
 /// Bytes of a batch's commands, one behind the other; the memory is used again.

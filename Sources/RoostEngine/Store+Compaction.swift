@@ -96,8 +96,8 @@ extension Store {
     let total = Int(log.totalBytes)
     let live = machine.keptBytes
     guard log.currentSegment > log.firstSegment else { return false }
-    if diskLevel > 0 { return total > live + live / 10 + log.options.segmentBytes }
-    return total > max(3 * log.options.segmentBytes, 2 * live)
+    if diskLevel > 0 { return total > live + live / 10 + log.segmentBytes }
+    return total > max(3 * log.segmentBytes, 2 * live)
   }
 
   private static let nanosecondsToNextTry: Int64 = 5_000_000_000

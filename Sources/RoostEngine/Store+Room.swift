@@ -36,7 +36,7 @@ extension Store {
     let unpromised = left - extensionReserve
     conditions.leasesLeft = max(0, unpromised / leaseBytes)
     // Copies take the segment that is kept for them, and give it back with the trim: extensions need not wait for that.
-    let lent = isCompacting ? log.options.segmentBytes : 0
+    let lent = isCompacting ? log.segmentBytes : 0
     conditions.extensionsLeft = max(0, (capacity + left + lent) / Self.extensionBytes)
     conditions.largeResultBytes = max(0, unpromised)
     conditions.dueItemsLeft = max(0, (capacity + unpromised) / Self.dueItemBytes)
@@ -65,7 +65,7 @@ extension Store {
   /// What must not be spent on anything else: a segment to carry into, one to boot with, and the completion of every
   /// RUNNING job.
   var reserveBytes: Int {
-    2 * log.options.segmentBytes + machine.runningCount * Self.completionBytes
+    2 * log.segmentBytes + machine.runningCount * Self.completionBytes
   }
 
   /// What a frame may take when compaction has written into it: of the reserve, the segment to carry into alone.
@@ -73,6 +73,6 @@ extension Store {
     guard isShortOfSpace, !machine.defects.contains(.reserveForgotten),
       !machine.defects.contains(.carrySpendsReserve)
     else { return safeBytes }
-    return max(0, safeBytes - (reserveBytes + extensionReserve - log.options.segmentBytes))
+    return max(0, safeBytes - (reserveBytes + extensionReserve - log.segmentBytes))
   }
 }

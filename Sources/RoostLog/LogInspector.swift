@@ -69,7 +69,7 @@ package struct LogInspector {
     var log = inspection.head?.log
     do throws(LogError) {
       let header = try SegmentHeader.read(opened, on: disk)
-      try SegmentHeader.check(opened, on: disk, log: log ?? header.log, segment: number)
+      _ = try SegmentHeader.checked(opened, on: disk, log: log ?? header.log, segment: number)
       log = log ?? header.log
     } catch LogError.corrupt(let corruption) {
       inspection.problems.append(corruption)

@@ -1,7 +1,9 @@
 /// How a log is laid out and what its creation needs.
 package struct LogOptions: Sendable {
-  /// Of each segment; at least its header and one small frame.
+  /// The largest size of a segment; at least its header and one small frame.
   package var segmentBytes: Int
+  /// The size of a new log's segments, from which it doubles as the log grows; `segmentBytes` where that is less.
+  package var firstSegmentBytes: Int
   /// Largest frame that `commit` takes.
   package var frameLimitBytes: Int
   /// What one call of `provision` writes; eight times as much where the writer waits for it.
@@ -20,19 +22,23 @@ package struct LogOptions: Sendable {
   package var defects: Set<LogDefect>
 
   package init(
-    newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, frameLimitBytes: Int = 16 << 20,
-    zeroFillPieceBytes: Int = 128 << 10, shrinkPieceBytes: Int = 4 << 20, reserveSpares: Int = 2,
-    defects: Set<LogDefect> = []
+    newLogIdentity: (UInt64, UInt64), segmentBytes: Int = 64 << 20, firstSegmentBytes: Int = .max,
+    frameLimitBytes: Int = 16 << 20, zeroFillPieceBytes: Int = 128 << 10, shrinkPieceBytes: Int = 4 << 20,
+    reserveSpares: Int = 2, defects: Set<LogDefect> = []
   ) {
     precondition(segmentBytes >= 1024, "a segment holds its header and a frame")
     self.newLogIdentity = newLogIdentity
     self.segmentBytes = segmentBytes
+    self.firstSegmentBytes = firstSegmentBytes
     self.frameLimitBytes = frameLimitBytes
     self.zeroFillPieceBytes = zeroFillPieceBytes
     self.shrinkPieceBytes = shrinkPieceBytes
     self.reserveSpares = reserveSpares
     self.defects = defects
   }
+
+  /// The size of segments for a log whose last one has this size; nil: for one that has none yet.
+  func segmentBytes(behind last: Int?) -> Int { min(segmentBytes, max(firstSegmentBytes, last ?? 0)) }
 }
 
 /// The unanswered end of the last segment that a crash left behind and opening set aside.

@@ -52,7 +52,7 @@ struct LogRecovery {
     let identity = LogIdentity(options.newLogIdentity.0, options.newLogIdentity.1)
     // The same hand that makes every later segment makes the first.
     let maker = SegmentProvisioner(
-      disk: disk, log: identity, options: options, current: options.firstSegment - 1, found: [])
+      disk: disk, log: identity, options: options, current: options.firstSegment - 1, currentBytes: nil, found: [])
     let first = try firstSegment(maker)
     let bytes = try onDisk { () throws(DiskError) in try disk.size(first.file) }
     let head = try HeadFile.create(
@@ -62,7 +62,7 @@ struct LogRecovery {
       file: first, usedBytes: LogFormat.segmentHeaderBytes, fileBytes: bytes)
     return SegmentedLog.Beginning(
       identity: identity, lockFile: lockFile, head: head, segments: [segment], last: nil, spares: [], tornTail: nil,
-      wasCleanlyStopped: false)
+      wasCleanlyStopped: false, lastSegmentBytes: bytes)
   }
 
   private func firstSegment(_ maker: SegmentProvisioner) throws(LogError) -> SegmentFile {
@@ -71,10 +71,10 @@ struct LogRecovery {
     } catch .outOfSpace(let file) {
       let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
       // A quota, or room that has come back: nothing to tell of the disk's size.
-      guard free < options.segmentBytes else { throw .outOfSpace(file: file) }
+      let segmentBytes = maker.segmentBytes
+      guard free < segmentBytes else { throw .outOfSpace(file: file) }
       throw .noRoom(
-        freeBytes: free, segmentBytes: options.segmentBytes,
-        wantedBytes: (2 + options.reserveSpares) * options.segmentBytes)
+        freeBytes: free, segmentBytes: segmentBytes, wantedBytes: (2 + options.reserveSpares) * segmentBytes)
     }
   }
 
@@ -118,8 +118,8 @@ struct LogRecovery {
 
     return SegmentedLog.Beginning(
       identity: record.log, lockFile: lockFile, head: head, segments: walk.segments, last: walk.chain.last,
-      spares: spares, tornTail: walk.torn,
-      wasCleanlyStopped: wasCleanlyStopped)
+      spares: spares, tornTail: walk.torn, wasCleanlyStopped: wasCleanlyStopped,
+      lastSegmentBytes: layout.lastSegmentBytes)
   }
 
   private func lookOut(
@@ -139,6 +139,8 @@ struct LogRecovery {
   private struct Layout {
     var live: [SegmentFile]
     var spares: [SegmentFile]
+    /// The size that the last live segment was made in.
+    var lastSegmentBytes: Int
   }
 
   /// Which files are the log and which are spares. The last segment is the highest that is in use, and not below the
@@ -155,6 +157,7 @@ struct LogRecovery {
       later.append(file)
     }
     var live: [SegmentFile] = []
+    var lastSegmentBytes = 0
     for number in record.firstSegment...max(last, record.firstSegment) {
       guard numbers.contains(number) else {
         throw .corrupt(
@@ -162,10 +165,11 @@ struct LogRecovery {
           expected: "a segment, as the log runs from \(record.firstSegment) to \(last)", found: "no such file")
       }
       let file = if let found = later.first(where: { $0.number == number }) { found } else { try open(number) }
-      try SegmentHeader.check(file.file, on: disk, log: record.log, segment: number)
+      let header = try SegmentHeader.checked(file.file, on: disk, log: record.log, segment: number)
+      lastSegmentBytes = Int(header.bytes)
       live.append(file)
     }
-    return Layout(live: live, spares: later.filter { $0.number > last })
+    return Layout(live: live, spares: later.filter { $0.number > last }, lastSegmentBytes: lastSegmentBytes)
   }
 
   private func open(_ number: UInt32) throws(LogError) -> SegmentFile {

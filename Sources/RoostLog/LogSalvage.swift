@@ -187,7 +187,7 @@ package final class LogSalvage {
   ) throws(LogError) {
     let reader = try SegmentReader(file, log: identity, window: ReadWindow())
     do throws(LogError) {
-      try SegmentHeader.check(file.file, on: file.disk, log: identity, segment: file.number)
+      _ = try SegmentHeader.checked(file.file, on: file.disk, log: identity, segment: file.number)
     } catch LogError.corrupt(let corruption) {
       pass.open(Cut(file: file.name, offset: corruption.offset, bytes: 0, reason: corruption.finding))
     }

@@ -138,7 +138,7 @@ package final class LogSnapshot {
           SegmentName.of(number), at: 0,
           expected: "a segment, as the log runs from \(head.firstSegment) to \(last)", found: "no such file")
       }
-      try SegmentHeader.check(file.file, on: disk, log: head.log, segment: number)
+      _ = try SegmentHeader.checked(file.file, on: disk, log: head.log, segment: number)
       live.append(file)
     }
     return (live, found.count - live.count, bytes)

@@ -75,9 +75,9 @@ package struct SegmentHeader: Hashable, Sendable {
   }
 
   /// The same, and it must be this segment of this log, in its full length.
-  static func check(
+  static func checked(
     _ file: DiskFile, on disk: any Disk, log: LogIdentity, segment: UInt32
-  ) throws(LogError) {
+  ) throws(LogError) -> SegmentHeader {
     let found = try read(file, on: disk)
     guard found.log == log else {
       throw .corrupt(file.name, at: 16, expected: "a segment of log \(log)", found: "one of log \(found.log)")
@@ -86,6 +86,7 @@ package struct SegmentHeader: Hashable, Sendable {
       throw .corrupt(file.name, at: 12, expected: "segment number \(segment)", found: "number \(found.segment)")
     }
     try found.checkLength(of: file, on: disk)
+    return found
   }
 
   /// Frames at the end of a file that was cut short might be missed by nobody.

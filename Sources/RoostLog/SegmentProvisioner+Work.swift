@@ -5,7 +5,7 @@ import Synchronization
 extension SegmentProvisioner {
   private enum Task {
     case make(UInt32)
-    case verify(FoundSpare)
+    case verify(Spare)
     case release
     case nothing
   }
@@ -115,7 +115,7 @@ extension SegmentProvisioner {
   func releaseSpare() throws(LogError) -> Bool {
     let highest = stock.withLock { stock -> SegmentFile? in
       guard let number = (Array(stock.ready.keys) + Array(stock.unverified.keys)).max() else { return nil }
-      return stock.ready.removeValue(forKey: number) ?? stock.unverified.removeValue(forKey: number)?.segment
+      return (stock.ready.removeValue(forKey: number) ?? stock.unverified.removeValue(forKey: number))?.segment
     }
     guard let highest else { return false }
     let disk = self.disk
@@ -134,9 +134,10 @@ extension SegmentProvisioner {
         return stock.ready[wanted] == nil ? .make(wanted) : .nothing
       }
       if let found = stock.unverified.min(by: { $0.key < $1.key }) { return .verify(found.value) }
+      let (ready, target) = (stock.readyBytes, stock.target(reserve: reserveSpares))
       // One above the target stays: the reserve moves a little with every lease and acknowledgement.
-      if stock.ready.count > stock.target + 1 { return .release }
-      if stock.ready.count >= stock.target { return .nothing }
+      if ready > target + stock.segmentBytes { return .release }
+      if ready >= target { return .nothing }
       var number = stock.current + 1
       while stock.ready[number] != nil { number += 1 }
       return .make(number)
@@ -147,10 +148,11 @@ extension SegmentProvisioner {
     let disk = self.disk
     // Asked first, so that a full disk is not filled and emptied again on every try.
     let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
+    let segmentBytes = segmentBytes
     guard free >= segmentBytes else { throw .outOfSpace(file: SegmentName.of(number)) }
     let name = SegmentName.of(number) + SegmentName.unfinishedSuffix
     let file = try onDisk { () throws(DiskError) in try disk.open(name, create: true) }
-    filling = Filling(number: number, file: file, filled: 0)
+    filling = Filling(number: number, bytes: segmentBytes, file: file, filled: 0)
     try fill(&filling, bytes)
   }
 
@@ -158,22 +160,23 @@ extension SegmentProvisioner {
   private func fill(_ filling: inout Filling?, _ bytes: Int) throws(LogError) {
     guard var current = filling else { return }
     let disk = self.disk
-    let header = SegmentHeader(log: log, segment: current.number, bytes: UInt32(segmentBytes)).encoded()
-    var piece = [UInt8](repeating: 0, count: min(bytes, segmentBytes - current.filled))
+    let header = SegmentHeader(log: log, segment: current.number, bytes: UInt32(current.bytes)).encoded()
+    var piece = [UInt8](repeating: 0, count: min(bytes, current.bytes - current.filled))
     if current.filled == 0 {
       if piece.count < header.count { piece = header } else { piece.replaceSubrange(..<header.count, with: header) }
     }
     try write(piece, to: current.file, at: current.filled)
     current.filled += piece.count
     filling = current
-    guard current.filled >= segmentBytes else { return }
+    guard current.filled >= current.bytes else { return }
     try onDisk { () throws(DiskError) in
       try disk.rename(current.unfinishedName, to: current.name)
       if !defects.contains(.skipDirectorySync) { try disk.syncDirectory() }
     }
     filling = nil
     let file = DiskFile(descriptor: current.file.descriptor, name: current.name)
-    let segment = SegmentFile(number: current.number, file: file, disk: disk)
+    let segment = Spare(
+      segment: SegmentFile(number: current.number, file: file, disk: disk), bytes: current.bytes)
     stock.withLock { stock in
       stock.ready[current.number] = segment
       // Only a segment that was made shows that space is back: one that is given up or found does not.
@@ -196,16 +199,15 @@ extension SegmentProvisioner {
   }
 
   /// A spare that is too short, has another's header, or other bytes than zeros behind it, is set aside: a frame must
-  /// not land where the next start would not look for it. A clean one of another size than segments have now is removed:
-  /// the reserve counts in segments.
-  private func verify(_ found: FoundSpare) throws(LogError) {
+  /// not land where the next start would not look for it. A clean one of a size that segments do not have is removed.
+  private func verify(_ found: Spare) throws(LogError) {
     let segment = found.segment
     let reader = try SegmentReader(segment, log: log, window: ReadWindow())
     let header = try SegmentHeader.read(segment.file, on: disk)
     let lastUsed = try reader.lastUsedByte(from: LogFormat.segmentHeaderBytes)
     let isOurs = header.log == log && header.segment == segment.number
     let isDirty = !isOurs || lastUsed != nil || reader.fileBytes < Int(header.bytes)
-    let isUsable = !isDirty && reader.fileBytes == segmentBytes
+    let isUsable = !isDirty && (leastBytes...mostBytes).contains(reader.fileBytes)
     if !isUsable {
       let disk = self.disk
       try onDisk { () throws(DiskError) in
@@ -219,7 +221,7 @@ extension SegmentProvisioner {
     }
     stock.withLock { stock in
       guard stock.unverified.removeValue(forKey: segment.number) != nil, isUsable else { return }
-      stock.ready[segment.number] = segment
+      stock.ready[segment.number] = Spare(segment: segment, bytes: reader.fileBytes)
     }
   }
 

@@ -9,10 +9,12 @@ import Synchronization
 package final class SegmentProvisioner: Sendable {
   let disk: any Disk
   let log: LogIdentity
-  let segmentBytes: Int
+  /// The largest size.
+  let mostBytes: Int
+  let leastBytes: Int
   let pieceBytes: Int
   let shrinkBytes: Int
-  private let reserveSpares: Int
+  let reserveSpares: Int
   let defects: Set<LogDefect>
 
   /// Short critical sections only: the writer takes this lock.
@@ -24,24 +26,34 @@ package final class SegmentProvisioner: Sendable {
   private let turn = Mutex(())
 
   struct Stock {
-    var ready: [UInt32: SegmentFile] = [:]
+    var ready: [UInt32: Spare] = [:]
     /// Found at boot; read through before it is believed to be all zeros.
-    var unverified: [UInt32: FoundSpare] = [:]
+    var unverified: [UInt32: Spare] = [:]
     /// `HEAD` names them no more; oldest first.
     var trimmed: [SegmentFile] = []
     /// Without a name any more; their blocks are still to become free.
     var nameless: [SegmentFile] = []
     /// The last segment that was taken.
     var current: UInt32
-    var target: Int
+    /// The size in which segments are made.
+    var segmentBytes: Int
+    /// Bytes of completions that the running jobs may still write.
+    var runningBytes = 0
     /// What kept the last attempt to make a spare from it, and none has been made since.
     var passingFailure: LogError?
     /// After a failed write or sync nothing is made any more.
     var failure: LogError?
+
+    var readyBytes: Int { ready.values.reduce(0) { $0 + $1.bytes } }
+
+    /// What ready segments should hold, besides those in reserve: the next one, and room for what runs.
+    func target(reserve: Int) -> Int {
+      (1 + reserve + (runningBytes + segmentBytes - 1) / segmentBytes) * segmentBytes
+    }
   }
 
-  /// Of whatever size segments had then.
-  struct FoundSpare {
+  /// Of whatever size segments had when it was made.
+  struct Spare {
     var segment: SegmentFile
     /// 0 where the disk does not say.
     var bytes: Int
@@ -50,23 +62,29 @@ package final class SegmentProvisioner: Sendable {
   /// A segment in the making, under its `.tmp` name.
   struct Filling {
     var number: UInt32
+    var bytes: Int
     var file: DiskFile
     var filled: Int
     var name: String { SegmentName.of(number) }
     var unfinishedName: String { name + SegmentName.unfinishedSuffix }
   }
 
-  init(disk: any Disk, log: LogIdentity, options: LogOptions, current: UInt32, found: [SegmentFile]) {
+  /// - Parameter currentBytes: The size that the current segment was made in; nil: there is none yet.
+  init(
+    disk: any Disk, log: LogIdentity, options: LogOptions, current: UInt32, currentBytes: Int?, found: [SegmentFile]
+  ) {
     self.disk = disk
     self.log = log
-    segmentBytes = options.segmentBytes
+    mostBytes = options.segmentBytes
+    leastBytes = options.segmentBytes(behind: nil)
     pieceBytes = options.zeroFillPieceBytes
     shrinkBytes = options.shrinkPieceBytes
     reserveSpares = options.reserveSpares
     defects = options.defects
     let unverified = Dictionary(
-      uniqueKeysWithValues: found.map { ($0.number, FoundSpare(segment: $0, bytes: (try? disk.size($0.file)) ?? 0)) })
-    stock = Mutex(Stock(unverified: unverified, current: current, target: 1 + options.reserveSpares))
+      uniqueKeysWithValues: found.map { ($0.number, Spare(segment: $0, bytes: (try? disk.size($0.file)) ?? 0)) })
+    stock = Mutex(
+      Stock(unverified: unverified, current: current, segmentBytes: options.segmentBytes(behind: currentBytes)))
     work = Mutex(nil)
   }
 
@@ -87,15 +105,33 @@ package final class SegmentProvisioner: Sendable {
 
   /// Sets how many bytes of completions the running jobs may still write; the stock grows or shrinks with it.
   package func setRunningReserve(bytes: Int) {
-    let target = 1 + reserveSpares + (max(0, bytes) + segmentBytes - 1) / segmentBytes
-    stock.withLock { $0.target = target }
+    stock.withLock { $0.runningBytes = max(0, bytes) }
+  }
+
+  /// The size in which segments are made; what the reserve counts in.
+  package var segmentBytes: Int { stock.withLock { $0.segmentBytes } }
+
+  /// Makes segments twice as large from now on, if that is allowed, the stock is full and the disk has room to spare: a
+  /// reserve must not come into want by it.
+  ///
+  /// - Parameter last: The size of the segment taken last: until one of the present size is in use it does not grow.
+  func grow(behind last: Int) throws(LogError) {
+    let (size, target, isFull) = stock.withLock { stock in
+      let target = stock.target(reserve: reserveSpares)
+      return (stock.segmentBytes, target, stock.readyBytes >= target)
+    }
+    guard isFull, last >= size, size < mostBytes else { return }
+    let free: Int
+    do throws(DiskError) { free = try disk.freeBytes() } catch { return }
+    guard free / 4 >= target else { return }
+    stock.withLock { $0.segmentBytes = min(mostBytes, 2 * size) }
   }
 
   package var space: SpaceState {
     stock.withLock { stock in
       SpaceState(
-        spareBytes: stock.unverified.values.reduce(stock.ready.count * segmentBytes) { $0 + $1.bytes },
-        targetBytes: stock.target * segmentBytes,
+        spareBytes: stock.unverified.values.reduce(stock.readyBytes) { $0 + $1.bytes },
+        targetBytes: stock.target(reserve: reserveSpares),
         trimmedSegments: stock.trimmed.count + stock.nameless.count,
         lastProvisionFailedForSpace: stock.passingFailure?.isOutOfSpace ?? false)
     }
@@ -163,7 +199,7 @@ package final class SegmentProvisioner: Sendable {
     stock.withLock { stock in
       guard let ready = stock.ready.removeValue(forKey: number) else { return nil }
       stock.current = number
-      return ready
+      return ready.segment
     }
   }
 }

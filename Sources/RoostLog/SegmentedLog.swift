@@ -35,6 +35,8 @@ package final class SegmentedLog: Journal {
   /// Of what was given back for frames, what they have not used, bytes.
   private var slack = 0
   private var isPrepared = false
+  /// Log time at which the current segment was begun, if that was in this run.
+  private var currentSince: Int64?
   private var failure: LogError?
 
   package private(set) var nextSequence: UInt64
@@ -59,6 +61,8 @@ package final class SegmentedLog: Journal {
     var spares: [SegmentFile]
     var tornTail: TornTail?
     var wasCleanlyStopped: Bool
+    /// The size that the last segment was made in.
+    var lastSegmentBytes: Int
   }
 
   init(_ beginning: Beginning, disk: any Disk, options: LogOptions) {
@@ -79,7 +83,8 @@ package final class SegmentedLog: Journal {
       beginning.last.map { ($0.segment, Int($0.offset) + $0.frameBytes) } ?? (current, LogFormat.segmentHeaderBytes)
     seeds = ChecksumSeeds(log: beginning.identity, segment: current)
     provisioner = SegmentProvisioner(
-      disk: disk, log: beginning.identity, options: options, current: current, found: beginning.spares)
+      disk: disk, log: beginning.identity, options: options, current: current,
+      currentBytes: beginning.lastSegmentBytes, found: beginning.spares)
   }
 
   deinit {
@@ -213,8 +218,21 @@ package final class SegmentedLog: Journal {
     }
     if !options.defects.contains(.useWithoutHead) { try writeHead { $0.lastSegment = next.number } }
     segments.append(OpenSegment(file: next, usedBytes: LogFormat.segmentHeaderBytes, fileBytes: bytes))
+    if needsLargerSegments { try provisioner.grow(behind: bytes) }
+    currentSince = lastStamp?.logTime
     seeds = ChecksumSeeds(log: identity, segment: next.number)
   }
+
+  /// Segments should last some seconds, for each roll and each trim takes syncs of `HEAD`; and be few, for each takes a
+  /// descriptor.
+  private var needsLargerSegments: Bool {
+    if totalBytes > UInt64(Self.mostSegmentsOfASize * provisioner.segmentBytes) { return true }
+    guard let since = currentSince, let now = lastStamp?.logTime else { return false }
+    return now - since < Self.shortestSegmentNanoseconds
+  }
+
+  private static let mostSegmentsOfASize = 8
+  private static let shortestSegmentNanoseconds: Int64 = 2_000_000_000
 
   // MARK: Trimming
 
@@ -278,6 +296,9 @@ package final class SegmentedLog: Journal {
   /// The same over all live segments.
   package var totalBytes: UInt64 { segments.reduce(0) { $0 + UInt64($1.usedBytes) } }
 
+  /// The size in which segments are made now: it grows with the log, up to `LogOptions.segmentBytes`.
+  package var segmentBytes: Int { provisioner.segmentBytes }
+
   package var space: SpaceState { provisioner.space }
 
   /// Whether the reserve cannot be made whole: an attempt met a full disk, or the disk says that it would. The second
@@ -300,7 +321,7 @@ package final class SegmentedLog: Journal {
     do throws(LogError) {
       let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
       // What was too little for a segment although the disk says otherwise is a quota: what was given back is known.
-      if space.lastProvisionFailedForSpace, free >= options.segmentBytes { return spare + slack }
+      if space.lastProvisionFailedForSpace, free >= segmentBytes { return spare + slack }
       return spare + min(max(0, free), options.frameLimitBytes)
     } catch {
       if !error.isPassing { failure = .unusable(since: "\(error)") }

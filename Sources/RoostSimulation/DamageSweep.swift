@@ -41,6 +41,7 @@ package struct DamageSweep {
     let simulation = Simulation(seed: seed, defects: defects, faults: .planned(nil))
     // Every byte is damaged in turn: a small directory is enough.
     simulation.setting.options.segmentBytes = 4_096
+    simulation.setting.options.firstSegmentBytes = 4_096
     self.ending = ending
     setting = simulation.setting
     simulation.candidates = [Simulation.Candidate(model: simulation.model, image: nil)]

@@ -220,7 +220,8 @@ package struct RecordSweep {
   private func restartProblem(_ disk: SimulatedDisk, after store: Worked) -> String? {
     do throws(LogError) {
       let again = try LoadedLog(disk).takeMachine().image
-      return again == store.store.machine.image ? nil : "the next start finds another state"
+      let live = store.store.machine.image
+      return again == live ? nil : "the next start finds another state: \(again.differences(from: live))"
     } catch {
       return "the next start refuses: \(error)"
     }

@@ -46,7 +46,7 @@ extension Simulation {
         next += 1
       }
       // The daemon's frames are smaller than its segments: one more than the reserve counts with does not outgrow it.
-      if daemon.store.step.records.count > setting.options.segmentBytes { hasReserve = false }
+      if daemon.store.step.records.count > daemon.store.log.segmentBytes { hasReserve = false }
       let decided = daemon.store.step.replies.count
       var failure: LogError?
       do throws(LogError) {

@@ -20,21 +20,7 @@ extension Simulation {
 
   func compare(_ rebuilt: StateMachine.Image, _ live: StateMachine.Image, _ when: String) throws {
     guard rebuilt != live else { return }
-    var differences: [String] = []
-    if rebuilt.counters != live.counters { differences.append("counters \(rebuilt.counters), live \(live.counters)") }
-    let liveRows = Dictionary(uniqueKeysWithValues: live.rows.map { ($0.number, $0) })
-    let rebuiltRows = Dictionary(uniqueKeysWithValues: rebuilt.rows.map { ($0.number, $0) })
-    for number in Set(liveRows.keys).union(rebuiltRows.keys).sorted() where liveRows[number] != rebuiltRows[number] {
-      let (a, b) = (rebuiltRows[number], liveRows[number])
-      differences.append("job \(number): \(a.map { "\($0)" } ?? "none"), live \(b.map { "\($0)" } ?? "none")")
-    }
-    if rebuilt.ready != live.ready { differences.append("ready \(rebuilt.ready), live \(live.ready)") }
-    if rebuilt.finished != live.finished { differences.append("finished \(rebuilt.finished), live \(live.finished)") }
-    if rebuilt.dead != live.dead { differences.append("dead \(rebuilt.dead), live \(live.dead)") }
-    if rebuilt.heaps != live.heaps { differences.append("heaps \(rebuilt.heaps), live \(live.heaps)") }
-    if rebuilt.stubs != live.stubs { differences.append("stubs \(rebuilt.stubs), live \(live.stubs)") }
-    if rebuilt.queues != live.queues { differences.append("queues \(rebuilt.queues), live \(live.queues)") }
-    throw ReferenceModel.Violation(message: "\(when): " + differences.prefix(3).joined(separator: "; "))
+    throw ReferenceModel.Violation(message: "\(when): \(rebuilt.differences(from: live))")
   }
 
   /// What of some job is in the log comes back byte for byte, as a reader would get it.
@@ -111,7 +97,7 @@ extension Simulation {
   var isReserveWhole: Bool {
     let space = daemon.store.log.space
     return space.spareBytes >= space.targetBytes
-      && setting.options.segmentBytes >= 8 * setting.limits.smallResultBytes
+      && daemon.store.log.segmentBytes >= 8 * setting.limits.smallResultBytes
   }
 
   /// A full disk that had its reserve takes the end of every attempt; and some extensions of every lease, as long as

@@ -198,6 +198,7 @@ extension Simulation {
     let configuration = Configuration(&random)
     setting.limits = configuration.limits
     setting.options.segmentBytes = configuration.segmentBytes
+    setting.options.firstSegmentBytes = configuration.firstSegmentBytes
     for name in configuration.names { report.settings[name, default: 0] += 1 }
     note("other settings: \(configuration.names.joined(separator: " "))")
   }

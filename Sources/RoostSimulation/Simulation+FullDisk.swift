@@ -13,7 +13,9 @@ extension Simulation {
   ) throws(SimulationFailure) -> SimulationReport {
     let simulation = Simulation(seed: seed, defects: defects, faults: .planned(nil), mostPayloadBytes: 1 << 20)
     // The smallest in which every acknowledgement has its room; see `isReserveWhole`.
-    simulation.setting.options.segmentBytes = 8 * simulation.setting.limits.smallResultBytes
+    let least = 8 * simulation.setting.limits.smallResultBytes
+    simulation.setting.options.firstSegmentBytes = least
+    simulation.setting.options.segmentBytes = least << simulation.random.below(3)
     try simulation.telling { try simulation.runOnFullDisk(operations: operations) }
     return simulation.report
   }

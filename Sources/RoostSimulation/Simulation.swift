@@ -68,6 +68,7 @@ package final class Simulation {
     let configuration = Configuration(&random)
     let options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
+      firstSegmentBytes: configuration.firstSegmentBytes,
       frameLimitBytes: (2 << 20) + mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
       shrinkPieceBytes: configuration.segmentBytes / 2, reserveSpares: 2, defects: defects.log)
     setting = Store.Setting(

@@ -319,7 +319,8 @@ private final class Ledger: Sendable {
 
     func log(event: LogEvent) {
       guard "\(event.message)" == "the outcome is known to the daemon", let id = event.metadata?["job_id"],
-        let attempt = event.metadata?["attempt"].flatMap({ Int("\($0)") })
+        // "3 of 1001"
+        let attempt = event.metadata?["attempt"].flatMap({ Int("\($0)".prefix { $0 != " " }) })
       else { return }
       ledger.acknowledged(JobID("\(id)"), attempt)
     }

@@ -30,7 +30,7 @@ struct EmbeddedKeyStoreTests {
     var owner = stat()
     try #require(stat(directory.path, &owner) == 0)
     try await open().create(record())
-    let audit = AuditLog(directory: directory.path, logger: Logger(label: "test"))
+    let audit = AuditLog(directory: directory.path)
     await audit.record(AuditEvent("key.create", by: .commandLine, target: "k", outcome: "done"))
     for name in ["keys.json", "keys.lock", "audit.log"] {
       var status = stat()

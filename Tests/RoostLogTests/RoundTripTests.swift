@@ -195,6 +195,32 @@ import Testing
     #expect(disk.callCount - calls == 4 * 2 + 3)
   }
 
+  @Test(
+    "segments double while they fill within moments, up to the bound; slow ones, and those of a disk with little room, stay small",
+    arguments: ["fast", "slow", "no room"])
+  func growth(_ pace: String) throws {
+    let disk = SimulatedDisk(seed: 1)
+    var options = smallOptions(segmentBytes: 16 << 10, spares: 2)
+    options.firstSegmentBytes = 4_096
+    let (log, _) = try open(disk, options)
+    while try log.provision() {}
+    if pace == "no room" { disk.capacityBytes = disk.usedBytes + 11 * 4_096 }
+    var moment: Int64 = 1
+    while log.currentSegment < 12 {
+      moment += pace == "slow" ? 3_000_000_000 : 1
+      try log.append([record(2, bytes: 900)], stamp: stamp(moment))
+      while try log.provision() {}
+      if log.currentSegment > 2 { try log.trim(before: log.currentSegment - 1) }
+    }
+    let last = try #require(disk.contents(SegmentName.of(log.currentSegment))).count
+    #expect(last == (pace == "fast" ? 16 << 10 : 4_096))
+    #expect(log.segmentBytes == last && log.space.spareBytes == 3 * last)
+    try log.stop(stamp(moment))
+    let (again, _) = try open(disk, options)
+    while try again.provision() {}
+    #expect(again.segmentBytes == last && again.space.spareBytes == 3 * last)
+  }
+
   @Test("spares found at a start are used again; a dirty one is set aside")
   func dirtySpare() throws {
     let disk = SimulatedDisk(seed: 1)

@@ -19,8 +19,8 @@ final class HTTPFront: Sendable {
   private let logger: Logger
 
   init(
-    door: EngineDoor, authenticator: Authenticator, configuration: ServerConfiguration, audit: AuditLog?, registry: PrometheusRegistry, logger: Logger,
-    table: RouteTable = .all
+    door: EngineDoor, authenticator: Authenticator, configuration: ServerConfiguration, audit: AuditLog?,
+    registry: PrometheusRegistry, logger: Logger, table: RouteTable = .all
   ) {
     self.table = table
     metrics = HTTPMetrics(table: table, factory: registry)
@@ -279,8 +279,9 @@ final class HTTPFront: Sendable {
   private func log(
     _ request: IncomingRequest, _ status: Int, bytesIn: Int, bytesOut: Int, _ duration: Duration, _ caller: Caller?
   ) {
+    let path = APIKey.masked(String(pathPart(of: request.target)), bareSecrets: true)
     var metadata: Logger.Metadata = [
-      "method": "\(request.method)", "path": "\(APIKey.masked(String(pathPart(of: request.target)), bareSecrets: true))",
+      "method": "\(request.method)", "path": "\(path)",
       "status": .stringConvertible(status),
       "microseconds": .stringConvertible(Int64(duration / .microseconds(1))),
       "bytes_in": .stringConvertible(bytesIn), "bytes_out": .stringConvertible(bytesOut),

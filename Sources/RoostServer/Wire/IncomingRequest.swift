@@ -169,7 +169,9 @@ struct IncomingRequest: Sendable {
 }
 
 extension UnsafeRawBufferPointer {
-  fileprivate func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self[range]) }
+  fileprivate func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: self[range])
+  }
 }
 
 extension HTTPField.Name {
