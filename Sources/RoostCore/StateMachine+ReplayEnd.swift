@@ -2,7 +2,8 @@
 extension StateMachine {
   /// Builds lists and heaps. From here on commands may be handled.
   ///
-  /// - Throws: Where two jobs stand at the same place of a list, or jobs are missing that the log counts.
+  /// - Throws: Where two jobs stand at the same place of a list, jobs are missing that the log counts, or one is here of
+  ///   which a stub says that it left.
   package mutating func endReplay() throws(ReplayError) {
     guard absentJobs == 0 else {
       throw unfit("\(absentJobs) jobs more, as the log counts them", "the end of the log", firstPosition)
@@ -48,7 +49,7 @@ extension StateMachine {
     wallHeap.heapify(in: jobs)
     dueHeap.heapify(in: jobs)
     retentionHeap.heapify(in: jobs)
-    enlistStubs()
+    try enlistStubs()
   }
 
   /// The same after a salvage: jobs that stand at the same place are given new ones.
@@ -102,9 +103,16 @@ extension StateMachine {
     }
   }
 
-  private mutating func enlistStubs() {
+  private mutating func enlistStubs() throws(ReplayError) {
     for entry in replayedStubs.sorted() {
-      stubHeap.insert(entry, deadline: stubs.pointer(keys.entry(entry).pointee.target).pointee.until)
+      let stub = stubs.pointer(keys.entry(entry).pointee.target)
+      // Its records would be taken for the job's, and not be carried.
+      guard jobs.find(stub.pointee.number) == .none else {
+        throw unfit(
+          "the stub of a job that left", "job \(stub.pointee.number), which is here",
+          LogPosition(rawValue: stub.pointee.base))
+      }
+      stubHeap.insert(entry, deadline: stub.pointee.until)
     }
     replayedStubs = []
   }

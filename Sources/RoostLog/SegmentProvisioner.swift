@@ -111,19 +111,16 @@ package final class SegmentProvisioner: Sendable {
   /// The size in which segments are made; what the reserve counts in.
   package var segmentBytes: Int { stock.withLock { $0.segmentBytes } }
 
-  /// Makes segments twice as large from now on, if that is allowed, the stock is full and the disk has room to spare: a
-  /// reserve must not come into want by it.
+  /// Whether the stock is what it should be.
+  var isStocked: Bool { stock.withLock { $0.readyBytes >= $0.target(reserve: reserveSpares) } }
+
+  /// Makes segments twice as large from now on, if that is allowed and the disk has room to spare: a reserve must not come
+  /// into want by it. To be called where the stock was full before the last segment was taken.
   ///
-  /// - Parameter last: The size of the segment taken last: until one of the present size is in use it does not grow.
-  func grow(behind last: Int) throws(LogError) {
-    let (size, target, isFull) = stock.withLock { stock in
-      let target = stock.target(reserve: reserveSpares)
-      return (stock.segmentBytes, target, stock.readyBytes >= target)
-    }
-    guard isFull, last >= size, size < mostBytes else { return }
-    let free: Int
-    do throws(DiskError) { free = try disk.freeBytes() } catch { return }
-    guard free / 4 >= target else { return }
+  /// - Parameter last: The size of that segment: until one of the present size is in use it does not grow.
+  func grow(behind last: Int) {
+    let (size, target) = stock.withLock { ($0.segmentBytes, $0.target(reserve: reserveSpares)) }
+    guard last >= size, size < mostBytes, let free = try? disk.freeBytes(), free / 4 >= target else { return }
     stock.withLock { $0.segmentBytes = min(mostBytes, 2 * size) }
   }
 

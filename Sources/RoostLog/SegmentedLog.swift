@@ -212,13 +212,14 @@ package final class SegmentedLog: Journal {
       failure = reason
       throw reason
     }
+    let mayGrow = needsLargerSegments && provisioner.isStocked
     let next = try provisioner.take(currentSegment + 1)
     let bytes = try orBecomeUnusable { () throws(LogError) in
       try onDisk { () throws(DiskError) in try next.disk.size(next.file) }
     }
     if !options.defects.contains(.useWithoutHead) { try writeHead { $0.lastSegment = next.number } }
     segments.append(OpenSegment(file: next, usedBytes: LogFormat.segmentHeaderBytes, fileBytes: bytes))
-    if needsLargerSegments { try provisioner.grow(behind: bytes) }
+    if mayGrow { provisioner.grow(behind: bytes) }
     currentSince = lastStamp?.logTime
     seeds = ChecksumSeeds(log: identity, segment: next.number)
   }

@@ -26,7 +26,8 @@ package func makeRoostServer(
   onMetricsListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
 ) -> RoostServer {
   let daemonMetrics = DaemonMetrics(
-    registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues)
+    registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues,
+    budget: configuration.budget)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let door = EngineDoor(engine) { engine in
     Backend(

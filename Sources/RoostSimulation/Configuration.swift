@@ -5,9 +5,8 @@ import RoostLog
 struct Configuration {
   private(set) var limits = Limits()
   private(set) var segmentBytes = 8 << 10
-  private var firstSegmentPart = 1
-  /// Of the segments of a new log.
-  var firstSegmentBytes: Int { max(4 << 10, segmentBytes / firstSegmentPart) }
+  /// Of the segments of a new log: those of some grow with it.
+  var firstSegmentBytes: Int { [16 << 10, 32 << 10].contains(segmentBytes) ? segmentBytes / 4 : segmentBytes }
   /// What was drawn, as the report counts it.
   private(set) var names: [String] = []
 
@@ -41,7 +40,6 @@ struct Configuration {
     Choice(name: "waited names", values: [0, 2, 100]) { $0.limits.maxWaitedNames = $1 },
     Choice(name: "MAX_WAITERS", values: [1, 4, 4, 40]) { $0.limits.maxWaiters = $1 },
     Choice(name: "SEGMENT_BYTES", values: [4, 4, 8, 8, 16, 32, 64]) { $0.segmentBytes = $1 << 10 },
-    Choice(name: "first segment: a part of it", values: [1, 1, 2, 4]) { $0.firstSegmentPart = $1 },
     Choice(name: "due items a step", values: [2, 1_000]) { $0.limits.dueItemsPerStep = $1 },
   ]
 

@@ -17,13 +17,16 @@ package final class DaemonMetrics: Sendable {
   private let labels: QueueLabels
   private let process = RecentProcessFigures()
   private let version: String
+  private let budget: ByteBudget
   private let start = ContinuousClock.now
 
   /// - Parameters:
   ///   - version: Of the daemon.
   ///   - namedQueues: How many queues have series of their own.
-  init(registry: PrometheusRegistry, version: String, namedQueues: Int) {
+  ///   - budget: Of the bytes of requests and answers.
+  init(registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget) {
     self.registry = registry
+    self.budget = budget
     self.version = version
     labels = QueueLabels(limit: namedQueues)
   }
@@ -39,6 +42,8 @@ package final class DaemonMetrics: Sendable {
     let keys = await answers
     text.family(.keyStoreUp, keys == .ok || keys == .empty ? 1 : 0)
     text.family(.keyStoreEmpty, keys == .empty ? 1 : 0)
+    text.family(.bytesInFlight, budget.bytes)
+    text.family(.bytesInFlightLimit, budget.limit)
     text.family(.build, 1, labels: [Label("version", version), Label("log_format", Engine.logFormat)])
     text.family(.uptime, (ContinuousClock.now - start) / .seconds(1))
     registry.write(into: &text)

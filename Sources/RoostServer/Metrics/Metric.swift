@@ -94,6 +94,10 @@ extension Metric {
   static let refusals = Metric(
     "roost_http_refusals_total", .counter, "Requests refused, by the code in their answer.", hidesUnused: true)
   static let connections = Metric("roost_http_connections", .gauge, "Connections open.")
+  static let bytesInFlight = Metric(
+    "roost_http_bytes_in_flight", .gauge, "Bytes of requests and answers in memory, over all connections.")
+  static let bytesInFlightLimit = Metric(
+    "roost_http_bytes_in_flight_limit", .gauge, "Beyond so many no more is read until some have gone.")
   static let authFailures = Metric(
     "roost_auth_failures_total", .counter, "Requests whose key was missing, wrong, revoked or could not be checked.",
     hidesUnused: true)
