@@ -4,6 +4,8 @@ package struct LogOptions: Sendable {
   package var segmentBytes: Int
   /// The size of a new log's segments, from which it doubles as the log grows; `segmentBytes` where that is less.
   package var firstSegmentBytes: Int
+  /// A new log is made only where as much is free; the least is one segment.
+  package var leastFreeBytes = 0
   /// Largest frame that `commit` takes.
   package var frameLimitBytes: Int
   /// What one call of `provision` writes; eight times as much where the writer waits for it.

@@ -66,16 +66,22 @@ struct LogRecovery {
   }
 
   private func firstSegment(_ maker: SegmentProvisioner) throws(LogError) -> SegmentFile {
+    if options.leastFreeBytes > 0 { try requireRoom(options.leastFreeBytes, maker.segmentBytes) }
     do throws(LogError) {
       return try maker.take(options.firstSegment)
     } catch .outOfSpace(let file) {
-      let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
+      try requireRoom(maker.segmentBytes, maker.segmentBytes)
       // A quota, or room that has come back: nothing to tell of the disk's size.
-      let segmentBytes = maker.segmentBytes
-      guard free < segmentBytes else { throw .outOfSpace(file: file) }
-      throw .noRoom(
-        freeBytes: free, segmentBytes: segmentBytes, wantedBytes: (2 + options.reserveSpares) * segmentBytes)
+      throw .outOfSpace(file: file)
     }
+  }
+
+  private func requireRoom(_ bytes: Int, _ segmentBytes: Int) throws(LogError) {
+    let free = try onDisk { () throws(DiskError) in try disk.freeBytes() }
+    guard free < bytes else { return }
+    throw .noRoom(
+      freeBytes: free, segmentBytes: segmentBytes,
+      wantedBytes: max(options.leastFreeBytes, (2 + options.reserveSpares) * segmentBytes))
   }
 
   // MARK: An existing one

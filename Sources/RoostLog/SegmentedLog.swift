@@ -229,7 +229,9 @@ package final class SegmentedLog: Journal {
   private var needsLargerSegments: Bool {
     if totalBytes > UInt64(Self.mostSegmentsOfASize * provisioner.segmentBytes) { return true }
     guard let since = currentSince, let now = lastStamp?.logTime else { return false }
-    return now - since < Self.shortestSegmentNanoseconds
+    // Stamps are what the caller says.
+    let (passed, isFar) = now.subtractingReportingOverflow(since)
+    return !isFar && passed < Self.shortestSegmentNanoseconds
   }
 
   private static let mostSegmentsOfASize = 8

@@ -44,6 +44,39 @@ struct AuthenticatorTests {
     #expect(try await authenticator.authenticate(token: token).keyID == key.id)
   }
 
+  @Test("a header that was judged is known again for less than a second, and not beyond its key's end")
+  func memo() async throws {
+    let authenticator = Authenticator(store: store, clock: manual.clock)
+    let (key, _) = try await makeKey(expiresAt: manual.now.addingTimeInterval(5.5))
+    let header = "Bearer \(key)"
+    let caller = try await authenticator.authenticate(header: header)
+    func judge() throws -> KeyMemo {
+      try #require(authenticator.judge(try Authenticator.token(inHeader: header), header))
+    }
+    func knows(_ memo: KeyMemo, _ text: String) -> Bool {
+      Array(text.utf8).withUnsafeBytes { authenticator.recall(memo, $0)?.keyID == caller.keyID }
+    }
+    let first = try judge()
+    #expect(knows(first, header) && !knows(first, header + "x") && !knows(first, "bearer \(key)"))
+    manual.advance(milliseconds: 999)
+    #expect(knows(first, header))
+    manual.advance(milliseconds: 1)
+    #expect(!knows(first, header))
+    // What is remembered for five seconds is not believed for six by way of a memo.
+    manual.advance(milliseconds: 3_900)
+    let late = try judge()
+    manual.advance(milliseconds: 99)
+    #expect(knows(late, header))
+    manual.advance(milliseconds: 1)
+    #expect(!knows(late, header))
+    _ = try await authenticator.authenticate(header: header)
+    let last = try judge()
+    manual.advance(milliseconds: 499)
+    #expect(knows(last, header))
+    manual.advance(milliseconds: 1)
+    #expect(!knows(last, header), "the key has expired")
+  }
+
   @Test("expiry is checked at every hit")
   func expiry() async throws {
     let authenticator = Authenticator(store: store, clock: manual.clock)

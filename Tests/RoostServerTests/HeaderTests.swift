@@ -88,4 +88,34 @@ import Testing
       #expect(try await list(["X-API-Key: "]).code == "missing_key")
     }
   }
+
+  @Test("on a connection whose key is known each request is judged by its own headers, and a revoked key ends at once")
+  func knownConnection() async throws {
+    try await TestDaemon.run { daemon in
+      let connection = try Connection(port: daemon.port)
+      defer { connection.close() }
+      func submit(_ headers: [String]) async throws -> Reply {
+        connection.send(Connection.request("POST", "/jobs", nil, "{\"payload\":1,\"queue\":\"q\"}", headers))
+        return try await connection.reply()
+      }
+      // A proxy's own credentials are the same for all whom it speaks for.
+      let proxy = "Authorization: Basic eA=="
+      for _ in 1...2 { #expect(try await submit([proxy, "X-API-Key: \(daemon.client)"]).status == 201) }
+      #expect(try await submit([proxy, "X-API-Key: \(daemon.client)x"]).code == "invalid_key")
+      #expect(try await submit([proxy, "X-API-Key: \(daemon.worker)"]).code == "forbidden_scope")
+      #expect(try await submit([proxy]).status == 401)
+      func lease() async throws -> Reply {
+        connection.send(Connection.request("POST", "/jobs/lease", daemon.worker, "{}"))
+        return try await connection.reply()
+      }
+      for _ in 1...3 {
+        #expect(try await submit(["Authorization: Bearer \(daemon.client)"]).status == 201)
+        #expect(try await lease().code == "no_jobs_available")
+      }
+      #expect(try await submit(["Authorization: Bearer \(daemon.worker)"]).code == "forbidden_scope")
+      let revoked = try await daemon.send("DELETE", "/keys/\(daemon.worker)", daemon.admin)
+      #expect(revoked.status == 200)
+      #expect(try await lease().status == 401)
+    }
+  }
 }

@@ -466,17 +466,19 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     _ read: Current, _ judged: Result<HTTPFront.Admitted, Rejection>, body: ByteBuffer? = nil,
     stream: BodyStream? = nil
   ) {
+    // It may take its time, and should not keep all that was read with it.
+    let (request, body) = (read.request.compact, body?.compact)
     let exchange = Exchange(body: body, stream: stream, among: configuration.answers)
     serving = Serving(exchange: exchange, isPersistent: read.isPersistent, isOldVersion: read.isOldVersion)
     if isInputClosed { exchange.inputClosed() }
     if case .success(let admitted) = judged,
-      let reply = front.immediateReply(to: read.request, admitted, exchange)
+      let reply = front.immediateReply(to: request, admitted, exchange)
     {
       return answer(reply, exchange)
     }
     let here = NIOLoopBound(self, eventLoop: loop.loop)
     let work = Work(
-      request: read.request, judged: judged, exchange: exchange, peer: peer, front: front, loop: loop.loop)
+      request: request, judged: judged, exchange: exchange, peer: peer, front: front, loop: loop.loop)
     Task { await work.run(here) }
   }
 

@@ -32,6 +32,14 @@ struct IncomingRequest: Sendable {
 
   private init() { (head, id) = (.unreadable, .made()) }
 
+  private init(_ head: Head, _ id: RequestID) { (self.head, self.id) = (head, id) }
+
+  /// The same without the memory that lies around its bytes.
+  var compact: IncomingRequest {
+    guard case .bytes(let head, let bytes) = head else { return self }
+    return IncomingRequest(.bytes(head, bytes.compact), id)
+  }
+
   /// Stands for a request whose head could not be read.
   static var unreadable: IncomingRequest { IncomingRequest() }
 
@@ -179,4 +187,11 @@ extension HTTPField.Name {
   static let apiKey = HTTPField.Name("X-API-Key")!
   static let traceparent = HTTPField.Name("traceparent")!
   static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+}
+
+extension ByteBuffer {
+  /// The same bytes, in memory of their own where they would keep much more.
+  var compact: ByteBuffer {
+    storageCapacity > 2 * readableBytes + 512 ? ByteBuffer(bytes: readableBytesView) : self
+  }
 }
