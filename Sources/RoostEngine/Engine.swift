@@ -49,8 +49,8 @@ package final class Engine: Sendable {
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       firstSegmentBytes: configuration.firstSegmentBytes)
     // The log, the next segment and the reserve, and what stands beside them: with less no job could be taken.
-    options.leastFreeBytes =
-      (2 + options.reserveSpares) * min(options.segmentBytes, options.firstSegmentBytes) + 1 << 20
+    let segmentBytes = min(options.segmentBytes, options.firstSegmentBytes)
+    options.leastFreeBytes = (2 + options.reserveSpares) * segmentBytes + segmentBytes / 4
     let setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())

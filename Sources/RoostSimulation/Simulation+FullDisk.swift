@@ -15,7 +15,7 @@ extension Simulation {
     // The smallest in which every acknowledgement has its room; see `isReserveWhole`.
     let least = 8 * simulation.setting.limits.smallResultBytes
     simulation.setting.options.firstSegmentBytes = least
-    simulation.setting.options.segmentBytes = least << simulation.random.below(3)
+    simulation.setting.options.segmentBytes = least
     try simulation.telling { try simulation.runOnFullDisk(operations: operations) }
     return simulation.report
   }
