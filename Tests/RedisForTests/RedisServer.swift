@@ -70,10 +70,11 @@ package final class RedisServer: Sendable {
     let script = #""$@" & echo "process $!"; read -r _; kill -9 %1 2>/dev/null; wait"#
     let shell = try ChildProcess(["bash", "-c", script, "redis"] + command)
     var said = ""
-    while !said.contains("Ready to accept connections"), let more = shell.read() { said += more }
-    guard said.contains("Ready to accept connections"),
-      let server = said.firstMatch(of: #/process (\d+)\n/#).flatMap({ Int32($0.1) })
-    else {
+    // Two write there: the shell may say its line behind the server's last one.
+    var isReady: Bool { said.contains("Ready to accept connections") }
+    var server: Int32? { said.firstMatch(of: #/process (\d+)\n/#).flatMap { Int32($0.1) } }
+    while !isReady || server == nil, let more = shell.read() { said += more }
+    guard isReady, let server else {
       shell.hangUp()
       throw Failure(description: "redis-server did not start:\n\(said)")
     }
