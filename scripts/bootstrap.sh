@@ -26,6 +26,7 @@ has_library() { ldconfig -p | grep -q "$1"; }
 has_file() { compgen -G "$1"; }
 
 want_for_build() {
+  want curl command -v curl                     # the README's example
   want git command -v git                       # SwiftPM fetches packages with it
   want ca-certificates has_file /etc/ssl/certs/ca-certificates.crt
   want binutils command -v ld.gold              # the toolchain's linker
@@ -47,7 +48,6 @@ want_for_package() {
 
 want_for_tests() {
   want gcc command -v gcc                       # C programs of the tests' own
-  want curl command -v curl                     # the worked example and the demonstration
   want redis-server command -v redis-server
   want openssl command -v openssl               # certificates
   want prometheus command -v promtool           # checks /metrics

@@ -267,22 +267,6 @@ final class Mailbox: @unchecked Sendable {
   }
 }
 
-/// Whether the writer looks for the next command for a moment before it sleeps: a thread that sleeps takes longer to wake
-/// than a client takes to ask again. It gives its core up to whoever wants it, and where clients are slower, or there is
-/// no second core, it sleeps at once.
-struct Patience {
-  /// How long it looks.
-  static let longestNanoseconds: Int64 = 300_000
-
-  private let hasOtherCores = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
-  /// Of the last waits, nanoseconds.
-  private var average = Patience.longestNanoseconds
-
-  var isWorthwhile: Bool { hasOtherCores && average < Self.longestNanoseconds }
-
-  mutating func note(_ nanoseconds: Int64) { average += (min(nanoseconds, 4 * Self.longestNanoseconds) - average) / 8 }
-}
-
 /// Bytes of a batch's commands, one behind the other; the memory is used again.
 ///
 /// `@unchecked Sendable` by way of `Mailbox`: an arena is owned by whoever owns its batch.

@@ -20,7 +20,7 @@ struct AuditFile: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw .system(call: "open", file: path, reason: "it is no file; move it away")
     }
-    if status.st_size == 0 { leaveToOwner(number, of: directory) }
+    leaveToOwner(number, of: directory)
     // What a full disk or a crash cut short keeps to its own line.
     let line = try isLineOpen(number, status.st_size) ? [UInt8(ascii: "\n")] + line : line
     var written = -1

@@ -100,7 +100,7 @@ struct PrivateFile: Sendable {
   ///
   /// - Throws: `.locked` after five seconds, so that a stopped process cannot hold up others for ever.
   func lock() throws(KeyStoreError) -> Descriptor {
-    let number = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
+    let number = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
     guard number >= 0 else { throw failure("open", path) }
     let descriptor = Descriptor(number)
     _ = try statusOfFile(number)
@@ -153,10 +153,15 @@ struct PrivateFile: Sendable {
 
 /// Root works for whoever owns the directory: a daemon that runs as them must be able to use what root left there. Root
 /// without the right to do so leaves it as it is.
+///
+/// - Parameter number: A file that was opened without following links. One with another name besides may be anybody's, put
+///   here to be given away, and is not.
 func leaveToOwner(_ number: Int32, of directory: String) {
-  var status = stat()
-  guard geteuid() == 0, stat(directory, &status) == 0, status.st_uid != 0 else { return }
-  _ = fchown(number, status.st_uid, status.st_gid)
+  var (owner, file) = (stat(), stat())
+  guard geteuid() == 0, stat(directory, &owner) == 0, owner.st_uid != 0, fstat(number, &file) == 0,
+    file.st_uid == 0, file.st_nlink == 1
+  else { return }
+  _ = fchown(number, owner.st_uid, owner.st_gid)
 }
 
 /// Repeats a call that a signal interrupted: a sync that was not finished is no failed sync.

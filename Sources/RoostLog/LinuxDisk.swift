@@ -66,10 +66,15 @@ package final class LinuxDisk: Disk {
   }
 
   /// Root works for whoever owns the directory: a daemon that runs as them must be able to open what a repair left there.
-  private func leaveToOwner(_ descriptor: Int32) {
-    var status = stat()
-    guard geteuid() == 0, fstat(directory, &status) == 0, status.st_uid != 0 else { return }
-    _ = fchown(descriptor, status.st_uid, status.st_gid)
+  ///
+  /// - Parameter file: Opened without following links. One with another name besides may be anybody's, put here to be given
+  ///   away, and is not.
+  private func leaveToOwner(_ descriptor: Int32, _ file: stat) {
+    var owner = stat()
+    guard geteuid() == 0, fstat(directory, &owner) == 0, owner.st_uid != 0, file.st_uid == 0, file.st_nlink == 1 else {
+      return
+    }
+    _ = fchown(descriptor, owner.st_uid, owner.st_gid)
   }
 
   /// A FIFO would be waited for until somebody opens its other end, and a device may do anything.
@@ -82,7 +87,7 @@ package final class LinuxDisk: Disk {
       ? fstat(descriptor, &status) == 0 : fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0
     let found = isKnown ? OtherThanFile(status) : nil
     if descriptor >= 0, found == nil {
-      if flags & O_CREAT != 0 { leaveToOwner(descriptor) }
+      if flags & O_CREAT != 0 { leaveToOwner(descriptor, status) }
       return descriptor
     }
     if descriptor >= 0 { _ = Glibc.close(descriptor) }

@@ -39,6 +39,22 @@ struct EmbeddedKeyStoreTests {
     }
   }
 
+  @Test("a file of somebody else that stands there by a link is neither given away nor followed")
+  func plantedLinks() async throws {
+    let elsewhere = try TemporaryDirectory()
+    try elsewhere.write(Data(), to: "victim")
+    let victim = elsewhere.path + "/victim"
+    if geteuid() == 0 { try #require(chown(directory.path, 4_242, 4_243) == 0) }
+    try #require(link(victim, directory.path + "/audit.log") == 0)
+    await AuditLog(directory: directory.path).record(
+      AuditEvent("key.create", by: .commandLine, target: "k", outcome: "done"))
+    try #require(symlink(victim, directory.path + "/keys.lock") == 0)
+    await #expect(throws: KeyStoreError.self) { try await open().create(record()) }
+    var status = stat()
+    try #require(stat(victim, &status) == 0)
+    #expect(status.st_uid == geteuid())
+  }
+
   @Test("a FIFO or a directory in place of the file, or of its lock, is refused and not waited for")
   func noFile() async throws {
     for name in ["keys.json", "keys.lock"] {

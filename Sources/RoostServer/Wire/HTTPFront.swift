@@ -72,7 +72,7 @@ final class HTTPFront: Sendable {
   /// - Parameter memos: The keys that the connection brought before.
   /// - Returns: nil if the key store must be asked: `admitAsking` does.
   func admit(_ request: IncomingRequest, _ memos: inout KeyMemos) throws(Rejection) -> Admitted? {
-    let found = try find(request)
+    let found = try findOpen(request)
     guard found.route.scope != nil, found.backend != nil else { return admitted(found, nil, request) }
     if let caller = request.withAuthorization({ memos.caller($0, authenticator) }) {
       return admitted(found, caller, request)
@@ -88,7 +88,7 @@ final class HTTPFront: Sendable {
 
   /// Judges a head, and asks the key store if need be.
   func admitAsking(_ request: IncomingRequest, _ peer: AddressBlock?) async throws(Rejection) -> Admitted {
-    let found = try find(request)
+    let found = try findOpen(request)
     var caller: Caller?
     if found.route.scope != nil, found.backend != nil { caller = try await authenticate(request, peer) }
     return admitted(found, caller, request)
@@ -96,20 +96,24 @@ final class HTTPFront: Sendable {
 
   fileprivate typealias Found = (route: Route, parameter: String, pathBytes: Int, hasQuery: Bool, backend: Backend?)
 
+  /// What is asked for, whether it can be had yet or not.
   private func find(_ request: IncomingRequest) throws(Rejection) -> Found {
-    let (route, parameter, pathBytes, hasQuery) = try request.withMethodAndTarget {
-      (method, target) throws(Rejection) in
+    try request.withMethodAndTarget { (method, target) throws(Rejection) in
       if let refusal = configuration.refusal(targetBytes: target.count) { throw refusal }
       let end = target.firstIndex(of: UInt8(ascii: "?")) ?? target.count
       let (route, parameter) = try table.find(method, UnsafeRawBufferPointer(rebasing: target[..<end]))
-      return (route, parameter, end, end < target.count)
+      return (route, parameter, end, end < target.count, door.backend)
     }
-    let backend = door.backend
-    guard backend != nil || route.early != nil else {
+  }
+
+  /// The same where it must be had now.
+  private func findOpen(_ request: IncomingRequest) throws(Rejection) -> Found {
+    let found = try find(request)
+    guard found.backend != nil || found.route.early != nil else {
       throw Rejection(.starting, "the daemon replays its log: try again shortly; /readyz tells how far it is")
         .retryAfter(1)
     }
-    return (route, parameter, pathBytes, hasQuery, backend)
+    return found
   }
 
   private func admitted(_ found: Found, _ caller: Caller?, _ request: IncomingRequest) -> Admitted {
@@ -192,8 +196,7 @@ final class HTTPFront: Sendable {
       exchange.route.store(route.index, ordering: .relaxed)
     }
     let reply = Reply(
-      answer: refused(rejection, request.id), id: request.id, start: .now,
-      isHead: request.isHead)
+      answer: refused(rejection, request.id), id: request.id, start: .now, isHead: request.isHead)
     note(reply, request, exchange, bytesOut: reply.answer.body.count)
     return reply
   }

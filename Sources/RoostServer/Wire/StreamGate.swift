@@ -77,8 +77,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset arrives as an error of a stream that is closed already; the rest are heads that could not be decoded.
     guard context.channel.isActive, exchange == nil else { return }
-    refuse(
-      Rejection(.badRequest, "this is not valid HTTP/2"), .unreadable, context)
+    refuse(Rejection(.badRequest, "this is not valid HTTP/2"), .unreadable, context)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
