@@ -44,6 +44,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case invalidField = "invalid_field"
   // 429: too much of it.
   case tooManyAttempts = "too_many_attempts"
+  case queueFull = "queue_full"
   // 5xx: the daemon's side.
   case internalError = "internal_error"
   case payloadCorrupt = "payload_corrupt"
@@ -71,7 +72,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .uriTooLong: 414
     case .unsupportedEncoding: 415
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .invalidField: 422
-    case .tooManyAttempts: 429
+    case .tooManyAttempts, .queueFull: 429
     case .headersTooLarge: 431
     case .internalError, .payloadCorrupt: 500
     case .overloaded, .memoryLow, .outcomeUnknown, .authUnavailable, .starting, .stopping: 503

@@ -141,23 +141,6 @@ public struct Client: Sendable {
     _ = try await state(after: .delete("/dlq/" + percentEncoded(id.rawValue)))
   }
 
-  /// The queues that this key may see.
-  public func queues() async throws -> [QueueStatus] {
-    let answer = try JSONFields(try await transport.send(.get("/queues")))
-    var queues: [QueueStatus] = []
-    for bytes in try answer.required("items", JSONFields.elements) {
-      queues.append(try QueueStatus(JSONFields(bytes)))
-    }
-    return queues
-  }
-
-  /// One queue.
-  ///
-  /// - Throws: ``RoostError`` with code `queue_not_found` before its first job.
-  public func queue(_ name: String) async throws -> QueueStatus {
-    try QueueStatus(JSONFields(try await transport.send(.get("/queues/" + percentEncoded(name)))))
-  }
-
   private static let longPoll = Duration.seconds(30)
 
   private func state(after request: Transport.Request) async throws -> JobState {
@@ -166,12 +149,4 @@ public struct Client: Sendable {
   }
 
   private func path(_ id: JobID) -> String { "/jobs/" + percentEncoded(id.rawValue) }
-}
-
-extension QueueStatus {
-  init(_ fields: JSONFields) throws(RoostError) {
-    name = try fields.required("name", JSONFields.text)
-    counts = fields.integers("counts").reduce(into: [:]) { $0[JobState(rawValue: $1.key)] = $1.value }
-    oldestReadyAge = fields.duration("oldest_ready_age")
-  }
 }

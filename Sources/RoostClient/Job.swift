@@ -109,7 +109,7 @@ public struct Job: Sendable, Identifiable {
     state = JobState(rawValue: try fields.required("state", JSONFields.text))
     priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
     attempts = fields.integer("attempts") ?? 0
-    maxRetries = fields.integer("max_retries") ?? 0
+    maxRetries = fields.retries("max_retries") ?? 0
     createdAt = try fields.required("created_at", JSONFields.date)
     runAt = fields.date("run_at")
     startedAt = fields.date("started_at")
@@ -147,18 +147,4 @@ public struct SubmittedJob: Sendable, Identifiable {
     createdAt = try fields.required("created_at", JSONFields.date)
     isDuplicate = fields.flag("idempotent")
   }
-}
-
-/// A queue as it was when it was asked for.
-public struct QueueStatus: Sendable, Identifiable {
-  public let name: String
-  /// How many jobs are in each state.
-  public let counts: [JobState: Int]
-  /// How long the job that is ready for longest has waited.
-  public let oldestReadyAge: Duration?
-
-  public var id: String { name }
-
-  /// How many jobs are in a state.
-  public func count(_ state: JobState) -> Int { counts[state] ?? 0 }
 }

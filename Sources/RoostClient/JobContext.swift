@@ -86,7 +86,7 @@ struct LeasedJob: Sendable {
     queue = try fields.required("queue", JSONFields.text)
     priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
     attempt = try fields.required("attempt", JSONFields.integer)
-    maxRetries = try fields.required("max_retries", JSONFields.integer)
+    maxRetries = try fields.required("max_retries", JSONFields.retries)
     createdAt = fields.date("created_at")
     metadata = fields.texts("metadata")
     tags = try fields.json("tags")?.decode() ?? []

@@ -7,13 +7,13 @@ public struct JobOptions: Sendable {
   public var type: String?
   /// 1 to 200 of `A-Z a-z 0-9 . _ : -`; `default` if left out.
   public var queue: String?
-  /// Higher goes first; `.medium` if left out.
+  /// Higher goes first; what the queue says, else `.medium`, if left out.
   public var priority: JobPriority?
   /// Not before this long from now, at most ten years. Not together with `runAt`.
   public var delay: Duration?
   /// Not before this time, itself before 2100. Not together with `delay`.
   public var runAt: Date?
-  /// Retries after the first attempt, 0 to 1000; 3 if left out.
+  /// Retries after the first attempt, 0 to 1000 or ``QueueSettings/unlimitedRetries``.
   public var maxRetries: Int?
   /// How long to wait between attempts.
   public var retry: RetryPolicy?
@@ -117,8 +117,8 @@ extension JSONWriter {
     if let priority = options.priority { field("priority", priority.rawValue) }
     if let delay = options.delay { field("delay", duration: delay) }
     if let runAt = options.runAt { field("run_at", milliseconds: runAt.milliseconds) }
-    if let maxRetries = options.maxRetries { field("max_retries", maxRetries) }
-    if let retry = options.retry { field(retry) }
+    if let maxRetries = options.maxRetries { field("max_retries", retries: maxRetries) }
+    if let retry = options.retry { field("retry", retry) }
     if let lease = options.lease { field("lease", duration: lease) }
     if let retention = options.retention { field("retention", duration: retention) }
     if !options.tags.isEmpty {
@@ -139,8 +139,8 @@ extension JSONWriter {
     endObject()
   }
 
-  private mutating func field(_ retry: RetryPolicy) {
-    key("retry")
+  mutating func field(_ name: StaticString, _ retry: RetryPolicy) {
+    key(name)
     beginObject()
     field("initial", duration: retry.initial)
     // What is no number in JSON is refused by the daemon, with the field's name.

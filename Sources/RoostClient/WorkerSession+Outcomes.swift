@@ -118,7 +118,8 @@ extension WorkerSession {
   private func log(_ job: LeasedJob, _ outcome: Outcome, _ answer: Answer) {
     var metadata: Logger.Metadata = [
       "job_id": "\(job.id)", "queue": "\(job.queue)", "type": "\(job.type)",
-      "attempt": "\(job.attempt) of \(job.maxRetries + 1)",
+      "attempt": job.maxRetries == QueueSettings.unlimitedRetries
+        ? "\(job.attempt)" : "\(job.attempt) of \(job.maxRetries + 1)",
     ]
     var hasFailed = false
     switch outcome.kind {

@@ -15,7 +15,7 @@ struct SubmitCommand: AsyncParsableCommand {
   var priority: PriorityArgument?
   @Option(help: "Not before this much time, such as 10m.") var delay: String?
   @Option(help: "Not before this time, such as 2027-01-31T09:00:00Z.") var runAt: String?
-  @Option(help: "Retries after the first attempt.") var maxRetries: Int?
+  @Option(help: "Retries after the first attempt: 0 to 1000, or unlimited.") var maxRetries: RetriesArgument?
   @Option(help: "The same key again gives the same job.") var idempotencyKey: String?
   @Option(help: "The trace that the job belongs to (W3C Trace Context).") var traceparent: String?
   @Flag(help: "The payload is plain text in UTF-8, not JSON.") var text = false
@@ -44,7 +44,11 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     if let delay { body.field("delay", delay) }
     if let runAt { body.field("run_at", runAt) }
-    if let maxRetries { body.field("max_retries", maxRetries) }
+    switch maxRetries {
+    case .unlimited?: body.field("max_retries", "unlimited")
+    case .number(let number)?: body.field("max_retries", number)
+    case nil: break
+    }
     if let traceparent { body.field("traceparent", traceparent) }
     if let idempotencyKey { body.field("idempotency_key", idempotencyKey) }
     body.endObject()
@@ -87,5 +91,21 @@ func oneJSONValue(
     return value
   } catch {
     throw CommandFailure(.usage, "\(what) is not JSON: \(error.message). \(hint)")
+  }
+}
+
+/// A number of retries as HTTP takes it.
+enum RetriesArgument: ExpressibleByArgument {
+  case unlimited
+  case number(Int)
+
+  init?(argument: String) {
+    if argument == "unlimited" {
+      self = .unlimited
+    } else if let number = Int(argument) {
+      self = .number(number)
+    } else {
+      return nil
+    }
   }
 }

@@ -53,6 +53,9 @@ package struct JobPolicy: Hashable, Sendable, BitwiseCopyable {
     self.leaseMilliseconds = leaseMilliseconds
     self.retentionMilliseconds = retentionMilliseconds
   }
+
+  /// Retries of a job that may fail without end. Its attempts are counted up to this many.
+  package static let unlimitedRetries = UInt16.max - 1
 }
 
 package enum Command: Sendable, BitwiseCopyable {
@@ -71,6 +74,9 @@ package enum Command: Sendable, BitwiseCopyable {
   case list(List)
   /// What one queue holds; who may see it is decided before.
   case queue(name: ByteRange)
+  case configure(Configure)
+  case pause(Pause)
+  case resume(name: ByteRange)
   case carry(Carry)
   /// `fields`: `KeyFields`, empty where there are none.
   case carryStub(hash: KeyHash, base: LogPosition, fields: ByteRange)
@@ -103,6 +109,10 @@ package enum Command: Sendable, BitwiseCopyable {
     package var hasKey: Bool
     /// Further submits of the same batch follow at once: waiting workers are met with the last of them.
     package var isFollowed = false
+    /// What the job says itself; the rest is its queue's to say.
+    package var given = Given.all
+    /// Of the payload, as limits count it.
+    package var payloadBytes: UInt32 = 0
     /// The encoded `JobBodyLayout`, its checksum not yet sealed.
     package var body: ByteRange
 
@@ -120,6 +130,19 @@ package enum Command: Sendable, BitwiseCopyable {
       keyFingerprint = 0
       keyByteFingerprint = 0
       hasKey = false
+    }
+
+    /// Fields of a job that its queue may say instead.
+    package struct Given: OptionSet, Sendable, BitwiseCopyable {
+      package let rawValue: UInt8
+      package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+      package static let maxRetries = Given(rawValue: 1)
+      package static let retry = Given(rawValue: 2)
+      package static let priority = Given(rawValue: 4)
+      /// `delay` or `run_at`.
+      package static let due = Given(rawValue: 8)
+      package static let all: Given = [.maxRetries, .retry, .priority, .due]
     }
   }
 

@@ -72,4 +72,22 @@ package enum Defect: String, Sendable, CaseIterable {
   case expiryHeldBack = "expiry-held-back"
   /// A lease that wants its queues in the order listed takes the job with the highest priority of all.
   case listedOrderIgnored = "listed-order-ignored"
+  /// A paused queue gives jobs.
+  case pauseIgnored = "pause-ignored"
+  /// More jobs of a queue run at once than its `concurrency`.
+  case concurrencyIgnored = "concurrency-ignored"
+  /// Leases come faster than a queue's `rate`.
+  case rateIgnored = "rate-ignored"
+  /// Leases before a restart do not count towards a queue's `rate`.
+  case rateLostInReplay = "rate-lost-in-replay"
+  /// A trim forgets when the next lease of a queue with a `rate` may be.
+  case rateNotCarried = "rate-not-carried"
+  /// A trim forgets settings and pauses of queues.
+  case setupNotCarried = "setup-not-carried"
+  /// Jobs do not rise with their age.
+  case agingIgnored = "aging-ignored"
+  /// A full queue takes jobs.
+  case fullQueueTakes = "full-queue-takes"
+  /// What a job does not say is the daemon's to say, whatever its queue says.
+  case queueDefaultsIgnored = "queue-defaults-ignored"
 }

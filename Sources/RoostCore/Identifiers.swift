@@ -177,4 +177,8 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case payloadCorrupt
   /// The daemon is stopping.
   case stopping
+  /// The queue holds as many waiting jobs, or bytes of them, as it may.
+  case queueFull
+  /// The payload is larger than the queue takes.
+  case payloadTooLarge
 }

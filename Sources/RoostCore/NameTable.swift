@@ -3,7 +3,41 @@
 /// The index is keyed with the directory's secret, so that nobody who lacks it can make names collide; it and the entries
 /// grow and shrink in small pieces, so that no commit waits for a rehash. The name looked up last is compared first: most
 /// requests name what the one before them named.
+///
+/// Its parts lie in memory of their own: the compiler follows every part of a value that cannot be copied, and the state
+/// machine has so many that they cost minutes of a build.
 struct NameTable: ~Copyable {
+  private let names: UnsafeMutablePointer<Names>
+
+  init(key: SipKey) {
+    names = .allocate(capacity: 1)
+    names.initialize(to: Names(key: key))
+  }
+
+  deinit {
+    names.deinitialize(count: 1)
+    names.deallocate()
+  }
+
+  /// Names in use.
+  var count: Int { names.pointee.count }
+  /// Bytes of the names in use, and about what the index takes for them.
+  var usedBytes: Int { names.pointee.usedBytes }
+  /// Bytes allocated.
+  var residentBytes: Int { names.pointee.residentBytes }
+
+  /// The name's number, `.none` when nobody uses it.
+  mutating func find(_ name: UnsafeRawBufferPointer) -> UInt32 { names.pointee.find(name) }
+  /// The name's number, with one more user.
+  mutating func intern(_ name: UnsafeRawBufferPointer) -> UInt32 { names.pointee.intern(name) }
+  mutating func retain(_ id: UInt32) { names.pointee.retain(id) }
+  /// One user less; the last one frees the name.
+  mutating func release(_ id: UInt32) { names.pointee.release(id) }
+  /// The name's bytes; valid until it is freed.
+  func bytes(_ id: UInt32) -> UnsafeRawBufferPointer { names.pointee.bytes(id) }
+}
+
+private struct Names: ~Copyable {
   private struct Entry: BitwiseCopyable {
     var bytes: UnsafeMutableRawPointer?
     var hash: UInt64
@@ -70,12 +104,12 @@ struct NameTable: ~Copyable {
 
   private func find(_ name: UnsafeRawBufferPointer, hash: UInt64) -> UInt32 {
     let view = entries.view
-    return index.find(hash) { view[$0].pointee.hash == hash && NameTable.isSame(view[$0], name) }
+    return index.find(hash) { view[$0].pointee.hash == hash && Names.isSame(view[$0], name) }
   }
 
   @inline(__always)
   private func matches(_ id: UInt32, _ name: UnsafeRawBufferPointer) -> Bool {
-    NameTable.isSame(entries.pointer(id), name)
+    Names.isSame(entries.pointer(id), name)
   }
 
   @inline(__always)
@@ -90,7 +124,7 @@ struct NameTable: ~Copyable {
     let id = entries.allocate(Entry(bytes: memory, hash: hash, count: UInt32(name.count), references: 1))
     let view = entries.view
     index.insert(id, at: hash) {
-      view[$0].pointee.hash == hash && NameTable.isSame(view[$0], name)
+      view[$0].pointee.hash == hash && Names.isSame(view[$0], name)
     } placeOf: {
       view[$0].pointee.hash
     }

@@ -67,6 +67,10 @@ package struct Limits: Sendable {
   package var requiresLeaseID = false
   /// Due items decided in one step.
   package var dueItemsPerStep = 1_000
+  /// Retries of a job that says nothing of them, nor its queue.
+  package var maxRetries: UInt16 = 3
+  /// The pauses between them.
+  package var retry = RetryPolicy.standard
   /// The largest result at disk level 3, bytes.
   package var smallResultBytes = 4_096
   /// Waiting workers at once.

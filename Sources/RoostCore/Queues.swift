@@ -12,6 +12,10 @@ struct QueueRow: BitwiseCopyable {
   var lastWait: Slot = .none
   /// Jobs in all states.
   var jobs: UInt32 = 0
+  /// In `StateMachine.setups`.
+  var setup: Slot = .none
+  /// Bytes of the log's records of its waiting jobs.
+  var waitingBytes: Int64 = 0
   /// Log time since when it has held no job; −1 while it holds one.
   var idleSince: Int64 = -1
   /// Neighbours among the queues without jobs.
@@ -21,6 +25,8 @@ struct QueueRow: BitwiseCopyable {
   var exists = false
   /// It stands in `StateMachine.hungry`.
   var isHungry = false
+  /// The earliest log time at which it stands in `StateMachine.rateHeap`; the last one there is: nowhere.
+  var rateAwaited = Int64.max
   /// It stands in `StateMachine.changedQueues`.
   var hasChanged = false
   /// Which of the queues that began since the daemon started this one is; another life under the same name is another.
@@ -154,10 +160,28 @@ extension StateMachine {
     return made
   }
 
-  /// The job that a queue would grant next, `.none` when it has none.
+  /// The job that a queue would grant next, `.none` when it has none, or may give none now.
   func firstReady(_ queue: UInt32) -> Slot {
     let level = queues[Int(queue)].levels
-    return level == .none ? .none : first(of: levels.pointer(level).pointee)
+    guard level != .none else { return .none }
+    return queues[Int(queue)].setup == .none ? first(of: levels.pointer(level).pointee) : firstReadyOfSetUp(queue)
+  }
+
+  /// The same where the queue was told something.
+  @inline(never)
+  private func firstReadyOfSetUp(_ queue: UInt32) -> Slot {
+    guard hold(queue) == nil else { return .none }
+    var best = first(of: levels.pointer(queues[Int(queue)].levels).pointee)
+    guard setup(queue)?.pointee.settings[.aging] != nil, !defects.contains(.agingIgnored) else { return best }
+    var at = levels.pointer(queues[Int(queue)].levels).pointee.next
+    while at != .none {
+      let level = levels.pointer(at)
+      let head = first(of: level.pointee)
+      let (mine, other) = (effectivePriority(head), effectivePriority(best))
+      if mine > other || mine == other && jobs.hot(head).pointee.order < jobs.hot(best).pointee.order { best = head }
+      at = level.pointee.next
+    }
+    return best
   }
 
   /// The level's job with the smallest order number.
@@ -165,6 +189,17 @@ extension StateMachine {
     let (listed, returned) = (level.jobs.head, level.returned.first)
     guard listed != .none, returned != .none else { return listed != .none ? listed : returned }
     return jobs.hot(returned).pointee.order < jobs.hot(listed).pointee.order ? returned : listed
+  }
+
+  /// The queue's levels, the highest priority first.
+  func levels(of queue: UInt32) -> [Slot] {
+    var found: [Slot] = []
+    var at = queues[Int(queue)].levels
+    while at != .none {
+      found.append(at)
+      at = levels.pointer(at).pointee.next
+    }
+    return found
   }
 
   /// Puts a READY job where its order number belongs. New ones go to the end at once, those handed back to the front,

@@ -27,6 +27,9 @@ package struct RecordDescriber {
       case .carriedStub: carriedStub(CarriedStubEvent(&reader))
       case .carriedQueue: carriedQueue(CarriedQueueEvent(&reader))
       case .queueForgotten: queueForgotten(QueueForgottenEvent(&reader))
+      case .queueConfigured: QueueConfiguredEvent(&reader).map(queueConfigured)
+      case .queuePaused: queuePaused(QueuePausedEvent(&reader))
+      case .queueResumed: queueResumed(QueueResumedEvent(&reader))
       case .reported: reported(ReportedEvent(&reader))
       }
     guard let described, !reader.isShort else { return unreadable("\(kind)", record) }

@@ -86,6 +86,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case carriedQueue = 12
   case reported = 13
   case queueForgotten = 14
+  case queueConfigured = 15
+  case queuePaused = 16
+  case queueResumed = 17
 }
 
 /// Writes little-endian fields one after another.

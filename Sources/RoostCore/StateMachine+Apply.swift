@@ -39,7 +39,8 @@ extension StateMachine {
   mutating func apply(_ event: LeasedEvent, to slot: Slot) {
     leave(slot)
     let row = jobs.hot(slot)
-    row.pointee.attempts += 1
+    // Of a job that may fail without end no more are counted than a number holds.
+    if row.pointee.attempts < JobPolicy.unlimitedRetries { row.pointee.attempts += 1 }
     row.pointee.deadline = event.deadline
     row.pointee.foreseen = event.at + event.duration / 1_000_000
     let cell = leaseCell(slot, worker: workerNames.intern(event.worker), keyID: keyNames.intern(event.keyID))
@@ -49,6 +50,7 @@ extension StateMachine {
     cell.pointee.lastOutcome = 0
     cell.pointee.said = 0
     queues[Int(row.pointee.queue)].totals.leased += 1
+    if queues[Int(row.pointee.queue)].setup != .none { spendRate(row.pointee.queue, event.lease) }
     enter(slot, .running)
   }
 
@@ -77,6 +79,9 @@ extension StateMachine {
     cell.pointee.endedUptime = event.uptime
     cell.pointee.pause = event.pause
     if event.entry.outcome == .released || event.entry.outcome == .undelivered { row.pointee.attempts -= 1 }
+    if event.entry.outcome == .undelivered, queues[Int(row.pointee.queue)].setup != .none {
+      refundRate(row.pointee.queue, cell.pointee.id)
+    }
     row.pointee.order = event.order
     nextOrder = max(nextOrder, event.order + 1)
     row.pointee.deadline = event.next == .ready ? now.log : event.deadline
@@ -178,6 +183,10 @@ extension StateMachine {
   /// A copy of a live job's record took the place of the old one.
   mutating func applyCarried(_ slot: Slot, at position: LogPosition, bytes: UInt32) {
     liveBytes += Int(bytes) - self.bytes(of: slot)
+    if JobState(rawValue: jobs.hot(slot).pointee.state)!.isWaiting {
+      queues[Int(jobs.hot(slot).pointee.queue)].waitingBytes +=
+        Int64(bytes) - Int64(jobs.cold(slot).pointee.recordBytes)
+    }
     jobs.hot(slot).pointee.base = position.rawValue
     jobs.cold(slot).pointee.recordBytes = bytes
     let lease = jobs.cold(slot).pointee.lease
@@ -211,6 +220,9 @@ extension StateMachine {
     let row = jobs.hot(slot)
     row.pointee.state = state.rawValue
     queues[Int(row.pointee.queue)].counts[state] += 1
+    if state.isWaiting {
+      queues[Int(row.pointee.queue)].waitingBytes += Int64(jobs.cold(slot).pointee.recordBytes)
+    }
     guard isLive else { return }
     noteChange(row.pointee.queue)
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
@@ -236,13 +248,19 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     queues[Int(row.pointee.queue)].counts[state] -= 1
+    if state.isWaiting {
+      queues[Int(row.pointee.queue)].waitingBytes -= Int64(jobs.cold(slot).pointee.recordBytes)
+    }
     if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }
     noteChange(row.pointee.queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
     switch state {
     case .ready: delist(slot)
-    case .running: leaseHeap.remove(slot, in: jobs)
+    case .running:
+      leaseHeap.remove(slot, in: jobs)
+      // One more may run.
+      if queues[Int(row.pointee.queue)].setup != .none { wake(row.pointee.queue) }
     case .scheduled where row.pointee.flags & RowFlags.wall != 0: wallHeap.remove(slot, in: jobs)
     case .scheduled, .retry: dueHeap.remove(slot, in: jobs)
     case .acked, .cancelled:

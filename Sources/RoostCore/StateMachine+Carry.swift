@@ -104,12 +104,12 @@ extension StateMachine {
   }
 
   /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs and queues take.
-  package var keptBytes: Int { liveBytes + stubs.count * 96 + existingQueues * 96 }
+  package var keptBytes: Int { liveBytes + stubs.count * 96 + existingQueues * 96 + setups.count * 256 }
 
   /// Queues that one command carries: few enough for a small segment.
-  private static let queuesPerCarry = 32
+  private static let queuesPerCarry = 8
   /// The bytes that a `carryQueues` writes at most.
-  static let queueCarryBytes = queuesPerCarry * 320
+  static let queueCarryBytes = queuesPerCarry * (320 + QueueConfiguredEvent.mostBytes + QueuePausedEvent.mostBytes)
   /// What carries all queues, piece by piece; never empty.
   package var queueCarries: [Command] {
     stride(from: 0, to: max(1, queues.count), by: Self.queuesPerCarry).map { .carryQueues(first: UInt32($0)) }
@@ -123,6 +123,7 @@ extension StateMachine {
         totals: queues[id].totals, idleSince: defects.contains(.idleTimeNotCarried) ? now.log : queues[id].idleSince,
         name: queueNames.bytes(UInt32(id))
       ).encode(into: &step.records)
+      carrySetup(UInt32(id), &step)
     }
     step.answer(ticket, .carried(true))
   }

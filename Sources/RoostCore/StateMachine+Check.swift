@@ -120,9 +120,19 @@ extension StateMachine {
     var images: [String] = []
     for id in queues.indices where queues[id].exists {
       let counts = JobState.allCases.map { "\($0.name)=\(queues[id].counts[$0])" }.joined(separator: " ")
-      images.append("\(text(queueNames.bytes(UInt32(id)))) \(counts) \(queues[id].totals) \(queues[id].idleSince)")
+      images.append(
+        "\(text(queueNames.bytes(UInt32(id)))) \(counts) \(queues[id].totals) \(queues[id].idleSince)"
+          + setupImage(UInt32(id)))
     }
     return images.sorted()
+  }
+
+  private func setupImage(_ queue: UInt32) -> String {
+    guard let setup = setup(queue)?.pointee else { return "" }
+    let settings = QueueSetting.allCases.compactMap { name in setup.settings[name].map { "\(name)=\($0)" } }
+    let reason = setup.isPaused ? text(reasons.bytes(setup.reason)) : ""
+    return " \(settings.joined(separator: " ")) \(setup.rate), paused \(setup.isPaused) \(setup.pausedAt)"
+      + " until \(setup.pausedUntil): \(reason)"
   }
 
   private func numbers(of list: JobList) -> [UInt64] { slots(of: list).map { jobs.hot($0).pointee.number } }
@@ -166,6 +176,7 @@ extension StateMachine {
   package func inconsistencies() -> [String] {
     var found: [String] = []
     var counts: [UInt32: StateCounts] = [:]
+    var waiting: [UInt32: Int64] = [:]
     var live = 0
     var states = StateCounts()
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
@@ -175,6 +186,7 @@ extension StateMachine {
         continue
       }
       counts[hot.queue, default: StateCounts()][state] += 1
+      if state.isWaiting { waiting[hot.queue, default: 0] += Int64(jobs.cold(slot).pointee.recordBytes) }
       states[state] += 1
       live += bytes(of: slot)
       if hot.attempts > hot.maxAttempts { found.append("job \(hot.number) has \(hot.attempts) attempts") }
@@ -191,6 +203,7 @@ extension StateMachine {
     for id in queues.indices where queues[id].exists {
       let own = counts[UInt32(id)] ?? StateCounts()
       if queues[id].counts != own { found.append("counts of queue \(id)") }
+      if queues[id].waitingBytes != waiting[UInt32(id)] ?? 0 { found.append("waiting bytes of queue \(id)") }
       if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
       if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
       found += brokenOrder(UInt32(id))

@@ -26,10 +26,16 @@ extension StateMachine {
       forget(first.slot, &step)
       left -= 1
     }
+    // Before what is without jobs: a queue that is no longer paused may go.
+    while left > 0, let queue = nextPauseToEnd() {
+      resume(queue: queue, &step)
+      left -= 1
+    }
     while left > 0, let queue = nextIdleToGo() {
       forget(queue: queue, &step)
       left -= 1
     }
+    endRateWaits()
     if !hungry.isEmpty { feed(&step) }
     return left == 0 || !hungry.isEmpty && !conditions.refusesLeases
   }
@@ -44,8 +50,10 @@ extension StateMachine {
     if firstIdle != .none { next = min(next, idleEnd(firstIdle)) }
     if let stub = stubHeap.minimum { next = min(next, stub.deadline + credited) }
     if let leaving = firstDeadToLeave { next = min(next, leaving + credited) }
-    if let wall = wallHeap.minimum {
-      let (left, isBeyond) = wall.deadline.subtractingReportingOverflow(now.dueWall.nanoseconds)
+    if let rate = rateHeap.minimum { next = min(next, rate.deadline) }
+    let wall = min(wallHeap.minimum?.deadline ?? .max, pauseHeap.minimum?.deadline ?? .max)
+    if wall != .max {
+      let (left, isBeyond) = wall.subtractingReportingOverflow(now.dueWall.nanoseconds)
       next = min(next, now.log + min(max(0, isBeyond ? .max : left), .max - now.log))
     }
     return next == .max ? nil : next

@@ -201,7 +201,7 @@ extension StateMachine {
   private func isOrder(_ order: UInt64) -> Bool { order &- 1 < Bounds.counter }
 
   @inline(__always)
-  private func isWall(_ milliseconds: Int64) -> Bool { milliseconds.magnitude <= UInt64(Bounds.wall) }
+  func isWall(_ milliseconds: Int64) -> Bool { milliseconds.magnitude <= UInt64(Bounds.wall) }
 
   /// Its pauses can be multiplied; the API allows no more.
   @inline(__always)

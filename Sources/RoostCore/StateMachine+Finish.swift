@@ -73,14 +73,27 @@ extension StateMachine {
     _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: ByteRange, _ checksum: UInt32, pause: Int64 = 0,
     _ step: inout Step
   ) {
+    end(slot, outcome, next, text: step.bytes(text), checksum, pause: pause, &step)
+  }
+
+  /// Cancels a waiting job for a reason of the daemon's own.
+  mutating func cancel(_ slot: Slot, because reason: CancelReason, _ step: inout Step) {
+    reason.text.withUTF8Buffer {
+      end(slot, .cancelled, .cancelled, text: UnsafeRawBufferPointer($0), reason.checksum, &step)
+    }
+  }
+
+  private mutating func end(
+    _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: UnsafeRawBufferPointer, _ checksum: UInt32,
+    pause: Int64 = 0, _ step: inout Step
+  ) {
     let row = jobs.hot(slot)
     let cell = existingLeaseCell(slot)?.pointee
     let wasHeld = outcome.endsAttempt
     let worker = wasHeld ? workerNames.bytes(cell!.worker) : UnsafeRawBufferPointer(start: nil, count: 0)
     var entry = HistoryEntry(
       outcome: outcome, attempt: wasHeld ? row.pointee.attempts : 0, leasedAt: wasHeld ? cell!.leasedAt : 0,
-      endedAt: now.wall, text: step.bytes(text),
-      checksum: 0, worker: worker)
+      endedAt: now.wall, text: text, checksum: 0, worker: worker)
     entry.seal(text.isEmpty ? 0 : checksum, number: row.pointee.number)
     let event = EndedEvent(
       number: row.pointee.number, base: row.pointee.base, next: next,
@@ -105,7 +118,8 @@ extension StateMachine {
     case .retry, .scheduled: return now.log + pause.nanoseconds
     case .acked, .cancelled:
       let own = policy(jobs.cold(slot).pointee.policy).retentionMilliseconds
-      return uptime + (own >= 0 ? own : limits.retentionMilliseconds).nanoseconds
+      let retention = own >= 0 ? own : settings(ofJob: slot)?[.retention] ?? limits.retentionMilliseconds
+      return uptime + retention.nanoseconds
     case .ready, .running, .dead: return 0
     }
   }

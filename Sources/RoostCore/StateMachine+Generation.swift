@@ -42,6 +42,13 @@ extension StateMachine {
     for id in queues.indices where queues[id].exists {
       mix(queues[id].totals.submitted, queues[id].totals.acked)
       mix(queues[id].totals.dead, UInt64(queueNames.bytes(UInt32(id)).count))
+      guard let setup = setup(UInt32(id))?.pointee else { continue }
+      mix(
+        UInt64(bitPattern: setup.rate.theoretical),
+        UInt64(bitPattern: setup.pausedUntil) << 1 | (setup.isPaused ? 1 : 0))
+      for setting in QueueSetting.allCases {
+        if let value = setup.settings[setting] { mix(UInt64(setting.rawValue), UInt64(bitPattern: value)) }
+      }
     }
     return sum
   }

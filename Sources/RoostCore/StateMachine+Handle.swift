@@ -20,6 +20,9 @@ extension StateMachine {
     case .awaitEnd(let job, let viewer, let milliseconds): awaitEnd(job, viewer, milliseconds, ticket, &step)
     case .list(let list): handle(list, ticket, &step)
     case .queue(let name): readQueue(name, ticket, &step)
+    case .configure(let change): handle(change, ticket, &step)
+    case .pause(let pause): handle(pause, ticket, &step)
+    case .resume(let name): resume(name, ticket, &step)
     case .carry(let carry): handle(carry, ticket, &step)
     case .carryStub(let hash, let base, let fields): carryStub(hash, base, fields, ticket, &step)
     case .carryQueues(let first): carryQueues(from: first, ticket, &step)
@@ -40,6 +43,7 @@ extension StateMachine {
     case .extend(let wish): Int(wish.progress.count) + 1_024
     case .carry(let carry): Int(carry.body.count) + Int(carry.history.count) + Int(carry.progress.count) + 1_024
     case .cancel(_, _, let reason, _): Int(reason.count) + 1_024
+    case .configure, .pause: QueueConfiguredEvent.mostBytes + 1_024
     case .carryQueues: queueCarryBytes
     default: 1_024
     }
@@ -59,6 +63,12 @@ extension StateMachine {
     // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
     guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
     guard makeRoom(for: body.queue, &step) else { return step.answer(ticket, .refused(.tooManyQueues)) }
+    var command = command
+    let settings = settings(ofQueue: body.queue)
+    fillIn(&command, settings)
+    if let settings, let refusal = admit(command, body, settings, &step) {
+      return step.answer(ticket, .refused(refusal))
+    }
     let (deadline, isWall) = dueTime(of: command)
     let event = SubmittedEvent(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
@@ -67,6 +77,72 @@ extension StateMachine {
     apply(event, body: body, at: position, bytes: length)
     step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
   }
+
+  /// What the job does not say is said by its queue, else by the daemon.
+  private func fillIn(_ command: inout Command.Submit, _ settings: QueueSettings?) {
+    let given = defects.contains(.queueDefaultsIgnored) ? .all : command.given
+    guard given != .all else { return }
+    if !given.contains(.maxRetries) {
+      command.maxRetries = settings?[.maxRetries].map { UInt16($0) } ?? limits.maxRetries
+    }
+    if !given.contains(.retry) { command.policy.retry = settings?.retry ?? limits.retry }
+    if !given.contains(.priority) { command.priority = settings?[.priority].map { Int8($0) } ?? 0 }
+    if !given.contains(.due) {
+      (command.delayMilliseconds, command.runAtMilliseconds) = (settings?[.delay] ?? 0, 0)
+    }
+  }
+
+  /// Whether a queue with settings takes one more job; jobs that make room for it are cancelled.
+  private mutating func admit(
+    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, _ step: inout Step
+  ) -> Refusal? {
+    if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
+    if defects.contains(.fullQueueTakes) { return nil }
+    let queue = Int(queueNames.find(body.queue))
+    let counts = queues[queue].counts
+    let waiting = Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
+    let tooMany = settings[.maxLength].map { waiting + 1 - $0 } ?? 0
+    let bytes = Int64(SubmittedEvent.fixedBytes) + Int64(command.body.count)
+    let tooLong = settings[.maxBytes].map { queues[queue].waitingBytes + bytes - $0 } ?? 0
+    guard tooMany > 0 || tooLong > 0 else { return nil }
+    // A queue whose limit was lowered shrinks with each submit, and is not refused until it has.
+    guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue,
+      let dropped = oldest(of: UInt32(queue), owner: body.owner, jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
+    else { return .queueFull }
+    for slot in dropped { cancel(slot, because: .queueFull, &step) }
+    return nil
+  }
+
+  /// So many READY jobs of an owner, of the lowest priority and there the oldest, as have so many bytes; nil where they
+  /// are not among the first hundred. Those that were handed back between others are not looked at.
+  private mutating func oldest(
+    of queue: UInt32, owner name: UnsafeRawBufferPointer, jobs wanted: Int64, bytes: Int64
+  ) -> [Slot]? {
+    let owner = ownerNames.find(name)
+    guard owner != .none else { return nil }
+    var found: [Slot] = []
+    var (jobsLeft, bytesLeft, looksLeft) = (wanted, bytes, Self.mostDropLooks)
+    for level in levels(of: queue).reversed() {
+      var at = levels.pointer(level).pointee.jobs.head
+      while at != .none {
+        guard looksLeft > 0 else { return nil }
+        looksLeft -= 1
+        if jobs.cold(at).pointee.owner == owner {
+          found.append(at)
+          jobsLeft -= 1
+          bytesLeft -= Int64(jobs.cold(at).pointee.recordBytes)
+          if jobsLeft <= 0, bytesLeft <= 0 { return found }
+          guard found.count < Self.mostDrops else { return nil }
+        }
+        at = jobs.hot(at).pointee.next
+      }
+    }
+    return nil
+  }
+
+  private static var mostDropLooks: Int { 100 }
+  /// So many ends fit what a submit may add to a batch.
+  private static var mostDrops: Int { 4 }
 
   /// When a new job becomes due: log or wall nanoseconds; 0 when it is READY at once.
   private func dueTime(of command: Command.Submit) -> (deadline: Int64, isWall: Bool) {

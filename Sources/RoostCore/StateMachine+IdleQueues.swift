@@ -1,6 +1,8 @@
 /// Queues come with their first job and go when they have held none for a while: `MAX_QUEUES` bounds those that live, and
 /// at that bound the one that has been without a job longest makes room at once.
 ///
+/// A queue with settings, or a paused one, stays.
+///
 /// Going is an event of its own, so that a replay need not know the limits of that time. It begins the queue's totals
 /// anew; the idle time stands in `carriedQueue`, so that a restart does not prolong it.
 extension StateMachine {
@@ -21,7 +23,7 @@ extension StateMachine {
     queues[id].jobs -= 1
     guard queues[id].jobs == 0 else { return }
     queues[id].idleSince = now.log
-    if isLive { joinIdle(queue) }
+    if isLive, queues[id].setup == .none { joinIdle(queue) }
   }
 
   /// Whether a job for this queue can be taken; the queue that makes room for it is forgotten.
@@ -76,7 +78,7 @@ extension StateMachine {
 
   // MARK: Their list
 
-  private mutating func joinIdle(_ queue: UInt32) {
+  mutating func joinIdle(_ queue: UInt32) {
     queues[Int(queue)].previousIdle = lastIdle
     queues[Int(queue)].nextIdle = .none
     if lastIdle == .none { firstIdle = queue } else { queues[Int(lastIdle)].nextIdle = queue }
@@ -84,7 +86,7 @@ extension StateMachine {
   }
 
   /// Takes a queue off the list, if it stands there.
-  private mutating func leaveIdle(_ queue: UInt32) {
+  mutating func leaveIdle(_ queue: UInt32) {
     let (previous, next) = (queues[Int(queue)].previousIdle, queues[Int(queue)].nextIdle)
     guard previous != .none || next != .none || firstIdle == queue else { return }
     if previous == .none { firstIdle = next } else { queues[Int(previous)].nextIdle = next }
@@ -99,7 +101,7 @@ extension StateMachine {
     // A salvage may have lost what said since when.
     for id in idle where queues[id].idleSince < 0 { queues[id].idleSince = now.log }
     idle.sort { (queues[$0].idleSince, $0) < (queues[$1].idleSince, $1) }
-    for id in idle { joinIdle(UInt32(id)) }
+    for id in idle where queues[id].setup == .none { joinIdle(UInt32(id)) }
     for id in queues.indices where queues[id].exists { noteChange(UInt32(id)) }
   }
 }

@@ -36,9 +36,9 @@ extension StateMachine {
   }
 
   private func goesBefore(_ a: Slot, _ b: Slot) -> Bool {
-    let (a, b) = (jobs.hot(a), jobs.hot(b))
-    if a.pointee.priority != b.pointee.priority { return a.pointee.priority > b.pointee.priority }
-    return a.pointee.order < b.pointee.order
+    let (mine, other) = (effectivePriority(a), effectivePriority(b))
+    if mine != other { return mine > other }
+    return jobs.hot(a).pointee.order < jobs.hot(b).pointee.order
   }
 
   /// What every job that a lease grants has in common.
@@ -96,7 +96,7 @@ extension StateMachine {
   func leaseDuration(_ slot: Slot, asked: Int64) -> Int64 {
     if asked > 0 { return asked }
     let own = policy(jobs.cold(slot).pointee.policy).leaseMilliseconds
-    return own > 0 ? Int64(own) : limits.leaseMilliseconds
+    return own > 0 ? Int64(own) : settings(ofJob: slot)?[.lease] ?? limits.leaseMilliseconds
   }
 
   // MARK: Waiting
@@ -120,7 +120,9 @@ extension StateMachine {
     var reader = RecordReader(names)
     while reader.at < names.count {
       let length = Int(reader.get(UInt8.self))
-      link(waiter, openQueue(reader.get(count: length)))
+      let queue = openQueue(reader.get(count: length))
+      link(waiter, queue)
+      awaitRate(queue)
     }
     enter(waiter: waiter)
   }
@@ -240,6 +242,7 @@ extension StateMachine {
         serve(waiter, &step)
         unpark(waiter)
       }
+      if queues[Int(queue)].firstWait != .none { awaitRate(queue) }
       queues[Int(queue)].isHungry = false
       fed += 1
     }

@@ -130,15 +130,28 @@ extension StateMachine {
   mutating func readQueue(_ name: ByteRange, _ ticket: UInt64, _ step: inout Step) {
     let first = Int32(step.queues.count)
     let queue = queueNames.find(step.bytes(name))
-    if queue != .none, queues[Int(queue)].exists { step.queues.append(image(ofQueue: queue)) }
+    if queue != .none, queues[Int(queue)].exists {
+      var image = image(ofQueue: queue)
+      image.pauseReason = step.copy(pauseReason(queue))
+      step.queues.append(image)
+    }
     step.answer(ticket, .queues(first: first, count: Int32(step.queues.count) - first))
   }
 
   private func image(ofQueue queue: UInt32) -> QueueImage {
     let row = queues[Int(queue)]
+    let setup = setup(queue)?.pointee
     return QueueImage(
       id: queue, life: row.life, exists: row.exists, counts: row.counts, totals: row.totals, activity: row.activity,
-      readySince: readySince(queue))
+      readySince: readySince(queue), waitingBytes: row.waitingBytes, settings: setup?.settings ?? QueueSettings(),
+      hold: hold(queue), isPaused: setup?.isPaused ?? false, pausedAt: setup?.pausedAt ?? 0,
+      pausedUntil: setup?.pausedUntil ?? 0, pauseReason: .empty)
+  }
+
+  /// Why a queue is paused, as whoever paused it said; empty while it is not.
+  private func pauseReason(_ queue: UInt32) -> UnsafeRawBufferPointer {
+    guard let setup = setup(queue), setup.pointee.isPaused else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    return reasons.bytes(setup.pointee.reason)
   }
 
   // MARK: Telling what changed
@@ -151,11 +164,14 @@ extension StateMachine {
 
   /// Tells of every queue of which something changed since this was asked last: a copy kept by these is what the queues
   /// are, and costs no more than the changes did. Its name comes with each.
-  package mutating func tellChanges(_ tell: (QueueImage, UnsafeRawBufferPointer) -> Void) {
+  package mutating func tellChanges(
+    _ tell: (QueueImage, _ name: UnsafeRawBufferPointer, _ pauseReason: UnsafeRawBufferPointer) -> Void
+  ) {
     for queue in changedQueues {
       queues[Int(queue)].hasChanged = false
       let image = image(ofQueue: queue)
-      tell(image, image.exists ? queueNames.bytes(queue) : UnsafeRawBufferPointer(start: nil, count: 0))
+      let name = image.exists ? queueNames.bytes(queue) : UnsafeRawBufferPointer(start: nil, count: 0)
+      tell(image, name, pauseReason(queue))
     }
     changedQueues.removeAll(keepingCapacity: true)
   }

@@ -8,7 +8,9 @@ extension StateMachine {
     var reader = RecordReader(record)
     guard let kind = RecordKind(rawValue: reader.get(UInt8.self)) else { return false }
     switch kind {
-    case .ground, .booted, .keyForgotten, .carriedQueue, .queueForgotten: return true
+    case .ground, .booted, .keyForgotten, .carriedQueue, .queueForgotten, .queueConfigured, .queuePaused,
+      .queueResumed:
+      return true
     case .carriedStub:
       let event = CarriedStubEvent(&reader)
       return !reader.isShort && event.stub.number < nextNumber

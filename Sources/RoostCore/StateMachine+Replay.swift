@@ -160,6 +160,19 @@ extension StateMachine {
       let queue = try locate(event, position)
       if queue != .none { applyForgotten(queue) }
       return
+    case .queueConfigured:
+      guard let event = QueueConfiguredEvent(&reader) else { break }
+      try checkFields(event, at: position)
+      return apply(event)
+    case .queuePaused:
+      let event = QueuePausedEvent(&reader)
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return apply(event)
+    case .queueResumed:
+      let event = QueueResumedEvent(&reader)
+      try checkFields(event, at: position)
+      return apply(event)
     case .ground:
       let event = GroundEvent(&reader)
       guard !reader.isShort else { break }
@@ -209,6 +222,9 @@ extension StateMachine {
     guard queues[Int(queue)].jobs == 0 else {
       throw unfit("a queue without jobs", "one with \(queues[Int(queue)].jobs)", position)
     }
+    guard queues[Int(queue)].setup == .none else {
+      throw unfit("a queue without settings", "one that has some", position)
+    }
     return queue
   }
 
@@ -232,6 +248,7 @@ extension StateMachine {
     workerNames = NameTable(key: secret)
     keyNames = NameTable(key: secret)
     policies = NameTable(key: secret)
+    reasons = NameTable(key: secret)
   }
 
   private mutating func replay(_ event: CarriedEvent, at position: LogPosition, bytes: UInt32) throws(ReplayError) {

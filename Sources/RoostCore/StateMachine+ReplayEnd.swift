@@ -45,6 +45,7 @@ extension StateMachine {
     if !unordered.isEmpty || isTwice { try relist() }
     for slot in died { enterDead(slot) }
     listIdleQueues()
+    listPauses()
     leaseHeap.heapify(in: jobs)
     wallHeap.heapify(in: jobs)
     dueHeap.heapify(in: jobs)

@@ -133,6 +133,19 @@ extension StateMachine {
       let event = QueueForgottenEvent(&reader)
       try checkFields(event, at: position)
       return salvage(event)
+    case .queueConfigured:
+      guard let event = QueueConfiguredEvent(&reader) else { break }
+      try checkFields(event, at: position)
+      return apply(event)
+    case .queuePaused:
+      let event = QueuePausedEvent(&reader)
+      guard !reader.isShort else { break }
+      try checkFields(event, at: position)
+      return apply(event)
+    case .queueResumed:
+      let event = QueueResumedEvent(&reader)
+      try checkFields(event, at: position)
+      return apply(event)
     }
     notes.misfits += 1
   }
@@ -306,7 +319,9 @@ extension StateMachine {
   /// A queue whose jobs' ends are lost stays, with them.
   private mutating func salvage(_ event: QueueForgottenEvent) {
     let queue = queueNames.find(event.name)
-    if queue != .none, queues[Int(queue)].exists, queues[Int(queue)].jobs == 0 { applyForgotten(queue) }
+    if queue != .none, queues[Int(queue)].exists, queues[Int(queue)].jobs == 0, queues[Int(queue)].setup == .none {
+      applyForgotten(queue)
+    }
   }
 
   // MARK: Keys

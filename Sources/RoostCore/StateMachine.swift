@@ -66,6 +66,8 @@ package struct StateMachine: ~Copyable {
   var workerNames: NameTable
   var keyNames: NameTable
   var policies: NameTable
+  /// Why queues are paused.
+  var reasons: NameTable
   var queues = QueueRows()
   var existingQueues = 0
   /// Queues of which something changed since it was told last, each once; not while replaying.
@@ -74,6 +76,12 @@ package struct StateMachine: ~Copyable {
   /// Queues without jobs, the one that became so first at the head; not while replaying.
   var firstIdle: UInt32 = .none
   var lastIdle: UInt32 = .none
+  /// Settings and pauses, of the queues that have some.
+  var setups = Slab<QueueSetup>()
+  /// Queues whose pause ends by itself (wall time, nanoseconds); an entry may be of a pause that ended before.
+  var pauseHeap = ExpiryHeap()
+  /// Volatile: queues for which workers wait and whose next lease may be later (log time).
+  var rateHeap = ExpiryHeap()
 
   // Waiting workers; volatile.
   var waiters = Slab<Waiter>()
@@ -107,6 +115,7 @@ package struct StateMachine: ~Copyable {
     workerNames = NameTable(key: secret)
     keyNames = NameTable(key: secret)
     policies = NameTable(key: secret)
+    reasons = NameTable(key: secret)
   }
 
   // MARK: Time
@@ -138,9 +147,10 @@ package struct StateMachine: ~Copyable {
     let ofJobs = jobs.usedBytes + leases.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
     let heaps =
       leaseHeap.usedBytes + dueHeap.usedBytes + wallHeap.usedBytes + retentionHeap.usedBytes + stubHeap.usedBytes
+      + pauseHeap.usedBytes + rateHeap.usedBytes
     let names =
       queueNames.usedBytes + typeNames.usedBytes + ownerNames.usedBytes + workerNames.usedBytes + keyNames.usedBytes
-      + policies.usedBytes
+      + policies.usedBytes + reasons.usedBytes + setups.usedBytes
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
     return ofJobs + heaps + names + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
@@ -153,10 +163,10 @@ package struct StateMachine: ~Copyable {
       jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + levels.residentBytes
     let heaps =
       leaseHeap.residentBytes + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes
-      + stubHeap.residentBytes
+      + stubHeap.residentBytes + pauseHeap.residentBytes + rateHeap.residentBytes
     let names =
       queueNames.residentBytes + typeNames.residentBytes + ownerNames.residentBytes + workerNames.residentBytes
-      + keyNames.residentBytes + policies.residentBytes
+      + keyNames.residentBytes + policies.residentBytes + reasons.residentBytes + setups.residentBytes
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
       + endWaitIndex.residentBytes

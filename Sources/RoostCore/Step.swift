@@ -164,6 +164,18 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var activity: QueueActivity
   /// Log time since when the job has been READY that has been so longest; −1 when none is.
   package var readySince: Int64
+  /// Of the records of its waiting jobs.
+  package var waitingBytes: Int64
+  package var settings: QueueSettings
+  /// Why it gives no jobs now.
+  package var hold: QueueHold?
+  package var isPaused: Bool
+  /// Wall milliseconds; 0 while it is not paused.
+  package var pausedAt: Int64
+  /// Wall milliseconds; 0: until it is resumed.
+  package var pausedUntil: Int64
+  /// In `Step.text`; only where it was read, not where changes are told.
+  package var pauseReason: ByteRange
 }
 
 /// One count for each `JobState`.

@@ -26,10 +26,12 @@ extension Engine {
       metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload, checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: JobPolicy(
-        retry: spec.retry, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),
+        retry: spec.retry ?? .standard, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),
         retentionMilliseconds: spec.retentionMilliseconds ?? -1),
-      priority: spec.priority, maxRetries: spec.maxRetries, delayMilliseconds: spec.delayMilliseconds ?? 0,
+      priority: spec.priority ?? 0, maxRetries: spec.maxRetries ?? 3, delayMilliseconds: spec.delayMilliseconds ?? 0,
       runAtMilliseconds: spec.runAtMilliseconds ?? 0, body: ByteRange(offset: 0, count: body.count))
+    command.given = spec.given
+    command.payloadBytes = UInt32(clamping: spec.payloadBytes ?? spec.payload.count)
     guard let key = spec.idempotencyKey else { return (command, body) }
     let meaning = meaning(of: spec, command)
     command.hasKey = true
@@ -284,5 +286,17 @@ extension Engine {
   /// Every parked wait answers at once that there is nothing, and no further one parks: the first step of a stop.
   package func drainWaiters() async {
     _ = try? await ask { _ in .drainWaiters }
+  }
+}
+
+extension JobSpec {
+  /// What it says itself, where its queue might.
+  fileprivate var given: Command.Submit.Given {
+    var given = Command.Submit.Given()
+    if maxRetries != nil { given.insert(.maxRetries) }
+    if retry != nil { given.insert(.retry) }
+    if priority != nil { given.insert(.priority) }
+    if delayMilliseconds != nil || runAtMilliseconds != nil { given.insert(.due) }
+    return given
   }
 }

@@ -97,18 +97,6 @@ extension Engine {
     queueFigures.sorted { viewer.mayKnow(queue: $0) }
   }
 
-  /// One queue; nil when there is none of this name.
-  package func queue(_ name: String) async throws(Refusal) -> QueueView? {
-    var asked = AskedBytes()
-    let range = asked.add(name)
-    let delivery = try await ask(asked.bytes) { base in .queue(name: range.from(base)) }
-    return delivery.queues.first.map { image in
-      var queue = QueueView(image, name: name)
-      queue.setAge(at: delivery.logTime)
-      return queue
-    }
-  }
-
   // MARK: Bytes from the log
 
   private func view(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {

@@ -10,15 +10,16 @@ package struct JobSpec: Sendable {
   package var type: String
   /// 1…200 bytes of `[A-Za-z0-9._:-]`.
   package var queue: String
-  /// Higher runs first.
-  package var priority: Int8
+  /// Higher runs first; nil: the queue's default, else 0.
+  package var priority: Int8?
   /// Milliseconds from now, 0…10 years; not together with `runAt`.
   package var delayMilliseconds: Int64?
   /// Wall time, milliseconds since 1970.
   package var runAtMilliseconds: Int64?
-  /// Retries after the first attempt, 0…1,000.
-  package var maxRetries: UInt16
-  package var retry: RetryPolicy
+  /// Retries after the first attempt, 0…1,000 or `JobPolicy.unlimitedRetries`; nil: the queue's default, else the daemon's.
+  package var maxRetries: UInt16?
+  /// The pauses between them; nil: as `maxRetries`.
+  package var retry: RetryPolicy?
   /// The lease that a worker gets when it asks for none; 100 ms…12 h; nil: the daemon's default.
   package var leaseMilliseconds: Int64?
   /// How long the finished job is kept; nil: the daemon's default.
@@ -31,14 +32,13 @@ package struct JobSpec: Sendable {
   package var traceparent: String?
   /// 1…255 bytes.
   package var idempotencyKey: String?
+  /// Of the payload, as limits count it; nil: those of its JSON.
+  package var payloadBytes: Int?
 
   package init(payload: ArraySlice<UInt8>) {
     self.payload = payload
     type = ""
     queue = "default"
-    priority = 0
-    maxRetries = 3
-    retry = .standard
   }
 }
 
@@ -165,6 +165,13 @@ package struct QueueView: Sendable {
   package var totals: QueueTotals
   /// Since the daemon started, not since the queue began.
   package var activity: QueueActivity
+  /// What was set for it.
+  package private(set) var settings = QueueSettings()
+  /// Why it gives none of its READY jobs as of the last commit that changed it; nil: it does.
+  package private(set) var hold: QueueHold?
+  package private(set) var pause: QueuePause?
+  /// Bytes in the log of its waiting jobs.
+  package private(set) var waitingBytes: Int64 = 0
   /// Log time; −1 when no job is READY.
   private var readySince: Int64 = -1
 
@@ -180,19 +187,27 @@ package struct QueueView: Sendable {
     self.activity = activity
   }
 
-  init(_ image: QueueImage, name: String) {
+  init(_ image: QueueImage, name: String, pauseReason: String) {
     self.init(
       name: name, life: image.life, counts: image.counts, oldestReadyMilliseconds: nil, totals: image.totals,
       activity: image.activity)
-    readySince = image.readySince
+    update(image, pauseReason: pauseReason)
   }
 
   /// Takes newer figures of the same queue over.
-  mutating func update(_ image: QueueImage) {
+  mutating func update(_ image: QueueImage, pauseReason: @autoclosure () -> String) {
     counts = image.counts
     totals = image.totals
     activity = image.activity
     readySince = image.readySince
+    settings = image.settings
+    hold = image.hold
+    waitingBytes = image.waitingBytes
+    pause =
+      image.isPaused
+      ? QueuePause(
+        sinceMilliseconds: image.pausedAt, untilMilliseconds: image.pausedUntil == 0 ? nil : image.pausedUntil,
+        reason: pauseReason()) : nil
   }
 
   /// Says how old the longest-READY job is at a log time.
@@ -208,6 +223,16 @@ package struct QueueView: Sendable {
     for state in JobState.allCases { counts[state] += queue.counts[state] }
     oldestReadyMilliseconds = [oldestReadyMilliseconds, queue.oldestReadyMilliseconds].compactMap { $0 }.max()
   }
+}
+
+/// Since when and why a queue gives no jobs.
+package struct QueuePause: Equatable, Sendable {
+  /// Wall time.
+  package var sinceMilliseconds: Int64
+  /// Wall time; nil: until it is resumed.
+  package var untilMilliseconds: Int64?
+  /// As whoever paused it said; may be empty.
+  package var reason: String
 }
 
 /// How the engine is, for `/readyz`.

@@ -26,16 +26,18 @@ final class QueueBoard: Sendable {
       state.logTime = logTime
       state.updatedAt = now
       guard machine.hasQueueChanges else { return }
-      machine.tellChanges { image, name in Self.put(image, name, into: &state) }
+      machine.tellChanges { image, name, reason in Self.put(image, name, reason, into: &state) }
     }
   }
 
-  private static func put(_ image: QueueImage, _ name: UnsafeRawBufferPointer, into state: inout State) {
+  private static func put(
+    _ image: QueueImage, _ name: UnsafeRawBufferPointer, _ reason: UnsafeRawBufferPointer, into state: inout State
+  ) {
     let (page, row) = (Int(image.id) / pageRows, Int(image.id) % pageRows)
     while state.pages.count <= page { state.pages.append(Array(repeating: nil, count: pageRows)) }
     if let known = state.pages[page][row] {
       if known.life == image.life, image.exists {
-        state.pages[page][row]!.update(image)
+        state.pages[page][row]!.update(image, pauseReason: String(decoding: reason, as: UTF8.self))
         return
       }
       // Its last figures: what it held when it went is not told.
@@ -44,7 +46,8 @@ final class QueueBoard: Sendable {
       state.pages[page][row] = nil
     }
     guard image.exists else { return }
-    state.pages[page][row] = QueueView(image, name: String(decoding: name, as: UTF8.self))
+    state.pages[page][row] = QueueView(
+      image, name: String(decoding: name, as: UTF8.self), pauseReason: String(decoding: reason, as: UTF8.self))
     state.count += 1
   }
 

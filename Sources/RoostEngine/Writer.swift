@@ -188,6 +188,7 @@ final class Writer: @unchecked Sendable {
       delivery.text = store.step.text
     case .queues(let first, let count):
       delivery.queues = Array(store.step.queues[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
       delivery.logTime = store.machine.logTime
     case .refused, .submitted, .nothing, .changed, .carried: break
     }

@@ -74,6 +74,7 @@ package struct SubmitBody {
         .payloadTooLarge, field: "payload",
         "the payload has \(bytes) bytes, the limit is \(maxPayloadBytes): send a reference instead")
     }
+    spec.payloadBytes = bytes
     try check(&spec, header)
     return spec
   }
@@ -98,7 +99,7 @@ package struct SubmitBody {
       let time = try json.timestamp(name)
       guard Bounds.runAt.contains(time) else { throw json.outOfRange(name, "a time before the year 2100") }
       spec.runAtMilliseconds = time
-    case .maxRetries: spec.maxRetries = UInt16(try json.integer(name, 0...1_000))
+    case .maxRetries: spec.maxRetries = try json.retries(name)
     case .retry: spec.retry = try json.retryPolicy(name)
     case .lease: spec.leaseMilliseconds = try json.duration(name, Bounds.lease)
     case .retention: spec.retentionMilliseconds = try json.duration(name, Bounds.tenYears)
@@ -151,6 +152,13 @@ extension JSONReader {
     case "critical": return 20
     default: throw outOfRange(name, "low, medium, high, critical, or a number between -128 and 127")
     }
+  }
+
+  /// A number of retries, or `unlimited`.
+  mutating func retries(_ name: String) throws(Rejection) -> UInt16 {
+    guard nextIsString() else { return UInt16(try integer(name, 0...1_000)) }
+    guard try string(name) == "unlimited" else { throw outOfRange(name, "a number between 0 and 1000, or unlimited") }
+    return JobPolicy.unlimitedRetries
   }
 
   mutating func retryPolicy(_ name: String) throws(Rejection) -> RetryPolicy {
@@ -221,6 +229,9 @@ extension JSONReader {
 private enum RetryField: String, CaseIterable { case initial, factor, max, jitter }
 
 private let retryTable = FieldTable(RetryField.self)
+
+/// The fields of a retry policy.
+let retryFields = retryTable.allNames
 
 /// Whether a text may name a queue: 1 to 200 bytes of `[A-Za-z0-9._:-]`.
 func isQueueName(_ text: String) -> Bool {

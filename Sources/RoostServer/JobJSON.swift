@@ -26,7 +26,8 @@ extension JSONWriter {
     field("queue", job.body.queue)
     field("priority", job.priority)
     field("attempt", job.attempt)
-    field("max_retries", job.maxRetries)
+    key("max_retries")
+    retries(job.maxRetries)
     field("lease_until", milliseconds: job.leaseUntilMilliseconds)
     field("lease", DurationText.text(milliseconds: job.leaseMilliseconds))
     field("created_at", milliseconds: job.createdAtMilliseconds)
@@ -49,7 +50,8 @@ extension JSONWriter {
     field("state", job.state.name)
     field("priority", job.priority)
     field("attempts", job.attempts)
-    field("max_retries", job.maxRetries)
+    key("max_retries")
+    retries(job.maxRetries)
     field("owner_id", job.body.owner)
     times(job)
     if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
@@ -83,42 +85,12 @@ extension JSONWriter {
     field("reason", job.attempts > job.maxRetries ? "attempts_exhausted" : "permanent_failure")
     field("last_error", job.lastError ?? "")
     field("attempts", job.attempts)
-    field("max_retries", job.maxRetries)
+    key("max_retries")
+    retries(job.maxRetries)
     field("owner_id", job.body.owner)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if let time = job.finishedAtMilliseconds { field("dead_at", milliseconds: time) }
     if withPayload { field("payload", raw: job.body.payload) }
-    endObject()
-  }
-
-  /// A queue's counts by state, rates and totals.
-  mutating func queue(_ queue: QueueView, _ rates: QueueRates.Rates) {
-    beginObject()
-    field("name", queue.name)
-    key("counts")
-    beginObject()
-    for state in JobState.allCases {
-      anyKey(state.name)
-      integer(queue.count(state))
-    }
-    endObject()
-    if let age = queue.oldestReadyMilliseconds { field("oldest_ready_age", DurationText.text(milliseconds: age)) }
-    key("rates")
-    beginObject()
-    field("submitted_per_minute", rates.submitted)
-    field("leased_per_minute", rates.leased)
-    field("acked_per_minute", rates.acked)
-    field("failed_per_minute", rates.failed)
-    field("dead_per_minute", rates.dead)
-    endObject()
-    key("totals")
-    beginObject()
-    field("submitted", queue.totals.submitted)
-    field("leased", queue.totals.leased)
-    field("acked", queue.totals.acked)
-    field("failed", queue.totals.failed)
-    field("dead", queue.totals.dead)
-    endObject()
     endObject()
   }
 }

@@ -3,7 +3,7 @@ import RoostCore
 import RoostEngine
 import RoostKeys
 
-/// Lists: jobs, queues, dead letters.
+/// Lists: jobs, dead letters.
 let listRoutes: [Route] = [
   Route("GET", "/jobs", .read, parameters: ["state", "queue", "limit", "cursor"]) {
     (request, backend) throws(Rejection) in
@@ -12,29 +12,6 @@ let listRoutes: [Route] = [
   Route("GET", "/queues/{queue}/jobs", .read, parameters: ["state", "limit", "cursor"]) {
     (request, backend) throws(Rejection) in
     try await listJobs(request, backend, queue: request.parameter)
-  },
-  Route("GET", "/queues", .read) { (request, backend) throws(Rejection) in
-    let queues = backend.engine.queues(viewer: request.viewer)
-    var json = JSONWriter(capacity: queues.count * 256 + 16)
-    json.beginObject()
-    json.key("items")
-    json.beginArray()
-    for queue in queues where request.maySee(queue: queue.name) {
-      json.queue(queue, backend.metrics.rates.rates(of: queue))
-    }
-    json.endArray()
-    json.endObject()
-    return Answer(200, json)
-  },
-  Route("GET", "/queues/{queue}", .read) { (request, backend) throws(Rejection) in
-    let name = try queueName(request.parameter, request)
-    let found = try await refusable { () throws(Refusal) in try await backend.engine.queue(name) }
-    guard let queue = found else {
-      throw Rejection(.queueNotFound, "there is no such queue: it begins with its first job")
-    }
-    var json = JSONWriter(capacity: 320)
-    json.queue(queue, backend.metrics.rates.rates(of: queue))
-    return Answer(200, json)
   },
   Route("GET", "/dlq", .read, parameters: ["queue", "limit", "cursor"]) { (request, backend) throws(Rejection) in
     var queue: String?
@@ -88,14 +65,6 @@ private func listJobs(
     try await backend.engine.jobs(wanted, viewer: request.viewer, limit: limit, after: cursor)
   }
   return pageAnswer(page) { $0.job($1, withPayload: false, withResult: false) }
-}
-
-private func queueName(_ text: String, _ request: RouteRequest) throws(Rejection) -> String {
-  guard isQueueName(text) else {
-    throw Rejection(.outOfRange, field: "queue", "a queue has 1 to 200 characters of A-Z a-z 0-9 . _ : -")
-  }
-  try request.requireVisible(queue: text)
-  return text
 }
 
 private func pageAnswer(_ page: JobPage, _ write: (inout JSONWriter, JobView) -> Void) -> Answer {

@@ -30,6 +30,13 @@ extension Rejection {
     case .outcomeUnknown:
       self.init(.outcomeUnknown, "the log failed meanwhile: it may have happened; ask again with an idempotency key")
     case .payloadCorrupt: self.init(.payloadCorrupt, "the stored bytes of this job are damaged: tell the operator")
+    case .queueFull:
+      self = Rejection(.queueFull, "the queue holds as much as it may: let workers catch up, then try again")
+        .retryAfter(1)
+    case .payloadTooLarge:
+      self.init(
+        .payloadTooLarge, field: "payload",
+        "the payload is larger than its queue takes (max_payload_bytes): send a reference instead")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
     }
   }

@@ -74,6 +74,15 @@ extension Defect {
     case .reserveForgotten: "on a full disk acknowledgements are refused"
     case .carrySpendsReserve: "compaction on a full disk leaves no room for acknowledgements"
     case .expiryHeldBack: "on a full disk the jobs of dead workers stay with them"
+    case .pauseIgnored: "jobs of a queue that an operator paused run all the same"
+    case .concurrencyIgnored: "an upstream that bears two calls at once gets twenty"
+    case .rateIgnored: "an upstream gets more calls a second than it allows"
+    case .rateLostInReplay: "each restart lets a burst through"
+    case .rateNotCarried: "a restart after compaction lets a burst through"
+    case .setupNotCarried: "compaction and a restart undo settings and pauses"
+    case .agingIgnored: "jobs of a low priority starve"
+    case .fullQueueTakes: "a queue grows beyond its bound"
+    case .queueDefaultsIgnored: "jobs run with other retries, priority or delay than their queue says"
     case .listedOrderIgnored: "a worker's queues are not taken in the order it asked for"
     }
   }

@@ -24,7 +24,9 @@ struct RecordField {
         [8, 8, 8, 8, 2, 2, 1, 1, 2, 4, 4, 4, 1, 4, 8, 1] + Array(repeating: 8, count: 12) + [4, 4, 1, 1, 1]
       case .carriedStub: [8, 8, 8, 8, 8, 8, 1, 8, 8]
       case .carriedQueue: [8, 8, 8, 8, 8, 1, 8]
-      case .queueForgotten: [1]
+      case .queueForgotten, .queueResumed: [1]
+      case .queueConfigured: [8, 8, 8, 4, 8, 8, 8, 8]
+      case .queuePaused: [8, 8, 1, 1]
       case .reported: [8, 8, 4]
       }
     var offset = 1
@@ -95,7 +97,8 @@ enum SoundRecord {
     case .carried:
       sealBody(&bytes)
       sealHistory(&bytes)
-    case .ground, .booted, .carriedStub, .carriedQueue, .queueForgotten: break
+    case .ground, .booted, .carriedStub, .carriedQueue, .queueForgotten, .queueConfigured, .queuePaused, .queueResumed:
+      break
     }
     return bytes
   }

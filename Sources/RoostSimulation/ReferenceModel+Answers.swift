@@ -58,6 +58,9 @@ extension ReferenceModel {
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
     case .list(let list): try self.list(list, answer, page)
     case .queue(let name): try look(at: name, queue)
+    case .configure(let name, let change): try configure(name, change, answer, queue)
+    case .pause(let name, let reason, let until): try pause(name, reason, until, answer, queue)
+    case .resume(let name): try resume(name, answer, queue)
     case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
@@ -76,6 +79,9 @@ extension ReferenceModel {
     if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       return try refused(.tooManyQueues, answer, "submit")
     }
+    let wanted = job
+    let job = filledIn(job)
+    guard try admitted(job, answer) else { return }
     guard case .submitted(let accepted) = answer else { throw Violation(message: "submit: \(answer)") }
     let number = accepted.id.number.rawValue
     try expect(!accepted.isIdempotent, "job \(number) was not there before")
@@ -87,13 +93,14 @@ extension ReferenceModel {
       id: accepted.id, origin: Origin(job), state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
+    made.readySince = now.log
     made.foreseen = isWall ? job.runAtMilliseconds : now.wall + job.delayMilliseconds
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
     try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
     jobs[number] = made
     departed[number] = nil
     totals[job.queue, default: QueueTotals()].submitted += 1
-    if let name { keys[name] = Key(holder: .job(number), origin: made.origin) }
+    if let name { keys[name] = Key(holder: .job(number), origin: Origin(wanted)) }
   }
 
   /// A stub whose time is over may be gone or not, until the next step that leaves no due work behind.
@@ -179,6 +186,7 @@ extension ReferenceModel {
     default: return try refused(.wrongState, answer, "run now")
     }
     job.state = .ready
+    job.readySince = now.log
     job.rank = nextRank()
     job.isWall = false
     jobs[id.number.rawValue] = job

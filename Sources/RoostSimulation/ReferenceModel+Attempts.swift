@@ -91,7 +91,8 @@ extension ReferenceModel {
       job.isCancelRequested ? .cancelled : finish.delayMilliseconds > 0 ? .scheduled : .ready
     end(&job, finish.outcome, next, finish.text)
     job.attempts -= 1
-    if next == .ready { job.rank = rank }
+    if finish.outcome == .undelivered { refund(job) }
+    if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
     if next == .scheduled {
       job.deadline = now.log + finish.delayMilliseconds * 1_000_000
       job.foreseen = now.wall + finish.delayMilliseconds
@@ -113,7 +114,8 @@ extension ReferenceModel {
     job.lastPause = 0
     if next == .acked || next == .cancelled {
       let own = job.wanted.policy.retentionMilliseconds
-      job.deadline = uptime + (own >= 0 ? own : limits.retentionMilliseconds) * 1_000_000
+      let retention = own >= 0 ? own : setups[job.wanted.queue]?.settings[.retention] ?? limits.retentionMilliseconds
+      job.deadline = uptime + retention * 1_000_000
     }
     switch outcome {
     case .acked: totals[job.wanted.queue]!.acked += 1

@@ -26,11 +26,12 @@ extension ReferenceModel {
       try decide(Set(grants.flatMap { grantedNumbers($0.answer) }), hasMore: hasMore, seen)
       try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }
+      try endPauses(hasMore: hasMore)
     }
     try forgetIdle(hasMore: hasMore || now.isReadOnly)
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
     for grant in grants { try served(grant, isAlone: false) }
-    try noneIsLeftWaiting()
+    try noneIsLeftWaiting(isLast: true)
     try verify(count: count, seen)
   }
 
@@ -60,6 +61,7 @@ extension ReferenceModel {
       if job.state == .scheduled || job.state == .retry, image?.state == .ready || granted.contains(number) {
         try expect(isDue(job), "job \(number), \(job.state.name), is READY before it is due")
         job.state = .ready
+        job.readySince = now.log
         job.rank = rank
         job.isWall = false
       }

@@ -68,6 +68,7 @@ extension ReferenceModel {
     for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
     try expect(image.counts == counts, "counts of queue \(name)")
     try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
+    try verifySetup(name, image)
     try expect((image.readySince >= 0) == (counts[.ready] > 0), "the oldest READY job of queue \(name)")
   }
 }

@@ -7,7 +7,11 @@ extension ReferenceModel {
   mutating func noteIdle() {
     let busy = Set(jobs.values.map(\.wanted.queue))
     for name in totals.keys {
-      if busy.contains(name) { idleSince[name] = nil } else if idleSince[name] == nil { idleSince[name] = now.log }
+      if busy.contains(name) || setups[name] != nil {
+        idleSince[name] = nil
+      } else if idleSince[name] == nil {
+        idleSince[name] = now.log
+      }
     }
   }
 

@@ -42,6 +42,8 @@ struct ReferenceModel {
     /// Log nanoseconds, or wall nanoseconds when `isWall`; when finished, the uptime at which it may leave.
     var deadline: Int64
     var isWall: Bool
+    /// Log time since when it has been READY, while it is.
+    var readySince: Int64 = 0
     /// Wall milliseconds of the deadline, as told when it was decided.
     var foreseen: Int64 = 0
     var lease: LeaseID?
@@ -122,6 +124,12 @@ struct ReferenceModel {
   var idleSince: [String: Int64] = [:]
   /// Queues that the step's records say were forgotten, those that the model has not come to yet.
   var forgotten: ArraySlice<String> = []
+  /// What was said of queues.
+  var setups: [String: Setup] = [:]
+  /// Queues that the step's records say were resumed, and jobs that made room in full ones, those that the model has not
+  /// come to yet.
+  var resumed: ArraySlice<String> = []
+  var dropped: ArraySlice<UInt64> = []
   /// Leases of `.leasedMany` answers in this step.
   var stepGrants: [Answer.Grant] = []
   /// The last page of dead letters, if there is another behind it.
@@ -231,14 +239,27 @@ struct ReferenceModel {
   }
 
   func best(of queues: [String]) -> [UInt64] {
-    var best: [UInt64] = []
-    for (number, job) in jobs where job.state == .ready && queues.contains(job.wanted.queue) {
-      if let first = best.first.map({ jobs[$0]! }) {
-        if (first.wanted.priority, job.rank) > (job.wanted.priority, first.rank) { continue }
-        if (first.wanted.priority, job.rank) != (job.wanted.priority, first.rank) { best = [] }
-      }
-      best.append(number)
+    let levels = heads(of: queues.filter { hold($0) == nil }).map { level in
+      (jobs: level, rank: level[0].rank, least: level.map { effectivePriority($0) }.min()!)
     }
-    return best
+    return levels.indices.flatMap { mine in
+      levels[mine].jobs.filter { job in
+        levels.indices.allSatisfy { other in
+          // Which of several jobs of one rank comes first is not known, nor, where they rise, which one is compared.
+          mine == other || (levels[other].least, job.rank) <= (effectivePriority(job), levels[other].rank)
+        }
+      }.map(\.number)
+    }
+  }
+
+  /// Of each queue and priority the READY jobs that came first.
+  private func heads(of queues: [String]) -> [[Job]] {
+    var heads: [String: [Job]] = [:]
+    for job in jobs.values where job.state == .ready && queues.contains(job.wanted.queue) {
+      let level = "\(job.wanted.queue) \(job.wanted.priority)"
+      let known = heads[level]?.first?.rank ?? .max
+      if job.rank < known { heads[level] = [job] } else if job.rank == known { heads[level]!.append(job) }
+    }
+    return Array(heads.values)
   }
 }

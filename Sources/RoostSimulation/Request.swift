@@ -15,6 +15,10 @@ enum Request {
   case awaitEnd(JobID, isForged: Bool, Viewer, milliseconds: Int64)
   case list(List)
   case queue(String)
+  case configure(String, QueueSettingsChange)
+  /// `until`: wall milliseconds; 0: until somebody resumes it.
+  case pause(String, reason: [UInt8], until: Int64)
+  case resume(String)
   case drainWaiters
 
   struct Lease {
@@ -84,6 +88,9 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case listDead = "list of dead letters"
   case listDeadFurther = "list of dead letters, the next page"
   case queue = "look at a queue"
+  case configure = "set a queue"
+  case pause = "pause a queue"
+  case resume = "resume a queue"
   case endWait = "end a wait"
   case drainWaiters = "drain"
   case history = "payload and history read"
@@ -113,6 +120,9 @@ extension Request {
     case .list(let list):
       list.isDeadLetters ? list.cursor > 0 ? .listDeadFurther : .listDead : list.examine < .max ? .listSlice : .list
     case .queue: .queue
+    case .configure: .configure
+    case .pause: .pause
+    case .resume: .resume
     case .endWait: .endWait
     case .drainWaiters: .drainWaiters
     }
@@ -139,6 +149,8 @@ struct Submission {
   var isFollowed = false
   /// Its key's fingerprint is one of bytes, as earlier versions wrote them.
   var isOfBytes = false
+  /// What it says itself; the rest is its queue's to say.
+  var given = Command.Submit.Given.all
 
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
@@ -213,6 +225,13 @@ struct RequestEncoder {
           examine: Int(list.examine),
           cursor: list.cursor))
     case .queue(let name): return .queue(name: put(Array(name.utf8)))
+    case .configure(let name, let change):
+      return .configure(
+        Command.Configure(
+          name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.cleared))
+    case .pause(let name, let reason, let until):
+      return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
+    case .resume(let name): return .resume(name: put(Array(name.utf8)))
     case .drainWaiters: return .drainWaiters
     }
   }
@@ -225,6 +244,8 @@ struct RequestEncoder {
       policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
       delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))
     command.isFollowed = job.isFollowed
+    command.given = job.given
+    command.payloadBytes = UInt32(job.payload.count)
     if let key = job.key {
       let hash = Array("\(job.owner) \(job.queue) \(key)".utf8).withUnsafeBytes { secret.hash128($0) }
       command.hasKey = true

@@ -49,7 +49,9 @@ extension Simulation {
     let restored = try LoadedLog(target).takeMachine()
     let found = restored.inconsistencies()
     try model.expect(found.isEmpty, "restored from a backup: \(found.prefix(3))")
-    try model.expect(restored.image.told == state.told, "a backup restores another state than there was")
+    try model.expect(
+      restored.image.told == state.told,
+      "a backup restores another state: \(zip(restored.image.told, state.told).filter { $0 != $1 }.prefix(2))")
   }
 }
 

@@ -55,7 +55,9 @@ extension Simulation {
         failure = error
       }
       model.stepGrants = daemon.store.step.grants
-      model.forgotten = forgottenQueues[...]
+      model.forgotten = names(in: .queueForgotten)[...]
+      model.resumed = names(in: .queueResumed)[...]
+      model.dropped = droppedJobs[...]
       // After a failed commit this is what the log may say or not; nothing was answered.
       for asked in asked { try judge(asked) }
       try model.decidedDue(
@@ -117,14 +119,28 @@ extension Simulation {
     forEach(records) { report.events[RecordKind(rawValue: $0[0])!, default: 0] += 1 }
   }
 
-  /// The queues that the step's records say went, in their order.
-  private var forgottenQueues: [String] {
+  /// The queues that the step's records of a kind name, in their order: it holds nothing but the name.
+  private func names(in kind: RecordKind) -> [String] {
     var names: [String] = []
     forEach(daemon.store.step.records) { record in
-      guard record[0] == RecordKind.queueForgotten.rawValue else { return }
+      guard record[0] == kind.rawValue else { return }
       names.append(String(decoding: record.dropFirst(), as: UTF8.self))
     }
     return names
+  }
+
+  /// The jobs that the step's records say made room in full queues, in their order.
+  private var droppedJobs: [UInt64] {
+    var numbers: [UInt64] = []
+    forEach(daemon.store.step.records) { record in
+      guard let entries = StoredRecord.history(record)?.entries, record[0] == RecordKind.ended.rawValue else { return }
+      var reader = RecordReader(entries)
+      guard let entry = HistoryEntry(&reader), entry.outcome == .cancelled,
+        entry.text.elementsEqual(CancelReason.queueFull.rawValue.utf8)
+      else { return }
+      numbers.append(UInt64(littleEndian: record.loadUnaligned(fromByteOffset: 1, as: UInt64.self)))
+    }
+    return numbers
   }
 
   private func forEach(_ records: borrowing RecordBuffer, _ body: (UnsafeRawBufferPointer) -> Void) {

@@ -139,6 +139,9 @@ extension Simulation {
     disk.crash(losingUnsynced: true)
     try restart()
     clock.setRight()
+    var all = QueueSettingsChange()
+    for setting in QueueSetting.allCases { all.set(setting, nil) }
+    try batch(model.setups.keys.sorted().flatMap { [.configure($0, all), .resume($0)] })
     for _ in 0..<2_000 {
       turn += 1
       clock.pass(60_000_000_000)

@@ -77,6 +77,8 @@ package final class Simulation {
     for name in configuration.names { report.settings[name, default: 0] += 1 }
     model = ReferenceModel(limits: configuration.limits, mostPayloadBytes: mostPayloadBytes)
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
+    // Not all: what is held back keeps other things from happening.
+    workload.managesQueues = seed.isMultiple(of: 5)
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)
@@ -283,7 +285,7 @@ final class Daemon {
 
   func noteChanges() {
     var board = board
-    store.machine.tellChanges { image, name in
+    store.machine.tellChanges { image, name, _ in
       board[image.id] = image.exists ? (String(decoding: name, as: UTF8.self), image) : nil
     }
     self.board = board

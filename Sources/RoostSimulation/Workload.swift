@@ -14,6 +14,8 @@ struct Workload {
   private let crowd: Int
   /// Workers that mostly hand jobs back make long histories.
   private let isReluctant: Bool
+  /// Operators set and pause queues, and jobs leave to their queues what they do not say.
+  var managesQueues = false
 
   init(random: SeededRandom, queueCount: Int, crowd: Int) {
     self.random = random
@@ -24,7 +26,8 @@ struct Workload {
 
   /// Requests that come together, as a client's batch does; mostly one.
   mutating func group(_ model: ReferenceModel) -> [Request] {
-    switch random.below(40) {
+    if managesQueues, random.chance(0.08) { return [manage(model)] }
+    return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]
     case 4: (0..<(2 + random.below(5))).map { _ in finish(model) }
@@ -82,6 +85,7 @@ struct Workload {
       key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
     job.isFollowed = random.chance(0.05)
     job.isOfBytes = random.chance(0.1)
+    if managesQueues { job.given = Command.Submit.Given(rawValue: UInt8(random.below(16))) }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"
@@ -144,6 +148,51 @@ struct Workload {
     var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: random.next()), count: count)
     for at in stride(from: 0, to: count, by: 61) { bytes[at] = UInt8(truncatingIfNeeded: random.next()) }
     return bytes
+  }
+
+  // MARK: Managing queues
+
+  private mutating func manage(_ model: ReferenceModel) -> Request {
+    let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
+    switch random.below(10) {
+    case 0..<2:
+      let until = random.chance(0.5) ? max(1, model.now.wall + Int64(random.below(9_000)) - 1_000) : 0
+      return .pause(name, reason: bytes(random.below(40)), until: until)
+    case 2..<5: return .resume(model.setups.keys.sorted().first { model.setups[$0]!.isPaused } ?? name)
+    default: return .configure(name, settings())
+    }
+  }
+
+  private mutating func settings() -> QueueSettingsChange {
+    var change = QueueSettingsChange()
+    for _ in 0..<(1 + random.below(3)) {
+      let isCleared = random.chance(0.3)
+      func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
+      switch random.below(12) {
+      case 0: change.set(.maxRetries, value(random.below(4)))
+      case 1:
+        var settings = QueueSettings()
+        settings.retry = isCleared ? nil : policy().retry
+        for setting in QueueSetting.ofRetry {
+          change.set(setting, settings[setting])
+        }
+      case 2: change.set(.priority, value(random.below(30) - 15))
+      case 3: change.set(.delay, value(random.below(4_000)))
+      case 4: change.set(.lease, value(leastLease + random.below(6_000)))
+      case 5: change.set(.retention, value(random.below(9_000)))
+      case 6:
+        change.set(.maxLength, value(1 + random.below(12)))
+        change.set(.onFull, value(random.below(2)))
+      case 7: change.set(.maxPayloadBytes, value(50 + random.below(2_000)))
+      case 8, 9: change.set(.concurrency, value(1 + random.below(3)))
+      case 10:
+        change.set(.rateLimit, value(1 + random.below(4)))
+        change.set(.ratePeriod, value(500 + random.below(4_000)))
+        change.set(.rateBurst, value(1 + random.below(3)))
+      default: change.set(.aging, value(1_000 + random.below(3_000)))
+      }
+    }
+    return change
   }
 
   // MARK: Working

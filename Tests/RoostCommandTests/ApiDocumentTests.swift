@@ -1,13 +1,15 @@
 import Foundation
 import Testing
 
-/// Every curl line of docs/http-api.md against a running daemon.
-@Suite("HTTP API document")
+/// Every curl line of the documents about HTTP against a running daemon.
+@Suite("HTTP API documents")
 struct ApiDocumentTests {
-  @Test("every example reaches its route with its key and a body that is understood")
-  func examples() async throws {
-    let lines = try Self.examples()
-    #expect(lines.count > 20)
+  @Test(
+    "every example reaches its route with its key and a body that is understood",
+    arguments: [("http-api.md", 20), ("queues.md", 9)])
+  func examples(_ document: String, atLeast count: Int) async throws {
+    let lines = try Self.examples(document)
+    #expect(lines.count > count)
     try await withDirectory { directory in
       let daemon = try LiveDaemon(in: directory.appendingPathComponent("data"))
       defer { daemon.end(SIGKILL) }
@@ -45,9 +47,9 @@ struct ApiDocumentTests {
       """
   }
 
-  private static func examples() throws -> [String] {
+  private static func examples(_ name: String) throws -> [String] {
     let document = try String(
-      contentsOf: ReadmeTests.root.appendingPathComponent("docs/http-api.md"), encoding: .utf8)
+      contentsOf: ReadmeTests.root.appendingPathComponent("docs/\(name)"), encoding: .utf8)
     return document.split(separator: "\n").map(String.init).filter { $0.hasPrefix("curl ") }
   }
 }

@@ -176,7 +176,10 @@ import Testing
   @Test("a history shows every attempt, the last first")
   func history() async throws {
     let fixture = try Fixture()
-    let made = try await fixture.submit { $0.retry.jitter = .none }
+    let made = try await fixture.submit {
+      $0.retry = RetryPolicy(
+        initialMilliseconds: 2_000, factorThousandths: 2_000, maxMilliseconds: 60_000, jitter: .none)
+    }
     let first = try #require(try await fixture.lease())
     _ = try await fixture.engine.fail(
       first.id, leaseID: first.leaseID, keyID: "k", viewer: .all, error: "once", retryable: true,

@@ -62,7 +62,9 @@ import Testing
     let seen = try await reader.value
     #expect(seen.state == .cancelled && seen.cancelReason == "no")
 
-    let failing = try await fixture.submit { $0.retry.initialMilliseconds = 0 }
+    let failing = try await fixture.submit {
+      $0.retry = RetryPolicy(initialMilliseconds: 0, factorThousandths: 2_000, maxMilliseconds: 60_000, jitter: .full)
+    }
     let first = try #require(try await fixture.lease())
     let before = fixture.engine.postedCommands
     let other = Task { try await fixture.engine.waitForEnd(failing.id, viewer: .all, waitMilliseconds: 60_000) }

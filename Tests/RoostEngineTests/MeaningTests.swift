@@ -26,7 +26,13 @@ import Testing
     ("payload", { $0.payload = Array(#"{"a":2}"#.utf8)[...] }), ("type", { $0.type = "t" }),
     ("priority", { $0.priority = 5 }), ("delay", { $0.delayMilliseconds = 60_000 }),
     ("run_at", { $0.runAtMilliseconds = 1_900_000_000_000 }), ("max_retries", { $0.maxRetries = 9 }),
-    ("retry", { $0.retry.jitter = .none }), ("lease", { $0.leaseMilliseconds = 5_000 }),
+    (
+      "retry",
+      {
+        $0.retry = RetryPolicy(
+          initialMilliseconds: 2_000, factorThousandths: 2_000, maxMilliseconds: 60_000, jitter: .none)
+      }
+    ), ("lease", { $0.leaseMilliseconds = 5_000 }),
     ("retention", { $0.retentionMilliseconds = 1 }), ("tags", { $0.tags = Array(#"["x"]"#.utf8)[...] }),
   ]
 

@@ -77,6 +77,8 @@ extension ContractUser {
     for verb in ["extend", "release"] { try await ask("POST", "\(job)/\(verb)", daemon.admin, held, expecting: 404) }
     try await ask("POST", job + "/fail", daemon.admin, #"{"error":"x","lease_id":"1-1"}"#, expecting: 404)
     try await ask("POST", "/jobs/lease", daemon.admin, #"{"queues":["none"]}"#, expecting: 404)
+    try await ask("PATCH", "/queues/none", daemon.admin, "{}", expecting: 404)
+    try await ask("POST", "/queues/none/resume", daemon.admin, expecting: 404)
     for path in [job, letter, "/keys/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     try await ask("GET", "/none", nil, expecting: 404)
     try await ask("PATCH", "/jobs", nil, expecting: 405)
@@ -97,6 +99,10 @@ extension ContractUser {
       ("/jobs/fail", #"{"items":[\#(many)]}"#), ("/jobs/extend", #"{"items":[\#(many)]}"#),
       ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),
     ]
+    try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurrency":0}"#, expecting: 422)
+    try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurency":1}"#, expecting: 400)
+    try await ask("POST", "/queues/q/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
+    try await ask("POST", "/queues/a%20b/resume", daemon.admin, expecting: 422)
     for (path, body) in bodies { try await ask("POST", path, daemon.admin, body, expecting: 422) }
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"max_retires":1}"#, expecting: 400)
     try await ask("POST", "/jobs", daemon.client, "{", expecting: 400)

@@ -216,6 +216,17 @@ struct ContractUser: Sendable {
 
   func readQueues() async throws {
     _ = try await submit(#""queue":"work""#)
+    let settings = """
+      {"concurrency":9,"max_retries":"unlimited","rate":{"limit":9,"per":"1s"},"retry":{"max":"1m"},"priority":"low",
+       "delay":"0s","lease":"1m","retention":"1h","max_bytes":1000,"on_full":"reject","max_payload_bytes":9,"aging":"1h"}
+      """
+    try await ask("PATCH", "/queues/set", daemon.admin, settings, expecting: 200)
+    try await ask("POST", "/queues/set/pause", daemon.admin, #"{"reason":"r"}"#, expecting: 200)
+    try await ask("POST", "/queues/set/resume", daemon.admin, expecting: 200)
+    try await ask("PATCH", "/queues/set", daemon.admin, #"{"max_length":1}"#, expecting: 200)
+    try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"set"}"#, expecting: 201)
+    try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"set"}"#, expecting: 429)
+    try await ask("POST", "/queues/set/pause", daemon.admin, #"{"until":"2099-01-01T00:00:00Z"}"#, expecting: 200)
     for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
       try await ask("GET", path, daemon.client, expecting: 200)
     }

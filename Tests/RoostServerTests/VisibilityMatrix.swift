@@ -72,6 +72,8 @@ struct VisibilityMatrix {
     "POST /jobs/fail": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1","error":"e"}]}"# },
     "POST /jobs/extend": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1"}]}"# },
     "GET /queues/{queue}": Row(.sightOfQueue), "GET /queues/{queue}/jobs": Row(.sightOfQueue),
+    "PATCH /queues/{queue}": Row(.sightOfQueue) { _ in #"{"aging":"1h"}"# },
+    "POST /queues/{queue}/pause": Row(.sightOfQueue), "POST /queues/{queue}/resume": Row(.sightOfQueue),
     "POST /admin/keys": Row(.scopeOnly) { _ in #"{"name":"n","owner_id":"o","type":"client"}"# },
     "GET /admin/keys": Row(.scopeOnly), "DELETE /keys/{id}": Row(.key),
   ]

@@ -1,9 +1,23 @@
 /// The jobs that wait for a time, earliest first; of equal deadlines the smaller job number.
 /// Each job's position stands in its hot row, so that any entry can be changed or taken out in O(log n).
 package struct DeadlineHeap: ~Copyable {
-  private var entries = HeapEntries()
+  private let memory: UnsafeMutablePointer<HeapEntries>
 
-  package init() {}
+  package init() {
+    memory = .allocate(capacity: 1)
+    memory.initialize(to: HeapEntries())
+  }
+
+  deinit {
+    memory.deinitialize(count: 1)
+    memory.deallocate()
+  }
+
+  /// In memory of their own, as the parts of a `NameTable`.
+  private var entries: HeapEntries {
+    @inline(__always) _read { yield memory.pointee }
+    @inline(__always) nonmutating _modify { yield &memory.pointee }
+  }
 
   package var count: Int { entries.count }
 

@@ -1,9 +1,23 @@
 /// Things that end at a time and are never called off, earliest first; of equal deadlines the smaller slot.
 /// No positions are kept: an entry leaves only as the minimum.
 package struct ExpiryHeap: ~Copyable {
-  private var entries = HeapEntries()
+  private let memory: UnsafeMutablePointer<HeapEntries>
 
-  package init() {}
+  package init() {
+    memory = .allocate(capacity: 1)
+    memory.initialize(to: HeapEntries())
+  }
+
+  deinit {
+    memory.deinitialize(count: 1)
+    memory.deallocate()
+  }
+
+  /// In memory of their own, as the parts of a `NameTable`.
+  private var entries: HeapEntries {
+    @inline(__always) _read { yield memory.pointee }
+    @inline(__always) nonmutating _modify { yield &memory.pointee }
+  }
 
   package var count: Int { entries.count }
 

@@ -1,11 +1,32 @@
 /// Cells of one kind that never move while in use; a freed one is used again first, and memory that holds none in use
 /// is given back. An element has at least 4 bytes: a free cell holds the slot of the next.
 package struct Slab<Element: BitwiseCopyable>: ~Copyable {
-  private var cells = Chunks<Element>()
-  private var free = FreeCells(shift: Chunks<Element>.shift)
+  private struct Parts: ~Copyable {
+    var cells = Chunks<Element>()
+    var free = FreeCells(shift: Chunks<Element>.shift)
+  }
+
+  private let memory: UnsafeMutablePointer<Parts>
 
   package init() {
     precondition(MemoryLayout<Element>.size >= MemoryLayout<Slot>.size, "a free cell holds a slot")
+    memory = .allocate(capacity: 1)
+    memory.initialize(to: Parts())
+  }
+
+  deinit {
+    memory.deinitialize(count: 1)
+    memory.deallocate()
+  }
+
+  // In memory of their own, as the parts of a `NameTable`.
+  private var cells: Chunks<Element> {
+    @inline(__always) _read { yield memory.pointee.cells }
+    @inline(__always) nonmutating _modify { yield &memory.pointee.cells }
+  }
+  private var free: FreeCells {
+    @inline(__always) _read { yield memory.pointee.free }
+    @inline(__always) nonmutating _modify { yield &memory.pointee.free }
   }
 
   /// Cells in use.

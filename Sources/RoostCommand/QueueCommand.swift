@@ -1,0 +1,148 @@
+import ArgumentParser
+import RoostAPI
+import RoostClient
+
+/// `roost queue …`: what queues hold, their settings, and pausing them.
+struct QueueCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "queue", abstract: "List, show, set, pause and resume queues.",
+    subcommands: [List.self, Show.self, Set.self, Pause.self, Resume.self])
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the queues that the key may use.")
+
+    @OptionGroup var daemon: DaemonAddress
+
+    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/queues") }
+  }
+
+  struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show a queue: counts, rates, totals, settings, pause.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Argument(help: "The queue.") var queue: QueueArgument
+
+    func run() async throws { try await daemon.connection().printAnswer(to: .get, queue.path) }
+  }
+
+  struct Set: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Change settings of a queue, also before its first job.",
+      discussion: "The value default returns a setting to the daemon's own; what is not named stays.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Option(help: "Retries of jobs that do not say: 0 to 1000, or unlimited.") var maxRetries: String?
+    @Option(help: "Their pauses, as JSON: {\"initial\": \"2s\", \"factor\": 2, \"max\": \"1m\", \"jitter\": \"full\"}.")
+    var retry: String?
+    @Option(
+      parsing: .unconditional, help: "Priority of jobs that do not say: low, medium, high, critical, or -128 to 127.")
+    var priority: String?
+    @Option(help: "Delay of jobs that do not say, such as 30s.") var delay: String?
+    @Option(help: "Lease of jobs when neither they nor their worker say.") var lease: String?
+    @Option(help: "How long finished jobs that do not say are kept.") var retention: String?
+    @Option(help: "The most jobs that may wait.") var maxLength: String?
+    @Option(help: "The most bytes that waiting jobs may take.") var maxBytes: String?
+    @Option(help: "What becomes of a submit beyond: reject or drop_oldest.") var onFull: String?
+    @Option(help: "The largest payload, bytes.") var maxPayloadBytes: String?
+    @Option(help: "The most jobs that may run at once.") var concurrency: String?
+    @Option(help: "Leases in a time: 100/1m; with a burst behind it: 100/1m/10.") var rate: String?
+    @Option(help: "Waiting so long counts as one priority more, such as 10m.") var aging: String?
+    @Argument(help: "The queue.") var queue: QueueArgument
+
+    func run() async throws {
+      var body = JSONWriter()
+      body.beginObject()
+      body.setting("max_retries", maxRetries)
+      body.setting("retry", retry, isJSON: true)
+      body.setting("priority", priority)
+      body.setting("delay", delay)
+      body.setting("lease", lease)
+      body.setting("retention", retention)
+      body.setting("max_length", maxLength)
+      body.setting("max_bytes", maxBytes)
+      body.setting("on_full", onFull)
+      body.setting("max_payload_bytes", maxPayloadBytes)
+      body.setting("concurrency", concurrency)
+      body.rate(rate)
+      body.setting("aging", aging)
+      body.endObject()
+      try await daemon.connection().printAnswer(to: .patch, queue.path, body: body)
+    }
+  }
+
+  struct Pause: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Pause a queue: what runs goes on, submits are taken, nothing is leased.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Option(help: "Why, for whoever asks.") var reason: String?
+    @Option(help: "When it goes on by itself, such as 2026-12-24T18:00:00Z.") var until: String?
+    @Argument(help: "The queue.") var queue: QueueArgument
+
+    func run() async throws {
+      var body = JSONWriter()
+      body.beginObject()
+      if let reason { body.field("reason", reason) }
+      if let until { body.field("until", until) }
+      body.endObject()
+      try await daemon.connection().printAnswer(to: .post, queue.path + "/pause", body: body)
+    }
+  }
+
+  struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "End a queue's pause.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Argument(help: "The queue.") var queue: QueueArgument
+
+    func run() async throws { try await daemon.connection().printAnswer(to: .post, queue.path + "/resume") }
+  }
+}
+
+/// A queue's name on the command line: checked for its form, so that it can stand in a path.
+struct QueueArgument: ExpressibleByArgument {
+  let path: String
+
+  init?(argument: String) {
+    let isName =
+      (1...200).contains(argument.utf8.count)
+      && argument.utf8.allSatisfy {
+        $0 < 0x80 && (Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber)
+          || "._:-".utf8.contains($0)
+      }
+    guard isName else { return nil }
+    path = "/queues/\(argument)"
+  }
+}
+
+extension JSONWriter {
+  /// A setting as it was given: a number stays one; `default` is `null`.
+  fileprivate mutating func setting(_ name: StaticString, _ text: String?, isJSON: Bool = false) {
+    guard let text else { return }
+    key(name)
+    if text == "default" {
+      null()
+    } else if isJSON {
+      // What is no JSON is sent as a text, which the daemon refuses with the field's name.
+      var reader = JSONReader(Array(text.utf8))
+      if let value = try? reader.rawValue(), reader.isAtEnd() { raw(value) } else { string(text) }
+    } else if let number = Int(text) {
+      integer(number)
+    } else {
+      string(text)
+    }
+  }
+
+  /// `limit/per` or `limit/per/burst`.
+  fileprivate mutating func rate(_ text: String?) {
+    guard let text, text != "default" else { return setting("rate", text) }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2 || parts.count == 3 else { return field("rate", text) }
+    key("rate")
+    beginObject()
+    setting("limit", parts[0])
+    setting("per", parts[1])
+    if parts.count == 3 { setting("burst", parts[2]) }
+    endObject()
+  }
+}

@@ -1,0 +1,18 @@
+/// Why the daemon itself cancelled a job, as its history says.
+package enum CancelReason: String, Sendable, CaseIterable {
+  /// A later job took its place in a queue that holds no more.
+  case queueFull = "queue_full"
+
+  var text: StaticString {
+    switch self {
+    case .queueFull: "queue_full"
+    }
+  }
+
+  /// CRC32C of the text: the core computes none.
+  package var checksum: UInt32 {
+    switch self {
+    case .queueFull: 0x22E6_C0CA
+    }
+  }
+}

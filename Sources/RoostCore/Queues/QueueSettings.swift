@@ -1,0 +1,202 @@
+/// What a queue may be told; raw values stand in the log. Every value is a whole number: durations in milliseconds.
+package enum QueueSetting: UInt8, CaseIterable, Sendable {
+  // For jobs that do not say, decided at the submit.
+  case maxRetries = 0
+  case retryInitial = 1
+  case retryFactor = 2
+  case retryMax = 3
+  case retryJitter = 4
+  case priority = 5
+  case delay = 6
+  // For jobs that do not say, decided at the lease and at the end.
+  case lease = 7
+  case retention = 8
+  // What the queue takes.
+  case maxLength = 9
+  case maxBytes = 10
+  /// `QueueFullPolicy`.
+  case onFull = 11
+  case maxPayloadBytes = 12
+  // What it gives.
+  case concurrency = 13
+  case rateLimit = 14
+  case ratePeriod = 15
+  case rateBurst = 16
+  case aging = 17
+
+  /// They are there together, or not at all.
+  package static let ofRate: [QueueSetting] = [.rateLimit, .ratePeriod, .rateBurst]
+  package static let ofRetry: [QueueSetting] = [.retryInitial, .retryFactor, .retryMax, .retryJitter]
+
+  /// The values it may have.
+  package var range: ClosedRange<Int64> {
+    switch self {
+    case .maxRetries: 0...Int64(JobPolicy.unlimitedRetries)
+    case .retryInitial: 0...86_400_000
+    case .retryFactor: 1_000...100_000
+    case .retryMax: 0...604_800_000
+    case .retryJitter: 0...Int64(Jitter.decorrelated.rawValue)
+    case .priority: -128...127
+    case .delay, .retention: 0...315_360_000_000
+    case .lease: 100...43_200_000
+    case .maxLength, .concurrency: 1...1_000_000_000
+    case .maxBytes, .maxPayloadBytes: 1...1 << 50
+    case .onFull: 0...1
+    case .rateLimit, .rateBurst: 1...1_000_000
+    case .ratePeriod: 100...2_592_000_000
+    case .aging: 1_000...604_800_000
+    }
+  }
+}
+
+/// What becomes of a submit to a queue that is full.
+package enum QueueFullPolicy: Int64, Sendable, CaseIterable {
+  case reject = 0
+  /// The oldest waiting job of the lowest priority goes, of the submitter's owner only.
+  case dropOldest = 1
+
+  /// The name on the wire.
+  package var name: String { self == .reject ? "reject" : "drop_oldest" }
+}
+
+/// The settings of a queue; what is absent is the daemon's to say.
+package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
+  /// A bit for each setting that is there.
+  private var mask: UInt32 = 0
+  private var values: InlineArray<18, Int64> = InlineArray(repeating: 0)
+
+  package init() {}
+
+  package var isEmpty: Bool { mask == 0 }
+
+  package subscript(_ setting: QueueSetting) -> Int64? {
+    get { mask & 1 << UInt32(setting.rawValue) == 0 ? nil : values[Int(setting.rawValue)] }
+    set {
+      let bit: UInt32 = 1 << UInt32(setting.rawValue)
+      mask = newValue == nil ? mask & ~bit : mask | bit
+      values[Int(setting.rawValue)] = newValue ?? 0
+    }
+  }
+
+  /// The pauses between retries.
+  package var retry: RetryPolicy? {
+    get {
+      guard let initial = self[.retryInitial], let factor = self[.retryFactor], let most = self[.retryMax],
+        let jitter = self[.retryJitter].flatMap({ Jitter(rawValue: UInt8($0)) })
+      else { return nil }
+      return RetryPolicy(
+        initialMilliseconds: UInt32(initial), factorThousandths: UInt32(factor), maxMilliseconds: UInt32(most),
+        jitter: jitter)
+    }
+    set {
+      self[.retryInitial] = newValue.map { Int64($0.initialMilliseconds) }
+      self[.retryFactor] = newValue.map { Int64($0.factorThousandths) }
+      self[.retryMax] = newValue.map { Int64($0.maxMilliseconds) }
+      self[.retryJitter] = newValue.map { Int64($0.jitter.rawValue) }
+    }
+  }
+
+  /// What of it is a rate, in one value that can be compared.
+  var rate: [Int64?] { QueueSetting.ofRate.map { self[$0] } }
+
+  package static func == (a: Self, b: Self) -> Bool {
+    a.mask == b.mask && QueueSetting.allCases.allSatisfy { a[$0] == b[$0] }
+  }
+
+  /// Whether each value is one that it may have, and what belongs together is there together.
+  var isPossible: Bool {
+    QueueSetting.allCases.allSatisfy { setting in self[setting].map { setting.range.contains($0) } ?? true }
+      && hasAllOrNone(QueueSetting.ofRetry)
+      && hasAllOrNone(QueueSetting.ofRate)
+  }
+
+  private func hasAllOrNone(_ settings: [QueueSetting]) -> Bool {
+    Set(settings.map { self[$0] == nil }).count == 1
+  }
+
+  /// Bytes of `encode` at most.
+  static let mostBytes = 4 + 8 * QueueSetting.allCases.count
+
+  /// A mask of 32 bits, then a value of 64 bits for each bit of it, the lowest first.
+  func encode(into out: inout RecordWriter) {
+    out.put(mask)
+    for setting in QueueSetting.allCases { if let value = self[setting] { out.put(value) } }
+  }
+
+  /// Nil where a setting is unknown.
+  init?(_ reader: inout RecordReader) {
+    let mask = reader.get(UInt32.self)
+    guard mask >> UInt32(QueueSetting.allCases.count) == 0 else { return nil }
+    for setting in QueueSetting.allCases where mask & 1 << UInt32(setting.rawValue) != 0 {
+      self[setting] = reader.get(Int64.self)
+    }
+  }
+
+  /// The same bytes for a command.
+  package var bytes: [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: Self.mostBytes) { memory, count in
+      var out = RecordWriter(at: memory.baseAddress!)
+      encode(into: &out)
+      count = UnsafeMutableRawPointer(memory.baseAddress!).distance(to: out.cursor)
+    }
+  }
+}
+
+/// A change of a queue's settings: those that get a value, and those that return to the daemon's default.
+package struct QueueSettingsChange: Equatable, Sendable {
+  package var settings = QueueSettings()
+  package var cleared: Set<QueueSetting> = []
+
+  package init() {}
+
+  package mutating func set(_ setting: QueueSetting, _ value: Int64?) {
+    settings[setting] = value
+    if value == nil { cleared.insert(setting) } else { cleared.remove(setting) }
+  }
+
+  /// What the settings become.
+  func applied(to old: QueueSettings) -> QueueSettings {
+    var new = old
+    for setting in QueueSetting.allCases {
+      if cleared.contains(setting) { new[setting] = nil }
+      if let value = settings[setting] { new[setting] = value }
+    }
+    return new
+  }
+}
+
+/// How far the leases of a queue with a rate have come, in log time; all 0 where leases are not limited.
+struct RateState: Equatable, BitwiseCopyable {
+  /// When the next lease would be if none came early.
+  var theoretical: Int64 = 0
+  /// When the last lease was.
+  var last: Int64 = 0
+  /// The number of the first lease of that instant: of these a lease that never reached its worker is given back. Who
+  /// gave back an earlier one might let more through in some window than the rate allows.
+  var firstOfLast: UInt64 = 0
+}
+
+/// A rate as GCRA (ITU-T I.371) counts it: the theoretical time of the next lease, in log time.
+struct LeaseRate {
+  /// Between two leases, nanoseconds, rounded up: never more leases than allowed.
+  let interval: Int64
+  /// How far ahead of its time a lease may come, nanoseconds.
+  let tolerance: Int64
+
+  /// Nil where leases are not limited.
+  init?(_ settings: QueueSettings) {
+    guard let limit = settings[.rateLimit], let period = settings[.ratePeriod], let burst = settings[.rateBurst] else {
+      return nil
+    }
+    interval = (period.nanoseconds + limit - 1) / limit
+    let (product, isBeyond) = interval.multipliedReportingOverflow(by: burst - 1)
+    tolerance = isBeyond ? Int64.max / 4 : min(product, Int64.max / 4)
+  }
+
+  /// Log time from which on a lease may be.
+  func next(after theoretical: Int64) -> Int64 { theoretical - tolerance }
+  /// The theoretical time once one has been.
+  func spent(_ theoretical: Int64, at now: Int64) -> Int64 { max(theoretical, now) + interval }
+  /// The latest that the theoretical time can be.
+  func latest(at now: Int64) -> Int64 { now + tolerance + interval }
+}
