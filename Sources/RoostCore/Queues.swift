@@ -58,6 +58,17 @@ struct QueueRows: ~Copyable {
   }
 }
 
+/// What a queue has seen so far.
+package struct QueueTotals: Equatable, Sendable, BitwiseCopyable {
+  package var submitted: UInt64 = 0
+  package var leased: UInt64 = 0
+  package var acked: UInt64 = 0
+  package var failed: UInt64 = 0
+  package var dead: UInt64 = 0
+
+  package init() {}
+}
+
 /// What a queue has seen since the daemon started and no total in the log tells; volatile, for metrics.
 package struct QueueActivity: Equatable, Sendable, BitwiseCopyable {
   /// Leases that ended by their time; they count as failed attempts in the totals, too.

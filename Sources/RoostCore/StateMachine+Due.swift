@@ -74,15 +74,15 @@ extension StateMachine {
       let until = cell.pointee.endedUptime + limits.idempotencyWindowMilliseconds.nanoseconds
       if until > uptime, !defects.contains(.keyFreedWithJob) { stubUntil = until }
     }
-    let event = PurgedEvent(number: row.pointee.number, base: row.pointee.base, stubUntil: stubUntil)
+    let event = Purged(number: row.pointee.number, base: row.pointee.base, stubUntil: stubUntil)
     event.encode(into: &step.records)
-    apply(event, to: slot)
+    event.apply(to: slot, in: &self)
   }
 
   private mutating func forget(_ entry: Slot, _ step: inout Step) {
     let cell = keys.entry(entry).pointee
-    let event = KeyForgottenEvent(hash: cell.hash, base: stubs.pointer(cell.target).pointee.base)
+    let event = KeyForgotten(hash: cell.hash, base: stubs.pointer(cell.target).pointee.base)
     event.encode(into: &step.records)
-    apply(event, to: entry)
+    event.apply(to: entry, in: &self)
   }
 }

@@ -82,13 +82,13 @@ extension StateMachine {
       endedAt: now.wall, text: step.bytes(text),
       checksum: 0, worker: worker)
     entry.seal(text.isEmpty ? 0 : checksum, number: row.pointee.number)
-    let event = EndedEvent(
+    let event = Ended(
       number: row.pointee.number, base: row.pointee.base, next: next,
       pause: UInt32(clamping: next == .retry ? pause : 0), order: order(for: outcome, next, row.pointee.order),
       deadline: deadline(slot, next, pause: pause), uptime: uptime, previous: cell?.history ?? 0,
       previousBytes: cell?.historyBytes ?? 0, entry: entry)
-    let (position, bytes) = event.encode(into: &step.records)
-    apply(event, to: slot, at: position, bytes: bytes)
+    let place = event.encode(into: &step.records)
+    event.apply(to: slot, at: place, in: &self)
     if next.isFinished { noteEnd(slot) }
   }
 
@@ -162,12 +162,12 @@ extension StateMachine {
       report(slot, step.bytes(wish.progress), wish.progressChecksum ^ checksumSeal(row.pointee.number), &step)
     }
     let duration = wish.milliseconds > 0 ? wish.milliseconds.nanoseconds : cell.pointee.duration
-    let event = ExtendedEvent(
+    let event = Extended(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration,
       until: now.wall + duration / 1_000_000)
     if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     conditions.extensionsLeft -= 1
-    apply(event, to: slot)
+    event.apply(to: slot, in: &self)
     step.answer(ticket, changed(slot))
   }
 
@@ -176,10 +176,10 @@ extension StateMachine {
   /// - Parameter checksum: Sealed.
   mutating func report(_ slot: Slot, _ text: UnsafeRawBufferPointer, _ checksum: UInt32, _ step: inout Step) {
     let row = jobs.hot(slot)
-    let event = ReportedEvent(
+    let event = Reported(
       number: row.pointee.number, base: row.pointee.base, checksum: checksum, text: text)
-    let (position, bytes) = event.encode(into: &step.records)
-    apply(reportedAt: position, bytes: bytes, to: slot)
+    let place = event.encode(into: &step.records)
+    event.apply(to: slot, at: place, in: &self)
   }
 
   // MARK: Cancelling, hastening, replaying
@@ -235,9 +235,9 @@ extension StateMachine {
   /// Makes a job READY, behind those that are.
   mutating func ready(_ slot: Slot, isReplay: Bool, _ step: inout Step) {
     let row = jobs.hot(slot)
-    let event = ReadiedEvent(
+    let event = Readied(
       number: row.pointee.number, base: row.pointee.base, order: nextOrder, isReplay: isReplay)
     event.encode(into: &step.records)
-    apply(event, to: slot)
+    event.apply(to: slot, in: &self)
   }
 }

@@ -11,7 +11,8 @@ extension StateMachine {
   /// - Parameter known: An epoch that there was besides those that were replayed.
   package mutating func beginGeneration(_ generations: UInt64, after known: UInt64 = 0) {
     // A frame may name any epoch; no log gets that far.
-    epoch = min(max(epoch, known <= Bounds.counter ? known : 0), Bounds.counter) + generations * Self.epochStride
+    epoch =
+      min(max(epoch, known <= RecordBounds.counter ? known : 0), RecordBounds.counter) + generations * Self.epochStride
     // Such a log opens, and takes no jobs any more.
     nextNumber = min(nextNumber + generations * Self.numberStride, JobNumber.limit)
     // Another machine's boot clock says nothing here: downtime is told by the wall clock.

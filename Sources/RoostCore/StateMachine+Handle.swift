@@ -60,11 +60,11 @@ extension StateMachine {
     guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
     guard makeRoom(for: body.queue, &step) else { return step.answer(ticket, .refused(.tooManyQueues)) }
     let (deadline, isWall) = dueTime(of: command)
-    let event = SubmittedEvent(
+    let event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
       command: command, keyFields: step.bytes(command.keyFields), body: bytes)
-    let (position, length) = event.encode(into: &step.records)
-    apply(event, body: body, at: position, bytes: length)
+    let place = event.encode(into: &step.records)
+    event.apply(body, at: place, to: &self)
     step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
   }
 

@@ -53,25 +53,9 @@ extension StateMachine {
   }
 
   mutating func forget(queue: UInt32, _ step: inout Step) {
-    let event = QueueForgottenEvent(name: queueNames.bytes(queue))
+    let event = QueueForgotten(name: queueNames.bytes(queue))
     if !defects.contains(.queueForgottenUnlogged) { event.encode(into: &step.records) }
-    applyForgotten(queue)
-  }
-
-  /// The queue is as if it had never been, but for those who wait for it.
-  mutating func applyForgotten(_ queue: UInt32) {
-    let id = Int(queue)
-    if isLive {
-      leaveIdle(queue)
-      noteChange(queue)
-    }
-    queues[id].totals = QueueTotals()
-    queues[id].activity = QueueActivity()
-    queues[id].idleSince = -1
-    queues[id].exists = false
-    existingQueues -= 1
-    if queues[id].firstWait != .none { waitedNames += 1 }
-    closeQueue(queue)
+    QueueForgotten.apply(to: queue, in: &self)
   }
 
   // MARK: Their list
@@ -84,7 +68,7 @@ extension StateMachine {
   }
 
   /// Takes a queue off the list, if it stands there.
-  private mutating func leaveIdle(_ queue: UInt32) {
+  mutating func leaveIdle(_ queue: UInt32) {
     let (previous, next) = (queues[Int(queue)].previousIdle, queues[Int(queue)].nextIdle)
     guard previous != .none || next != .none || firstIdle == queue else { return }
     if previous == .none { firstIdle = next } else { queues[Int(previous)].nextIdle = next }

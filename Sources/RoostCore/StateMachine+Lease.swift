@@ -79,13 +79,13 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let milliseconds = leaseDuration(slot, asked: terms.milliseconds)
     let duration = milliseconds.nanoseconds
-    let event = LeasedEvent(
+    let event = Leased(
       number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
       deadline: now.log + duration, duration: duration, at: now.wall, worker: terms.worker, keyID: terms.keyID)
     event.encode(into: &step.records)
     nextLease += 1
     conditions.leasesLeft -= 1
-    apply(event, to: slot)
+    event.apply(to: slot, in: &self)
     return Answer.Grant(
       id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
       priority: row.pointee.priority, until: wall(ofLog: event.deadline), leaseMilliseconds: milliseconds,

@@ -6,7 +6,7 @@ extension StateMachine {
   ///   which a stub says that it left.
   package mutating func endReplay() throws(ReplayError) {
     guard absentJobs == 0 else {
-      throw unfit("\(absentJobs) jobs more, as the log counts them", "the end of the log", firstPosition)
+      throw .unfit("\(absentJobs) jobs more, as the log counts them", "the end of the log", firstPosition)
     }
     if let boot = lastBoot { raiseLeases(boot) }
     isLive = true
@@ -87,7 +87,7 @@ extension StateMachine {
     listed.sort { $0.order < $1.order }
     for (one, other) in zip(listed, listed.dropFirst()) where one.order == other.order {
       let row = jobs.hot(other.slot).pointee
-      throw unfit(
+      throw .unfit(
         "job \(row.number) with an order number of its own", "that of job \(jobs.hot(one.slot).pointee.number)",
         LogPosition(rawValue: row.base))
     }
@@ -108,7 +108,7 @@ extension StateMachine {
       let stub = stubs.pointer(keys.entry(entry).pointee.target)
       // Its records would be taken for the job's, and not be carried.
       guard jobs.find(stub.pointee.number) == .none else {
-        throw unfit(
+        throw .unfit(
           "the stub of a job that left", "job \(stub.pointee.number), which is here",
           LogPosition(rawValue: stub.pointee.base))
       }

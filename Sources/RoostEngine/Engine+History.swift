@@ -49,7 +49,7 @@ extension Engine {
     while next.0 != .none, wantsMore {
       let record = try await bytes(of: loader, at: next.0, next.1)
       let isSound = record.withUnsafeBytes { bytes -> Bool in
-        guard let history = StoredRecord.history(bytes) else { return false }
+        guard let history = StoredRecord(bytes).history else { return false }
         next = (history.previous, history.previousBytes)
         var reader = RecordReader(history.entries)
         while !reader.isAtEnd, wantsMore {

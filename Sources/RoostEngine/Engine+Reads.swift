@@ -180,7 +180,7 @@ extension Engine {
     of record: ArraySlice<UInt8>, _ number: UInt64, withPayload: Bool = true
   ) throws(Refusal) -> JobBody {
     let body = record.withUnsafeBytes { bytes -> JobBody? in
-      guard let raw = StoredRecord.body(bytes), let layout = JobBodyLayout(raw), layout.isSound(number) else {
+      guard let raw = StoredRecord(bytes).body, let layout = JobBodyLayout(raw), layout.isSound(number) else {
         return nil
       }
       return JobBody(layout, withPayload: withPayload)

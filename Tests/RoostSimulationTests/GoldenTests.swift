@@ -157,7 +157,7 @@ struct GoldenTests {
     for row in image.rows {
       let record = try loader.record(at: LogPosition(rawValue: row.base), bytes: row.recordBytes)
       let payload = record.withUnsafeBytes { bytes in
-        StoredRecord.body(bytes).flatMap { JobBodyLayout($0) }.map { body in
+        StoredRecord(bytes).body.flatMap { JobBodyLayout($0) }.map { body in
           #expect(body.isSound(row.number))
           return String(decoding: body.payload, as: UTF8.self)
         } ?? "none"

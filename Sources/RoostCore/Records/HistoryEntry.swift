@@ -97,31 +97,42 @@ package struct HistoryEntry {
   }
 }
 
-/// What is known of a job's last lease and of how it ended; only for jobs that were leased or cancelled.
-struct LeaseCell: BitwiseCopyable {
-  var id = LeaseID(epoch: 0, number: 0)
-  /// Nanoseconds.
-  var duration: Int64 = 0
-  /// Wall times, milliseconds.
-  var leasedAt: Int64 = 0
-  var endedAt: Int64 = 0
-  /// Uptime when the job last ended.
-  var endedUptime: Int64 = 0
-  /// The record with the newest history entry; 0 when there is none.
-  var history: UInt64 = 0
-  var historyBytes: UInt32 = 0
-  /// Of the history records since the last carry what the next one would keep, bytes.
-  var historyTotal: UInt32 = 0
-  /// The record with what the worker last said of its progress; 0 when it said nothing in this attempt.
-  var report: UInt64 = 0
-  var reportBytes: UInt32 = 0
-  /// Milliseconds of the last pause before a retry.
-  var pause: UInt32 = 0
-  /// Interned names.
-  var worker: UInt32 = 0
-  var keyID: UInt32 = 0
-  /// CRC32C of the result or error with which the last lease ended; 0 for none.
-  var said: UInt32 = 0
-  /// `Outcome` of the last lease; 0 while it is held.
-  var lastOutcome: UInt8 = 0
+extension HistoryEntry {
+  /// The entry as it stands in a record.
+  var encoded: [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: encodedBytes) { memory, count in
+      var out = RecordWriter(at: memory.baseAddress!)
+      encode(into: &out)
+      count = encodedBytes
+    }
+  }
+
+  /// A history shortened to what a carry keeps: 20 entries, all texts but the newest result or error and the reason
+  /// of a cancel cut to 1 KiB. A cut text gets its checksum anew from `checksum`, so the old one must hold first.
+  ///
+  /// - Returns: Nil when a text does not match its checksum.
+  package static func kept(
+    _ histories: [[UInt8]], number: UInt64, checksum: (UnsafeRawBufferPointer) -> UInt32
+  ) -> [UInt8]? {
+    var kept = [UInt8]()
+    var count = 0
+    for history in histories {
+      let isSound = history.withUnsafeBytes { bytes in
+        var reader = RecordReader(bytes)
+        while reader.at < bytes.count, count < keptEntries {
+          guard var entry = HistoryEntry(&reader) else { return false }
+          guard entry.isSound(number, checksum: checksum) else { return false }
+          if count > 0, entry.text.count > keptTextBytes {
+            entry.text = UnsafeRawBufferPointer(rebasing: entry.text.prefix(keptTextBytes))
+            entry.seal(checksum(entry.text), number: number)
+          }
+          kept.append(contentsOf: entry.encoded)
+          count += 1
+        }
+        return true
+      }
+      guard isSound else { return nil }
+    }
+    return kept
+  }
 }

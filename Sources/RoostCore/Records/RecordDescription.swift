@@ -27,10 +27,14 @@ package struct RecordDescription: Sendable, Equatable {
   /// Whether the bytes are no record of this release.
   package var isUnreadable: Bool { fields.first?.name == Self.unreadableName }
 
-  static let unreadableName = "unreadable"
+  private static let unreadableName = "unreadable"
 
-  init(kind: String) {
+  init(_ kind: RecordKind) { self.kind = "\(kind)" }
+
+  /// Bytes of which nothing more is known than that they should be a record of this kind.
+  init(unreadable kind: String, _ record: UnsafeRawBufferPointer) {
     self.kind = kind
+    add(Self.unreadableName, content: record)
   }
 
   /// `submitted number=1 queue="mail" payload=312:"{\"to\"…"`
@@ -109,5 +113,19 @@ package struct RecordDescription: Sendable, Equatable {
   mutating func add(_ name: String, content bytes: UnsafeRawBufferPointer) {
     let start = Self.escaped(bytes.prefix(Self.shownBytes))
     fields.append(Field(name: name, value: .content(bytes: bytes.count, start: start)))
+  }
+
+  mutating func add(_ key: KeyHash) {
+    add("idempotency_hash", text: String(key.high, radix: 16) + "-" + String(key.low, radix: 16))
+  }
+
+  mutating func add(_ body: JobBodyLayout) {
+    add("queue", name: body.queue)
+    add("type", name: body.type)
+    add("owner", name: body.owner)
+    if !body.traceparent.isEmpty { add("traceparent", name: body.traceparent) }
+    if !body.metadata.isEmpty { add("metadata", content: body.metadata) }
+    if !body.tags.isEmpty { add("tags", content: body.tags) }
+    add("payload", content: body.payload)
   }
 }
