@@ -6,9 +6,9 @@ extension StateMachine {
     return Int(jobs.cold(slot).pointee.recordBytes) + Int(cell?.historyTotal ?? 0) + Int(cell?.reportBytes ?? 0)
   }
 
-  // MARK: Lists, heaps and counts
+  // MARK: States
 
-  /// Puts a job into the list and heap of its new state.
+  /// A job comes into a state: counts it there and, unless replaying, puts it into its container.
   mutating func enter(_ slot: Slot, _ state: JobState) {
     let row = jobs.hot(slot)
     row.pointee.state = state.rawValue
@@ -16,24 +16,10 @@ extension StateMachine {
     guard isLive else { return }
     noteChange(row.pointee.queue)
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
-    switch state {
-    case .ready:
-      enlist(slot)
-      wake(row.pointee.queue)
-    case .running:
-      leaseHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
-    case .scheduled where row.pointee.flags & RowFlags.wall != 0:
-      wallHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
-    case .scheduled, .retry:
-      dueHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
-    case .acked, .cancelled:
-      jobs.append(slot, to: &finished)
-      retentionHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
-    case .dead: enterDead(slot)
-    }
+    insertIntoContainer(slot)
   }
 
-  /// Takes a job out of the list and heap of its state.
+  /// A job leaves its state: the reverse of `enter`.
   mutating func leave(_ slot: Slot) {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
@@ -42,16 +28,7 @@ extension StateMachine {
     guard isLive else { return }
     noteChange(row.pointee.queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
-    switch state {
-    case .ready: delist(slot)
-    case .running: leaseHeap.remove(slot, in: jobs)
-    case .scheduled where row.pointee.flags & RowFlags.wall != 0: wallHeap.remove(slot, in: jobs)
-    case .scheduled, .retry: dueHeap.remove(slot, in: jobs)
-    case .acked, .cancelled:
-      jobs.remove(slot, from: &finished)
-      retentionHeap.remove(slot, in: jobs)
-    case .dead: leaveDead(slot)
-    }
+    removeFromContainer(slot)
   }
 
   /// The job's lease cell, nil for a job that was neither leased nor cancelled.

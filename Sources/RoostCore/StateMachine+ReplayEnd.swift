@@ -10,45 +10,20 @@ extension StateMachine {
     }
     if let boot = lastBoot { raiseLeases(boot) }
     isLive = true
-    var unordered: [Slot] = []
     var died: [Slot] = []
-    var lastFinished: UInt64 = 0
+    var isOrdered = true
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
       index(slot)
       sets.insert(row.pointee.number, into: Listed.state(row.pointee.state))
-      switch JobState(rawValue: row.pointee.state)! {
-      case .ready:
-        let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
-        if level.pointee.jobs.tail == .none || jobs.hot(level.pointee.jobs.tail).pointee.order < row.pointee.order {
-          jobs.append(slot, to: &level.pointee.jobs)
-        } else {
-          unordered.append(slot)
-        }
-      case .running: leaseHeap.appendUnordered(slot, deadline: row.pointee.deadline)
-      case .scheduled where row.pointee.flags & RowFlags.wall != 0:
-        wallHeap.appendUnordered(slot, deadline: row.pointee.deadline)
-      case .scheduled, .retry: dueHeap.appendUnordered(slot, deadline: row.pointee.deadline)
-      case .acked, .cancelled:
-        retentionHeap.appendUnordered(slot, deadline: row.pointee.deadline)
-        if row.pointee.order > lastFinished {
-          jobs.append(slot, to: &finished)
-          lastFinished = row.pointee.order
-        } else {
-          unordered.append(slot)
-        }
-      case .dead: died.append(slot)
-      }
+      if !appendToContainer(slot, died: &died) { isOrdered = false }
     }
     died.sort { jobs.hot($0).pointee.order < jobs.hot($1).pointee.order }
     let isTwice = zip(died, died.dropFirst()).contains { jobs.hot($0).pointee.order == jobs.hot($1).pointee.order }
-    if !unordered.isEmpty || isTwice { try relist() }
+    if !isOrdered || isTwice { try relist() }
     for slot in died { enterDead(slot) }
     listIdleQueues()
-    leaseHeap.heapify(in: jobs)
-    wallHeap.heapify(in: jobs)
-    dueHeap.heapify(in: jobs)
-    retentionHeap.heapify(in: jobs)
+    orderHeaps()
     try enlistStubs()
   }
 
@@ -58,8 +33,8 @@ extension StateMachine {
     var taken: Set<UInt64> = []
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
-      let state = JobState(rawValue: row.pointee.state)!
-      guard state.isListed || row.pointee.order == 0 && state != .scheduled else { continue }
+      let isScheduled = row.pointee.state == JobState.scheduled.rawValue
+      guard row.pointee.container.isOrdered || row.pointee.order == 0 && !isScheduled else { continue }
       if row.pointee.order > 0, taken.insert(row.pointee.order).inserted { continue }
       row.pointee.order = nextOrder
       taken.insert(nextOrder)
@@ -71,18 +46,10 @@ extension StateMachine {
   /// Slots were not in the order of the lists: takes every listed job out and sorts them all.
   private mutating func relist() throws(ReplayError) {
     var listed: [(order: UInt64, slot: Slot)] = []
-    for id in queues.indices {
-      var at = queues[id].levels
-      while at != .none {
-        let level = levels.pointer(at)
-        while level.pointee.jobs.head != .none { jobs.remove(level.pointee.jobs.head, from: &level.pointee.jobs) }
-        at = level.pointee.next
-      }
-    }
-    while finished.head != .none { jobs.remove(finished.head, from: &finished) }
+    emptyLists()
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
-      if JobState(rawValue: row.pointee.state)!.isListed { listed.append((row.pointee.order, slot)) }
+      if row.pointee.container.isOrdered { listed.append((row.pointee.order, slot)) }
     }
     listed.sort { $0.order < $1.order }
     for (one, other) in zip(listed, listed.dropFirst()) where one.order == other.order {
@@ -91,16 +58,7 @@ extension StateMachine {
         "job \(row.number) with an order number of its own", "that of job \(jobs.hot(one.slot).pointee.number)",
         LogPosition(rawValue: row.base))
     }
-    for (_, slot) in listed {
-      let row = jobs.hot(slot)
-      switch JobState(rawValue: row.pointee.state)! {
-      case .ready:
-        let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
-        jobs.append(slot, to: &level.pointee.jobs)
-      case .acked, .cancelled: jobs.append(slot, to: &finished)
-      case .dead, .running, .scheduled, .retry: break
-      }
-    }
+    for (_, slot) in listed { appendToList(slot, ifInOrder: false) }
   }
 
   private mutating func enlistStubs() throws(ReplayError) {
@@ -116,9 +74,4 @@ extension StateMachine {
     }
     replayedStubs = []
   }
-}
-
-extension JobState {
-  /// Whether its jobs stand in a list, by their order numbers.
-  fileprivate var isListed: Bool { self == .ready || isFinished }
 }
