@@ -38,20 +38,6 @@ extension StateMachine {
 
   // MARK: Going
 
-  /// The queue that goes next: it has been idle long enough, or there are too many.
-  func nextIdleToGo() -> UInt32? {
-    guard firstIdle != .none else { return nil }
-    let isOver = existingQueues > limits.maxQueues || idleEnd(firstIdle) <= now.log
-    return isOver ? firstIdle : nil
-  }
-
-  /// Log time at which a queue without jobs goes.
-  func idleEnd(_ queue: UInt32) -> Int64 {
-    let (end, isBeyond) = queues[Int(queue)].idleSince.addingReportingOverflow(
-      limits.queueIdleMilliseconds.nanoseconds)
-    return isBeyond ? .max : end
-  }
-
   mutating func forget(queue: UInt32, _ step: inout Step) {
     let event = QueueForgotten(name: queueNames.bytes(queue))
     if !defects.contains(.queueForgottenUnlogged) { event.encode(into: &step.records) }

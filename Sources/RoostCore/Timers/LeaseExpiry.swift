@@ -25,12 +25,27 @@ struct LeaseCheck {
   }
 }
 
+/// Leases that are over end, each a failed attempt.
+enum LeaseExpiry: DueSource {
+  static func nextDeadline(of state: borrowing StateMachine) -> Int64? {
+    state.leaseHeap.minimum.map { state.nextLeaseCheck($0.deadline) }
+  }
+
+  static func itemsLeft(_ conditions: Conditions) -> Int { conditions.expiriesLeft }
+
+  static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
+    let ended = state.checkLeases(atMost: most, &step)
+    if !state.endedJobs.isEmpty { state.answerEnds(&step) }
+    return ended
+  }
+}
+
 extension StateMachine {
   /// Checks leases on a timer, `leaseCheckMilliseconds` apart, and ends those that were found over and have had their
   /// grace since.
   ///
   /// - Returns: How many ended.
-  mutating func checkLeases(atMost most: Int, _ step: inout Step) -> Int {
+  fileprivate mutating func checkLeases(atMost most: Int, _ step: inout Step) -> Int {
     guard let found = leaseCheck.found else {
       guard now.log >= nextLeaseCheck else { return 0 }
       if let first = leaseHeap.minimum, first.deadline <= now.log {
@@ -59,7 +74,7 @@ extension StateMachine {
   }
 
   /// Log time at which leases are to be looked at, the first of which is over at `deadline`.
-  func nextLeaseCheck(_ deadline: Int64) -> Int64 {
+  fileprivate func nextLeaseCheck(_ deadline: Int64) -> Int64 {
     if let found = leaseCheck.found { return now.log + min(max(0, found.left), LeaseCheck.mostPerStep) }
     return max(deadline, nextLeaseCheck)
   }
