@@ -86,38 +86,4 @@ extension StateMachine {
     leases.free(cold.pointee.lease)
     cold.pointee.lease = .none
   }
-
-  mutating func intern(_ policy: JobPolicy) -> UInt32 {
-    var bytes = PolicyBytes(policy)
-    return withUnsafeBytes(of: &bytes) { policies.intern($0) }
-  }
-
-  func policy(_ id: UInt32) -> JobPolicy { policies.bytes(id).loadUnaligned(as: PolicyBytes.self).policy }
-}
-
-/// A policy as bytes without gaps, so that equal policies have equal bytes.
-private struct PolicyBytes: BitwiseCopyable {
-  private var retention: Int64
-  private var initial: UInt32
-  private var factor: UInt32
-  private var max: UInt32
-  private var lease: UInt32
-  private var jitter: UInt64
-
-  init(_ policy: JobPolicy) {
-    retention = policy.retentionMilliseconds
-    initial = policy.retry.initialMilliseconds
-    factor = policy.retry.factorThousandths
-    max = policy.retry.maxMilliseconds
-    lease = policy.leaseMilliseconds
-    jitter = UInt64(policy.retry.jitter.rawValue)
-  }
-
-  var policy: JobPolicy {
-    JobPolicy(
-      retry: RetryPolicy(
-        initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max,
-        jitter: Jitter(rawValue: UInt8(jitter)) ?? .none),
-      leaseMilliseconds: lease, retentionMilliseconds: retention)
-  }
 }

@@ -93,6 +93,8 @@ package struct StateMachine: ~Copyable {
   var isDraining = false
   /// The last command ended an attempt: the lease that follows it counts.
   package var hasJustFinished = false
+  /// The command before this one did.
+  var followsFinish = false
   /// When leases are looked at, and which of those that are over have had their grace.
   var leaseCheck = LeaseCheck()
 

@@ -22,7 +22,7 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let job = try reference(id)
-    let delivery = try await ask(asked.bytes) { base in .read(job, viewer.from(base)) }
+    let delivery = try await ask(asked.bytes) { base in .read(Command.Read(job: job, viewer: viewer.from(base))) }
     guard case .job(let image) = delivery.answer else { preconditionFailure("a read is answered with a job") }
     var lines: [HistoryLine] = []
     if image.state == .running {

@@ -10,7 +10,7 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let job = try reference(id)
-    let delivery = try await ask(asked.bytes) { base in .read(job, viewer.from(base)) }
+    let delivery = try await ask(asked.bytes) { base in .read(Command.Read(job: job, viewer: viewer.from(base))) }
     guard case .job(let image) = delivery.answer else { preconditionFailure("a read is answered with a job") }
     return try await view(image, delivery)
   }
@@ -29,7 +29,7 @@ extension Engine {
     let viewer = asked.add(viewer)
     let job = try reference(id)
     let delivery = await waitable(asked.bytes) { base in
-      .awaitEnd(job, viewer.from(base), milliseconds: waitMilliseconds)
+      .awaitEnd(Command.AwaitEnd(job: job, viewer: viewer.from(base), milliseconds: waitMilliseconds))
     }
     switch delivery.answer {
     case .job(let image): return try await view(image, delivery)
@@ -101,7 +101,7 @@ extension Engine {
   package func queue(_ name: String) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
     let range = asked.add(name)
-    let delivery = try await ask(asked.bytes) { base in .queue(name: range.from(base)) }
+    let delivery = try await ask(asked.bytes) { base in .queue(Command.Queue(name: range.from(base))) }
     return delivery.queues.first.map { image in
       var queue = QueueView(image, name: name)
       queue.setAge(at: delivery.logTime)

@@ -53,7 +53,9 @@ package struct LogRewrite: ~Copyable {
     switch machine.carryNeed(record, at: position) {
     case .none: return
     case .stub(let hash):
-      prepared.append(.carryStub(hash: hash, base: position, fields: append(StoredRecord(record).keyFields)))
+      prepared.append(
+        .carryStub(
+          Command.CarryStub(hash: hash, base: position, fields: append(StoredRecord(record).keyFields))))
     case .job(let job):
       let number = job.number
       let stored = StoredRecord(record)
@@ -104,7 +106,7 @@ package struct LogRewrite: ~Copyable {
   private mutating func flush() throws(LogError) {
     guard !prepared.isEmpty else { return }
     let extra = prepared.reduce(0) { sum, command in
-      if case .carryQueues = command { sum + StateMachine.mostBytes(command) } else { sum + 512 }
+      if case .carryQueues = command { sum + command.mostBytes } else { sum + 512 }
     }
     let start = try log.prepareFrame(expectedBytes: arena.count + extra)
     step.begin(

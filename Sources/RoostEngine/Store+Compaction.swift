@@ -156,7 +156,8 @@ extension Store {
     case .none: return 0
     case .stub(let hash):
       compaction.prepared.append(
-        .carryStub(hash: hash, base: position, fields: appendToArena(StoredRecord(record).keyFields)))
+        .carryStub(
+          Command.CarryStub(hash: hash, base: position, fields: appendToArena(StoredRecord(record).keyFields))))
     case .job(let job):
       let number = job.number
       let stored = StoredRecord(record)
@@ -205,7 +206,7 @@ extension Store {
     compaction.arena.withUnsafeBytes { bytes in
       step.arena = bytes
       for command in compaction.prepared {
-        let wanted = StateMachine.mostBytes(command)
+        let wanted = command.mostBytes
         guard step.records.count + wanted <= room else {
           isCarryHeld = step.records.count + wanted > bound
           break

@@ -242,8 +242,3 @@ struct Ended: JobRecord {
     return out
   }
 }
-
-extension Outcome {
-  /// Whether it ends a lease; otherwise it ends a job's waiting, or asks its worker to stop.
-  package var endsAttempt: Bool { self != .cancelled && self != .cancelRequested }
-}

@@ -53,26 +53,3 @@ package struct RecordReader {
   /// Everything was read, and nothing more was wanted.
   var isExhausted: Bool { !isShort && at == bytes.count }
 }
-
-extension JobPolicy {
-  /// 25 bytes.
-  func encode(into out: inout RecordWriter) {
-    out.put(retry.initialMilliseconds)
-    out.put(retry.factorThousandths)
-    out.put(retry.maxMilliseconds)
-    out.put(retry.jitter.rawValue)
-    out.put(leaseMilliseconds)
-    out.put(retentionMilliseconds)
-  }
-
-  /// Nil where no such jitter is known.
-  @inline(__always)
-  init?(_ reader: inout RecordReader) {
-    let (initial, factor, max) = (reader.get(UInt32.self), reader.get(UInt32.self), reader.get(UInt32.self))
-    guard let jitter = Jitter(rawValue: reader.get()) else { return nil }
-    retry = RetryPolicy(
-      initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max, jitter: jitter)
-    leaseMilliseconds = reader.get()
-    retentionMilliseconds = reader.get()
-  }
-}

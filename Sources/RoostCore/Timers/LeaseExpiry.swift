@@ -82,4 +82,16 @@ extension StateMachine {
   private var nextLeaseCheck: Int64 {
     leaseCheck.last == .min ? now.log : leaseCheck.last + limits.leaseCheckMilliseconds.nanoseconds
   }
+
+  /// The lease is over and its worker has said nothing: a failed attempt.
+  private mutating func expire(_ slot: Slot, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    if row.pointee.flags & RowFlags.cancelRequested != 0 {
+      end(slot, .expired, .cancelled, text: .empty, 0, &step)
+    } else if row.pointee.attempts < row.pointee.maxAttempts {
+      end(slot, .expired, .retry, text: .empty, 0, pause: nextPause(slot), &step)
+    } else {
+      end(slot, .expired, .dead, text: .empty, 0, &step)
+    }
+  }
 }

@@ -91,8 +91,3 @@ extension StateMachine {
     keyNames.release(former.keyID)
   }
 }
-
-extension Outcome {
-  /// Whether a worker said that an attempt ended this way.
-  package var isToldByWorker: Bool { self == .acked || self == .failed || self == .released }
-}

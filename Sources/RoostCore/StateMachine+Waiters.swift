@@ -1,107 +1,6 @@
-/// Leasing, and the workers that wait for a job.
+/// The workers that wait for a job: each stands in the queues that it named, first come first served.
 extension StateMachine {
-  mutating func handle(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
-    if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
-    let queues = step.bytes(command.queues)
-    let slot = best(of: queues, isListed: command.isListed)
-    if slot != .none {
-      let terms = LeaseTerms(
-        milliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker), keyID: step.bytes(command.keyID))
-      guard command.maxJobs > 0 else { return step.answer(ticket, .leased(grant(slot, terms, &step))) }
-      var several = Several(first: step.grants.count, jobs: command.maxJobs, bytes: command.maxBytes)
-      var next = slot
-      while take(next, terms, &several, &step) { next = best(of: queues, isListed: command.isListed) }
-      step.answer(ticket, several.answer(step))
-    } else if command.waitMilliseconds > 0, !isDraining {
-      park(command, ticket, &step)
-    } else {
-      step.answer(ticket, .nothing)
-    }
-  }
-
-  /// Of the first jobs of some queues the one with the highest priority, then the smallest order number; or that of the
-  /// first listed queue that has one.
-  private mutating func best(of names: UnsafeRawBufferPointer, isListed: Bool) -> Slot {
-    var best = Slot.none
-    var reader = RecordReader(names)
-    while reader.at < names.count {
-      let length = Int(reader.get(UInt8.self))
-      let queue = queueNames.find(reader.get(count: length))
-      guard queue != .none else { continue }
-      let slot = firstReady(queue)
-      if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
-      if isListed, best != .none, !defects.contains(.listedOrderIgnored) { break }
-    }
-    return best
-  }
-
-  private func goesBefore(_ a: Slot, _ b: Slot) -> Bool {
-    let (a, b) = (jobs.hot(a), jobs.hot(b))
-    if a.pointee.priority != b.pointee.priority { return a.pointee.priority > b.pointee.priority }
-    return a.pointee.order < b.pointee.order
-  }
-
-  /// What every job that a lease grants has in common.
-  struct LeaseTerms {
-    /// As asked for; 0: the job's own.
-    let milliseconds: Int64
-    let worker: UnsafeRawBufferPointer
-    let keyID: UnsafeRawBufferPointer
-  }
-
-  /// Leases that are granted together: how many more, and how many more bytes.
-  private struct Several {
-    let first: Int
-    var jobs: Int32
-    var bytes: Int
-
-    func answer(_ step: borrowing Step) -> Answer {
-      .leasedMany(first: Int32(first), count: Int32(step.grants.count - first))
-    }
-  }
-
-  /// Adds a job to leases that are granted together. Returns false, with nothing done, when there is none, or no room
-  /// for it: a smaller one behind it does not overtake it.
-  private mutating func take(
-    _ slot: Slot, _ terms: LeaseTerms, _ several: inout Several, _ step: inout Step
-  ) -> Bool {
-    guard slot != .none, several.jobs > 0, !conditions.refusesLeases else { return false }
-    let bytes = Int(jobs.cold(slot).pointee.recordBytes)
-    guard bytes <= several.bytes || step.grants.count == several.first else { return false }
-    several.jobs -= 1
-    several.bytes -= bytes
-    step.grants.append(grant(slot, terms, &step))
-    return true
-  }
-
-  /// Leases a READY job.
-  private mutating func grant(_ slot: Slot, _ terms: LeaseTerms, _ step: inout Step) -> Answer.Grant {
-    let row = jobs.hot(slot)
-    let milliseconds = leaseDuration(slot, asked: terms.milliseconds)
-    let duration = milliseconds.nanoseconds
-    let event = Leased(
-      number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
-      deadline: now.log + duration, duration: duration, at: now.wall, worker: terms.worker, keyID: terms.keyID)
-    event.encode(into: &step.records)
-    nextLease += 1
-    conditions.leasesLeft -= 1
-    event.apply(to: slot, in: &self)
-    return Answer.Grant(
-      id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
-      priority: row.pointee.priority, until: wall(ofLog: event.deadline), leaseMilliseconds: milliseconds,
-      base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)
-  }
-
-  /// Milliseconds: what the worker asked, else what the job says, else the default.
-  func leaseDuration(_ slot: Slot, asked: Int64) -> Int64 {
-    if asked > 0 { return asked }
-    let own = policy(jobs.cold(slot).pointee.policy).leaseMilliseconds
-    return own > 0 ? Int64(own) : limits.leaseMilliseconds
-  }
-
-  // MARK: Waiting
-
-  private mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
+  mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     let names = step.bytes(command.queues)
     guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
     let made = unknownNames(names)
@@ -270,13 +169,6 @@ extension StateMachine {
     step.answer(ticket, job == .none ? .nothing : .job(image(job, &step)))
   }
 
-  /// Ends every wait, and lets none begin.
-  mutating func drainWaiters(_ ticket: UInt64, _ step: inout Step) {
-    isDraining = true
-    while let first = waitHeap.popMinimum() { endWaitInHeap(first.slot, first.deadline, &step) }
-    step.answer(ticket, .nothing)
-  }
-
   /// Ends the waits whose time is over. Writes nothing, so that a full disk does not prolong them.
   package mutating func endDueWaits(_ step: inout Step) {
     while let first = waitHeap.minimum, first.deadline <= now.log {
@@ -286,7 +178,7 @@ extension StateMachine {
   }
 
   /// An entry of the heap may be of a waiter that left earlier; its cell may even be another's by now.
-  private mutating func endWaitInHeap(_ waiter: Slot, _ deadline: Int64, _ step: inout Step) {
+  mutating func endWaitInHeap(_ waiter: Slot, _ deadline: Int64, _ step: inout Step) {
     guard waiters.hasMemory(waiter) else { return }
     let cell = waiters.pointer(waiter).pointee
     guard self.waiter(of: cell.ticket) == waiter, cell.deadline == deadline else { return }

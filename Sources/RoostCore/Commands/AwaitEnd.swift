@@ -1,17 +1,37 @@
-/// Waiting for the end of a job: a reader parks until the job is ACKED, DEAD or CANCELLED, or its time is over.
+extension Command {
+  /// A read that waits: the reader parks until the job is ACKED, DEAD or CANCELLED, or its time is over.
+  package struct AwaitEnd: Sendable, BitwiseCopyable {
+    package var job: JobRef
+    package var viewer: ViewerRef
+    package var milliseconds: Int64
+
+    package init(job: JobRef, viewer: ViewerRef, milliseconds: Int64) {
+      self.job = job
+      self.viewer = viewer
+      self.milliseconds = milliseconds
+    }
+  }
+}
+
+extension Command.AwaitEnd: StateCommand {
+  static var isRead: Bool { true }
+
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    state.awaitEnd(self, ticket, &step)
+  }
+}
+
 extension StateMachine {
   /// Answers with the job as soon as it has ended; at once where there is nothing to wait for.
-  mutating func awaitEnd(
-    _ job: JobRef, _ viewer: ViewerRef, _ milliseconds: Int64, _ ticket: UInt64, _ step: inout Step
-  ) {
-    let slot = find(job, viewer, step)
+  fileprivate mutating func awaitEnd(_ command: Command.AwaitEnd, _ ticket: UInt64, _ step: inout Step) {
+    let slot = find(command.job, command.viewer, step)
     guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
     let hasEnded = JobState(rawValue: jobs.hot(slot).pointee.state)!.isFinished
-    if hasEnded || milliseconds <= 0 || isDraining { return step.answer(ticket, .job(image(slot, &step))) }
+    if hasEnded || command.milliseconds <= 0 || isDraining { return step.answer(ticket, .job(image(slot, &step))) }
     guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
     let first = firstEndWait(slot)
     let waiter = waiters.allocate(
-      Waiter(ticket: ticket, deadline: now.log + milliseconds.nanoseconds, job: slot, nextOfJob: first))
+      Waiter(ticket: ticket, deadline: now.log + command.milliseconds.nanoseconds, job: slot, nextOfJob: first))
     if first != .none {
       waiters.pointer(first).pointee.previousOfJob = waiter
       setFirstEndWait(first, false)

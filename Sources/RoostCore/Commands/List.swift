@@ -1,28 +1,43 @@
-/// Looking without changing.
-extension StateMachine {
-  mutating func read(_ job: JobRef, _ viewer: ViewerRef, _ ticket: UInt64, _ step: inout Step) {
-    let slot = find(job, viewer, step)
-    guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
-    step.answer(ticket, .job(image(slot, &step)))
-  }
-
-  func image(_ slot: Slot, _ step: inout Step) -> JobImage {
-    let row = jobs.hot(slot)
-    let state = JobState(rawValue: row.pointee.state)!
-    let cell = existingLeaseCell(slot)?.pointee
-    return JobImage(
-      id: id(slot), state: state, priority: row.pointee.priority, attempts: row.pointee.attempts,
-      maxAttempts: row.pointee.maxAttempts, cancelRequested: row.pointee.flags & RowFlags.cancelRequested != 0,
-      deadline: foreseen(slot), leasedAt: cell?.leasedAt ?? 0,
-      endedAt: state.isFinished ? cell?.endedAt ?? 0 : 0,
-      worker: cell.map { step.copy(workerNames.bytes($0.worker)) } ?? .empty,
-      base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
-      history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0,
-      report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: cell?.reportBytes ?? 0)
-  }
-
+extension Command {
   /// A slice of a list, newest first: all jobs by number, or dead letters by the order of dying.
-  mutating func handle(_ command: Command.List, _ ticket: UInt64, _ step: inout Step) {
+  package struct List: Sendable, BitwiseCopyable {
+    package var viewer: ViewerRef
+    /// A queue's name; empty: all.
+    package var queue: ByteRange
+    /// 0: all, else a `JobState`.
+    package var state: UInt8
+    /// Dead letters in the order of dying instead of all jobs by number.
+    package var isDeadLetters: Bool
+    package var limit: Int32
+    /// Rows looked at in this slice at most.
+    package var examine: Int32
+    /// Where to go on (exclusive); 0: at the newest.
+    package var cursor: UInt64
+
+    package init(
+      viewer: ViewerRef, queue: ByteRange, state: UInt8, isDeadLetters: Bool, limit: Int, examine: Int, cursor: UInt64
+    ) {
+      self.viewer = viewer
+      self.queue = queue
+      self.state = state
+      self.isDeadLetters = isDeadLetters
+      self.limit = Int32(limit)
+      self.examine = Int32(examine)
+      self.cursor = cursor
+    }
+  }
+}
+
+extension Command.List: StateCommand {
+  static var isRead: Bool { true }
+
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    state.list(self, ticket, &step)
+  }
+}
+
+extension StateMachine {
+  fileprivate mutating func list(_ command: Command.List, _ ticket: UInt64, _ step: inout Step) {
     var page = Page(
       first: step.jobs.count, limit: Int(command.limit), masks: max(Page.leastMasks, Int(command.examine)))
     let filter = filter(of: command, step)
@@ -125,40 +140,4 @@ extension StateMachine {
     page.masks -= 1
     return mayView(slot, command.viewer, step)
   }
-
-  /// What a queue holds; no queue in the answer when there is none. O(levels of priority).
-  mutating func readQueue(_ name: ByteRange, _ ticket: UInt64, _ step: inout Step) {
-    let first = Int32(step.queues.count)
-    let queue = queueNames.find(step.bytes(name))
-    if queue != .none, queues[Int(queue)].exists { step.queues.append(image(ofQueue: queue)) }
-    step.answer(ticket, .queues(first: first, count: Int32(step.queues.count) - first))
-  }
-
-  private func image(ofQueue queue: UInt32) -> QueueImage {
-    let row = queues[Int(queue)]
-    return QueueImage(
-      id: queue, life: row.life, exists: row.exists, counts: row.counts, totals: row.totals, activity: row.activity,
-      readySince: readySince(queue))
-  }
-
-  // MARK: Telling what changed
-
-  mutating func noteChange(_ queue: UInt32) {
-    guard !queues[Int(queue)].hasChanged else { return }
-    queues[Int(queue)].hasChanged = true
-    changedQueues.append(queue)
-  }
-
-  /// Tells of every queue of which something changed since this was asked last: a copy kept by these is what the queues
-  /// are, and costs no more than the changes did. Its name comes with each.
-  package mutating func tellChanges(_ tell: (QueueImage, UnsafeRawBufferPointer) -> Void) {
-    for queue in changedQueues {
-      queues[Int(queue)].hasChanged = false
-      let image = image(ofQueue: queue)
-      tell(image, image.exists ? queueNames.bytes(queue) : UnsafeRawBufferPointer(start: nil, count: 0))
-    }
-    changedQueues.removeAll(keepingCapacity: true)
-  }
-
-  package var hasQueueChanges: Bool { !changedQueues.isEmpty }
 }
