@@ -46,7 +46,7 @@ package struct StateMachine: ~Copyable {
   /// ACKED and CANCELLED, in the order of their ends.
   var finished = JobList()
   var dead = DeadLetters()
-  /// Which jobs each list shows; see `StateMachine+Index.swift`.
+  /// Which jobs each list shows; see `Listed`.
   var sets = NumberSets()
   /// RUNNING, by the end of the lease (log time).
   var leaseHeap = DeadlineHeap()

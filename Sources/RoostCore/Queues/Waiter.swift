@@ -1,3 +1,34 @@
+/// A worker that waits for a job, or a reader that waits for a job's end; lost on a crash, like its connection.
+struct Waiter: BitwiseCopyable {
+  var ticket: UInt64
+  /// Log time at which the wait is over.
+  var deadline: Int64
+  /// Milliseconds; 0: the job's own.
+  var leaseMilliseconds: Int64 = 0
+  /// As in `Command.Lease`.
+  var isListed = false
+  var maxJobs: Int32 = 0
+  var maxBytes = 0
+  var worker: UInt32 = .none
+  var keyID: UInt32 = .none
+  var firstLink: Slot = .none
+  /// The job whose end is waited for; `.none` for a worker.
+  var job: Slot = .none
+  /// Others who wait for the same job's end.
+  var nextOfJob: Slot = .none
+  var previousOfJob: Slot = .none
+}
+
+/// A waiter's place in one queue.
+struct WaitLink: BitwiseCopyable {
+  var waiter: Slot
+  var queue: UInt32
+  var previous: Slot = .none
+  var next: Slot = .none
+  /// The same waiter's place in the queue that it listed before this one.
+  var sibling: Slot = .none
+}
+
 /// The workers that wait for a job: each stands in the queues that it named, first come first served.
 extension StateMachine {
   mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
