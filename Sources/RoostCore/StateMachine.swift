@@ -1,8 +1,14 @@
+import Synchronization
+
 /// What a job is and what can happen to it: deterministic, in memory, without I/O, clock, lock or randomness.
 ///
 /// A command is decided by `handle`; what it decides is written as events and takes effect only through `apply`,
 /// which a replay of the log calls too. So memory is always what the log says.
 package struct StateMachine: ~Copyable {
+  /// Never read: a struct with an `Atomic` in it cannot be loaded, so calls that only read the machine get its address.
+  /// Otherwise the compiler copies all of it, some kilobytes, for each of them.
+  private let anchor = Atomic(false)
+
   package var limits: Limits
   package var conditions = Conditions()
   /// Only tests put something in.
