@@ -46,7 +46,7 @@ struct Questions {
       ("GET /dlq", { list(&$0, isDead: true) }),
       ("GET /dlq?cursor=1", { list(&$0, isDead: true, cursor: 1) }),
       ("GET /dlq?queue= that has none", { list(&$0, isDead: true, queue: "queue-1") }),
-      ("GET /queues/{queue}", { .queue(name: $0.place(Array("queue-1".utf8))) }),
+      ("GET /queues/{queue}", { .queue(Command.Queue(name: $0.place(Array("queue-1".utf8)))) }),
     ]
   }
 

@@ -44,7 +44,7 @@ extension StateMachine {
       rows.append(row(slot))
       // In a READY job's row it is a place in a tree.
       if jobs.hot(slot).pointee.heapPosition != .max, jobs.hot(slot).pointee.state != JobState.ready.rawValue {
-        heaps[heapName(slot), default: []].append(jobs.hot(slot).pointee.number)
+        heaps["\(jobs.hot(slot).pointee.container)", default: []].append(jobs.hot(slot).pointee.number)
       }
     }
     rows.sort { $0.number < $1.number }
@@ -80,17 +80,6 @@ extension StateMachine {
       + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
       + "\(cell.said) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
-  }
-
-  private func heapName(_ slot: Slot) -> String {
-    let hot = jobs.hot(slot).pointee
-    switch JobState(rawValue: hot.state)! {
-    case .running: return "leases"
-    case .scheduled: return hot.flags & RowFlags.wall != 0 ? "wall" : "due"
-    case .retry: return "due"
-    case .acked, .cancelled: return "retention"
-    case .ready, .dead: return "none"
-    }
   }
 
   private var readyLists: [String: [UInt64]] {
@@ -191,8 +180,7 @@ extension StateMachine {
       live += bytes(of: slot)
       if hot.attempts > hot.maxAttempts { found.append("job \(hot.number) has \(hot.attempts) attempts") }
       if jobs.find(hot.number) != slot { found.append("job \(hot.number) is not found by its number") }
-      let belongsInHeap = state != .ready && state != .dead
-      if state != .ready, belongsInHeap != (hot.heapPosition != .max) {
+      if state != .ready, hot.container.hasHeap != (hot.heapPosition != .max) {
         found.append("job \(hot.number), \(state), heap")
       }
       let key = jobs.cold(slot).pointee.key

@@ -1,8 +1,14 @@
+import Synchronization
+
 /// What a job is and what can happen to it: deterministic, in memory, without I/O, clock, lock or randomness.
 ///
 /// A command is decided by `handle`; what it decides is written as events and takes effect only through `apply`,
 /// which a replay of the log calls too. So memory is always what the log says.
 package struct StateMachine: ~Copyable {
+  /// Never read: a struct with an `Atomic` in it cannot be loaded, so calls that only read the machine get its address.
+  /// Otherwise the compiler copies all of it, some kilobytes, for each of them.
+  private let anchor = Atomic(false)
+
   package var limits: Limits
   package var conditions = Conditions()
   /// Only tests put something in.
@@ -27,7 +33,7 @@ package struct StateMachine: ~Copyable {
   var isLive = true
   /// Replay: records before this position are gone.
   var firstPosition = LogPosition.none
-  var lastBoot: BootedEvent?
+  var lastBoot: Booted?
   /// Replay: the first record has set the counters.
   var hasGround = false
   /// Replay: jobs that `ground` counts and whose copies are still to come.
@@ -46,7 +52,7 @@ package struct StateMachine: ~Copyable {
   /// ACKED and CANCELLED, in the order of their ends.
   var finished = JobList()
   var dead = DeadLetters()
-  /// Which jobs each list shows; see `StateMachine+Index.swift`.
+  /// Which jobs each list shows; see `Listed`.
   var sets = NumberSets()
   /// RUNNING, by the end of the lease (log time).
   var leaseHeap = DeadlineHeap()
@@ -101,6 +107,8 @@ package struct StateMachine: ~Copyable {
   var isDraining = false
   /// The last command ended an attempt: the lease that follows it counts.
   package var hasJustFinished = false
+  /// The command before this one did.
+  var followsFinish = false
   /// When leases are looked at, and which of those that are over have had their grace.
   var leaseCheck = LeaseCheck()
 
@@ -180,37 +188,21 @@ package struct StateMachine: ~Copyable {
     ground.encode(into: &step.records)
   }
 
-  var ground: GroundEvent {
-    GroundEvent(
-      epoch: epoch, nextNumber: nextNumber, nextLease: nextLease, nextOrder: nextOrder, logTime: now.log,
-      credited: credited, rows: UInt64(jobs.count), secret: secret, bootID: bootID)
-  }
-
   /// The daemon starts: a new epoch, log time credited with the downtime, grace for open leases.
   ///
   /// - Parameter downtime: Nanoseconds, 0…24 h, already clamped. `setTime` must have been called with log time after it.
   package mutating func boot(downtime: Int64, bootID: UInt64, into step: inout Step) {
-    let event = BootedEvent(
+    let event = Booted(
       epoch: defects.contains(.epochNotRaised) ? epoch : epoch + 1, logTime: now.log, downtime: downtime,
       bootID: bootID, at: now.wall)
     event.encode(into: &step.records)
-    apply(event)
+    event.apply(to: &self)
     raiseLeases(event)
     if defects.contains(.leaseNumberReused) { nextLease = 1 }
   }
 
-  mutating func apply(_ event: BootedEvent) {
-    epoch = event.epoch
-    credited += event.downtime
-    bootID = event.bootID
-    // Starts at one log time give one grace: the first has given it, and told its wall time.
-    let at = lastBoot.flatMap { $0.logTime == event.logTime ? $0.at : nil }
-    lastBoot = event
-    if let at { lastBoot?.at = at }
-  }
-
   /// Each open lease lasts at least min(its duration, 60 s) from the boot.
-  mutating func raiseLeases(_ event: BootedEvent) {
+  mutating func raiseLeases(_ event: Booted) {
     // Looking at a million rows for nothing would cost a start several milliseconds.
     guard queues.indices.contains(where: { queues[$0].counts[.running] > 0 }), !defects.contains(.noGrace) else {
       return

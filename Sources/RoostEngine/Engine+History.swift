@@ -22,7 +22,7 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let job = try reference(id)
-    let delivery = try await ask(asked.bytes) { base in .read(job, viewer.from(base)) }
+    let delivery = try await ask(asked.bytes) { base in .read(Command.Read(job: job, viewer: viewer.from(base))) }
     guard case .job(let image) = delivery.answer else { preconditionFailure("a read is answered with a job") }
     var lines: [HistoryLine] = []
     if image.state == .running {
@@ -49,7 +49,7 @@ extension Engine {
     while next.0 != .none, wantsMore {
       let record = try await bytes(of: loader, at: next.0, next.1)
       let isSound = record.withUnsafeBytes { bytes -> Bool in
-        guard let history = StoredRecord.history(bytes) else { return false }
+        guard let history = StoredRecord(bytes).history else { return false }
         next = (history.previous, history.previousBytes)
         var reader = RecordReader(history.entries)
         while !reader.isAtEnd, wantsMore {

@@ -111,7 +111,7 @@ extension Engine {
 
   func endWait(_ ticket: UInt64) {
     guard ticket != 0 else { return }
-    mailbox.post(nil, bytes: []) { _ in .endWait(ticket: ticket) }
+    mailbox.post(nil, bytes: []) { _ in .endWait(Command.EndWait(ticket: ticket)) }
   }
 
   /// A job whose payload is damaged goes to no worker again: it rests among the dead letters until somebody looks.
@@ -246,7 +246,8 @@ extension Engine {
     let checksum = reasonBytes.withUnsafeBytes { Checksum.of($0) }
     let job = try reference(id)
     let delivery = try await ask(asked.bytes) { base in
-      .cancel(job, viewer.from(base), reason: range.from(base), checksum: checksum)
+      .cancel(
+        Command.Cancel(job: job, viewer: viewer.from(base), reason: range.from(base), checksum: checksum))
     }
     let after = changed(delivery)
     return (after.state, after.cancelRequested)
@@ -266,7 +267,11 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let job = try reference(id)
-    return changed(try await ask(asked.bytes) { base in .runNow(job, viewer.from(base), onlyDead: onlyDead) }).state
+    return changed(
+      try await ask(asked.bytes) { base in
+        .runNow(Command.RunNow(job: job, viewer: viewer.from(base), onlyDead: onlyDead))
+      }
+    ).state
   }
 
   /// Removes a job that is ACKED, DEAD or CANCELLED, before its retention ends.
@@ -280,12 +285,16 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let job = try reference(id)
-    return changed(try await ask(asked.bytes) { base in .delete(job, viewer.from(base), onlyDead: onlyDead) }).state
+    return changed(
+      try await ask(asked.bytes) { base in
+        .delete(Command.Delete(job: job, viewer: viewer.from(base), onlyDead: onlyDead))
+      }
+    ).state
   }
 
   /// Every parked wait answers at once that there is nothing, and no further one parks: the first step of a stop.
   package func drainWaiters() async {
-    _ = try? await ask { _ in .drainWaiters }
+    _ = try? await ask { _ in .drainWaiters(Command.DrainWaiters()) }
   }
 }
 

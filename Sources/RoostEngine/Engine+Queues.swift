@@ -38,14 +38,14 @@ extension Engine {
   package func resume(queue name: String) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
     let range = asked.add(name)
-    return try await queueAsked(name, asked) { base in .resume(name: range.from(base)) }
+    return try await queueAsked(name, asked) { base in .resume(Command.Resume(name: range.from(base))) }
   }
 
   /// One queue; nil when there is none of this name.
   package func queue(_ name: String) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
     let range = asked.add(name)
-    return try await queueAsked(name, asked) { base in .queue(name: range.from(base)) }
+    return try await queueAsked(name, asked) { base in .queue(Command.Queue(name: range.from(base))) }
   }
 
   private func queueAsked(

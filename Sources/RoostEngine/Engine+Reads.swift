@@ -10,7 +10,7 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let job = try reference(id)
-    let delivery = try await ask(asked.bytes) { base in .read(job, viewer.from(base)) }
+    let delivery = try await ask(asked.bytes) { base in .read(Command.Read(job: job, viewer: viewer.from(base))) }
     guard case .job(let image) = delivery.answer else { preconditionFailure("a read is answered with a job") }
     return try await view(image, delivery)
   }
@@ -29,7 +29,7 @@ extension Engine {
     let viewer = asked.add(viewer)
     let job = try reference(id)
     let delivery = await waitable(asked.bytes) { base in
-      .awaitEnd(job, viewer.from(base), milliseconds: waitMilliseconds)
+      .awaitEnd(Command.AwaitEnd(job: job, viewer: viewer.from(base), milliseconds: waitMilliseconds))
     }
     switch delivery.answer {
     case .job(let image): return try await view(image, delivery)
@@ -168,7 +168,7 @@ extension Engine {
     of record: ArraySlice<UInt8>, _ number: UInt64, withPayload: Bool = true
   ) throws(Refusal) -> JobBody {
     let body = record.withUnsafeBytes { bytes -> JobBody? in
-      guard let raw = StoredRecord.body(bytes), let layout = JobBodyLayout(raw), layout.isSound(number) else {
+      guard let raw = StoredRecord(bytes).body, let layout = JobBodyLayout(raw), layout.isSound(number) else {
         return nil
       }
       return JobBody(layout, withPayload: withPayload)

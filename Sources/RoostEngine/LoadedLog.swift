@@ -16,7 +16,7 @@ package final class LoadedLog {
     var machine = StateMachine(secret: SipKey(k0: 0, k1: 0), limits: Limits())
     machine.beginReplay(first: LogPosition(rawValue: UInt64(snapshot.head.firstSegment) << 32))
     end = try snapshot.walk { (frame) throws(LogError) in
-      do throws(StateMachine.ReplayError) {
+      do throws(ReplayError) {
         try machine.replay(
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
           epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
@@ -24,7 +24,7 @@ package final class LoadedLog {
         throw .corrupt(error.corruption)
       }
     }
-    do throws(StateMachine.ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
+    do throws(ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
     self.snapshot = snapshot
     self.machine = consume machine
   }

@@ -7,7 +7,7 @@ import RoostLog
 /// and job numbers by 2³⁰, so that nothing that the lost part gave out comes again.
 package final class LogRepair {
   package let salvage: LogSalvage
-  package private(set) var notes = StateMachine.SalvageNotes()
+  package private(set) var notes = SalvageNotes()
   /// Jobs that are left.
   package private(set) var stateCounts: [(state: JobState, jobs: Int)] = []
   /// Lost records of which nothing tells what they were: each may have been the submission of a job.
@@ -28,7 +28,7 @@ package final class LogRepair {
       var records = FrameRecords(frame.records, start: frame.start)
       if secret == nil, let record = records.next() { secret = StateMachine.secret(in: record.content) }
     }
-    var notes = StateMachine.SalvageNotes()
+    var notes = SalvageNotes()
     notes.isSecretLost = secret == nil
     var machine = StateMachine(secret: secret ?? newSecret, limits: Limits())
     machine.beginSalvage(
@@ -118,7 +118,7 @@ package final class LogRepair {
       guard let file = salvage.file(holding: place, bytes: Int(next.1)) else { return (found, false) }
       let record = try RecordLoader([file]).record(at: next.0, bytes: next.1)
       let part = record.withUnsafeBytes { bytes in
-        StoredRecord.history(bytes).map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
+        StoredRecord(bytes).history.map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
       }
       guard let part else { return (found, false) }
       found.append(part.0)

@@ -53,25 +53,28 @@ package struct LogRewrite: ~Copyable {
     switch machine.carryNeed(record, at: position) {
     case .none: return
     case .stub(let hash):
-      prepared.append(.carryStub(hash: hash, base: position, fields: append(StoredRecord.keyFields(record))))
+      prepared.append(
+        .carryStub(
+          Command.CarryStub(hash: hash, base: position, fields: append(StoredRecord(record).keyFields))))
     case .job(let job):
       let number = job.number
-      guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
+      let stored = StoredRecord(record)
+      guard let body = stored.body, let layout = JobBodyLayout(body), layout.isSound(number) else {
         throw RecordLoader([]).damaged(position, expected: "the payload of job \(number), as its checksum says")
       }
       var (entries, isWhole) = job.history == .none ? ([], true) : try read(job.history, job.historyBytes)
-      var kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) })
+      var kept = HistoryEntry.kept(entries, number: number, checksum: { Checksum.of($0) })
       while kept == nil {
         entries.removeLast()
         isWhole = false
-        kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) })
+        kept = HistoryEntry.kept(entries, number: number, checksum: { Checksum.of($0) })
       }
       if !isWhole { shortenedHistories += 1 }
       let bodyRange = append(body)
       let historyRange = (kept ?? []).withUnsafeBytes { append($0) }
       var carry = Command.Carry(
         number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
-      carry.keyFields = append(StoredRecord.keyFields(record))
+      carry.keyFields = append(stored.keyFields)
       carry.reportedAt = job.report
       if let report = try report(job) {
         carry.progress = report.text.withUnsafeBytes { append($0) }
@@ -103,7 +106,7 @@ package struct LogRewrite: ~Copyable {
   private mutating func flush() throws(LogError) {
     guard !prepared.isEmpty else { return }
     let extra = prepared.reduce(0) { sum, command in
-      if case .carryQueues = command { sum + StateMachine.mostBytes(command) } else { sum + 512 }
+      if case .carryQueues = command { sum + command.mostBytes } else { sum + 512 }
     }
     let start = try log.prepareFrame(expectedBytes: arena.count + extra)
     step.begin(

@@ -44,7 +44,7 @@ package struct RecordLoader: Sendable {
       let bytes = try? record(
         at: position, bytes: length.reversed().reduce(0) { $0 << 8 | UInt32($1) })
     else { return nil }
-    let fields = bytes.withUnsafeBytes { [UInt8](StoredRecord.keyFields($0)) }
+    let fields = bytes.withUnsafeBytes { [UInt8](StoredRecord($0).keyFields) }
     return fields.isEmpty ? nil : fields
   }
 
@@ -74,14 +74,14 @@ package struct RecordLoader: Sendable {
     var found: [[UInt8]] = []
     var next = (position, bytes)
     while next.0 != .none, found.count < HistoryEntry.keptEntries {
-      if let known, known.position == next.0, let part = StoredRecord.history(known.record) {
+      if let known, known.position == next.0, let part = StoredRecord(known.record).history {
         found.append([UInt8](part.entries))
         next = (part.previous, part.previousBytes)
         continue
       }
       let record = try record(at: next.0, bytes: next.1)
       let part = record.withUnsafeBytes { bytes in
-        StoredRecord.history(bytes).map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
+        StoredRecord(bytes).history.map { ([UInt8]($0.entries), $0.previous, $0.previousBytes) }
       }
       guard let part else { throw damaged(next.0, expected: "a record with a job's history") }
       found.append(part.0)
@@ -119,7 +119,7 @@ package struct StoredReport {
 
   init?(_ record: [UInt8], of number: UInt64) {
     let report = record.withUnsafeBytes { bytes in
-      StoredRecord.report(bytes).flatMap { report in
+      StoredRecord(bytes).report.flatMap { report in
         Checksum.of(report.text) ^ checksumSeal(number) == report.checksum
           ? ([UInt8](report.text), report.checksum) : nil
       }

@@ -78,7 +78,7 @@ extension Engine {
       let record = try? await bytes(of: loader, at: ended.history, ended.historyBytes)
     else { return nil }
     return record.withUnsafeBytes { bytes in
-      guard let entries = StoredRecord.history(bytes)?.entries else { return nil }
+      guard let entries = StoredRecord(bytes).history?.entries else { return nil }
       var reader = RecordReader(entries)
       guard let entry = HistoryEntry(&reader), entry.outcome == .acked,
         entry.isSound(id.number.rawValue, checksum: { Checksum.of($0) })

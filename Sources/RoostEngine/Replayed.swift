@@ -28,7 +28,7 @@ final class Replayed {
               found: "\(time)"))
         }
         guard hasBegun else { return }
-        do throws(StateMachine.ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
+        do throws(ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
       }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
@@ -36,7 +36,7 @@ final class Replayed {
         hasBegun = true
         machine!.beginReplay(first: LogPosition(rawValue: UInt64(frame.start.segment) << 32))
       }
-      do throws(StateMachine.ReplayError) {
+      do throws(ReplayError) {
         try machine!.replay(
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
           epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
@@ -66,7 +66,7 @@ package struct ReplayProgress: Sendable, Hashable {
   }
 }
 
-extension StateMachine.ReplayError {
+extension ReplayError {
   /// The same in the log's words.
   package var corruption: Corruption {
     let place = RecordPosition(rawValue: position.rawValue)

@@ -156,22 +156,24 @@ extension Store {
     case .none: return 0
     case .stub(let hash):
       compaction.prepared.append(
-        .carryStub(hash: hash, base: position, fields: appendToArena(StoredRecord.keyFields(record))))
+        .carryStub(
+          Command.CarryStub(hash: hash, base: position, fields: appendToArena(StoredRecord(record).keyFields))))
     case .job(let job):
       let number = job.number
-      guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
+      let stored = StoredRecord(record)
+      guard let body = stored.body, let layout = JobBodyLayout(body), layout.isSound(number) else {
         throw loader.damaged(position, expected: "the payload of job \(number), as its checksum says")
       }
       let entries = try loader.history(at: job.history, bytes: job.historyBytes, known: (position, record))
       readBytes += entries.reduce(0) { $0 + $1.count }
-      guard let kept = StoredRecord.kept(entries, number: number, checksum: { Checksum.of($0) }) else {
+      guard let kept = HistoryEntry.kept(entries, number: number, checksum: { Checksum.of($0) }) else {
         throw loader.damaged(job.history, expected: "the history of job \(number), as its checksums say")
       }
       let bodyRange = appendToArena(body)
       let historyRange = kept.withUnsafeBytes { appendToArena($0) }
       var carry = Command.Carry(
         number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
-      carry.keyFields = appendToArena(StoredRecord.keyFields(record))
+      carry.keyFields = appendToArena(stored.keyFields)
       carry.reportedAt = job.report
       if let report = try loader.report(of: number, at: job.report, bytes: job.reportBytes) {
         carry.progress = report.text.withUnsafeBytes { appendToArena($0) }
@@ -204,7 +206,7 @@ extension Store {
     compaction.arena.withUnsafeBytes { bytes in
       step.arena = bytes
       for command in compaction.prepared {
-        let wanted = StateMachine.mostBytes(command)
+        let wanted = command.mostBytes
         guard step.records.count + wanted <= room else {
           isCarryHeld = step.records.count + wanted > bound
           break

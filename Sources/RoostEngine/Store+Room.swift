@@ -22,7 +22,7 @@ extension Store {
   /// Whether a command is refused as its record might not find room on a full disk: what has been decided is written, and
   /// a frame that finds no room ends the process.
   package func mightNotFit(_ command: Command) -> Bool {
-    !command.isRead && step.records.count + StateMachine.mostBytes(command) > safeBytes
+    !command.isRead && step.records.count + command.mostBytes > safeBytes
       && !machine.defects.contains(.reserveForgotten)
   }
 

@@ -155,7 +155,7 @@ package struct Store: ~Copyable {
   package mutating func handle(_ command: Command, ticket: UInt64) -> Bool {
     if isReadOnly, !command.isRead { return refuse(ticket, .diskLow) }
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
-    let wanted = StateMachine.mostBytes(command)
+    let wanted = command.mostBytes
     if wanted > room - Self.groundBytes { return refuse(ticket, .tooLarge) }
     guard step.records.count + wanted <= room else { return false }
     if mightNotFit(command) { return refuse(ticket, .diskLow) }
@@ -231,14 +231,4 @@ package struct Store: ~Copyable {
   private static let groundBytes = 96
   /// Room that a batch keeps for what is due and for met waiters.
   private static let dueBytes = 2 << 20
-}
-
-extension Command {
-  /// Whether the command changes nothing.
-  var isRead: Bool {
-    switch self {
-    case .read, .awaitEnd, .list, .queue, .endWait, .drainWaiters: true
-    default: false
-    }
-  }
 }

@@ -23,10 +23,13 @@ extension RecordSweep {
       let grants = try queues.flatMap { try [lease($0), lease($0)] }.compactMap { $0 }
       try end(grants)
       for row in image.rows where number(row).isMultiple(of: 5) {
-        try batch([.delete(job(row), .all, onlyDead: number(row).isMultiple(of: 2))])
+        try batch([.delete(Command.Delete(job: job(row), viewer: .all, onlyDead: number(row).isMultiple(of: 2)))])
       }
       for row in image.rows {
-        try batch([number(row).isMultiple(of: 2) ? .runNow(job(row), .all, onlyDead: false) : cancel(row)])
+        try batch([
+          number(row).isMultiple(of: 2)
+            ? .runNow(Command.RunNow(job: job(row), viewer: .all, onlyDead: false)) : cancel(row)
+        ])
       }
       if let problem = inconsistency("worked with") { return problem }
       // Longer than any lease, retry or retention of the sample lasts, a little at a time.
@@ -44,7 +47,9 @@ extension RecordSweep {
 
     private func job(_ row: StateMachine.Row) -> JobRef { JobRef(number: row.number, check: row.check) }
 
-    private func cancel(_ row: StateMachine.Row) -> Command { .cancel(job(row), .all, reason: .empty, checksum: 0) }
+    private func cancel(_ row: StateMachine.Row) -> Command {
+      .cancel(Command.Cancel(job: job(row), viewer: .all, reason: .empty, checksum: 0))
+    }
 
     private func inconsistency(_ when: String) -> String? {
       let found = store.machine.inconsistencies()
@@ -56,8 +61,8 @@ extension RecordSweep {
     private func askEverything(
       _ image: StateMachine.Image, _ keys: [(hash: KeyHash, fingerprint: UInt64)]
     ) throws {
-      var commands: [Command] = image.rows.map { .read(job($0), .all) }
-      commands += Set(image.rows.map(\.queue)).sorted().map { .queue(name: place(Array($0.utf8))) }
+      var commands: [Command] = image.rows.map { .read(Command.Read(job: job($0), viewer: .all)) }
+      commands += Set(image.rows.map(\.queue)).sorted().map { .queue(Command.Queue(name: place(Array($0.utf8)))) }
       for isDeadLetters in [false, true] {
         commands.append(
           .list(

@@ -12,7 +12,7 @@ package struct RecordSweep {
     var position: UInt64
     var bytes: [UInt8]
 
-    var kind: RecordKind? { bytes.first.flatMap(RecordKind.init) }
+    var kind: RecordKind? { bytes.withUnsafeBytes { RecordKind(of: $0) } }
   }
 
   private struct Frame {
@@ -66,7 +66,7 @@ package struct RecordSweep {
       for number in 0..<min(recordsOfEachKind, places.count) {
         let place = places[number * (places.count - 1) / max(1, min(recordsOfEachKind, places.count) - 1)]
         let index = [UInt8(place >> 8), UInt8(place & 0xFF)]
-        for field in RecordField.all(of: kind).indices {
+        for field in kind.fields.indices {
           for value in 0..<UInt8(RecordField.valueCount) { changes.append([0] + index + [UInt8(field), value, 3]) }
         }
         for action in 1...4 as ClosedRange<UInt8> {
@@ -230,19 +230,7 @@ package struct RecordSweep {
   /// Idempotency keys with the fingerprints of what was asked under them.
   private func keys(of frames: [Frame]) -> [(hash: KeyHash, fingerprint: UInt64)] {
     frames.flatMap(\.records).compactMap { record in
-      let place: Int
-      switch record.kind {
-      case .submitted where record.bytes.count > 87 && record.bytes[37] & 2 != 0: place = 63
-      case .carried where record.bytes.count > 91 && record.bytes[66] & 1 != 0: place = 67
-      case .carriedStub: place = 1
-      default: return nil
-      }
-      return record.bytes.withUnsafeBytes { bytes in
-        func word(_ at: Int) -> UInt64 {
-          UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-        }
-        return (KeyHash(low: word(place), high: word(place + 8)), word(place + 16))
-      }
+      record.bytes.withUnsafeBytes { StoredRecord.entity(of: $0)?.key.map { ($0.hash, $0.fingerprint) } }
     }
   }
 }

@@ -203,7 +203,7 @@ struct RequestEncoder {
       command.isNext = lease.isNext
       command.isListed = lease.isListed
       return .lease(command)
-    case .endWait(let ticket): return .endWait(ticket: ticket)
+    case .endWait(let ticket): return .endWait(Command.EndWait(ticket: ticket))
     case .finish(let finish): return .finish(self.finish(finish))
     case .extend(let job, let isForged, let viewer, let lease, let milliseconds, let progress):
       return .extend(
@@ -211,12 +211,17 @@ struct RequestEncoder {
           job: reference(job, isForged), viewer: put(viewer), lease: lease, milliseconds: milliseconds,
           progress: put(progress), progressChecksum: checksum(progress)))
     case .cancel(let job, let viewer, let reason):
-      return .cancel(reference(job), put(viewer), reason: put(reason), checksum: checksum(reason))
-    case .runNow(let job, let viewer, let onlyDead): return .runNow(reference(job), put(viewer), onlyDead: onlyDead)
-    case .delete(let job, let viewer, let onlyDead): return .delete(reference(job), put(viewer), onlyDead: onlyDead)
-    case .read(let job, let isForged, let viewer): return .read(reference(job, isForged), put(viewer))
+      return .cancel(
+        Command.Cancel(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
+    case .runNow(let job, let viewer, let onlyDead):
+      return .runNow(Command.RunNow(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
+    case .delete(let job, let viewer, let onlyDead):
+      return .delete(Command.Delete(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
+    case .read(let job, let isForged, let viewer):
+      return .read(Command.Read(job: reference(job, isForged), viewer: put(viewer)))
     case .awaitEnd(let job, let isForged, let viewer, let milliseconds):
-      return .awaitEnd(reference(job, isForged), put(viewer), milliseconds: milliseconds)
+      return .awaitEnd(
+        Command.AwaitEnd(job: reference(job, isForged), viewer: put(viewer), milliseconds: milliseconds))
     case .list(let list):
       return .list(
         Command.List(
@@ -224,15 +229,15 @@ struct RequestEncoder {
           state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
           examine: Int(list.examine),
           cursor: list.cursor))
-    case .queue(let name): return .queue(name: put(Array(name.utf8)))
+    case .queue(let name): return .queue(Command.Queue(name: put(Array(name.utf8))))
     case .configure(let name, let change):
       return .configure(
         Command.Configure(
           name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.cleared))
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
-    case .resume(let name): return .resume(name: put(Array(name.utf8)))
-    case .drainWaiters: return .drainWaiters
+    case .resume(let name): return .resume(Command.Resume(name: put(Array(name.utf8))))
+    case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
     }
   }
 

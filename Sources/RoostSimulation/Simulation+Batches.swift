@@ -133,7 +133,7 @@ extension Simulation {
   private var droppedJobs: [UInt64] {
     var numbers: [UInt64] = []
     forEach(daemon.store.step.records) { record in
-      guard let entries = StoredRecord.history(record)?.entries, record[0] == RecordKind.ended.rawValue else { return }
+      guard let entries = StoredRecord(record).history?.entries, record[0] == RecordKind.ended.rawValue else { return }
       var reader = RecordReader(entries)
       guard let entry = HistoryEntry(&reader), entry.outcome == .cancelled,
         entry.text.elementsEqual(CancelReason.queueFull.rawValue.utf8)

@@ -42,7 +42,7 @@ extension Simulation {
     do {
       let record = try loader.record(at: image.base, bytes: image.recordBytes)
       let isRight = record.withUnsafeBytes { record -> Bool? in
-        guard let body = StoredRecord.body(record), let layout = JobBodyLayout(body), layout.isSound(number) else {
+        guard let body = StoredRecord(record).body, let layout = JobBodyLayout(body), layout.isSound(number) else {
           return nil
         }
         return job.wanted.matches(layout)
@@ -192,7 +192,7 @@ private final class Rebuilt {
         hasBegun = true
         machine.beginReplay(first: LogPosition(rawValue: UInt64(frame.start.segment) << 32))
       }
-      do throws(StateMachine.ReplayError) {
+      do throws(ReplayError) {
         try machine.replay(
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
           epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
@@ -201,6 +201,6 @@ private final class Rebuilt {
       }
     }
     guard hasBegun else { return }
-    do throws(StateMachine.ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
+    do throws(ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
   }
 }

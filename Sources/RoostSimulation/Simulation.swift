@@ -257,7 +257,7 @@ package final class Simulation {
     scratch.begin(at: .none, arena: UnsafeRawBufferPointer(start: nil, count: 0))
     let job = JobRef(number: id.number.rawValue, check: id.fullCheck(daemon.store.machine.secret))
     let hasJustFinished = daemon.store.machine.hasJustFinished
-    daemon.store.machine.handle(.read(job, .all), ticket: 0, into: &scratch)
+    daemon.store.machine.handle(.read(Command.Read(job: job, viewer: .all)), ticket: 0, into: &scratch)
     daemon.store.machine.hasJustFinished = hasJustFinished
     precondition(scratch.records.recordCount == 0, "looking writes nothing")
     if case .job(let image) = scratch.replies.first?.answer { return image }

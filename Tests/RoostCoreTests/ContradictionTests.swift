@@ -207,10 +207,10 @@ struct ContradictionTests {
     return records
   }
 
-  private static func refusal(of frames: Frames) -> StateMachine.ReplayError? {
+  private static func refusal(of frames: Frames) -> ReplayError? {
     var machine = StateMachine(secret: SipKey(k0: 1, k1: 2), limits: Limits())
     machine.beginReplay(first: LogPosition(rawValue: 1 << 32))
-    do throws(StateMachine.ReplayError) {
+    do throws(ReplayError) {
       try replay(frames[...], into: &machine)
       try machine.endReplay()
       #expect(machine.inconsistencies().isEmpty)
@@ -222,11 +222,11 @@ struct ContradictionTests {
 
   private static func replay(
     _ frames: Frames.SubSequence, into machine: inout StateMachine
-  ) throws(StateMachine.ReplayError) {
+  ) throws(ReplayError) {
     for frame in frames {
-      var failure: StateMachine.ReplayError?
+      var failure: ReplayError?
       frame.records.withUnsafeBytes { records in
-        do throws(StateMachine.ReplayError) {
+        do throws(ReplayError) {
           try machine.replay(
             records, at: LogPosition(rawValue: frame.start), logTime: frame.logTime, epoch: frame.epoch,
             startsSegment: false)

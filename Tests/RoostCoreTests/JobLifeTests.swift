@@ -188,7 +188,9 @@ import Testing
     let last = try #require(machine.lease())
     #expect(last.attempt == 3)
     #expect(machine.finish(job.id, last.lease, .failed, text: "no").state == .dead)
-    #expect(machine.run([], .runNow(machine.reference(job.id), .all, onlyDead: true)).first.state == .ready)
+    #expect(
+      machine.run([], .runNow(Command.RunNow(job: machine.reference(job.id), viewer: .all, onlyDead: true))).first.state
+        == .ready)
     #expect(machine.lease()?.attempt == 1)
   }
 
@@ -258,9 +260,13 @@ import Testing
     let viewer = ViewerRef(kind: .owner, text: ByteRange(offset: 0, count: 3))
     let unknown = JobRef(number: 999, check: 1)
     for job in [machine.reference(job.id), unknown] {
-      #expect(machine.run(other, .read(job, viewer)).first.isRefused(.jobNotFound))
-      #expect(machine.run(other, .cancel(job, viewer, reason: .empty, checksum: 0)).first.isRefused(.jobNotFound))
-      #expect(machine.run(other, .runNow(job, viewer, onlyDead: false)).first.isRefused(.jobNotFound))
+      #expect(machine.run(other, .read(Command.Read(job: job, viewer: viewer))).first.isRefused(.jobNotFound))
+      #expect(
+        machine.run(other, .cancel(Command.Cancel(job: job, viewer: viewer, reason: .empty, checksum: 0))).first
+          .isRefused(.jobNotFound))
+      #expect(
+        machine.run(other, .runNow(Command.RunNow(job: job, viewer: viewer, onlyDead: false))).first.isRefused(
+          .jobNotFound))
     }
   }
 
@@ -325,7 +331,7 @@ import Testing
 
 extension Machine {
   func cancel(_ id: JobID) -> Answer? {
-    run([], .cancel(reference(id), .all, reason: .empty, checksum: 0)).first
+    run([], .cancel(Command.Cancel(job: reference(id), viewer: .all, reason: .empty, checksum: 0))).first
   }
 }
 

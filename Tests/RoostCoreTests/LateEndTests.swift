@@ -126,7 +126,7 @@ import Testing
 
 extension Machine {
   fileprivate func delete(_ id: JobID, onlyDead: Bool = false) -> Answer? {
-    run([], .delete(reference(id), .all, onlyDead: onlyDead)).first
+    run([], .delete(Command.Delete(job: reference(id), viewer: .all, onlyDead: onlyDead))).first
   }
 }
 

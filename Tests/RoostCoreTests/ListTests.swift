@@ -24,7 +24,7 @@ import Testing
     #expect(machine.state.inconsistencies() == [])
     let cancelled = Set(jobs.enumerated().filter { $0.offset % 7 == 3 }.map(\.element))
     for job in cancelled {
-      machine.run([], .cancel(machine.reference(job), .all, reason: .empty, checksum: 0))
+      machine.run([], .cancel(Command.Cancel(job: machine.reference(job), viewer: .all, reason: .empty, checksum: 0)))
     }
     var leased: [JobID] = []
     while let grant = machine.lease() { leased.append(grant.id) }
@@ -38,7 +38,8 @@ import Testing
     let old = try #require(machine.submit()).id
     for _ in 0..<3_000 {
       let job = try #require(machine.submit(queue: "others"))
-      machine.run([], .cancel(machine.reference(job.id), .all, reason: .empty, checksum: 0))
+      machine.run(
+        [], .cancel(Command.Cancel(job: machine.reference(job.id), viewer: .all, reason: .empty, checksum: 0)))
     }
     machine.state.beginGeneration(1)
     let new = try #require(machine.submit()).id
@@ -60,8 +61,8 @@ import Testing
     let rare = died.enumerated().filter { $0.offset % 50 == 49 }.map(\.element)
     #expect(list(machine, isDead: true, examine: 64, limit: 1, queue: "rare") == rare)
     let (first, next) = page(machine, isDead: true, examine: 4_096, limit: 10, queue: "", cursor: 0)
-    machine.run([], .runNow(machine.reference(first[9]), .all, onlyDead: true))
-    machine.run([], .runNow(machine.reference(died[10]), .all, onlyDead: true))
+    machine.run([], .runNow(Command.RunNow(job: machine.reference(first[9]), viewer: .all, onlyDead: true)))
+    machine.run([], .runNow(Command.RunNow(job: machine.reference(died[10]), viewer: .all, onlyDead: true)))
     #expect(page(machine, isDead: true, examine: 4_096, limit: 5, queue: "", cursor: next).jobs == Array(died[11..<16]))
     #expect(machine.state.inconsistencies() == [])
   }

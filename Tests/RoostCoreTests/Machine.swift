@@ -130,7 +130,9 @@ extension Machine {
   }
 
   func image(_ id: JobID) -> JobImage? {
-    guard case .job(let image)? = run([], .read(reference(id), .all)).first else { return nil }
+    guard case .job(let image)? = run([], .read(Command.Read(job: reference(id), viewer: .all))).first else {
+      return nil
+    }
     return image
   }
 }

@@ -103,7 +103,7 @@ import Testing
   }
 
   private func cancel(_ job: Answer.Accepted, _ machine: Machine) {
-    machine.run([], .cancel(machine.reference(job.id), .all, reason: .empty, checksum: 0))
+    machine.run([], .cancel(Command.Cancel(job: machine.reference(job.id), viewer: .all, reason: .empty, checksum: 0)))
   }
 
   private func wait(_ queue: String, _ machine: Machine) -> Answer? {

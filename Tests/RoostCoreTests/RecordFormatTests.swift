@@ -18,9 +18,9 @@ import Testing
     var machine = StateMachine(secret: SipKey(k0: 1, k1: 2), limits: Limits())
     machine.beginReplay(first: LogPosition(rawValue: 1 << 32))
     let records = [UInt8](repeating: 0, count: bytes)
-    var refusal: StateMachine.ReplayError?
+    var refusal: ReplayError?
     records.withUnsafeBytes { records in
-      do throws(StateMachine.ReplayError) {
+      do throws(ReplayError) {
         try machine.replay(
           records, at: LogPosition(rawValue: 1 << 32 | 584), logTime: 0, epoch: 0, startsSegment: false)
       } catch { refusal = error }

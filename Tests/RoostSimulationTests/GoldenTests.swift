@@ -131,11 +131,14 @@ struct GoldenTests {
           job: store.reference(grant.id), viewer: .all, lease: grant.lease, milliseconds: 7_200_000)
         try store.batch([.extend(wish)])
         _ = try store.extend(grant, progress: Array("{\"percent\":40}".utf8))
-      default: try store.batch([.cancel(store.reference(grant.id), .all, reason: .empty, checksum: 0)])
+      default:
+        try store.batch([
+          .cancel(Command.Cancel(job: store.reference(grant.id), viewer: .all, reason: .empty, checksum: 0))
+        ])
       }
     }
     if let id = try store.submit(Array("\"cancelled\"".utf8), queue: "mail")?.id {
-      try store.batch([.cancel(store.reference(id), .all, reason: .empty, checksum: 0)])
+      try store.batch([.cancel(Command.Cancel(job: store.reference(id), viewer: .all, reason: .empty, checksum: 0))])
     }
     try store.pass(seconds: 3)
     while try store.compact() { try store.batch([]) }
@@ -157,7 +160,7 @@ struct GoldenTests {
     for row in image.rows {
       let record = try loader.record(at: LogPosition(rawValue: row.base), bytes: row.recordBytes)
       let payload = record.withUnsafeBytes { bytes in
-        StoredRecord.body(bytes).flatMap { JobBodyLayout($0) }.map { body in
+        StoredRecord(bytes).body.flatMap { JobBodyLayout($0) }.map { body in
           #expect(body.isSound(row.number))
           return String(decoding: body.payload, as: UTF8.self)
         } ?? "none"

@@ -167,7 +167,9 @@ final class StoreUnderTest {
   }
 
   func read(_ id: JobID) throws -> JobImage? {
-    if case .job(let image) = try batch([.read(reference(id), .all)])[0].answer { return image }
+    if case .job(let image) = try batch([.read(Command.Read(job: reference(id), viewer: .all))])[0].answer {
+      return image
+    }
     return nil
   }
 

@@ -127,22 +127,10 @@ extension StateMachine {
 
   // MARK: Pauses that end
 
-  /// The pause that ends next by itself, if it is that of a queue still: log time is not what decides it.
-  mutating func nextPauseToEnd() -> UInt32? {
-    while let first = pauseHeap.minimum, first.deadline <= now.dueWall.nanoseconds {
-      let isDue = setup(first.slot).map {
-        $0.pointee.isPaused && $0.pointee.pausedUntil.nanoseconds == first.deadline
-      }
-      if isDue == true { return first.slot }
-      _ = pauseHeap.popMinimum()
-    }
-    return nil
-  }
-
   mutating func resume(queue: UInt32, _ step: inout Step) {
-    let event = QueueResumedEvent(name: queueNames.bytes(queue))
+    let event = QueueResumed(name: queueNames.bytes(queue))
     event.encode(into: &step.records)
-    apply(event)
+    event.apply(to: &self)
   }
 
   /// Finds the pauses that end by themselves, at the end of a replay.
@@ -159,11 +147,11 @@ extension StateMachine {
     let name = queueNames.bytes(queue)
     // One that says nothing would count as the end of what was said.
     if !setup.settings.isEmpty {
-      QueueConfiguredEvent(rate: carriedRate(setup), settings: setup.settings, name: name)
+      QueueConfigured(rate: carriedRate(setup), settings: setup.settings, name: name)
         .encode(into: &step.records)
     }
     guard setup.isPaused else { return }
-    QueuePausedEvent(at: setup.pausedAt, until: setup.pausedUntil, reason: reasons.bytes(setup.reason), name: name)
+    QueuePaused(at: setup.pausedAt, until: setup.pausedUntil, reason: reasons.bytes(setup.reason), name: name)
       .encode(into: &step.records)
   }
 

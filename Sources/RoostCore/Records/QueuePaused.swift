@@ -1,5 +1,5 @@
 /// A queue gives no jobs from here on; also written again at the end of a trimmed log.
-struct QueuePausedEvent {
+struct QueuePaused: LogRecord {
   /// Wall time, milliseconds.
   var at: Int64
   /// Wall time at which it goes on by itself, milliseconds; 0: never.
@@ -8,16 +8,21 @@ struct QueuePausedEvent {
   var reason: UnsafeRawBufferPointer
   var name: UnsafeRawBufferPointer
 
+  static var kind: RecordKind { .queuePaused }
+  static var layout: [RecordField] { [8, 8, 1, 1] }
+
+  // MARK: Bytes
+
   static let mostBytes = 1 + 8 + 8 + 1 + 2 * Int(UInt8.max)
 
   func encode(into records: inout RecordBuffer) {
-    var (out, _) = records.open(.queuePaused, atMost: Self.mostBytes)
+    var out = records.open(Self.kind, atMost: Self.mostBytes)
     out.put(at)
     out.put(until)
     out.put(UInt8(reason.count))
     out.put(reason)
     out.put(name)
-    _ = records.close(out)
+    records.close(out)
   }
 
   init(at: Int64, until: Int64, reason: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) {
@@ -33,36 +38,45 @@ struct QueuePausedEvent {
     reason = reader.get(count: Int(reader.get(UInt8.self)))
     name = reader.rest
   }
-}
 
-extension StateMachine {
-  func checkFields(_ event: QueuePausedEvent, at position: LogPosition) throws(ReplayError) {
-    guard (1...Int(UInt8.max)).contains(event.name.count), isWall(event.at), event.until >= 0, isWall(event.until)
-    else {
-      throw unfit("a queue's pause", "since \(event.at) until \(event.until)", position)
-    }
+  // MARK: Replay
+
+  func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard (1...Int(UInt8.max)).contains(name.count), RecordBounds.isWall(at), until >= 0, RecordBounds.isWall(until)
+    else { throw .unfit("a queue's pause", "since \(at) until \(until)", position) }
   }
 
-  mutating func apply(_ event: QueuePausedEvent) {
-    let queue = queueForSetup(event.name)
-    let setup = openSetup(queue)
-    let reason = reasons.intern(event.reason)
-    if setup.pointee.isPaused { reasons.release(setup.pointee.reason) }
-    (setup.pointee.isPaused, setup.pointee.reason) = (true, reason)
-    (setup.pointee.pausedAt, setup.pointee.pausedUntil) = (event.at, event.until)
-    guard isLive else { return }
-    if event.until > 0 { pauseHeap.insert(queue, deadline: event.until.nanoseconds) }
-    noteChange(queue)
+  func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    try checkFields(state, at: place.position)
+    apply(to: &state)
   }
-}
 
-extension RecordDescriber {
-  func queuePaused(_ event: QueuePausedEvent) -> RecordDescription {
-    var out = RecordDescription(kind: "queuePaused")
-    out.add("queue", name: event.name)
-    out.add("at_ms", event.at)
-    out.add("until_ms", event.until)
-    out.add("reason", content: event.reason)
+  func apply(to state: inout StateMachine) {
+    let queue = state.queueForSetup(name)
+    let setup = state.openSetup(queue)
+    let known = state.reasons.intern(reason)
+    if setup.pointee.isPaused { state.reasons.release(setup.pointee.reason) }
+    (setup.pointee.isPaused, setup.pointee.reason) = (true, known)
+    (setup.pointee.pausedAt, setup.pointee.pausedUntil) = (at, until)
+    guard state.isLive else { return }
+    if until > 0 { state.pauseHeap.insert(queue, deadline: until.nanoseconds) }
+    state.noteChange(queue)
+  }
+
+  // MARK: Salvage
+
+  func salvage(
+    into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) { apply(to: &state) }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    var out = RecordDescription(Self.kind)
+    out.add("queue", name: name)
+    out.add("at_ms", at)
+    out.add("until_ms", until)
+    out.add("reason", content: reason)
     return out
   }
 }

@@ -1,43 +1,59 @@
 /// A queue that was paused gives jobs again.
-struct QueueResumedEvent {
+struct QueueResumed: LogRecord {
   var name: UnsafeRawBufferPointer
 
+  static var kind: RecordKind { .queueResumed }
+  static var layout: [RecordField] { [1] }
+
+  // MARK: Bytes
+
   func encode(into records: inout RecordBuffer) {
-    var (out, _) = records.open(.queueResumed, atMost: 1 + name.count)
+    var out = records.open(Self.kind, atMost: 1 + name.count)
     out.put(name)
-    _ = records.close(out)
+    records.close(out)
   }
 
   init(name: UnsafeRawBufferPointer) { self.name = name }
 
   init(_ reader: inout RecordReader) { name = reader.rest }
-}
 
-extension StateMachine {
-  func checkFields(_ event: QueueResumedEvent, at position: LogPosition) throws(ReplayError) {
-    guard (1...Int(UInt8.max)).contains(event.name.count) else {
-      throw unfit("a queue's name", "\(event.name.count) bytes", position)
+  // MARK: Replay
+
+  func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard (1...Int(UInt8.max)).contains(name.count) else {
+      throw .unfit("a queue's name", "\(name.count) bytes", position)
     }
   }
 
+  func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    try checkFields(state, at: place.position)
+    apply(to: &state)
+  }
+
   /// Where the pause stands in a segment that is gone there is none to end.
-  mutating func apply(_ event: QueueResumedEvent) {
-    let queue = queueNames.find(event.name)
-    guard queue != .none, let setup = setup(queue), setup.pointee.isPaused else { return }
-    reasons.release(setup.pointee.reason)
+  func apply(to state: inout StateMachine) {
+    let queue = state.queueNames.find(name)
+    guard queue != .none, let setup = state.setup(queue), setup.pointee.isPaused else { return }
+    state.reasons.release(setup.pointee.reason)
     (setup.pointee.isPaused, setup.pointee.reason) = (false, .none)
     (setup.pointee.pausedAt, setup.pointee.pausedUntil) = (0, 0)
-    closeSetup(queue)
-    guard isLive else { return }
-    noteChange(queue)
-    wake(queue)
+    state.closeSetup(queue)
+    guard state.isLive else { return }
+    state.noteChange(queue)
+    state.wake(queue)
   }
-}
 
-extension RecordDescriber {
-  func queueResumed(_ event: QueueResumedEvent) -> RecordDescription {
-    var out = RecordDescription(kind: "queueResumed")
-    out.add("queue", name: event.name)
+  // MARK: Salvage
+
+  func salvage(
+    into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) { apply(to: &state) }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    var out = RecordDescription(Self.kind)
+    out.add("queue", name: name)
     return out
   }
 }

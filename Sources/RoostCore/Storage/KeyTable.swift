@@ -34,8 +34,23 @@ package struct KeyEntry: BitwiseCopyable {
   /// Whether the fingerprint is of the request's bytes, as those of earlier versions, and not of what they mean.
   package var isOfBytes: Bool { bits & KeyEntry.bytesBit != 0 }
 
+  /// Whether the same was asked, under the same rule.
+  func isOf(_ fingerprint: UInt64, isOfBytes: Bool) -> Bool {
+    self.fingerprint == fingerprint && self.isOfBytes == isOfBytes
+  }
+
   private static var stubBit: UInt32 { 0x8000_0000 }
   private static var bytesBit: UInt32 { 0x4000_0000 }
+}
+
+/// What is left of a purged job whose idempotency key still answers.
+struct Stub: BitwiseCopyable {
+  var number: UInt64
+  var created: Int64
+  var base: UInt64
+  /// Uptime at which it may go.
+  var until: Int64
+  var state: UInt8
 }
 
 /// The idempotency keys in memory, found by hash.

@@ -1,0 +1,68 @@
+/// A state that moves to a new log: counters jump, so that nothing given out before comes again, and what was moved can
+/// be compared with what arrived.
+extension StateMachine {
+  /// How far a restored or repaired directory's epoch lies behind any that the old one could reach by restarts.
+  package static var epochStride: UInt64 { 1 << 20 }
+  /// The same of its job numbers.
+  package static var numberStride: UInt64 { 1 << 30 }
+
+  /// Raises epoch and job numbers by so many strides. Call it on a machine that replays no more.
+  ///
+  /// - Parameter known: An epoch that there was besides those that were replayed.
+  package mutating func beginGeneration(_ generations: UInt64, after known: UInt64 = 0) {
+    // A frame may name any epoch; no log gets that far.
+    epoch =
+      min(max(epoch, known <= RecordBounds.counter ? known : 0), RecordBounds.counter) + generations * Self.epochStride
+    // Such a log opens, and takes no jobs any more.
+    nextNumber = min(nextNumber + generations * Self.numberStride, JobNumber.limit)
+    // Another machine's boot clock says nothing here: downtime is told by the wall clock.
+    bootID = 0
+    lastBoot = nil
+  }
+
+  /// A sum over all jobs, keys and queues that is the same for two machines which say the same of them, wherever their
+  /// records stand.
+  package var fingerprint: UInt64 {
+    var sum: UInt64 = 0
+    let key = SipKey(k0: 1, k1: 2)
+    func mix(_ a: UInt64, _ b: UInt64) { sum &+= key.hash(a, b) }
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      let (hot, cold) = (jobs.hot(slot).pointee, jobs.cold(slot).pointee)
+      mix(hot.number, hot.check)
+      mix(hot.order, UInt64(bitPattern: hot.deadline))
+      mix(hot.number, UInt64(hot.state) << 32 | UInt64(hot.attempts) << 16 | UInt64(hot.maxAttempts))
+      mix(hot.number ^ 1 << 63, UInt64(UInt8(bitPattern: hot.priority)) << 16 | UInt64(hot.flags))
+      mix(hot.number, UInt64(bitPattern: cold.created))
+      if cold.key != .none { mix(keys.entry(cold.key).pointee.hash.low, hot.number) }
+      if let cell = existingLeaseCell(slot)?.pointee { mix(cell.id.epoch ^ hot.number, cell.id.number) }
+    }
+    for entry in stubHeap.slots {
+      let key = keys.entry(entry).pointee
+      mix(key.hash.high, stubs.pointer(key.target).pointee.number)
+    }
+    for id in queues.indices where queues[id].exists {
+      mix(queues[id].totals.submitted, queues[id].totals.acked)
+      mix(queues[id].totals.dead, UInt64(queueNames.bytes(UInt32(id)).count))
+      guard let setup = setup(UInt32(id))?.pointee else { continue }
+      mix(
+        UInt64(bitPattern: setup.rate.theoretical),
+        UInt64(bitPattern: setup.pausedUntil) << 1 | (setup.isPaused ? 1 : 0))
+      for setting in QueueSetting.allCases {
+        if let value = setup.settings[setting] { mix(UInt64(setting.rawValue), UInt64(bitPattern: value)) }
+      }
+    }
+    return sum
+  }
+
+  /// Jobs by state.
+  package var stateCounts: [(state: JobState, jobs: Int)] {
+    JobState.allCases.map { state in
+      (state, queues.indices.reduce(0) { $0 + (queues[$1].exists ? Int(queues[$1].counts[state]) : 0) })
+    }
+  }
+
+  /// Stubs: idempotency keys whose jobs have left.
+  package var stubCount: Int { stubHeap.slots.count }
+  /// Queues with a job or a history.
+  package var queueCount: Int { existingQueues }
+}

@@ -1,0 +1,73 @@
+extension Command {
+  /// A job's bytes, read ahead, to be written again at the end of the log.
+  package struct Carry: Sendable, BitwiseCopyable {
+    package var number: UInt64
+    /// What the row must still say when the copy is written; otherwise the copy is stale.
+    package var base: LogPosition
+    package var outcome: LogPosition
+    package var body: ByteRange
+    /// `HistoryEntry` after `HistoryEntry`, newest first.
+    package var history: ByteRange
+    /// `KeyFields`, empty where there are none.
+    package var keyFields = ByteRange.empty
+    /// Where the worker's last report stood when the bytes were read, and what it said.
+    package var reportedAt = LogPosition.none
+    package var progress = ByteRange.empty
+    /// Sealed.
+    package var progressChecksum: UInt32 = 0
+
+    package init(number: UInt64, base: LogPosition, outcome: LogPosition, body: ByteRange, history: ByteRange) {
+      self.number = number
+      self.base = base
+      self.outcome = outcome
+      self.body = body
+      self.history = history
+    }
+  }
+}
+
+extension Command.Carry: StateCommand {
+  var mostBytes: Int { Int(body.count) + Int(history.count) + Int(progress.count) + 1_024 }
+  static var isCopy: Bool { true }
+
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    state.carry(self, ticket, &step)
+  }
+}
+
+extension StateMachine {
+  /// Writes a job again, with its row as it is now and bytes that were read ahead. Answers false when the job has
+  /// changed since: the bytes are stale.
+  fileprivate mutating func carry(_ command: Command.Carry, _ ticket: UInt64, _ step: inout Step) {
+    let slot = jobs.find(command.number)
+    // A purged job may have left a stub with the same base: the record is looked at again.
+    guard slot != .none else { return step.answer(ticket, .carried(false)) }
+    guard jobs.hot(slot).pointee.base == command.base.rawValue else { return step.answer(ticket, .carried(true)) }
+    let cold = jobs.cold(slot)
+    let cell = existingLeaseCell(slot)?.pointee
+    let isFresh =
+      cell?.history ?? 0 == command.outcome.rawValue && cell?.report ?? 0 == command.reportedAt.rawValue
+    guard isFresh || defects.contains(.staleCarry) else {
+      return step.answer(ticket, .carried(false))
+    }
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    var event = Carried(
+      row: jobs.hot(slot).pointee, cold: cold.pointee, policy: policy(cold.pointee.policy),
+      key: cold.pointee.key == .none ? nil : keys.entry(cold.pointee.key).pointee, lease: cell,
+      worker: cell.map { workerNames.bytes($0.worker) } ?? none, keyID: cell.map { keyNames.bytes($0.keyID) } ?? none,
+      keyFields: step.bytes(command.keyFields), body: step.bytes(command.body), history: step.bytes(command.history))
+    if !defects.isEmpty { spoil(&event) }
+    let place = event.encode(into: &step.records)
+    Carried.apply(to: slot, at: place, in: &self)
+    if !command.progress.isEmpty { report(slot, step.bytes(command.progress), command.progressChecksum, &step) }
+    step.answer(ticket, .carried(true))
+  }
+
+  private func spoil(_ event: inout Carried) {
+    if defects.contains(.orderLostInCarry) { event.order = nextOrder }
+    if defects.contains(.timeLostInCarry) { event.foreseen = 0 }
+    if defects.contains(.keyLostInCarry) { event.hasKey = false }
+    if defects.contains(.ruleLostInCarry) { event.keyFields = UnsafeRawBufferPointer(start: nil, count: 0) }
+    if defects.contains(.historyLostInCarry) { event.history = UnsafeRawBufferPointer(start: nil, count: 0) }
+  }
+}

@@ -1,0 +1,131 @@
+/// What callers ask of the state machine: trivial values; their bytes lie in the batch's arena.
+///
+/// This is the table of the commands: a new one is a case and a line in both switches here, and its file in this folder.
+package enum Command: Sendable, BitwiseCopyable {
+  case submit(Submit)
+  case lease(Lease)
+  case endWait(EndWait)
+  case finish(Finish)
+  case extend(Extend)
+  case cancel(Cancel)
+  case runNow(RunNow)
+  case delete(Delete)
+  case read(Read)
+  case awaitEnd(AwaitEnd)
+  case list(List)
+  case queue(Queue)
+  case configure(Configure)
+  case pause(Pause)
+  case resume(Resume)
+  case carry(Carry)
+  case carryStub(CarryStub)
+  case carryQueues(CarryQueues)
+  case drainWaiters(DrainWaiters)
+
+  @inline(__always)
+  fileprivate func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    switch self {
+    case .submit(let command): command.decide(in: &state, ticket, &step)
+    case .lease(let command): command.decide(in: &state, ticket, &step)
+    case .endWait(let command): command.decide(in: &state, ticket, &step)
+    case .finish(let command): command.decide(in: &state, ticket, &step)
+    case .extend(let command): command.decide(in: &state, ticket, &step)
+    case .cancel(let command): command.decide(in: &state, ticket, &step)
+    case .runNow(let command): command.decide(in: &state, ticket, &step)
+    case .delete(let command): command.decide(in: &state, ticket, &step)
+    case .read(let command): command.decide(in: &state, ticket, &step)
+    case .awaitEnd(let command): command.decide(in: &state, ticket, &step)
+    case .list(let command): command.decide(in: &state, ticket, &step)
+    case .queue(let command): command.decide(in: &state, ticket, &step)
+    case .configure(let command): command.decide(in: &state, ticket, &step)
+    case .pause(let command): command.decide(in: &state, ticket, &step)
+    case .resume(let command): command.decide(in: &state, ticket, &step)
+    case .carry(let command): command.decide(in: &state, ticket, &step)
+    case .carryStub(let command): command.decide(in: &state, ticket, &step)
+    case .carryQueues(let command): command.decide(in: &state, ticket, &step)
+    case .drainWaiters(let command): command.decide(in: &state, ticket, &step)
+    }
+  }
+
+  @inline(__always)
+  private var traits: Traits {
+    switch self {
+    case .submit(let command): Traits(command)
+    case .lease(let command): Traits(command)
+    case .endWait(let command): Traits(command)
+    case .finish(let command): Traits(command)
+    case .extend(let command): Traits(command)
+    case .cancel(let command): Traits(command)
+    case .runNow(let command): Traits(command)
+    case .delete(let command): Traits(command)
+    case .read(let command): Traits(command)
+    case .awaitEnd(let command): Traits(command)
+    case .list(let command): Traits(command)
+    case .queue(let command): Traits(command)
+    case .configure(let command): Traits(command)
+    case .pause(let command): Traits(command)
+    case .resume(let command): Traits(command)
+    case .carry(let command): Traits(command)
+    case .carryStub(let command): Traits(command)
+    case .carryQueues(let command): Traits(command)
+    case .drainWaiters(let command): Traits(command)
+    }
+  }
+
+  /// What is to be known of a command before it is decided; `StateCommand` says what each means.
+  private struct Traits {
+    let mostBytes: Int
+    let isCopy: Bool
+    let isRead: Bool
+    let meetsWaiters: Bool
+
+    @inline(__always)
+    init<Asked: StateCommand>(_ command: Asked) {
+      mostBytes = command.mostBytes
+      isCopy = Asked.isCopy
+      isRead = Asked.isRead
+      meetsWaiters = command.meetsWaiters
+    }
+  }
+
+  /// The bytes that it may add to the batch at most; the batch ends before one that might not fit.
+  package var mostBytes: Int { traits.mostBytes }
+  /// Whether it only writes again what is there: compaction's, not a caller's.
+  var isCopy: Bool { traits.isCopy }
+  /// Whether it changes nothing.
+  package var isRead: Bool { traits.isRead }
+  fileprivate var meetsWaiters: Bool { traits.meetsWaiters }
+}
+
+/// One kind of command: its fields, and what it decides. Each is one file in this folder and one case of `Command`.
+protocol StateCommand: Sendable, BitwiseCopyable {
+  /// The bytes that it may add to the batch at most.
+  var mostBytes: Int { get }
+  /// Whether it only writes again what is there: compaction's, not a caller's.
+  static var isCopy: Bool { get }
+  /// Whether it changes nothing.
+  static var isRead: Bool { get }
+  /// Whether workers that wait get, behind it, the jobs that became READY.
+  var meetsWaiters: Bool { get }
+  /// Decides it: writes records, applies them, and gives one answer. A refusal leaves everything as it was.
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step)
+}
+
+extension StateCommand {
+  var mostBytes: Int { 1_024 }
+  static var isCopy: Bool { false }
+  static var isRead: Bool { false }
+  var meetsWaiters: Bool { !Self.isCopy }
+}
+
+extension StateMachine {
+  /// Decides one command; waiting workers are met at once.
+  package mutating func handle(_ command: Command, ticket: UInt64, into step: inout Step) {
+    followsFinish = hasJustFinished
+    // Copies come between any two commands.
+    if !command.isCopy { hasJustFinished = false }
+    command.decide(in: &self, ticket, &step)
+    if !endedJobs.isEmpty { answerEnds(&step) }
+    if !hungry.isEmpty, command.meetsWaiters { feed(&step) }
+  }
+}

@@ -1,0 +1,73 @@
+extension Command {
+  /// Changes a queue's settings; the queue need not have had a job.
+  package struct Configure: Sendable, BitwiseCopyable {
+    package var name: ByteRange
+    /// `QueueSettings.bytes`: those that get a value.
+    package var settings: ByteRange
+    /// A bit for each `QueueSetting` that returns to the daemon's default.
+    package var cleared: UInt32
+
+    package init(name: ByteRange, settings: ByteRange, cleared: Set<QueueSetting>) {
+      self.name = name
+      self.settings = settings
+      self.cleared = cleared.reduce(0) { $0 | 1 << UInt32($1.rawValue) }
+    }
+  }
+}
+
+extension Command.Configure: StateCommand {
+  var mostBytes: Int { QueueConfigured.mostBytes + 1_024 }
+
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    state.configure(self, ticket, &step)
+  }
+}
+
+extension StateMachine {
+  fileprivate mutating func configure(_ command: Command.Configure, _ ticket: UInt64, _ step: inout Step) {
+    var reader = RecordReader(step.bytes(command.settings))
+    guard let settings = QueueSettings(&reader) else { preconditionFailure("a handler encodes the settings") }
+    var change = QueueSettingsChange()
+    for setting in QueueSetting.allCases where command.cleared & 1 << UInt32(setting.rawValue) != 0 {
+      change.set(setting, nil)
+    }
+    for setting in QueueSetting.allCases { if let value = settings[setting] { change.set(setting, value) } }
+    guard mayChange(queue: command.name, ticket, &step) else { return }
+    let name = step.bytes(command.name)
+    let known = queueNames.find(name)
+    let old = known == .none ? nil : setup(known)?.pointee
+    let new = change.applied(to: old?.settings ?? QueueSettings())
+    var rate = RateState()
+    if let limit = LeaseRate(new) {
+      rate = old?.rate ?? rate
+      // Of another rate nothing can be given back.
+      if new.rate != old?.settings.rate { (rate.last, rate.firstOfLast) = (0, 0) }
+      rate.theoretical = min(rate.theoretical, limit.latest(at: now.log))
+    }
+    if new != old?.settings ?? QueueSettings() {
+      let event = QueueConfigured(rate: rate, settings: new, name: name)
+      event.encode(into: &step.records)
+      event.apply(to: &self)
+    }
+    readQueue(command.name, ticket, &step)
+  }
+
+  /// Whether there is room for what is to be said of a queue; otherwise it is refused.
+  mutating func mayChange(queue name: ByteRange, _ ticket: UInt64, _ step: inout Step) -> Bool {
+    let queue = queueNames.find(step.bytes(name))
+    let isNew = queue == .none || !queues[Int(queue)].exists
+    // What is left of the reserve belongs to the jobs that are running.
+    let refusal: Refusal? =
+      if conditions.diskLevel >= 3 || isNew && conditions.diskLevel >= 1 {
+        .diskLow
+      } else if isNew && conditions.isMemoryLow {
+        .memoryLow
+      } else if isNew && !makeRoom(for: step.bytes(name), &step) {
+        .tooManyQueues
+      } else {
+        nil
+      }
+    if let refusal { step.answer(ticket, .refused(refusal)) }
+    return refusal == nil
+  }
+}

@@ -1,0 +1,141 @@
+extension Command {
+  /// A worker asks for a job, or for several.
+  package struct Lease: Sendable, BitwiseCopyable {
+    /// Queue names, each with a length byte before it; at most 32.
+    package var queues: ByteRange
+    /// The first of them that has a READY job gives it, instead of the one whose job goes before the others'.
+    package var isListed = false
+    package var worker: ByteRange
+    package var keyID: ByteRange
+    /// 0: the job's own, else the default.
+    package var leaseMilliseconds: Int64
+    /// 0: do not wait.
+    package var waitMilliseconds: Int64
+    /// 0: one job, answered with `.leased`; else at most so many, answered with `.leasedMany`.
+    package var maxJobs: Int32 = 0
+    /// Of several jobs' records together, bytes; the first is granted whatever its size.
+    package var maxBytes = 0
+    /// Counts only if the command before it ended an attempt; otherwise nothing is leased.
+    package var isNext = false
+
+    package init(
+      queues: ByteRange, worker: ByteRange, keyID: ByteRange, leaseMilliseconds: Int64, waitMilliseconds: Int64
+    ) {
+      self.queues = queues
+      self.worker = worker
+      self.keyID = keyID
+      self.leaseMilliseconds = leaseMilliseconds
+      self.waitMilliseconds = waitMilliseconds
+    }
+  }
+}
+
+extension Command.Lease: StateCommand {
+  var mostBytes: Int { max(1, Int(maxJobs)) * (80 + Int(worker.count) + Int(keyID.count)) + 1_024 }
+
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    state.lease(self, ticket, &step)
+  }
+}
+
+extension StateMachine {
+  fileprivate mutating func lease(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
+    if command.isNext, !followsFinish { return step.answer(ticket, .nothing) }
+    if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
+    let queues = step.bytes(command.queues)
+    let slot = best(of: queues, isListed: command.isListed)
+    if slot != .none {
+      let terms = LeaseTerms(
+        milliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker), keyID: step.bytes(command.keyID))
+      guard command.maxJobs > 0 else { return step.answer(ticket, .leased(grant(slot, terms, &step))) }
+      var several = Several(first: step.grants.count, jobs: command.maxJobs, bytes: command.maxBytes)
+      var next = slot
+      while take(next, terms, &several, &step) { next = best(of: queues, isListed: command.isListed) }
+      step.answer(ticket, several.answer(step))
+    } else if command.waitMilliseconds > 0, !isDraining {
+      park(command, ticket, &step)
+    } else {
+      step.answer(ticket, .nothing)
+    }
+  }
+
+  /// Of the first jobs of some queues the one with the highest priority, then the smallest order number; or that of the
+  /// first listed queue that has one.
+  private mutating func best(of names: UnsafeRawBufferPointer, isListed: Bool) -> Slot {
+    var best = Slot.none
+    var reader = RecordReader(names)
+    while reader.at < names.count {
+      let length = Int(reader.get(UInt8.self))
+      let queue = queueNames.find(reader.get(count: length))
+      guard queue != .none else { continue }
+      let slot = firstReady(queue)
+      if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
+      if isListed, best != .none, !defects.contains(.listedOrderIgnored) { break }
+    }
+    return best
+  }
+
+  func goesBefore(_ a: Slot, _ b: Slot) -> Bool {
+    let (mine, other) = (effectivePriority(a), effectivePriority(b))
+    if mine != other { return mine > other }
+    return jobs.hot(a).pointee.order < jobs.hot(b).pointee.order
+  }
+
+  /// What every job that a lease grants has in common.
+  struct LeaseTerms {
+    /// As asked for; 0: the job's own.
+    let milliseconds: Int64
+    let worker: UnsafeRawBufferPointer
+    let keyID: UnsafeRawBufferPointer
+  }
+
+  /// Leases that are granted together: how many more, and how many more bytes.
+  struct Several {
+    let first: Int
+    var jobs: Int32
+    var bytes: Int
+
+    func answer(_ step: borrowing Step) -> Answer {
+      .leasedMany(first: Int32(first), count: Int32(step.grants.count - first))
+    }
+  }
+
+  /// Adds a job to leases that are granted together. Returns false, with nothing done, when there is none, or no room
+  /// for it: a smaller one behind it does not overtake it.
+  mutating func take(
+    _ slot: Slot, _ terms: LeaseTerms, _ several: inout Several, _ step: inout Step
+  ) -> Bool {
+    guard slot != .none, several.jobs > 0, !conditions.refusesLeases else { return false }
+    let bytes = Int(jobs.cold(slot).pointee.recordBytes)
+    guard bytes <= several.bytes || step.grants.count == several.first else { return false }
+    several.jobs -= 1
+    several.bytes -= bytes
+    step.grants.append(grant(slot, terms, &step))
+    return true
+  }
+
+  /// Leases a READY job.
+  mutating func grant(_ slot: Slot, _ terms: LeaseTerms, _ step: inout Step) -> Answer.Grant {
+    let row = jobs.hot(slot)
+    let milliseconds = leaseDuration(slot, asked: terms.milliseconds)
+    let duration = milliseconds.nanoseconds
+    let event = Leased(
+      number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
+      deadline: now.log + duration, duration: duration, at: now.wall, worker: terms.worker, keyID: terms.keyID)
+    event.encode(into: &step.records)
+    nextLease += 1
+    conditions.leasesLeft -= 1
+    event.apply(to: slot, in: &self)
+    return Answer.Grant(
+      id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
+      priority: row.pointee.priority, until: wall(ofLog: event.deadline), leaseMilliseconds: milliseconds,
+      base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)
+  }
+
+  /// Milliseconds: what the worker asked, else what the job says, else the default.
+  func leaseDuration(_ slot: Slot, asked: Int64) -> Int64 {
+    if asked > 0 { return asked }
+    let own = policy(jobs.cold(slot).pointee.policy).leaseMilliseconds
+    return own > 0 ? Int64(own) : settings(ofJob: slot)?[.lease] ?? limits.leaseMilliseconds
+  }
+}

@@ -1,0 +1,216 @@
+extension Command {
+  /// A new job.
+  package struct Submit: Sendable, BitwiseCopyable {
+    package var policy: JobPolicy
+    package var priority: Int8
+    package var maxRetries: UInt16
+    /// Milliseconds from now; 0: at once.
+    package var delayMilliseconds: Int64
+    /// Wall time, milliseconds; 0: none.
+    package var runAtMilliseconds: Int64
+    package var keyHash: KeyHash
+    /// Of what the job means.
+    package var keyFingerprint: UInt64
+    /// Of its bytes: what jobs are held against that were submitted when fingerprints were of bytes.
+    package var keyByteFingerprint: UInt64
+    /// `KeyFields`; empty: the job is written as earlier versions did it, under the fingerprint of its bytes.
+    package var keyFields = ByteRange.empty
+    package var hasKey: Bool
+    /// Further submits of the same batch follow at once: waiting workers are met with the last of them.
+    package var isFollowed = false
+    /// What the job says itself; the rest is its queue's to say.
+    package var given = Given.all
+    /// Of the payload, as limits count it.
+    package var payloadBytes: UInt32 = 0
+    /// The encoded `JobBodyLayout`, its checksum not yet sealed.
+    package var body: ByteRange
+
+    package init(
+      policy: JobPolicy, priority: Int8, maxRetries: UInt16, delayMilliseconds: Int64, runAtMilliseconds: Int64,
+      body: ByteRange
+    ) {
+      self.policy = policy
+      self.priority = priority
+      self.maxRetries = maxRetries
+      self.delayMilliseconds = delayMilliseconds
+      self.runAtMilliseconds = runAtMilliseconds
+      self.body = body
+      keyHash = KeyHash(low: 0, high: 0)
+      keyFingerprint = 0
+      keyByteFingerprint = 0
+      hasKey = false
+    }
+
+    /// Fields of a job that its queue may say instead.
+    package struct Given: OptionSet, Sendable, BitwiseCopyable {
+      package let rawValue: UInt8
+      package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+      package static let maxRetries = Given(rawValue: 1)
+      package static let retry = Given(rawValue: 2)
+      package static let priority = Given(rawValue: 4)
+      /// `delay` or `run_at`.
+      package static let due = Given(rawValue: 8)
+      package static let all: Given = [.maxRetries, .retry, .priority, .due]
+    }
+  }
+}
+
+extension Command.Submit: StateCommand {
+  var mostBytes: Int { Int(body.count) + 1_024 }
+  var meetsWaiters: Bool { !isFollowed }
+
+  func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
+    state.submit(self, ticket, &step)
+  }
+}
+
+extension StateMachine {
+  fileprivate mutating func submit(_ command: Command.Submit, _ ticket: UInt64, _ step: inout Step) {
+    if command.hasKey {
+      let known = keys.find(command.keyHash)
+      if known != .none { return answerAgain(known, command, ticket, &step) }
+    }
+    if conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
+    if conditions.isMemoryLow { return step.answer(ticket, .refused(.memoryLow)) }
+    let bytes = step.bytes(command.body)
+    guard let body = JobBodyLayout(bytes) else { preconditionFailure("a handler encodes the body it submits") }
+    // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
+    guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
+    guard makeRoom(for: body.queue, &step) else { return step.answer(ticket, .refused(.tooManyQueues)) }
+    var command = command
+    let settings = settings(ofQueue: body.queue)
+    fillIn(&command, settings)
+    if let settings, let refusal = admit(command, body, settings, &step) {
+      return step.answer(ticket, .refused(refusal))
+    }
+    let (deadline, isWall) = dueTime(of: command)
+    let event = Submitted(
+      number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
+      command: command, keyFields: step.bytes(command.keyFields), body: bytes)
+    let place = event.encode(into: &step.records)
+    event.apply(body, at: place, to: &self)
+    step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
+  }
+
+  /// What the job does not say is said by its queue, else by the daemon.
+  private func fillIn(_ command: inout Command.Submit, _ settings: QueueSettings?) {
+    let given = defects.contains(.queueDefaultsIgnored) ? .all : command.given
+    guard given != .all else { return }
+    if !given.contains(.maxRetries) {
+      command.maxRetries = settings?[.maxRetries].map { UInt16($0) } ?? limits.maxRetries
+    }
+    if !given.contains(.retry) { command.policy.retry = settings?.retry ?? limits.retry }
+    if !given.contains(.priority) { command.priority = settings?[.priority].map { Int8($0) } ?? 0 }
+    if !given.contains(.due) {
+      (command.delayMilliseconds, command.runAtMilliseconds) = (settings?[.delay] ?? 0, 0)
+    }
+  }
+
+  /// Whether a queue with settings takes one more job; jobs that make room for it are cancelled.
+  private mutating func admit(
+    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, _ step: inout Step
+  ) -> Refusal? {
+    if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
+    if defects.contains(.fullQueueTakes) { return nil }
+    let queue = Int(queueNames.find(body.queue))
+    let counts = queues[queue].counts
+    let waiting = Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
+    let tooMany = settings[.maxLength].map { waiting + 1 - $0 } ?? 0
+    let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
+    let tooLong = settings[.maxBytes].map { queues[queue].waitingBytes + bytes - $0 } ?? 0
+    guard tooMany > 0 || tooLong > 0 else { return nil }
+    // A queue whose limit was lowered shrinks with each submit, and is not refused until it has.
+    guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue,
+      let dropped = oldest(of: UInt32(queue), owner: body.owner, jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
+    else { return .queueFull }
+    for slot in dropped { cancel(slot, because: .queueFull, &step) }
+    return nil
+  }
+
+  /// So many READY jobs of an owner, of the lowest priority and there the oldest, as have so many bytes; nil where they
+  /// are not among the first hundred. Those that were handed back between others are not looked at.
+  private mutating func oldest(
+    of queue: UInt32, owner name: UnsafeRawBufferPointer, jobs wanted: Int64, bytes: Int64
+  ) -> [Slot]? {
+    let owner = ownerNames.find(name)
+    guard owner != .none else { return nil }
+    var found: [Slot] = []
+    var (jobsLeft, bytesLeft, looksLeft) = (wanted, bytes, Self.mostDropLooks)
+    for level in levels(of: queue).reversed() {
+      var at = levels.pointer(level).pointee.jobs.head
+      while at != .none {
+        guard looksLeft > 0 else { return nil }
+        looksLeft -= 1
+        if jobs.cold(at).pointee.owner == owner {
+          found.append(at)
+          jobsLeft -= 1
+          bytesLeft -= Int64(jobs.cold(at).pointee.recordBytes)
+          if jobsLeft <= 0, bytesLeft <= 0 { return found }
+          guard found.count < Self.mostDrops else { return nil }
+        }
+        at = jobs.hot(at).pointee.next
+      }
+    }
+    return nil
+  }
+
+  private static var mostDropLooks: Int { 100 }
+  /// So many ends fit what a submit may add to a batch.
+  private static var mostDrops: Int { 4 }
+
+  /// When a new job becomes due: log or wall nanoseconds; 0 when it is READY at once.
+  private func dueTime(of command: Command.Submit) -> (deadline: Int64, isWall: Bool) {
+    if command.delayMilliseconds > 0 { return (now.log + command.delayMilliseconds.nanoseconds, false) }
+    if command.runAtMilliseconds > now.dueWall { return (command.runAtMilliseconds.nanoseconds, true) }
+    return (0, false)
+  }
+
+  private func accepted(_ slot: Slot) -> Answer.Accepted {
+    let row = jobs.hot(slot)
+    let state = JobState(rawValue: row.pointee.state)!
+    return Answer.Accepted(
+      id: id(slot), state: state, isIdempotent: false,
+      due: state == .scheduled || state == .retry ? foreseen(slot) : 0)
+  }
+
+  /// The same key again: the same job, or a conflict.
+  private mutating func answerAgain(
+    _ known: Slot, _ command: Command.Submit, _ ticket: UInt64, _ step: inout Step
+  ) {
+    let entry = keys.entry(known)
+    let fingerprint = entry.pointee.isOfBytes ? command.keyByteFingerprint : command.keyFingerprint
+    guard entry.pointee.fingerprint == fingerprint || defects.contains(.noFingerprintCheck) else {
+      return step.answer(ticket, .conflict(standing(entry.pointee)))
+    }
+    var answer: Answer.Accepted
+    if entry.pointee.isStub {
+      answer = Answer.Accepted(
+        id: standing(entry.pointee).id, state: JobState(rawValue: stubs.pointer(entry.pointee.target).pointee.state)!,
+        isIdempotent: true, due: 0)
+    } else {
+      answer = accepted(entry.pointee.target)
+      answer.isIdempotent = true
+    }
+    // A stub does not know its queue; the submit does, and a key belongs to one queue.
+    if let body = JobBodyLayout(step.bytes(command.body)) {
+      let queue = queueNames.find(body.queue)
+      if queue != .none {
+        queues[Int(queue)].activity.idempotent += 1
+        noteChange(queue)
+      }
+    }
+    step.answer(ticket, .submitted(answer))
+  }
+
+  /// The job that has a key, and the record that says what was asked under it.
+  private func standing(_ entry: KeyEntry) -> Answer.Conflict {
+    guard entry.isStub else {
+      return Answer.Conflict(id: id(entry.target), record: LogPosition(rawValue: jobs.hot(entry.target).pointee.base))
+    }
+    let stub = stubs.pointer(entry.target).pointee
+    return Answer.Conflict(
+      id: JobID(number: JobNumber(rawValue: stub.number), createdMilliseconds: stub.created, key: secret),
+      record: LogPosition(rawValue: stub.base))
+  }
+}

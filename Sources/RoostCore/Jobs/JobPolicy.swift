@@ -1,0 +1,110 @@
+/// A job's policy: what decides its retries, its lease and how long it stays.
+package struct JobPolicy: Hashable, Sendable, BitwiseCopyable {
+  package var retry: RetryPolicy
+  /// Milliseconds; 0: the daemon's default.
+  package var leaseMilliseconds: UInt32
+  /// Milliseconds; −1: the daemon's default.
+  package var retentionMilliseconds: Int64
+
+  package init(retry: RetryPolicy, leaseMilliseconds: UInt32, retentionMilliseconds: Int64) {
+    self.retry = retry
+    self.leaseMilliseconds = leaseMilliseconds
+    self.retentionMilliseconds = retentionMilliseconds
+  }
+
+  /// Retries of a job that may fail without end. Its attempts are counted up to this many.
+  package static let unlimitedRetries = UInt16.max - 1
+}
+
+/// How the pause before a retry is spread.
+package enum Jitter: UInt8, Sendable, CaseIterable, BitwiseCopyable {
+  case none = 0
+  case full = 1
+  case equal = 2
+  case decorrelated = 3
+}
+
+/// How long to wait before each retry: `initial × factor^(n−1)`, at most `max`, spread by `jitter`.
+package struct RetryPolicy: Hashable, Sendable, BitwiseCopyable {
+  /// Milliseconds, 0…86,400,000.
+  package var initialMilliseconds: UInt32
+  /// Thousandths, 1,000 (constant) …100,000.
+  package var factorThousandths: UInt32
+  /// Milliseconds, `initialMilliseconds`…604,800,000.
+  package var maxMilliseconds: UInt32
+  package var jitter: Jitter
+
+  package init(initialMilliseconds: UInt32, factorThousandths: UInt32, maxMilliseconds: UInt32, jitter: Jitter) {
+    self.initialMilliseconds = initialMilliseconds
+    self.factorThousandths = factorThousandths
+    self.maxMilliseconds = maxMilliseconds
+    self.jitter = jitter
+  }
+
+  /// 2 s, doubled each time up to 60 s, full jitter.
+  package static let standard = RetryPolicy(
+    initialMilliseconds: 2_000, factorThousandths: 2_000, maxMilliseconds: 60_000, jitter: .full)
+}
+
+// MARK: In the log
+
+extension JobPolicy {
+  /// 25 bytes.
+  func encode(into out: inout RecordWriter) {
+    out.put(retry.initialMilliseconds)
+    out.put(retry.factorThousandths)
+    out.put(retry.maxMilliseconds)
+    out.put(retry.jitter.rawValue)
+    out.put(leaseMilliseconds)
+    out.put(retentionMilliseconds)
+  }
+
+  /// Nil where no such jitter is known.
+  @inline(__always)
+  init?(_ reader: inout RecordReader) {
+    let (initial, factor, max) = (reader.get(UInt32.self), reader.get(UInt32.self), reader.get(UInt32.self))
+    guard let jitter = Jitter(rawValue: reader.get()) else { return nil }
+    retry = RetryPolicy(
+      initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max, jitter: jitter)
+    leaseMilliseconds = reader.get()
+    retentionMilliseconds = reader.get()
+  }
+}
+
+// MARK: In memory
+
+extension StateMachine {
+  mutating func intern(_ policy: JobPolicy) -> UInt32 {
+    var bytes = PolicyBytes(policy)
+    return withUnsafeBytes(of: &bytes) { policies.intern($0) }
+  }
+
+  func policy(_ id: UInt32) -> JobPolicy { policies.bytes(id).loadUnaligned(as: PolicyBytes.self).policy }
+}
+
+/// A policy as bytes without gaps, so that equal policies have equal bytes.
+private struct PolicyBytes: BitwiseCopyable {
+  private var retention: Int64
+  private var initial: UInt32
+  private var factor: UInt32
+  private var max: UInt32
+  private var lease: UInt32
+  private var jitter: UInt64
+
+  init(_ policy: JobPolicy) {
+    retention = policy.retentionMilliseconds
+    initial = policy.retry.initialMilliseconds
+    factor = policy.retry.factorThousandths
+    max = policy.retry.maxMilliseconds
+    lease = policy.leaseMilliseconds
+    jitter = UInt64(policy.retry.jitter.rawValue)
+  }
+
+  var policy: JobPolicy {
+    JobPolicy(
+      retry: RetryPolicy(
+        initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max,
+        jitter: Jitter(rawValue: UInt8(jitter)) ?? .none),
+      leaseMilliseconds: lease, retentionMilliseconds: retention)
+  }
+}

@@ -1,0 +1,17 @@
+/// How an attempt ended, or what ended a job's waiting; raw values stand in the log.
+package enum Outcome: UInt8, Sendable, BitwiseCopyable, CaseIterable {
+  case acked = 1
+  case failed = 2
+  case expired = 3
+  /// Handed back or snoozed by its worker; the attempt is not spent.
+  case released = 4
+  /// The lease never reached its worker; the attempt is not spent.
+  case undelivered = 5
+  case cancelled = 6
+  case cancelRequested = 7
+
+  /// Whether it ends a lease; otherwise it ends a job's waiting, or asks its worker to stop.
+  package var endsAttempt: Bool { self != .cancelled && self != .cancelRequested }
+  /// Whether a worker said that an attempt ended this way.
+  package var isToldByWorker: Bool { self == .acked || self == .failed || self == .released }
+}

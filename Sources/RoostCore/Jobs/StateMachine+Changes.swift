@@ -1,0 +1,93 @@
+/// What commands and timers do to a job: each writes a record and applies it.
+extension StateMachine {
+  /// Makes a job READY, behind those that are.
+  mutating func ready(_ slot: Slot, isReplay: Bool, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    let event = Readied(
+      number: row.pointee.number, base: row.pointee.base, order: nextOrder, isReplay: isReplay)
+    event.encode(into: &step.records)
+    event.apply(to: slot, in: &self)
+  }
+
+  /// Writes and applies the end of an attempt, or of a waiting job's waiting.
+  ///
+  /// - Parameter pause: Milliseconds until RETRY or SCHEDULED is due.
+  mutating func end(
+    _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: ByteRange, _ checksum: UInt32, pause: Int64 = 0,
+    _ step: inout Step
+  ) {
+    end(slot, outcome, next, text: step.bytes(text), checksum, pause: pause, &step)
+  }
+
+  /// Cancels a waiting job for a reason of the daemon's own.
+  mutating func cancel(_ slot: Slot, because reason: CancelReason, _ step: inout Step) {
+    reason.text.withUTF8Buffer {
+      end(slot, .cancelled, .cancelled, text: UnsafeRawBufferPointer($0), reason.checksum, &step)
+    }
+  }
+
+  private mutating func end(
+    _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: UnsafeRawBufferPointer, _ checksum: UInt32,
+    pause: Int64 = 0, _ step: inout Step
+  ) {
+    let row = jobs.hot(slot)
+    let cell = existingLeaseCell(slot)?.pointee
+    let wasHeld = outcome.endsAttempt
+    let worker = wasHeld ? workerNames.bytes(cell!.worker) : UnsafeRawBufferPointer(start: nil, count: 0)
+    var entry = HistoryEntry(
+      outcome: outcome, attempt: wasHeld ? row.pointee.attempts : 0, leasedAt: wasHeld ? cell!.leasedAt : 0,
+      endedAt: now.wall, text: text, checksum: 0, worker: worker)
+    entry.seal(text.isEmpty ? 0 : checksum, number: row.pointee.number)
+    let event = Ended(
+      number: row.pointee.number, base: row.pointee.base, next: next,
+      pause: UInt32(clamping: next == .retry ? pause : 0), order: order(for: outcome, next, row.pointee.order),
+      deadline: deadline(slot, next, pause: pause), uptime: uptime, previous: cell?.history ?? 0,
+      previousBytes: cell?.historyBytes ?? 0, entry: entry)
+    let place = event.encode(into: &step.records)
+    event.apply(to: slot, at: place, in: &self)
+    if next.isFinished { noteEnd(slot) }
+  }
+
+  /// Each entry into a list takes a new order number; what is handed back undelayed keeps its place.
+  private func order(for outcome: Outcome, _ next: JobState, _ current: UInt64) -> UInt64 {
+    switch next {
+    case .acked, .dead, .cancelled: nextOrder
+    case .ready, .retry, .scheduled, .running: current
+    }
+  }
+
+  private func deadline(_ slot: Slot, _ next: JobState, pause: Int64) -> Int64 {
+    switch next {
+    case .retry, .scheduled: return now.log + pause.nanoseconds
+    case .acked, .cancelled:
+      let own = policy(jobs.cold(slot).pointee.policy).retentionMilliseconds
+      let retention = own >= 0 ? own : settings(ofJob: slot)?[.retention] ?? limits.retentionMilliseconds
+      return uptime + retention.nanoseconds
+    case .ready, .running, .dead: return 0
+    }
+  }
+
+  /// Writes what a worker says of its progress, or writes it again behind a carried job.
+  ///
+  /// - Parameter checksum: Sealed.
+  mutating func report(_ slot: Slot, _ text: UnsafeRawBufferPointer, _ checksum: UInt32, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    let event = Reported(
+      number: row.pointee.number, base: row.pointee.base, checksum: checksum, text: text)
+    let place = event.encode(into: &step.records)
+    event.apply(to: slot, at: place, in: &self)
+  }
+
+  /// Removes a finished job; a stub stays while its key's window is open.
+  mutating func purge(_ slot: Slot, _ step: inout Step) {
+    let row = jobs.hot(slot)
+    var stubUntil: Int64 = 0
+    if jobs.cold(slot).pointee.key != .none, let cell = existingLeaseCell(slot) {
+      let until = cell.pointee.endedUptime + limits.idempotencyWindowMilliseconds.nanoseconds
+      if until > uptime, !defects.contains(.keyFreedWithJob) { stubUntil = until }
+    }
+    let event = Purged(number: row.pointee.number, base: row.pointee.base, stubUntil: stubUntil)
+    event.encode(into: &step.records)
+    event.apply(to: slot, in: &self)
+  }
+}

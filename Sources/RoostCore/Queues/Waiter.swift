@@ -1,0 +1,221 @@
+/// A worker that waits for a job, or a reader that waits for a job's end; lost on a crash, like its connection.
+struct Waiter: BitwiseCopyable {
+  var ticket: UInt64
+  /// Log time at which the wait is over.
+  var deadline: Int64
+  /// Milliseconds; 0: the job's own.
+  var leaseMilliseconds: Int64 = 0
+  /// As in `Command.Lease`.
+  var isListed = false
+  var maxJobs: Int32 = 0
+  var maxBytes = 0
+  var worker: UInt32 = .none
+  var keyID: UInt32 = .none
+  var firstLink: Slot = .none
+  /// The job whose end is waited for; `.none` for a worker.
+  var job: Slot = .none
+  /// Others who wait for the same job's end.
+  var nextOfJob: Slot = .none
+  var previousOfJob: Slot = .none
+}
+
+/// A waiter's place in one queue.
+struct WaitLink: BitwiseCopyable {
+  var waiter: Slot
+  var queue: UInt32
+  var previous: Slot = .none
+  var next: Slot = .none
+  /// The same waiter's place in the queue that it listed before this one.
+  var sibling: Slot = .none
+}
+
+/// The workers that wait for a job: each stands in the queues that it named, first come first served.
+extension StateMachine {
+  mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
+    let names = step.bytes(command.queues)
+    guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
+    let made = unknownNames(names)
+    if made > 0 {
+      // A wait for a queue that does not exist keeps its name in memory: bounded, and not when there is none left.
+      guard waitedNames + made <= limits.maxWaitedNames else { return step.answer(ticket, .refused(.overloaded)) }
+      guard !conditions.isMemoryLow else { return step.answer(ticket, .refused(.memoryLow)) }
+    }
+    let waiter = waiters.allocate(
+      Waiter(
+        ticket: ticket, deadline: now.log + command.waitMilliseconds.nanoseconds,
+        leaseMilliseconds: command.leaseMilliseconds, isListed: command.isListed, maxJobs: command.maxJobs,
+        maxBytes: command.maxBytes,
+        worker: workerNames.intern(step.bytes(command.worker)),
+        keyID: keyNames.intern(step.bytes(command.keyID))))
+    var reader = RecordReader(names)
+    while reader.at < names.count {
+      let length = Int(reader.get(UInt8.self))
+      let queue = openQueue(reader.get(count: length))
+      link(waiter, queue)
+      awaitRate(queue)
+    }
+    enter(waiter: waiter)
+  }
+
+  /// How many of these names nobody uses yet.
+  private mutating func unknownNames(_ names: UnsafeRawBufferPointer) -> Int {
+    var unknown = 0
+    var reader = RecordReader(names)
+    while reader.at < names.count {
+      let length = Int(reader.get(UInt8.self))
+      let queue = queueNames.find(reader.get(count: length))
+      // A receipt may still hold the name of a queue that went.
+      let isUsed = queue != .none && (queues[Int(queue)].exists || queues[Int(queue)].firstWait != .none)
+      if !isUsed { unknown += 1 }
+    }
+    return unknown
+  }
+
+  /// A wait begins: it is found by its ticket, and ends at its deadline.
+  mutating func enter(waiter: Slot) {
+    let view = waiters.view
+    let ticket = view[waiter].pointee.ticket
+    waiterIndex.insert(waiter, at: Self.place(ticket)) {
+      view[$0].pointee.ticket == ticket
+    } placeOf: {
+      Self.place(view[$0].pointee.ticket)
+    }
+    waitHeap.insert(waiter, deadline: view[waiter].pointee.deadline)
+  }
+
+  /// The waiter with a ticket, `.none` when its wait is over.
+  private func waiter(of ticket: UInt64) -> Slot {
+    let view = waiters.view
+    return waiterIndex.find(Self.place(ticket)) { view[$0].pointee.ticket == ticket }
+  }
+
+  /// Spreads small numbers over an index.
+  static func place(_ number: UInt64) -> UInt64 {
+    let mixed = (number &+ 1) &* 0x9E37_79B9_7F4A_7C15
+    return (mixed ^ mixed >> 32) &* 0xBF58_476D_1CE4_E5B9
+  }
+
+  private mutating func link(_ waiter: Slot, _ queue: UInt32) {
+    let last = queues[Int(queue)].lastWait
+    if last == .none, !queues[Int(queue)].exists { waitedNames += 1 }
+    let made = waitLinks.allocate(
+      WaitLink(waiter: waiter, queue: queue, previous: last, sibling: waiters.pointer(waiter).pointee.firstLink))
+    waiters.pointer(waiter).pointee.firstLink = made
+    if last == .none { queues[Int(queue)].firstWait = made } else { waitLinks.pointer(last).pointee.next = made }
+    queues[Int(queue)].lastWait = made
+  }
+
+  /// Takes a waiter out of all its queues.
+  private mutating func unpark(_ waiter: Slot) {
+    let view = waiters.view
+    let cell = view[waiter].pointee
+    waiterIndex.remove(waiter, at: Self.place(cell.ticket)) { Self.place(view[$0].pointee.ticket) }
+    defer { waiters.free(waiter) }
+    guard cell.job == .none else { return leaveJob(waiter) }
+    var at = cell.firstLink
+    while at != .none {
+      let link = waitLinks.pointer(at).pointee
+      let queue = Int(link.queue)
+      if link.previous == .none {
+        queues[queue].firstWait = link.next
+      } else {
+        waitLinks.pointer(link.previous).pointee.next = link.next
+      }
+      if link.next == .none {
+        queues[queue].lastWait = link.previous
+      } else {
+        waitLinks.pointer(link.next).pointee.previous = link.previous
+      }
+      waitLinks.free(at)
+      if queues[queue].firstWait == .none, !queues[queue].exists { waitedNames -= 1 }
+      closeQueue(link.queue)
+      at = link.sibling
+    }
+    workerNames.release(cell.worker)
+    keyNames.release(cell.keyID)
+  }
+
+  /// The job that a waiter gets, if any of its queues has one. Its links run from the queue that it listed last to the
+  /// first.
+  private func best(of waiter: Waiter) -> Slot {
+    let isListed = waiter.isListed && !defects.contains(.listedOrderIgnored)
+    var best = Slot.none
+    var at = waiter.firstLink
+    while at != .none {
+      let link = waitLinks.pointer(at).pointee
+      let slot = firstReady(link.queue)
+      if slot != .none, best == .none || isListed || goesBefore(slot, best) { best = slot }
+      at = link.sibling
+    }
+    return best
+  }
+
+  /// A job became READY: workers that wait for the queue are met at the end of the command.
+  mutating func wake(_ queue: UInt32) {
+    guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
+    queues[Int(queue)].isHungry = true
+    hungry.append(queue)
+  }
+
+  /// Gives READY jobs to the workers that wait for them. Where leases are refused, or a step would grow too large,
+  /// their queues stay hungry.
+  mutating func feed(_ step: inout Step) {
+    var fed = 0
+    let mostLeases = nextLease + Self.leasesPerFeed
+    for queue in hungry {
+      while queues[Int(queue)].firstWait != .none, firstReady(queue) != .none {
+        guard !conditions.refusesLeases, nextLease < mostLeases else {
+          hungry.removeFirst(fed)
+          return
+        }
+        let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
+        serve(waiter, &step)
+        unpark(waiter)
+      }
+      if queues[Int(queue)].firstWait != .none { awaitRate(queue) }
+      queues[Int(queue)].isHungry = false
+      fed += 1
+    }
+    hungry.removeAll(keepingCapacity: true)
+  }
+
+  /// Bounds what waiting workers add to a step; the store keeps room for as much again by `decideDue`.
+  private static let leasesPerFeed: UInt64 = 1_000
+
+  /// Gives a waiting worker what it wished for.
+  private mutating func serve(_ waiter: Slot, _ step: inout Step) {
+    let cell = waiters.pointer(waiter).pointee
+    let terms = LeaseTerms(
+      milliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker), keyID: keyNames.bytes(cell.keyID))
+    // Another of its queues may have got a job that goes before.
+    guard cell.maxJobs > 0 else { return step.answer(cell.ticket, .leased(grant(best(of: cell), terms, &step))) }
+    var several = Several(first: step.grants.count, jobs: cell.maxJobs, bytes: cell.maxBytes)
+    while take(best(of: cell), terms, &several, &step) {}
+    step.answer(cell.ticket, several.answer(step))
+  }
+
+  /// A wait is over: a worker is told that there is nothing, a reader how the job is.
+  mutating func endWait(_ ticket: UInt64, _ step: inout Step) {
+    let waiter = waiter(of: ticket)
+    guard waiter != .none else { return }
+    let job = waiters.pointer(waiter).pointee.job
+    unpark(waiter)
+    step.answer(ticket, job == .none ? .nothing : .job(image(job, &step)))
+  }
+
+  /// Ends the waits whose time is over. Writes nothing, so that a full disk does not prolong them.
+  package mutating func endDueWaits(_ step: inout Step) {
+    while let first = waitHeap.minimum, first.deadline <= now.log {
+      _ = waitHeap.popMinimum()
+      endWaitInHeap(first.slot, first.deadline, &step)
+    }
+  }
+
+  /// An entry of the heap may be of a waiter that left earlier; its cell may even be another's by now.
+  mutating func endWaitInHeap(_ waiter: Slot, _ deadline: Int64, _ step: inout Step) {
+    guard waiters.hasMemory(waiter) else { return }
+    let cell = waiters.pointer(waiter).pointee
+    guard self.waiter(of: cell.ticket) == waiter, cell.deadline == deadline else { return }
+    endWait(cell.ticket, &step)
+  }
+}

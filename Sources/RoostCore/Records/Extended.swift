@@ -1,0 +1,83 @@
+/// A lease was extended.
+struct Extended: JobRecord {
+  var number: UInt64
+  var base: UInt64
+  var deadline: Int64
+  var duration: Int64
+  /// Wall time of the deadline, milliseconds; missing in records of earlier versions.
+  var until: Int64?
+
+  static var kind: RecordKind { .extended }
+  static var layout: [RecordField] { [8, .position, 8, 8, 8] }
+
+  // MARK: Bytes
+
+  func encode(into records: inout RecordBuffer) {
+    var out = records.open(Self.kind, atMost: 48)
+    out.put(number)
+    out.put(base)
+    out.put(deadline)
+    out.put(duration)
+    if let until { out.put(until) }
+    records.close(out)
+  }
+
+  init(number: UInt64, base: UInt64, deadline: Int64, duration: Int64, until: Int64?) {
+    self.number = number
+    self.base = base
+    self.deadline = deadline
+    self.duration = duration
+    self.until = until
+  }
+
+  init(_ reader: inout RecordReader) {
+    number = reader.get()
+    base = reader.get()
+    deadline = reader.get()
+    duration = reader.get()
+    until = reader.isAtEnd ? nil : reader.get()
+  }
+
+  // MARK: Replay
+
+  func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    try RecordBounds.checkNumber(number, at: position)
+    guard RecordBounds.isWall(until ?? 0) else { throw .unfit("a wall time", "\(until ?? 0)", position) }
+    try RecordBounds.checkLease(duration, until: deadline, now: state.now.log, at: position)
+  }
+
+  func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    try checkFields(state, at: place.position)
+    let slot = try locateRunning(in: state, at: place.position)
+    if slot != .none { apply(to: slot, in: &state) }
+  }
+
+  func apply(to slot: Slot, in state: inout StateMachine) {
+    let row = state.jobs.hot(slot)
+    row.pointee.foreseen = until ?? row.pointee.foreseen + (deadline - row.pointee.deadline) / 1_000_000
+    row.pointee.deadline = deadline
+    state.leases.pointer(state.jobs.cold(slot).pointee.lease).pointee.duration = duration
+    if state.isLive { state.leaseHeap.update(slot, deadline: deadline, in: state.jobs) }
+  }
+
+  // MARK: Salvage
+
+  func salvage(
+    into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) {
+    let slot = find(in: &state, &notes)
+    guard slot != .none else { return }
+    guard state.jobs.hot(slot).pointee.state == JobState.running.rawValue else { return notes.misfits += 1 }
+    apply(to: slot, in: &state)
+  }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    var out = jobDescription
+    out.add("deadline", deadline)
+    out.add("duration", duration)
+    if let until { out.add("until_ms", until) }
+    return out
+  }
+}

@@ -1,0 +1,251 @@
+/// A job was accepted. It is READY, or SCHEDULED when it has a deadline.
+struct Submitted: LogRecord {
+  var number: UInt64
+  var created: Int64
+  var order: UInt64
+  /// 0 when READY; else log time, or wall time in nanoseconds when `isWall`.
+  var deadline: Int64
+  var maxAttempts: UInt16
+  var priority: Int8
+  var state: JobState
+  var isWall: Bool
+  var policy: JobPolicy
+  var keyHash: KeyHash
+  var keyFingerprint: UInt64
+  var hasKey: Bool
+  /// `KeyFields`; empty: the fingerprint is of bytes.
+  var keyFields: UnsafeRawBufferPointer
+  /// `JobBodyLayout`, sealed.
+  var body: UnsafeRawBufferPointer
+
+  static var kind: RecordKind { .submitted }
+  static var layout: [RecordField] { [8, 8, 8, 8, 2, 1, 1, 1, 4, 4, 4, 1, 4, 8, 8, 8, 8, 8, 8] }
+
+  // MARK: Bytes
+
+  /// The bytes before the body.
+  static let fixedBytes = 1 + 8 * 4 + 2 + 1 + 1 + 1 + 25 + 24 + KeyFields.bytes
+
+  private enum Flags {
+    static let wall: UInt8 = 1
+    static let key: UInt8 = 2
+    static let keyFields: UInt8 = 4
+  }
+
+  func encode(into records: inout RecordBuffer) -> RecordPlace {
+    var out = records.open(Self.kind, atMost: Self.fixedBytes + body.count)
+    out.put(number)
+    out.put(created)
+    out.put(order)
+    out.put(deadline)
+    out.put(maxAttempts)
+    out.put(priority)
+    out.put(state.rawValue)
+    out.put(
+      (isWall ? Flags.wall : 0) | (hasKey ? Flags.key : 0) | (hasKey && !keyFields.isEmpty ? Flags.keyFields : 0))
+    policy.encode(into: &out)
+    if hasKey {
+      out.put(keyHash.low)
+      out.put(keyHash.high)
+      out.put(keyFingerprint)
+      out.put(keyFields)
+    }
+    let bodyStart = out.cursor
+    out.put(body)
+    let sum = bodyStart.loadUnaligned(fromByteOffset: JobBodyLayout.checksumOffset, as: UInt32.self)
+    bodyStart.storeBytes(
+      of: sum ^ checksumSeal(number).littleEndian, toByteOffset: JobBodyLayout.checksumOffset, as: UInt32.self)
+    return records.close(out)
+  }
+
+  @inline(__always)
+  init?(_ reader: inout RecordReader) {
+    number = reader.get()
+    created = reader.get()
+    order = reader.get()
+    deadline = reader.get()
+    maxAttempts = reader.get()
+    priority = reader.get()
+    guard let state = JobState(rawValue: reader.get()) else { return nil }
+    self.state = state
+    let flags = reader.get(UInt8.self)
+    isWall = flags & Flags.wall != 0
+    hasKey = flags & Flags.key != 0
+    guard let policy = JobPolicy(&reader) else { return nil }
+    self.policy = policy
+    keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
+    keyFingerprint = hasKey ? reader.get() : 0
+    let hasFields = hasKey && flags & Flags.keyFields != 0
+    keyFields = hasFields ? reader.get(count: KeyFields.bytes) : UnsafeRawBufferPointer(start: nil, count: 0)
+    body = reader.rest
+    guard !reader.isShort else { return nil }
+  }
+
+  init(
+    number: UInt64, created: Int64, order: UInt64, deadline: Int64, isWall: Bool, command: borrowing Command.Submit,
+    keyFields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer
+  ) {
+    self.number = number
+    self.created = created
+    self.order = order
+    self.deadline = deadline
+    self.isWall = isWall
+    maxAttempts = command.maxRetries + 1
+    priority = command.priority
+    state = deadline == 0 ? .ready : .scheduled
+    policy = command.policy
+    keyHash = command.keyHash
+    keyFingerprint = keyFields.isEmpty ? command.keyByteFingerprint : command.keyFingerprint
+    hasKey = command.hasKey
+    self.keyFields = keyFields
+    self.body = body
+  }
+
+  // MARK: Replay
+
+  /// The most frequent record.
+  func replay(into machine: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    guard let body = JobBodyLayout(body) else { throw Self.notWhole(place) }
+    if !isPlain(machine) {
+      try checkFields(machine, at: place.position)
+      try checkSequence(machine, at: place.position)
+    }
+    apply(body, at: place, to: &machine)
+  }
+
+  /// Whether a new job is READY, has no key, and passes all checks: most do, and are asked no more.
+  @inline(__always)
+  private func isPlain(_ machine: borrowing StateMachine) -> Bool {
+    state == .ready && number == machine.nextNumber && order == machine.nextOrder && deadline == 0 && !isWall
+      && !hasKey && RecordBounds.isNumber(number) && RecordBounds.isOrder(order) && maxAttempts > 0
+      && RecordBounds.isWall(created) && RecordBounds.isPossible(policy)
+  }
+
+  @inline(never)
+  func checkFields(_ machine: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard RecordBounds.isNumber(number), maxAttempts > 0, RecordBounds.isWall(created),
+      RecordBounds.isPossible(policy)
+    else { throw .unfit("a job within its bounds", "number \(number), \(maxAttempts) attempts", position) }
+    if state == .ready {
+      guard RecordBounds.isOrder(order), deadline == 0, !isWall else {
+        throw .unfit("a READY job", "order \(order), deadline \(deadline)", position)
+      }
+    } else {
+      guard state == .scheduled, order == 0, deadline != 0 else {
+        throw .unfit("a new job", "\(state.name), order \(order)", position)
+      }
+      let deadlines = isWall ? .min ... .max : machine.now.log...machine.later
+      try RecordBounds.check(deadline, in: deadlines, "deadline", at: position)
+    }
+  }
+
+  @inline(never)
+  private func checkSequence(_ machine: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard number == machine.nextNumber else {
+      throw .unfit("job \(machine.nextNumber)", "job \(number)", position)
+    }
+    guard state != .ready || order == machine.nextOrder else {
+      throw .unfit("order number \(machine.nextOrder)", "\(order)", position)
+    }
+    guard !hasKey || machine.keys.find(keyHash) == .none else {
+      throw .unfit("a key of job \(number) alone", "that of another", position)
+    }
+  }
+
+  func apply(_ body: JobBodyLayout, at place: RecordPlace, to machine: inout StateMachine) {
+    let slot = machine.jobs.insert(number)
+    machine.nextNumber = number + 1
+    machine.nextOrder = max(machine.nextOrder, order + 1)
+    let row = machine.jobs.hot(slot)
+    row.pointee.check = JobID.check(number, UInt64(clamping: created) & 0xFFFF_FFFF_FFFF, machine.secret)
+    row.pointee.base = place.position.rawValue
+    row.pointee.order = order
+    row.pointee.deadline = state == .ready ? machine.now.log : deadline
+    row.pointee.queue = machine.queueForJob(body.queue)
+    row.pointee.priority = priority
+    row.pointee.flags = isWall ? RowFlags.wall : 0
+    row.pointee.maxAttempts = maxAttempts
+    if state != .ready {
+      row.pointee.foreseen = isWall ? deadline / 1_000_000 : created + (deadline - machine.now.log) / 1_000_000
+    }
+    let cold = machine.jobs.cold(slot)
+    cold.pointee.created = created
+    cold.pointee.recordBytes = place.bytes
+    machine.liveBytes += Int(place.bytes)
+    cold.pointee.owner = machine.ownerNames.intern(body.owner)
+    cold.pointee.type = machine.typeNames.intern(body.type)
+    cold.pointee.policy = machine.intern(policy)
+    if hasKey {
+      cold.pointee.key = machine.keys.insert(
+        KeyEntry(hash: keyHash, fingerprint: keyFingerprint, target: slot, isOfBytes: keyFields.isEmpty))
+    }
+    machine.queues[Int(row.pointee.queue)].totals.submitted += 1
+    machine.gained(row.pointee.queue)
+    if machine.isLive { machine.index(slot) }
+    machine.enter(slot, state)
+  }
+
+  // MARK: Salvage
+
+  func salvage(
+    into machine: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) {
+    guard let body = JobBodyLayout(body), machine.jobs.find(number) == .none else { return notes.misfits += 1 }
+    machine.missNumbers(before: number, &notes)
+    let next = max(machine.nextNumber, number + 1)
+    if isSound(body, number) {
+      if hasKey { machine.freeKey(keyHash) }
+      apply(body, at: place, to: &machine)
+    } else {
+      notes.unsound.insert(number)
+      notes.lost.insert(number)
+    }
+    machine.nextNumber = next
+  }
+
+  static func salvageRemains(
+    _ reader: inout RecordReader, in machine: inout StateMachine, _ notes: inout SalvageNotes
+  ) -> Bool {
+    let number = reader.get(UInt64.self)
+    // Numbers are given without gaps.
+    guard !reader.isShort, number == machine.nextNumber else { return false }
+    machine.missNumbers(before: number + 1, &notes)
+    return true
+  }
+
+  static var tellsNumber: Bool { true }
+
+  // MARK: Carry
+
+  static func entity(of record: UnsafeRawBufferPointer) -> StoredRecord.Entity? {
+    Submitted(whole: record).map {
+      StoredRecord.Entity(
+        number: $0.number, key: $0.hasKey ? StoredRecord.Key(hash: $0.keyHash, fingerprint: $0.keyFingerprint) : nil)
+    }
+  }
+
+  static func contents(of record: UnsafeRawBufferPointer) -> StoredRecord {
+    var found = StoredRecord()
+    guard let event = Submitted(whole: record) else { return found }
+    found.body = event.body
+    found.keyFields = event.keyFields
+    return found
+  }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    guard let body = JobBodyLayout(body) else { return nil }
+    var out = RecordDescription(Self.kind)
+    describer.addJob(number, created: created, to: &out)
+    out.add("state", text: state.name)
+    out.add("order", order)
+    out.add("deadline", deadline)
+    if isWall { out.add("deadline_is_wall_time", true) }
+    out.add("priority", priority)
+    out.add("max_attempts", maxAttempts)
+    if hasKey { out.add(keyHash) }
+    out.add(body)
+    return out
+  }
+}

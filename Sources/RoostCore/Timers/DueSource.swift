@@ -1,0 +1,71 @@
+/// Something that becomes due by itself: leases, delays, retries, `run_at`, waits, retention, keys, queues without jobs.
+/// Each source is one file in this folder and one line in `StateMachine.dueSources`.
+protocol DueSource: SendableMetatype {
+  /// Log time at which the next item is due; nil when nothing will be.
+  static func nextDeadline(of state: borrowing StateMachine) -> Int64?
+  /// How many items of all sources so far, and this one, may be decided in a step, as far as the disk is concerned.
+  static func itemsLeft(_ conditions: Conditions) -> Int
+  /// Decides what is due.
+  ///
+  /// - Returns: How many items that were.
+  static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int
+}
+
+extension DueSource {
+  static func itemsLeft(_ conditions: Conditions) -> Int { conditions.dueItemsLeft }
+}
+
+/// A source whose items are decided one after the other.
+protocol DueItems: DueSource {
+  /// Decides the first item, if it is due. Returns false when none is.
+  static func decideFirst(in state: inout StateMachine, _ step: inout Step) -> Bool
+}
+
+extension DueItems {
+  static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
+    var decided = 0
+    while decided < most, decideFirst(in: &state, &step) { decided += 1 }
+    return decided
+  }
+}
+
+extension StateMachine {
+  /// In the order in which they are decided: a job may end and leave in one step.
+  private static let dueSources: [any DueSource.Type] = [
+    WaitEnds.self,
+    LeaseExpiry.self,
+    DelayedJobs.self,
+    RunAtJobs.self,
+    Retention.self,
+    DeadRetention.self,
+    RetentionLimit.self,
+    StubExpiry.self,
+    // A queue that is no longer paused may be one without jobs.
+    PauseEnds.self,
+    IdleQueueExpiry.self,
+    RateWaits.self,
+  ]
+
+  /// Decides what is due, at most `limits.dueItemsPerStep` items, and on a full disk no more than fit.
+  ///
+  /// - Returns: True when due work is left: another step should follow at once, or once there is space.
+  package mutating func decideDue(into step: inout Step) -> Bool {
+    var decided = 0
+    for source in Self.dueSources {
+      let most = max(0, min(limits.dueItemsPerStep, source.itemsLeft(conditions)) - decided)
+      decided += source.decide(atMost: most, in: &self, &step)
+    }
+    if !hungry.isEmpty { feed(&step) }
+    let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
+    return isFull || !hungry.isEmpty && !conditions.refusesLeases
+  }
+
+  /// Log time at which something is due next; nil when nothing is.
+  package var nextDeadline: Int64? {
+    var next = Int64.max
+    for source in Self.dueSources {
+      if let deadline = source.nextDeadline(of: self) { next = min(next, deadline) }
+    }
+    return next == .max ? nil : next
+  }
+}
