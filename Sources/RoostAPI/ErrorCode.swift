@@ -22,6 +22,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case queueNotFound = "queue_not_found"
   case keyNotFound = "key_not_found"
   case noJobsAvailable = "no_jobs_available"
+  case operationNotFound = "operation_not_found"
   case methodNotAllowed = "method_not_allowed"
   // 408, 413, 414, 415, 431: limits of the transport.
   case requestTimeout = "request_timeout"
@@ -36,6 +37,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case jobFinished = "job_finished"
   case wrongState = "wrong_state"
   case idempotencyConflict = "idempotency_conflict"
+  case draining = "draining"
+  case queueNotEmpty = "queue_not_empty"
   // 422: well formed, but not acceptable.
   case outOfRange = "out_of_range"
   case contradiction = "contradiction"
@@ -64,10 +67,12 @@ package enum ErrorCode: String, Sendable, CaseIterable {
       400
     case .missingKey, .invalidKey, .revokedKey: 401
     case .forbidden, .forbiddenScope, .queueForbidden: 403
-    case .routeNotFound, .jobNotFound, .queueNotFound, .keyNotFound, .noJobsAvailable: 404
+    case .routeNotFound, .jobNotFound, .queueNotFound, .keyNotFound, .noJobsAvailable, .operationNotFound: 404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
-    case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict: 409
+    case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict, .draining,
+      .queueNotEmpty:
+      409
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .unsupportedEncoding: 415

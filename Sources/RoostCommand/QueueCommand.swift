@@ -6,7 +6,7 @@ import RoostClient
 struct QueueCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "queue", abstract: "List, show, set, pause and resume queues.",
-    subcommands: [List.self, Show.self, Set.self, Pause.self, Resume.self])
+    subcommands: [List.self, Show.self, Set.self, Pause.self, Resume.self, Purge.self, Delete.self])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the queues that the key may use.")
@@ -89,6 +89,39 @@ struct QueueCommand: AsyncParsableCommand {
     }
   }
 
+  struct Purge: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Remove a queue's ended jobs and cancel those that wait; what runs goes on.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Option(help: "Only jobs in this state; may be given more than once.") var state: [String] = []
+    @Option(help: "Only jobs of this type.") var type: String?
+    @Option(help: "Only jobs submitted longer ago, such as 1d.") var olderThan: String?
+    @Flag(help: "Only count them.") var dryRun = false
+    @Argument(help: "The queue.") var queue: QueueArgument
+
+    func run() async throws {
+      var body = JSONWriter()
+      body.beginObject()
+      body.selection(states: state, type: type, olderThan: olderThan, dryRun: dryRun)
+      body.endObject()
+      try await daemon.connection().printAnswer(to: .post, queue.path + "/purge", body: body)
+    }
+  }
+
+  struct Delete: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Delete an empty queue with its settings; with --purge, one that holds jobs.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Flag(help: "Cancel and remove its jobs; what runs is waited for.") var purge = false
+    @Argument(help: "The queue.") var queue: QueueArgument
+
+    func run() async throws {
+      try await daemon.connection().printAnswer(to: .delete, queue.path + (purge ? "?purge=true" : ""))
+    }
+  }
+
   struct Resume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "End a queue's pause.")
 
@@ -131,6 +164,18 @@ extension JSONWriter {
     } else {
       string(text)
     }
+  }
+
+  mutating func selection(states: [String], type: String?, olderThan: String?, dryRun: Bool) {
+    if !states.isEmpty {
+      key("states")
+      beginArray()
+      for state in states { string(state) }
+      endArray()
+    }
+    if let type { field("type", type) }
+    if let olderThan { field("older_than", olderThan) }
+    if dryRun { field("dry_run", true) }
   }
 
   /// `limit/per` or `limit/per/burst`.

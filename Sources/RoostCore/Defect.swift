@@ -86,6 +86,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case setupNotCarried = "setup-not-carried"
   /// Jobs do not rise with their age.
   case agingIgnored = "aging-ignored"
+  /// An operation passes over jobs and counts them as done.
+  case operationSkips = "operation-skips"
+  /// A trim forgets the operations that run.
+  case operationNotCarried = "operation-not-carried"
   /// A full queue takes jobs.
   case fullQueueTakes = "full-queue-takes"
   /// What a job does not say is the daemon's to say, whatever its queue says.

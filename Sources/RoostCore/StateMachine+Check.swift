@@ -34,6 +34,7 @@ extension StateMachine {
     package var heaps: [String: [UInt64]]
     package var stubs: [String]
     package var queues: [String]
+    package var operations: [String]
   }
 
   /// O(jobs × log jobs).
@@ -54,7 +55,7 @@ extension StateMachine {
         epoch, nextNumber, nextLease, nextOrder, UInt64(bitPattern: credited),
         UInt64(liveBytes), bootID,
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
-      stubs: stubImages, queues: queueImages)
+      stubs: stubImages, queues: queueImages, operations: operationImages)
   }
 
   private func row(_ slot: Slot) -> Row {
@@ -114,6 +115,17 @@ extension StateMachine {
           + setupImage(UInt32(id)))
     }
     return images.sorted()
+  }
+
+  private var operationImages: [String] {
+    operations.all.map { operation in
+      let queue = operation.queue == .none ? "" : text(queueNames.bytes(operation.queue))
+      let type = operation.type == .none ? "" : text(typeNames.bytes(operation.type))
+      let owner = operation.owner == .none ? "" : text(ownerNames.bytes(operation.owner))
+      return "\(operation.id) \(operation.kind) \(operation.states) \(queue) \(type) \(owner) \(operation.before) "
+        + "\(operation.bound) \(operation.limit) \(operation.startedAt) \(operation.endedAt) \(operation.phase) "
+        + "\(operation.pass) \(operation.cursor) \(operation.done)"
+    }
   }
 
   private func setupImage(_ queue: UInt32) -> String {

@@ -84,6 +84,10 @@ package struct StateMachine: ~Copyable {
   var lastIdle: UInt32 = .none
   /// Settings and pauses, of the queues that have some.
   var setups = Slab<QueueSetup>()
+  /// What is done to many jobs.
+  var operations = Operations()
+  /// Queues under deletion whose last RUNNING job may have ended.
+  var drained: [UInt32] = []
   /// Queues whose pause ends by itself (wall time, nanoseconds); an entry may be of a pause that ended before.
   var pauseHeap = ExpiryHeap()
   /// Volatile: queues for which workers wait and whose next lease may be later (log time).

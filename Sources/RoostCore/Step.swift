@@ -11,6 +11,7 @@ package struct Step: ~Copyable {
   package var jobs: [JobImage] = []
   /// Queues of `.queues` answers.
   package var queues: [QueueImage] = []
+  package var operations: [OperationImage] = []
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
 
@@ -29,6 +30,7 @@ package struct Step: ~Copyable {
     grants.removeAll(keepingCapacity: true)
     jobs.removeAll(keepingCapacity: true)
     queues.removeAll(keepingCapacity: true)
+    operations.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
   }
 
@@ -80,6 +82,9 @@ package enum Answer: Sendable, BitwiseCopyable {
   case page(first: Int32, count: Int32, next: UInt64, isFull: Bool)
   /// Queues of `Step.queues`.
   case queues(first: Int32, count: Int32)
+  /// In `Step.operations`.
+  case operations(first: Int32, count: Int32)
+  case counted(Counted)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)
 
@@ -113,6 +118,17 @@ package enum Answer: Sendable, BitwiseCopyable {
     /// The job's newest record of history; none for a job that has left.
     package var history: LogPosition
     package var historyBytes: UInt32
+  }
+
+  /// A slice of a count; the first ten jobs that match in `Step.jobs`.
+  package struct Counted: Sendable, BitwiseCopyable {
+    package var first: Int32
+    package var count: Int32
+    package var matches: UInt64
+    /// Where to go on.
+    package var pass: UInt8
+    package var cursor: UInt64
+    package var isOver: Bool
   }
 
   package struct Grant: Sendable, BitwiseCopyable {
@@ -169,6 +185,8 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var settings: QueueSettings
   /// Why it gives no jobs now.
   package var hold: QueueHold?
+  /// Log time from which on its rate allows the next lease.
+  package var nextLease: Int64
   package var isPaused: Bool
   /// Wall milliseconds; 0 while it is not paused.
   package var pausedAt: Int64

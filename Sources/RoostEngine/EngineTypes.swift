@@ -167,8 +167,9 @@ package struct QueueView: Sendable {
   package var activity: QueueActivity
   /// What was set for it.
   package private(set) var settings = QueueSettings()
-  /// Why it gives none of its READY jobs as of the last commit that changed it; nil: it does.
+  /// Why it gives none of its READY jobs; nil: it does, or has none.
   package private(set) var hold: QueueHold?
+  private var nextLease: Int64 = 0
   package private(set) var pause: QueuePause?
   /// Bytes in the log of its waiting jobs.
   package private(set) var waitingBytes: Int64 = 0
@@ -202,6 +203,7 @@ package struct QueueView: Sendable {
     readySince = image.readySince
     settings = image.settings
     hold = image.hold
+    nextLease = image.nextLease
     waitingBytes = image.waitingBytes
     pause =
       image.isPaused
@@ -213,6 +215,7 @@ package struct QueueView: Sendable {
   /// Says how old the longest-READY job is at a log time.
   mutating func setAge(at logTime: Int64) {
     oldestReadyMilliseconds = readySince < 0 ? nil : max(0, logTime - readySince) / 1_000_000
+    if readySince < 0 || hold == .rate && nextLease <= logTime { hold = nil }
   }
 
   /// How many jobs are in `state`.

@@ -106,7 +106,11 @@ package struct LogRewrite: ~Copyable {
   private mutating func flush() throws(LogError) {
     guard !prepared.isEmpty else { return }
     let extra = prepared.reduce(0) { sum, command in
-      if case .carryQueues = command { sum + command.mostBytes } else { sum + 512 }
+      // Those of jobs and stubs are counted with their bytes.
+      switch command {
+      case .carryQueues, .carryOperations: sum + command.mostBytes
+      default: sum + 512
+      }
     }
     let start = try log.prepareFrame(expectedBytes: arena.count + extra)
     step.begin(

@@ -11,6 +11,7 @@ package struct Delivery: Sendable {
   package var grants: [Answer.Grant] = []
   package var jobs: [JobImage] = []
   package var queues: [QueueImage] = []
+  package var operations: [OperationImage] = []
   /// Of the commit, where queues are answered.
   package var logTime: Int64 = 0
   /// What `ByteRange`s of images point into.

@@ -190,6 +190,11 @@ final class Writer: @unchecked Sendable {
       delivery.queues = Array(store.step.queues[Int(first)..<Int(first + count)])
       delivery.text = store.step.text
       delivery.logTime = store.machine.logTime
+    case .operations(let first, let count):
+      delivery.operations = Array(store.step.operations[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
+    case .counted(let counted):
+      delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
     case .refused, .submitted, .nothing, .changed, .carried: break
     }
     return delivery

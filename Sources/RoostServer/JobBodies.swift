@@ -82,8 +82,7 @@ package struct SubmitBody {
   /// A text counts as what it says, in UTF-8; any other value as the JSON that it is.
   private static func payloadBytes(_ payload: ArraySlice<UInt8>, limit: Int) -> Int {
     guard payload.first == UInt8(ascii: "\"") else { return payload.count }
-    // Nearly all are within the limit as they stand.
-    guard payload.count > limit + 2 else { return payload.count - 2 }
+    guard payload.contains(UInt8(ascii: "\\")) else { return payload.count - 2 }
     return JSONReader.decodedCount(ofString: payload)
   }
 

@@ -26,7 +26,7 @@ let queueRoutes: [Route] = [
     "PATCH", "/queues/{queue}", .manageQueues, fields: settingsTable.allNames + nestedSettingFields,
     audit: .always("queue.configure")
   ) { (request, backend) throws(Rejection) in
-    let name = try queueName(request.parameter, request)
+    let name = try managedQueue(request)
     let change = try decodeSettings(request.body, maxPayloadBytes: backend.maxPayloadBytes)
     return try queueAnswer(
       backend,
@@ -35,7 +35,7 @@ let queueRoutes: [Route] = [
   Route(
     "POST", "/queues/{queue}/pause", .manageQueues, fields: pauseTable.allNames, audit: .always("queue.pause")
   ) { (request, backend) throws(Rejection) in
-    let name = try queueName(request.parameter, request)
+    let name = try managedQueue(request)
     let pause = try decodePause(request.body)
     return try queueAnswer(
       backend,
@@ -45,12 +45,19 @@ let queueRoutes: [Route] = [
   },
   Route("POST", "/queues/{queue}/resume", .manageQueues, audit: .always("queue.resume")) {
     (request, backend) throws(Rejection) in
-    let name = try queueName(request.parameter, request)
+    let name = try managedQueue(request)
     try requireNoFields(request.body)
     return try queueAnswer(
       backend, await refusable { () throws(Refusal) in try await backend.engine.resume(queue: name) })
   },
 ]
+
+/// The queue of a path, if the caller may use it: who may only look at others does not change them.
+func managedQueue(_ request: RouteRequest) throws(Rejection) -> String {
+  let name = try queueName(request.parameter, request)
+  try request.requireQueue(name)
+  return name
+}
 
 /// A queue's name from a path or a filter, if the caller may look at that queue.
 func queueName(_ text: String, _ request: RouteRequest) throws(Rejection) -> String {

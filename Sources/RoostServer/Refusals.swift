@@ -37,6 +37,7 @@ extension Rejection {
       self.init(
         .payloadTooLarge, field: "payload",
         "the payload is larger than its queue takes (max_payload_bytes): send a reference instead")
+    case .draining: self.init(.draining, "the queue is being deleted: submit to another, or when it is gone")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
     }
   }

@@ -123,7 +123,8 @@ extension Route {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + keyRoutes + healthRoutes
+    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + operationRoutes + keyRoutes
+      + healthRoutes
       + metricsRoutes
       + contractRoutes)
 

@@ -16,6 +16,7 @@ extension StateMachine.Image {
     if dead != live.dead { found.append("dead \(dead), live \(live.dead)") }
     if heaps != live.heaps { found.append("heaps \(heaps), live \(live.heaps)") }
     if stubs != live.stubs { found.append("stubs \(stubs), live \(live.stubs)") }
+    if operations != live.operations { found.append("operations \(operations), live \(live.operations)") }
     if queues != live.queues { found.append("queues \(queues), live \(live.queues)") }
     return found.prefix(3).joined(separator: "; ")
   }

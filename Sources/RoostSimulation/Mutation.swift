@@ -81,6 +81,8 @@ extension Defect {
     case .rateNotCarried: "a restart after compaction lets a burst through"
     case .setupNotCarried: "compaction and a restart undo settings and pauses"
     case .agingIgnored: "jobs of a low priority starve"
+    case .operationSkips: "a purge leaves jobs behind, and says that it is done"
+    case .operationNotCarried: "a replay of a million dead letters stops half-way after compaction and a restart"
     case .fullQueueTakes: "a queue grows beyond its bound"
     case .queueDefaultsIgnored: "jobs run with other retries, priority or delay than their queue says"
     case .listedOrderIgnored: "a worker's queues are not taken in the order it asked for"

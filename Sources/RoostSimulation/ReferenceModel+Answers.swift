@@ -9,7 +9,7 @@ extension ReferenceModel {
   ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
     _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queue: QueueImage?,
-    isTight: Bool
+    operations: [OperationImage] = [], isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
     let followsFinish = hasJustFinished
@@ -33,7 +33,7 @@ extension ReferenceModel {
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
         }
-        try answered(request, own.answer, page: page, queue: queue)
+        try answered(request, own.answer, page: page, queue: queue, operations)
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
@@ -45,7 +45,7 @@ extension ReferenceModel {
   }
 
   private mutating func answered(
-    _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?
+    _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?, _ operations: [OperationImage]
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
@@ -61,6 +61,9 @@ extension ReferenceModel {
     case .configure(let name, let change): try configure(name, change, answer, queue)
     case .pause(let name, let reason, let until): try pause(name, reason, until, answer, queue)
     case .resume(let name): try resume(name, answer, queue)
+    case .operate(let wanted): try operate(wanted, answer, operations)
+    case .stopOperation(let id): try stopOperation(id, answer, operations)
+    case .readOperations: try look(at: 0, operations)
     case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
@@ -76,6 +79,7 @@ extension ReferenceModel {
     }
     if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
     if now.conditions.isMemoryLow { return try refused(.memoryLow, answer, "submit") }
+    if isDraining(job.queue) { return try refused(.draining, answer, "submit") }
     if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       return try refused(.tooManyQueues, answer, "submit")
     }
@@ -245,7 +249,7 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .endWait, .drainWaiters: true
+    case .read, .awaitEnd, .list, .queue, .endWait, .drainWaiters, .readOperations: true
     default: false
     }
   }

@@ -23,6 +23,7 @@ extension ReferenceModel {
     try expect(!waiters.contains { $0.deadline <= now.log }, "a worker waits longer than it wished")
     try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
     if !now.isReadOnly {
+      try operated(hasMore: hasMore)
       try decide(Set(grants.flatMap { grantedNumbers($0.answer) }), hasMore: hasMore, seen)
       try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }

@@ -33,7 +33,6 @@ extension ReferenceModel {
   mutating func configure(
     _ name: String, _ change: QueueSettingsChange, _ answer: Answer, _ image: QueueImage?
   ) throws(Violation) {
-    guard try mayChange(name, answer) else { return }
     var setup = setups[name] ?? Setup()
     let old = QueueSetting.ofRate.map { setup.settings[$0] }
     for setting in change.cleared { setup.settings[setting] = nil }
@@ -44,7 +43,9 @@ extension ReferenceModel {
     } else {
       (setup.nextLease, setup.leases) = (0, [])
     }
-    if totals[name] == nil, setup.isEmpty { return try expect(image == nil, "a queue began with nothing") }
+    // What changes nothing needs no room.
+    if setup.settings == setups[name]?.settings ?? QueueSettings() { return try look(at: name, image) }
+    guard try mayChange(name, answer) else { return }
     totals[name] = totals[name] ?? QueueTotals()
     set(setup, of: name)
     try look(at: name, image)
@@ -145,17 +146,16 @@ extension ReferenceModel {
       return false
     }
     let own = waiting.filter { $0.state == .ready && $0.wanted.owner.utf8.elementsEqual(job.owner.utf8) }
-    let sure = own.filter { !$0.wasHandedBack }
     if answer.refusal == .queueFull {
       let others = waiting.filter { $0.state == .ready }
-      try expect(sure.count < tooMany || others.count > 100, "a full queue had jobs that might go")
+      try expect(own.count < tooMany || others.count > 100, "a full queue had jobs that might go")
       return false
     }
     for _ in 0..<tooMany {
       guard let number = dropped.popFirst(), let gone = own.first(where: { $0.number == number }) else {
         throw Violation(message: "a full queue took a job")
       }
-      for other in sure where jobs[other.number]!.state == .ready && other.number != number {
+      for other in own where jobs[other.number]!.state == .ready && other.number != number {
         try expect(
           (gone.wanted.priority, gone.rank) <= (other.wanted.priority, other.rank),
           "job \(number) made room before \(other.number)")
@@ -220,9 +220,4 @@ extension ReferenceModel {
       image.isPaused == setup.isPaused && image.pausedUntil == setup.pausedUntil && image.pausedAt == setup.pausedAt,
       "the pause of queue \(name)")
   }
-}
-
-extension ReferenceModel.Job {
-  /// It may stand where those that make room are not looked for.
-  fileprivate var wasHandedBack: Bool { history.contains { $0.outcome == .released || $0.outcome == .undelivered } }
 }

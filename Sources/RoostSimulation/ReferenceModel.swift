@@ -130,6 +130,10 @@ struct ReferenceModel {
   /// come to yet.
   var resumed: ArraySlice<String> = []
   var dropped: ArraySlice<UInt64> = []
+  /// Those that run and those that ended last.
+  var operations: [Operation] = []
+  /// What the step's records say an operation did.
+  var bulk: [BulkChange] = []
   /// Leases of `.leasedMany` answers in this step.
   var stepGrants: [Answer.Grant] = []
   /// The last page of dead letters, if there is another behind it.

@@ -19,6 +19,9 @@ enum Request {
   /// `until`: wall milliseconds; 0: until somebody resumes it.
   case pause(String, reason: [UInt8], until: Int64)
   case resume(String)
+  case operate(Operate)
+  case stopOperation(UInt64)
+  case readOperations
   case drainWaiters
 
   struct Lease {
@@ -34,6 +37,19 @@ enum Request {
     var maxBytes = 0
     /// Only if the request before it ended an attempt.
     var isNext = false
+  }
+
+  struct Operate {
+    var kind: OperationKind
+    /// A bit for each state's raw value.
+    var states: UInt8
+    var queue: String?
+    var type: String?
+    var owner: String?
+    /// Wall milliseconds.
+    var before: Int64
+    var limit: UInt64
+    var isDry = false
   }
 
   struct Finish {
@@ -91,6 +107,10 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case configure = "set a queue"
   case pause = "pause a queue"
   case resume = "resume a queue"
+  case operate = "operate on many jobs"
+  case operateDry = "count what an operation would do"
+  case stopOperation = "stop an operation"
+  case readOperations = "look at operations"
   case endWait = "end a wait"
   case drainWaiters = "drain"
   case history = "payload and history read"
@@ -123,6 +143,9 @@ extension Request {
     case .configure: .configure
     case .pause: .pause
     case .resume: .resume
+    case .operate(let wanted): wanted.isDry ? .operateDry : .operate
+    case .stopOperation: .stopOperation
+    case .readOperations: .readOperations
     case .endWait: .endWait
     case .drainWaiters: .drainWaiters
     }
@@ -236,6 +259,15 @@ struct RequestEncoder {
           name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.cleared))
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
+    case .operate(let wanted):
+      var command = Command.Operate(
+        kind: wanted.kind, states: wanted.states, queue: put(Array((wanted.queue ?? "").utf8)),
+        type: put(Array((wanted.type ?? "").utf8)), owner: put(Array((wanted.owner ?? "").utf8)),
+        before: wanted.before, limit: wanted.limit)
+      command.isDry = wanted.isDry
+      return .operate(command)
+    case .stopOperation(let id): return .stopOperation(Command.StopOperation(id: id))
+    case .readOperations: return .readOperations(Command.ReadOperations(id: 0))
     case .resume(let name): return .resume(Command.Resume(name: put(Array(name.utf8))))
     case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
     }

@@ -48,6 +48,7 @@ extension Simulation {
       // The daemon's frames are smaller than its segments: one more than the reserve counts with does not outgrow it.
       if daemon.store.step.records.count > daemon.store.log.segmentBytes { hasReserve = false }
       let decided = daemon.store.step.replies.count
+      let askedRecords = daemon.store.step.records.recordCount
       var failure: LogError?
       do throws(LogError) {
         hasMore = try daemon.store.commit()
@@ -58,6 +59,7 @@ extension Simulation {
       model.forgotten = names(in: .queueForgotten)[...]
       model.resumed = names(in: .queueResumed)[...]
       model.dropped = droppedJobs[...]
+      model.bulk = bulkChanges(from: askedRecords)
       // After a failed commit this is what the log may say or not; nothing was answered.
       for asked in asked { try judge(asked) }
       try model.decidedDue(
@@ -81,18 +83,21 @@ extension Simulation {
     try model.expect(!asked.isTight || isShort, "refused for space that there is: \(asked.request)")
     var page: [JobImage] = []
     var queue: QueueImage?
+    var operations: [OperationImage] = []
     for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
       if case .page(let first, let count, _, _) = reply.answer {
         page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
       } else if case .queues(let first, let count) = reply.answer {
         queue = daemon.store.step.queues[Int(first)..<Int(first + count)].first
+      } else if case .operations(let first, let count) = reply.answer {
+        operations = Array(daemon.store.step.operations[Int(first)..<Int(first + count)])
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
     do throws(ReferenceModel.Violation) {
       try model.answered(
         asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
-        isTight: asked.isTight)
+        operations: operations, isTight: asked.isTight)
     } catch {
       if isVerbose { note("\(asked.request) failed") }
       throw error
@@ -143,6 +148,31 @@ extension Simulation {
     return numbers
   }
 
+  /// What an operation did, by the records that stand behind those of the requests: nothing else is decided before it.
+  private func bulkChanges(from first: Int) -> [ReferenceModel.BulkChange] {
+    var (changes, place, end, isOver) = ([ReferenceModel.BulkChange](), 0, 0, false)
+    forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      guard place >= first, !isOver, let kind = RecordKind(of: record) else { return }
+      func number(at offset: Int = 1) -> UInt64 {
+        UInt64(littleEndian: record.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      }
+      switch kind {
+      case .ended: changes.append(.cancelled(number()))
+      case .readied: changes.append(.replayed(number()))
+      case .purged: changes.append(.purged(number()))
+      case .queueDeleted: changes.append(.deleted(queue: String(decoding: record.dropFirst(), as: UTF8.self)))
+      case .operationAdvanced:
+        changes.append(.advanced(id: number(), OperationPhase(rawValue: record[9])!, done: number(at: 19)))
+        end = changes.count
+      // Compaction writes them again.
+      case .operationBegan: isOver = true
+      default: break
+      }
+    }
+    return Array(changes.prefix(end))
+  }
+
   private func forEach(_ records: borrowing RecordBuffer, _ body: (UnsafeRawBufferPointer) -> Void) {
     guard records.recordCount > 0 else { return }
     let bytes = UnsafeRawBufferPointer(records.frame)
@@ -170,6 +200,8 @@ extension Answer {
     case .page: "page"
     case .queues: "queues"
     case .carried: "carried"
+    case .operations: "operations"
+    case .counted: "counted"
     }
   }
 }

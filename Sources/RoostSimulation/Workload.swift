@@ -154,6 +154,7 @@ struct Workload {
 
   private mutating func manage(_ model: ReferenceModel) -> Request {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
+    if random.chance(0.15) { return operation(model) }
     switch random.below(10) {
     case 0..<2:
       let until = random.chance(0.5) ? max(1, model.now.wall + Int64(random.below(9_000)) - 1_000) : 0
@@ -161,6 +162,29 @@ struct Workload {
     case 2..<5: return .resume(model.setups.keys.sorted().first { model.setups[$0]!.isPaused } ?? name)
     default: return .configure(name, settings())
     }
+  }
+
+  private mutating func operation(_ model: ReferenceModel) -> Request {
+    switch random.below(12) {
+    case 0: return .readOperations
+    case 1: return .stopOperation(model.operations.last?.id ?? 7)
+    default: break
+    }
+    let kind = OperationKind.allCases.randomElement(using: &random)!
+    var wanted = Request.Operate(
+      kind: kind, states: random.chance(0.8) ? 255 : UInt8(random.below(256)),
+      queue: random.chance(0.7) ? queues.randomElement(using: &random)! : nil,
+      type: random.chance(0.2) ? "t\(random.below(3))" : nil,
+      owner: random.chance(0.2) ? owners.randomElement(using: &random)! : nil,
+      before: random.chance(0.8) ? .max : model.now.wall - Int64(random.below(9_000)),
+      limit: random.chance(0.8) ? .max : UInt64(1 + random.below(5)))
+    wanted.isDry = random.chance(0.2)
+    if kind == .deleteQueue {
+      wanted.queue =
+        random.chance(0.5) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
+      (wanted.states, wanted.type, wanted.owner, wanted.before, wanted.limit) = (255, nil, nil, .max, .max)
+    }
+    return .operate(wanted)
   }
 
   private mutating func settings() -> QueueSettingsChange {

@@ -79,6 +79,8 @@ extension ContractUser {
     try await ask("POST", "/jobs/lease", daemon.admin, #"{"queues":["none"]}"#, expecting: 404)
     try await ask("PATCH", "/queues/none", daemon.admin, "{}", expecting: 404)
     try await ask("POST", "/queues/none/resume", daemon.admin, expecting: 404)
+    try await ask("GET", "/operations/9", daemon.admin, expecting: 404)
+    for path in ["/operations/9", "/queues/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     for path in [job, letter, "/keys/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     try await ask("GET", "/none", nil, expecting: 404)
     try await ask("PATCH", "/jobs", nil, expecting: 405)
@@ -102,6 +104,9 @@ extension ContractUser {
     try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurrency":0}"#, expecting: 422)
     try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurency":1}"#, expecting: 400)
     try await ask("POST", "/queues/q/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
+    try await ask("POST", "/operations", daemon.admin, #"{"action":"explode"}"#, expecting: 422)
+    try await ask("POST", "/queues/q/purge", daemon.admin, #"{"states":[]}"#, expecting: 422)
+    try await ask("DELETE", "/queues/a%20b", daemon.admin, expecting: 422)
     try await ask("POST", "/queues/a%20b/resume", daemon.admin, expecting: 422)
     for (path, body) in bodies { try await ask("POST", path, daemon.admin, body, expecting: 422) }
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"max_retires":1}"#, expecting: 400)

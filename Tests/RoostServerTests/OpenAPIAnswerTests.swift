@@ -227,6 +227,17 @@ struct ContractUser: Sendable {
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"set"}"#, expecting: 201)
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"set"}"#, expecting: 429)
     try await ask("POST", "/queues/set/pause", daemon.admin, #"{"until":"2099-01-01T00:00:00Z"}"#, expecting: 200)
+    let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5}"#
+    let begun = try await ask("POST", "/operations", daemon.admin, replay, expecting: 202)
+    let operation = "/operations/\(try #require(begun.string("operation_id")))"
+    try await ask("POST", "/operations", daemon.admin, #"{"action":"cancel","dry_run":true}"#, expecting: 200)
+    try await ask("DELETE", operation, daemon.admin, expecting: 200)
+    for path in ["/operations", operation] { try await ask("GET", path, daemon.admin, expecting: 200) }
+    try await ask("POST", "/queues/set/purge", daemon.admin, #"{"dry_run":true}"#, expecting: 200)
+    try await ask("DELETE", "/queues/set", daemon.admin, expecting: 409)
+    try await ask("POST", "/queues/brief/pause", daemon.admin, expecting: 200)
+    try await ask("DELETE", "/queues/brief", daemon.admin, expecting: 202)
+    try await ask("POST", "/queues/brief/purge", daemon.admin, expecting: 202)
     for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
       try await ask("GET", path, daemon.client, expecting: 200)
     }

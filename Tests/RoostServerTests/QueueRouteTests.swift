@@ -160,6 +160,29 @@ struct QueueRouteTests {
     }
   }
 
+  @Test("jobs that were handed back make room in their turn, and a text counts without its escapes")
+  func handedBack() async throws {
+    try await TestDaemon.run { daemon in
+      let settings = #"{"max_length":5,"on_full":"drop_oldest","max_payload_bytes":4}"#
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, settings)
+      func submit(_ payload: String) async throws -> Reply {
+        try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":\#(payload),"queue":"q"}"#)
+      }
+      for number in 1...5 { _ = try await submit("\(number)") }
+      let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"max_jobs":4}"#)
+      for job in try #require(leased.json["jobs"] as? [[String: Any]]) {
+        let (id, lease) = (job["job_id"] as! String, job["lease_id"] as! String)
+        _ = try await daemon.send("POST", "/jobs/\(id)/release", daemon.worker, #"{"lease_id":"\#(lease)"}"#)
+      }
+      for number in 6...8 { #expect(try await submit("\(number)").status == 201) }
+      let left = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"max_jobs":9}"#)
+      let payloads = (left.json["jobs"] as? [[String: Any]] ?? []).compactMap { $0["payload"] as? Int }
+      #expect(payloads == [4, 5, 6, 7, 8])
+      #expect(try await submit(#""\u00e9\n\n""#).status == 201)
+      #expect(try await submit(#""\u00e9\n\n\n""#).status == 413)
+    }
+  }
+
   @Test("what a job does not say its queue says, at the submit")
   func defaults() async throws {
     try await TestDaemon.run { daemon in

@@ -19,11 +19,12 @@ extension Command.CarryQueues: StateCommand {
 }
 
 extension StateMachine {
-  /// What carries all queues, piece by piece; never empty.
+  /// What carries all operations and queues, piece by piece, a piece of the queues last.
   package var queueCarries: [Command] {
-    stride(from: 0, to: max(1, queues.count), by: Command.CarryQueues.most).map {
-      .carryQueues(Command.CarryQueues(first: UInt32($0)))
-    }
+    operationCarries
+      + stride(from: 0, to: max(1, queues.count), by: Command.CarryQueues.most).map {
+        .carryQueues(Command.CarryQueues(first: UInt32($0)))
+      }
   }
 
   fileprivate mutating func carryQueues(from first: UInt32, _ ticket: UInt64, _ step: inout Step) {

@@ -32,7 +32,6 @@ extension StateMachine {
       change.set(setting, nil)
     }
     for setting in QueueSetting.allCases { if let value = settings[setting] { change.set(setting, value) } }
-    guard mayChange(queue: command.name, ticket, &step) else { return }
     let name = step.bytes(command.name)
     let known = queueNames.find(name)
     let old = known == .none ? nil : setup(known)?.pointee
@@ -45,6 +44,7 @@ extension StateMachine {
       rate.theoretical = min(rate.theoretical, limit.latest(at: now.log))
     }
     if new != old?.settings ?? QueueSettings() {
+      guard mayChange(queue: command.name, ticket, &step) else { return }
       let event = QueueConfigured(rate: rate, settings: new, name: name)
       event.encode(into: &step.records)
       event.apply(to: &self)

@@ -36,4 +36,6 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case queueFull
   /// The payload is larger than the queue takes.
   case payloadTooLarge
+  /// The queue is being deleted.
+  case draining
 }

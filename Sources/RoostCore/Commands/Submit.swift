@@ -77,6 +77,7 @@ extension StateMachine {
     guard let body = JobBodyLayout(bytes) else { preconditionFailure("a handler encodes the body it submits") }
     // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
     guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
+    if isDraining(body.queue) { return step.answer(ticket, .refused(.draining)) }
     guard makeRoom(for: body.queue, &step) else { return step.answer(ticket, .refused(.tooManyQueues)) }
     var command = command
     let settings = settings(ofQueue: body.queue)
@@ -91,6 +92,13 @@ extension StateMachine {
     let place = event.encode(into: &step.records)
     event.apply(body, at: place, to: &self)
     step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
+  }
+
+  /// Whether an operation deletes this queue.
+  private mutating func isDraining(_ name: UnsafeRawBufferPointer) -> Bool {
+    guard operations.unfinished > 0 else { return false }
+    let queue = queueNames.find(name)
+    return queue != .none && queues[Int(queue)].isDraining
   }
 
   /// What the job does not say is said by its queue, else by the daemon.
@@ -129,7 +137,7 @@ extension StateMachine {
   }
 
   /// So many READY jobs of an owner, of the lowest priority and there the oldest, as have so many bytes; nil where they
-  /// are not among the first hundred. Those that were handed back between others are not looked at.
+  /// are not among the first hundred.
   private mutating func oldest(
     of queue: UInt32, owner name: UnsafeRawBufferPointer, jobs wanted: Int64, bytes: Int64
   ) -> [Slot]? {
@@ -138,18 +146,16 @@ extension StateMachine {
     var found: [Slot] = []
     var (jobsLeft, bytesLeft, looksLeft) = (wanted, bytes, Self.mostDropLooks)
     for level in levels(of: queue).reversed() {
-      var at = levels.pointer(level).pointee.jobs.head
-      while at != .none {
+      var next = ReadyOrder(of: levels.pointer(level).pointee, in: jobs, atMost: looksLeft + 1)
+      while let slot = next.pop(in: jobs) {
         guard looksLeft > 0 else { return nil }
         looksLeft -= 1
-        if jobs.cold(at).pointee.owner == owner {
-          found.append(at)
-          jobsLeft -= 1
-          bytesLeft -= Int64(jobs.cold(at).pointee.recordBytes)
-          if jobsLeft <= 0, bytesLeft <= 0 { return found }
-          guard found.count < Self.mostDrops else { return nil }
-        }
-        at = jobs.hot(at).pointee.next
+        guard jobs.cold(slot).pointee.owner == owner else { continue }
+        found.append(slot)
+        jobsLeft -= 1
+        bytesLeft -= Int64(jobs.cold(slot).pointee.recordBytes)
+        if jobsLeft <= 0, bytesLeft <= 0 { return found }
+        guard found.count < Self.mostDrops else { return nil }
       }
     }
     return nil

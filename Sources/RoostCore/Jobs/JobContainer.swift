@@ -69,7 +69,9 @@ extension StateMachine {
     case .leases:
       leaseHeap.remove(slot, in: jobs)
       // One more may run.
-      if queues[Int(jobs.hot(slot).pointee.queue)].setup != .none { wake(jobs.hot(slot).pointee.queue) }
+      let queue = jobs.hot(slot).pointee.queue
+      if queues[Int(queue)].setup != .none { wake(queue) }
+      if queues[Int(queue)].isDraining { drained.append(queue) }
     case .due: dueHeap.remove(slot, in: jobs)
     case .wall: wallHeap.remove(slot, in: jobs)
     case .retention:

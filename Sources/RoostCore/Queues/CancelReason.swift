@@ -2,10 +2,13 @@
 package enum CancelReason: String, Sendable, CaseIterable {
   /// A later job took its place in a queue that holds no more.
   case queueFull = "queue_full"
+  /// An operation on many jobs, as a purge.
+  case operation
 
   var text: StaticString {
     switch self {
     case .queueFull: "queue_full"
+    case .operation: "operation"
     }
   }
 
@@ -13,6 +16,7 @@ package enum CancelReason: String, Sendable, CaseIterable {
   package var checksum: UInt32 {
     switch self {
     case .queueFull: 0x22E6_C0CA
+    case .operation: 0x9D6D_F278
     }
   }
 }

@@ -25,6 +25,8 @@ struct QueueRow: BitwiseCopyable {
   var isHungry = false
   /// The earliest log time at which it stands in `StateMachine.rateHeap`; the last one there is: nowhere.
   var rateAwaited = Int64.max
+  /// An operation deletes it: it takes no jobs.
+  var isDraining = false
   /// It stands in `StateMachine.changedQueues`.
   var hasChanged = false
   /// Which of the queues that began since the daemon started this one is; another life under the same name is another.

@@ -117,6 +117,12 @@ extension StateMachine {
     }
   }
 
+  /// Log time from which on a queue with a rate may give the next job.
+  func nextLease(_ queue: UInt32) -> Int64 {
+    guard let setup = setup(queue), let rate = LeaseRate(setup.pointee.settings) else { return 0 }
+    return rate.next(after: setup.pointee.rate.theoretical)
+  }
+
   /// The priority by which jobs of different levels and queues are compared: what waits rises where its queue says so.
   func effectivePriority(_ slot: Slot) -> Int64 {
     let row = jobs.hot(slot)
@@ -133,8 +139,9 @@ extension StateMachine {
     event.apply(to: &self)
   }
 
-  /// Finds the pauses that end by themselves, at the end of a replay.
+  /// Finds the pauses that end by themselves.
   mutating func listPauses() {
+    pauseHeap = ExpiryHeap()
     for id in queues.indices {
       guard let setup = setup(UInt32(id)), setup.pointee.isPaused, setup.pointee.pausedUntil > 0 else { continue }
       pauseHeap.insert(UInt32(id), deadline: setup.pointee.pausedUntil.nanoseconds)

@@ -119,3 +119,24 @@ extension StateMachine {
     return oldest == .max ? -1 : oldest
   }
 }
+
+/// The jobs of a level in their order, listed and handed back.
+struct ReadyOrder {
+  private var listed: Slot
+  private var returned: ArraySlice<Slot>
+
+  /// - Parameter most: How many of them will be asked for at most.
+  init(of level: ReadyLevel, in jobs: borrowing JobTable, atMost most: Int) {
+    listed = level.jobs.head
+    returned = level.returned.root == .none ? [] : jobs.jobs(in: level.returned, atMost: most)[...]
+  }
+
+  mutating func pop(in jobs: borrowing JobTable) -> Slot? {
+    if let first = returned.first, listed == .none || jobs.hot(first).pointee.order < jobs.hot(listed).pointee.order {
+      return returned.popFirst()
+    }
+    guard listed != .none else { return nil }
+    defer { listed = jobs.hot(listed).pointee.next }
+    return listed
+  }
+}

@@ -6,7 +6,8 @@ extension StateMachine {
     return QueueImage(
       id: queue, life: row.life, exists: row.exists, counts: row.counts, totals: row.totals, activity: row.activity,
       readySince: readySince(queue), waitingBytes: row.waitingBytes, settings: setup?.settings ?? QueueSettings(),
-      hold: hold(queue), isPaused: setup?.isPaused ?? false, pausedAt: setup?.pausedAt ?? 0,
+      hold: hold(queue), nextLease: nextLease(queue), isPaused: setup?.isPaused ?? false,
+      pausedAt: setup?.pausedAt ?? 0,
       pausedUntil: setup?.pausedUntil ?? 0, pauseReason: .empty)
   }
 

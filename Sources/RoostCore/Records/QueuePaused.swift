@@ -60,6 +60,8 @@ struct QueuePaused: LogRecord {
     (setup.pointee.pausedAt, setup.pointee.pausedUntil) = (at, until)
     guard state.isLive else { return }
     if until > 0 { state.pauseHeap.insert(queue, deadline: until.nanoseconds) }
+    // Pauses that ended before their time leave entries behind.
+    if state.pauseHeap.count > 2 * state.setups.count + 64 { state.listPauses() }
     state.noteChange(queue)
   }
 

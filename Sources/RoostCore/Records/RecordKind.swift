@@ -20,6 +20,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case queueConfigured = 15
   case queuePaused = 16
   case queueResumed = 17
+  case operationBegan = 18
+  case operationAdvanced = 19
+  case queueDeleted = 20
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -43,6 +46,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .queueConfigured: QueueConfigured.self
     case .queuePaused: QueuePaused.self
     case .queueResumed: QueueResumed.self
+    case .operationBegan: OperationBegan.self
+    case .operationAdvanced: OperationAdvanced.self
+    case .queueDeleted: QueueDeleted.self
     }
   }
 

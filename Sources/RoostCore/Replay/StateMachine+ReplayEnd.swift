@@ -24,6 +24,7 @@ extension StateMachine {
     for slot in died { enterDead(slot) }
     listIdleQueues()
     listPauses()
+    listDraining()
     orderHeaps()
     try enlistStubs()
   }

@@ -59,12 +59,12 @@ extension JobTable {
     row.pointee.heapPosition = .max
   }
 
-  /// The jobs of a tree in their order. O(n).
-  func jobs(in tree: JobTree) -> [Slot] {
+  /// The first jobs of a tree in their order, at most so many. O(height + `most`).
+  func jobs(in tree: JobTree, atMost most: Int = .max) -> [Slot] {
     var found: [Slot] = []
     var above: [Slot] = []
     var at = tree.root
-    while at != .none || !above.isEmpty {
+    while found.count < most, at != .none || !above.isEmpty {
       while at != .none {
         above.append(at)
         at = hot(at).pointee.previous

@@ -33,6 +33,7 @@ extension StateMachine {
   /// In the order in which they are decided: a job may end and leave in one step.
   private static let dueSources: [any DueSource.Type] = [
     WaitEnds.self,
+    OperationSteps.self,
     LeaseExpiry.self,
     DelayedJobs.self,
     RunAtJobs.self,
@@ -57,7 +58,7 @@ extension StateMachine {
     }
     if !hungry.isEmpty { feed(&step) }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
-    return isFull || !hungry.isEmpty && !conditions.refusesLeases
+    return isFull || operations.active != nil || !hungry.isEmpty && !conditions.refusesLeases
   }
 
   /// Log time at which something is due next; nil when nothing is.

@@ -27,8 +27,12 @@ struct AuditedRequest {
     await audit.record(event)
   }
 
-  /// The id that the path names. A text that is no id is left out: it could be anything, a secret too.
+  /// The queue that the path names, or the id. A text that is no id is left out: it could be anything, a secret too.
   private var targetInPath: String? {
-    JobID(parameter)?.description ?? APIKey.publicID(in: parameter)
+    if route.path.hasPrefix("/queues/{queue}") {
+      return isQueueName(parameter) && APIKey.publicID(in: parameter) == nil ? parameter : nil
+    }
+    if route.path.hasPrefix("/operations/") { return UInt64(parameter).map { "\($0)" } }
+    return JobID(parameter)?.description ?? APIKey.publicID(in: parameter)
   }
 }

@@ -1,0 +1,102 @@
+/// How far an operation is; its jobs' own records stand before it in the same frame.
+struct OperationAdvanced: LogRecord {
+  var id: UInt64
+  var phase: OperationPhase
+  var pass: UInt8
+  var cursor: UInt64
+  var done: UInt64
+  /// Wall time, milliseconds; 0 while it goes on.
+  var endedAt: Int64
+
+  static var kind: RecordKind { .operationAdvanced }
+  static var layout: [RecordField] { [8, 1, 1, 8, 8, 8] }
+  static let mostBytes = 1 + 8 + 1 + 1 + 24
+
+  // MARK: Bytes
+
+  func encode(into records: inout RecordBuffer) {
+    var out = records.open(Self.kind, atMost: Self.mostBytes)
+    out.put(id)
+    out.put(phase.rawValue)
+    out.put(pass)
+    out.put(cursor)
+    out.put(done)
+    out.put(endedAt)
+    records.close(out)
+  }
+
+  init(_ operation: Operation) {
+    id = operation.id
+    phase = operation.phase
+    pass = operation.pass
+    cursor = operation.cursor
+    done = operation.done
+    endedAt = operation.endedAt
+  }
+
+  init?(_ reader: inout RecordReader) {
+    id = reader.get()
+    guard let phase = OperationPhase(rawValue: reader.get()) else { return nil }
+    self.phase = phase
+    pass = reader.get()
+    cursor = reader.get()
+    done = reader.get()
+    endedAt = reader.get()
+  }
+
+  // MARK: Replay
+
+  func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard RecordBounds.isWall(endedAt), cursor <= JobNumber.limit, done <= RecordBounds.counter,
+      phase.isOver || endedAt == 0
+    else { throw .unfit("how far an operation is", "\(phase), \(done) jobs, at \(cursor)", position) }
+  }
+
+  func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    try checkFields(state, at: place.position)
+    // Its beginning may stand in a segment that is gone, and a copy is to come.
+    guard let known = state.operations.find(id) else { return }
+    let operation = state.operations[known]
+    guard Int(pass) <= operation.kind.states.count, cursor <= operation.bound, done >= operation.done else {
+      throw .unfit("operation \(id) further on", "\(done) jobs, at \(cursor) of \(pass)", place.position)
+    }
+    apply(to: &state)
+  }
+
+  func apply(to state: inout StateMachine) {
+    guard let place = state.operations.find(id) else { return }
+    var operation = state.operations[place]
+    (operation.phase, operation.pass, operation.cursor) = (phase, pass, cursor)
+    (operation.done, operation.endedAt) = (done, endedAt)
+    state.operations[place] = operation
+    if operation.kind == .deleteQueue { state.queues[Int(operation.queue)].isDraining = !phase.isOver }
+    while let oldest = state.operations.surplus {
+      let gone = state.operations.remove(at: oldest)
+      if gone.queue != .none { state.closeQueue(gone.queue) }
+      if gone.type != .none { state.typeNames.release(gone.type) }
+      if gone.owner != .none { state.ownerNames.release(gone.owner) }
+    }
+  }
+
+  // MARK: Salvage
+
+  func salvage(
+    into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) {
+    guard let known = state.operations.find(id) else { return }
+    let operation = state.operations[known]
+    if Int(pass) <= operation.kind.states.count, cursor <= operation.bound { apply(to: &state) }
+  }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    var out = RecordDescription(Self.kind)
+    out.add("operation", id)
+    out.add("phase", text: "\(phase)")
+    out.add("pass", pass)
+    out.add("cursor", cursor)
+    out.add("done", done)
+    return out
+  }
+}

@@ -1,0 +1,134 @@
+/// An operation on many jobs began; also written again at the end of a trimmed log, with how far it is behind it.
+struct OperationBegan: LogRecord {
+  var id: UInt64
+  /// Wall time, milliseconds.
+  var at: Int64
+  var kindOfOperation: OperationKind
+  var states: UInt8
+  var before: Int64
+  var bound: UInt64
+  var limit: UInt64
+  // Empty: any.
+  var queue: UnsafeRawBufferPointer
+  var type: UnsafeRawBufferPointer
+  var owner: UnsafeRawBufferPointer
+
+  static var kind: RecordKind { .operationBegan }
+  static var layout: [RecordField] { [8, 8, 1, 1, 8, 8, 8, 1, 1, 1] }
+  static let mostBytes = 1 + 8 + 8 + 1 + 1 + 24 + 3 + 3 * Int(UInt8.max)
+
+  // MARK: Bytes
+
+  func encode(into records: inout RecordBuffer) {
+    var out = records.open(Self.kind, atMost: Self.mostBytes)
+    out.put(id)
+    out.put(at)
+    out.put(kindOfOperation.rawValue)
+    out.put(states)
+    out.put(before)
+    out.put(bound)
+    out.put(limit)
+    out.put(UInt8(queue.count))
+    out.put(UInt8(type.count))
+    out.put(UInt8(owner.count))
+    out.put(queue)
+    out.put(type)
+    out.put(owner)
+    records.close(out)
+  }
+
+  init(
+    id: UInt64, at: Int64, kind: OperationKind, states: UInt8, before: Int64, bound: UInt64, limit: UInt64,
+    queue: UnsafeRawBufferPointer, type: UnsafeRawBufferPointer, owner: UnsafeRawBufferPointer
+  ) {
+    self.id = id
+    self.at = at
+    kindOfOperation = kind
+    self.states = states
+    self.before = before
+    self.bound = bound
+    self.limit = limit
+    self.queue = queue
+    self.type = type
+    self.owner = owner
+  }
+
+  init?(_ reader: inout RecordReader) {
+    id = reader.get()
+    at = reader.get()
+    guard let kind = OperationKind(rawValue: reader.get()) else { return nil }
+    kindOfOperation = kind
+    states = reader.get()
+    before = reader.get()
+    bound = reader.get()
+    limit = reader.get()
+    let (queueBytes, typeBytes, ownerBytes) = (reader.get(UInt8.self), reader.get(UInt8.self), reader.get(UInt8.self))
+    queue = reader.get(count: Int(queueBytes))
+    type = reader.get(count: Int(typeBytes))
+    owner = reader.get(count: Int(ownerBytes))
+  }
+
+  // MARK: Replay
+
+  func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard (1...RecordBounds.counter).contains(id), RecordBounds.isWall(at), bound <= JobNumber.limit,
+      !queue.isEmpty || kindOfOperation != .deleteQueue
+    else { throw .unfit("an operation within its bounds", "\(id) up to job \(bound)", position) }
+  }
+
+  func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    try checkFields(state, at: place.position)
+    guard bound <= state.nextNumber else {
+      throw .unfit("jobs that were submitted before", "those up to \(bound)", place.position)
+    }
+    if let known = state.operations.find(id) {
+      guard isCopy(of: state.operations[known]) else {
+        throw .unfit("operation \(id) as it stands", "another", place.position)
+      }
+      return
+    }
+    guard state.operations.all.count < 2 * (Operations.mostActive + Operations.mostEnded) else {
+      throw .unfit("few operations at once", "one more", place.position)
+    }
+    apply(to: &state)
+  }
+
+  private func isCopy(of known: Operation) -> Bool {
+    known.kind == kindOfOperation && known.states == states && known.before == before && known.bound == bound
+      && known.limit == limit && known.startedAt == at
+  }
+
+  func apply(to state: inout StateMachine) {
+    let named = queue.isEmpty ? UInt32.none : state.openQueue(queue)
+    state.operations.insert(
+      Operation(
+        id: id, kind: kindOfOperation, states: states, queue: named,
+        type: type.isEmpty ? .none : state.typeNames.intern(type),
+        owner: owner.isEmpty ? .none : state.ownerNames.intern(owner), before: before, bound: bound, limit: limit,
+        startedAt: at, cursor: bound))
+    if kindOfOperation == .deleteQueue { state.queues[Int(named)].isDraining = true }
+  }
+
+  // MARK: Salvage
+
+  func salvage(
+    into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) {
+    if state.operations.find(id) == nil, state.operations.unfinished < Operations.mostActive { apply(to: &state) }
+  }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    var out = RecordDescription(Self.kind)
+    out.add("operation", id)
+    out.add("kind", text: kindOfOperation.name)
+    out.add("at_ms", at)
+    out.add("bound", bound)
+    out.add("limit", limit)
+    out.add("queue", name: queue)
+    out.add("type", name: type)
+    out.add("owner", name: owner)
+    return out
+  }
+}

@@ -1,0 +1,116 @@
+import RoostCore
+
+/// What is to be done to which jobs.
+package struct OperationSpec: Sendable {
+  package var kind: OperationKind
+  /// Those of the kind that count.
+  package var states: Set<JobState>
+  package var queue: String?
+  package var type: String?
+  package var owner: String?
+  /// Only jobs submitted before this wall time.
+  package var beforeMilliseconds: Int64?
+  /// At most so many jobs.
+  package var limit: UInt64?
+
+  package init(kind: OperationKind, queue: String? = nil) {
+    self.kind = kind
+    self.queue = queue
+    states = Set(kind.states)
+  }
+}
+
+/// An operation, and how far it is.
+package struct OperationView: Sendable {
+  package var id: UInt64
+  package var kind: OperationKind
+  package var phase: OperationPhase
+  package var queue: String?
+  package var type: String?
+  package var owner: String?
+  package var limit: UInt64?
+  package var startedAtMilliseconds: Int64
+  package var endedAtMilliseconds: Int64?
+  /// Jobs that were changed.
+  package var done: UInt64
+}
+
+/// Operations on many jobs: they go on by themselves, across restarts.
+extension Engine {
+  /// Begins an operation.
+  ///
+  /// - Returns: Nil where a queue is to be deleted that does not exist.
+  /// - Throws: `overloaded` when too many run, `draining` when the queue is under deletion, `diskLow`.
+  package func begin(_ spec: OperationSpec) async throws(Refusal) -> OperationView? {
+    let (command, asked) = encode(spec)
+    return try await operations(asked.bytes) { base in .operate(command.from(base)) }.first
+  }
+
+  /// How many jobs an operation would change if it began now, and the first ten of them.
+  package func count(_ spec: OperationSpec) async throws(Refusal) -> (matches: UInt64, first: [JobID]) {
+    var (command, asked) = encode(spec)
+    command.isDry = true
+    var (matches, first): (UInt64, [JobID]) = (0, [])
+    while true {
+      let slice = command
+      let delivery = try await ask(asked.bytes) { base in .operate(slice.from(base)) }
+      guard case .counted(let counted) = delivery.answer else { preconditionFailure("a count is answered as one") }
+      matches += counted.matches
+      if first.count < 10 { first += delivery.jobs.map(\.id).prefix(10 - first.count) }
+      if counted.isOver { return (min(matches, spec.limit ?? .max), first) }
+      (command.pass, command.cursor) = (counted.pass, counted.cursor)
+    }
+  }
+
+  /// One operation; nil when it is not known, or not any more.
+  package func operation(_ id: UInt64) async throws(Refusal) -> OperationView? {
+    guard id > 0 else { return nil }
+    return try await operations { _ in .readOperations(Command.ReadOperations(id: id)) }.first
+  }
+
+  /// Those that run and those that ended last, the oldest first.
+  package func operations() async throws(Refusal) -> [OperationView] {
+    try await operations { _ in .readOperations(Command.ReadOperations(id: 0)) }
+  }
+
+  /// Ends an operation where it is; what it did stays done.
+  package func stopOperation(_ id: UInt64) async throws(Refusal) -> OperationView? {
+    guard id > 0 else { return nil }
+    return try await operations { _ in .stopOperation(Command.StopOperation(id: id)) }.first
+  }
+
+  private func operations(
+    _ bytes: [UInt8] = [], _ command: (_ base: Int) -> Command
+  ) async throws(Refusal) -> [OperationView] {
+    let delivery = try await ask(bytes, command)
+    return delivery.operations.map { OperationView($0, delivery) }
+  }
+
+  private func encode(_ spec: OperationSpec) -> (Command.Operate, AskedBytes) {
+    var asked = AskedBytes()
+    let states = spec.states.reduce(UInt8(0)) { $0 | 1 << $1.rawValue }
+    let command = Command.Operate(
+      kind: spec.kind, states: states, queue: asked.add(spec.queue ?? ""), type: asked.add(spec.type ?? ""),
+      owner: asked.add(spec.owner ?? ""), before: spec.beforeMilliseconds ?? .max, limit: spec.limit ?? .max)
+    return (command, asked)
+  }
+}
+
+extension Command.Operate {
+  fileprivate func from(_ base: Int) -> Command.Operate {
+    var placed = self
+    (placed.queue, placed.type, placed.owner) = (queue.from(base), type.from(base), owner.from(base))
+    return placed
+  }
+}
+
+extension OperationView {
+  fileprivate init(_ image: OperationImage, _ delivery: Delivery) {
+    func text(_ range: ByteRange) -> String? { range.isEmpty ? nil : delivery.text(range) }
+    self.init(
+      id: image.id, kind: image.kind, phase: image.phase, queue: text(image.queue), type: text(image.type),
+      owner: text(image.owner), limit: image.limit == .max ? nil : image.limit,
+      startedAtMilliseconds: image.startedAt, endedAtMilliseconds: image.phase.isOver ? image.endedAt : nil,
+      done: image.done)
+  }
+}

@@ -1,0 +1,172 @@
+import RoostCore
+
+/// What operations do to many jobs: the step's records say to which, and each must be one that it may touch.
+extension ReferenceModel {
+  struct Operation {
+    var id: UInt64
+    var wanted: Request.Operate
+    /// Jobs submitted later are not concerned.
+    var lastNumber: UInt64
+    var phase = OperationPhase.active
+    var done: UInt64 = 0
+    /// What matched when it began, as it was then.
+    var found: [UInt64: Found]
+    var touched: [UInt64: Int] = [:]
+
+    struct Found {
+      var state: JobState
+      var lease: LeaseID?
+    }
+  }
+
+  /// What a step's operation did, by its records.
+  enum BulkChange {
+    case cancelled(UInt64)
+    case replayed(UInt64)
+    case purged(UInt64)
+    case deleted(queue: String)
+    case advanced(id: UInt64, OperationPhase, done: UInt64)
+  }
+
+  private func matches(_ job: Job, _ wanted: Request.Operate) -> Bool {
+    wanted.kind.states.contains(job.state) && wanted.states & 1 << job.state.rawValue != 0
+      && (wanted.queue == nil || wanted.queue == job.wanted.queue)
+      && (wanted.type == nil || wanted.type == job.wanted.type)
+      && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
+      && job.id.createdMilliseconds < wanted.before
+  }
+
+  // MARK: Commands
+
+  mutating func operate(_ wanted: Request.Operate, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
+    if wanted.isDry { return try counted(wanted, answer) }
+    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "an operation") }
+    if operations.count(where: { !$0.phase.isOver }) >= 16 { return try refused(.overloaded, answer, "an operation") }
+    if wanted.kind == .deleteQueue {
+      guard totals[wanted.queue!] != nil else { return try expect(images.isEmpty, "a queue that is not there goes") }
+      if isDraining(wanted.queue!) { return try refused(.draining, answer, "a second deletion") }
+    }
+    guard case .operations = answer, let image = images.first, images.count == 1 else {
+      throw Violation(message: "an operation began as \(answer)")
+    }
+    try expect(image.id > (operations.last?.id ?? 0), "operation \(image.id) after \(operations.last?.id ?? 0)")
+    let found = jobs.filter { matches($0.value, wanted) }.mapValues {
+      Operation.Found(state: $0.state, lease: $0.lease)
+    }
+    operations.append(Operation(id: image.id, wanted: wanted, lastNumber: lastNumber, found: found))
+    forgetOperations()
+  }
+
+  private func counted(_ wanted: Request.Operate, _ answer: Answer) throws(Violation) {
+    guard case .counted(let counted) = answer else { throw Violation(message: "a count is \(answer)") }
+    let count = jobs.values.count { matches($0, wanted) }
+    try expect(
+      counted.matches <= count && (!counted.isOver || counted.matches == count), "a count of \(count): \(counted)")
+  }
+
+  mutating func stopOperation(_ id: UInt64, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
+    if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "the end of an operation") }
+    guard let place = operations.firstIndex(where: { $0.id == id }) else {
+      return try expect(images.isEmpty, "an operation that is not there is shown")
+    }
+    if !operations[place].phase.isOver { operations[place].phase = .stopped }
+    try look(at: id, images)
+    forgetOperations()
+  }
+
+  func look(at id: UInt64, _ images: [OperationImage]) throws(Violation) {
+    let known = operations.filter { id == 0 || $0.id == id }
+    try expect(images.map(\.id) == known.map(\.id), "operations \(images.map(\.id)), should be \(known.map(\.id))")
+    for (image, operation) in zip(images, known) {
+      try expect(
+        image.phase == operation.phase && image.done == operation.done && image.kind == operation.wanted.kind,
+        "operation \(image.id) is \(image.phase), \(image.done), not \(operation.phase), \(operation.done)")
+    }
+  }
+
+  func isDraining(_ queue: String) -> Bool {
+    operations.contains { $0.wanted.kind == .deleteQueue && $0.wanted.queue == queue && !$0.phase.isOver }
+  }
+
+  private mutating func forgetOperations() {
+    while operations.count(where: \.phase.isOver) > 16 {
+      operations.remove(at: operations.firstIndex(where: \.phase.isOver)!)
+    }
+  }
+
+  // MARK: Steps
+
+  /// What an operation did in this step, before anything else became due.
+  mutating func operated(hasMore: Bool) throws(Violation) {
+    var changes: [BulkChange] = []
+    for change in bulk {
+      guard case .advanced(let id, let phase, let done) = change else {
+        changes.append(change)
+        continue
+      }
+      guard let place = operations.firstIndex(where: { $0.id == id }) else {
+        throw Violation(message: "operation \(id) goes on, and never began")
+      }
+      for change in changes { try apply(change, place) }
+      changes = []
+      try expect(done == operations[place].done, "operation \(id) did \(operations[place].done), and says \(done)")
+      operations[place].phase = phase
+      if phase == .done { try passedOverNone(operations[place]) }
+    }
+    try expect(changes.isEmpty, "jobs were changed by no operation")
+    forgetOperations()
+    if !hasMore {
+      try expect(!operations.contains { $0.phase == .active }, "an operation does not go on")
+      for operation in operations where operation.phase == .waiting {
+        try expect(
+          jobs.values.contains { $0.wanted.queue == operation.wanted.queue && $0.state == .running },
+          "queue \(operation.wanted.queue!) is not deleted")
+      }
+    }
+  }
+
+  private mutating func apply(_ change: BulkChange, _ place: Int) throws(Violation) {
+    let wanted = operations[place].wanted
+    switch change {
+    case .advanced: preconditionFailure("taken apart before")
+    case .deleted(let queue):
+      try expect(wanted.kind == .deleteQueue && wanted.queue == queue, "queue \(queue) was deleted unasked")
+      try expect(!jobs.values.contains { $0.wanted.queue == queue }, "queue \(queue) was deleted with its jobs")
+      (totals[queue], setups[queue], idleSince[queue]) = (nil, nil, nil)
+      return
+    case .cancelled(let number), .replayed(let number), .purged(let number):
+      guard var job = jobs[number], number <= operations[place].lastNumber, matches(job, wanted) else {
+        throw Violation(
+          message:
+            "an operation touched job \(number), \(jobs[number]?.state.name ?? "not there"): \(wanted), \(change)")
+      }
+      operations[place].touched[number, default: 0] += 1
+      operations[place].done += 1
+      let most = wanted.kind == .deleteQueue ? 9 : 1
+      try expect(operations[place].touched[number]! <= most, "an operation touched job \(number) twice")
+      try expect(operations[place].done <= wanted.limit, "an operation did more than \(wanted.limit)")
+      if case .purged = change {
+        try expect(job.state.isFinished && wanted.kind != .replay, "job \(number), \(job.state.name), was removed")
+        return purge(number, job)
+      }
+      if case .replayed = change {
+        try expect(job.state == .dead && wanted.kind == .replay, "job \(number), \(job.state.name), was replayed")
+        (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
+        job.rank = nextRank()
+      } else {
+        try expect(job.state.isWaiting, "job \(number), \(job.state.name), was cancelled")
+        end(&job, .cancelled, .cancelled, Array(CancelReason.operation.rawValue.utf8))
+      }
+      jobs[number] = job
+    }
+  }
+
+  /// Whatever stood since the beginning as it did then was touched.
+  private func passedOverNone(_ operation: Operation) throws(Violation) {
+    guard operation.done < operation.wanted.limit else { return }
+    for (number, found) in operation.found where operation.touched[number] == nil {
+      guard let job = jobs[number], job.state == found.state, job.lease == found.lease else { continue }
+      throw Violation(message: "operation \(operation.id) passed over job \(number)")
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import RoostEngine
+import RoostServer
+import Testing
+
+/// What is done to many jobs at once, over HTTP.
+@Suite("Operation routes")
+struct OperationRouteTests {
+  /// Waits until an operation is over.
+  private func end(of begun: Reply, _ daemon: TestDaemon) async throws -> [String: Any] {
+    let id = try #require(begun.string("operation_id"), "\(begun.text)")
+    while true {
+      let seen = try await daemon.send("GET", "/operations/\(id)", daemon.admin)
+      guard seen.string("state") == "running" else { return seen.json }
+      await Task.yield()
+    }
+  }
+
+  private func submit(_ daemon: TestDaemon, _ queue: String, _ fields: String = "") async throws -> String {
+    let made = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"\#(queue)"\#(fields)}"#)
+    return try #require(made.string("job_id"), "\(made.text)")
+  }
+
+  private func state(_ daemon: TestDaemon, _ job: String) async throws -> String? {
+    try await daemon.send("GET", "/jobs/\(job)", daemon.client).string("state")
+  }
+
+  @Test("a cancel by filter touches what matches, each once, and a dry run only counts it")
+  func cancel() async throws {
+    try await TestDaemon.run { daemon in
+      var mail: [String] = []
+      for _ in 0..<30 { mail.append(try await submit(daemon, "mail", #","type":"a""#)) }
+      let other = try await submit(daemon, "mail", #","type":"b""#)
+      let later = try await submit(daemon, "mail", #","type":"a","delay":"1h""#)
+      let sms = try await submit(daemon, "sms", #","type":"a""#)
+      let filter = #""action":"cancel","queue":"mail","type":"a""#
+      let dry = try await daemon.send("POST", "/operations", daemon.admin, "{\(filter),\"dry_run\":true}")
+      #expect(dry.status == 200 && dry.json["matches"] as? Int == 31, "\(dry.text)")
+      #expect((dry.json["first"] as? [String])?.count == 10)
+      #expect(try await state(daemon, mail[0]) == "READY")
+      let begun = try await daemon.send("POST", "/operations", daemon.admin, "{\(filter)}")
+      #expect(begun.status == 202)
+      let ended = try await end(of: begun, daemon)
+      #expect(ended["state"] as? String == "done" && ended["done"] as? Int == 31)
+      for job in mail + [later] { #expect(try await state(daemon, job) == "CANCELLED") }
+      for job in [other, sms] { #expect(try await state(daemon, job) == "READY") }
+      let reason = try await daemon.send("GET", "/jobs/\(later)", daemon.client).string("cancel_reason")
+      #expect(reason == "operation")
+    }
+  }
+
+  @Test("a replay gives each dead letter one new life, up to its limit; a delete removes what ended")
+  func replayAndDelete() async throws {
+    try await TestDaemon.run { daemon in
+      for _ in 0..<5 {
+        _ = try await submit(daemon, "q", #","max_retries":0"#)
+        let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#)
+        let (id, lease) = (try #require(leased.string("job_id")), try #require(leased.string("lease_id")))
+        let failed = #"{"error":"x","lease_id":"\#(lease)"}"#
+        _ = try await daemon.send("POST", "/jobs/\(id)/fail", daemon.worker, failed)
+      }
+      let replayed = try await end(
+        of: daemon.send("POST", "/operations", daemon.admin, #"{"action":"replay","queue":"q","limit":2}"#), daemon)
+      #expect(replayed["done"] as? Int == 2)
+      let counts = try await daemon.send("GET", "/queues/q", daemon.client).json["counts"] as? [String: Int]
+      #expect(counts?["READY"] == 2 && counts?["DEAD"] == 3)
+      let deleted = try await end(
+        of: daemon.send("POST", "/operations", daemon.admin, #"{"action":"delete","states":["DEAD"]}"#), daemon)
+      #expect(deleted["done"] as? Int == 3)
+      #expect((try await daemon.send("GET", "/dlq", daemon.client).json["items"] as? [Any])?.isEmpty == true)
+    }
+  }
+
+  @Test("a purge leaves what runs; a deletion waits for it, and takes no jobs meanwhile")
+  func purgeAndDelete() async throws {
+    try await TestDaemon.run { daemon in
+      let running = try await submit(daemon, "q")
+      let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#)
+      let waiting = try await submit(daemon, "q")
+      let purged = try await end(of: daemon.send("POST", "/queues/q/purge", daemon.admin), daemon)
+      #expect(purged["done"] as? Int == 1 && purged["action"] as? String == "purge")
+      #expect(try await state(daemon, waiting) == "CANCELLED")
+      #expect(try await state(daemon, running) == "RUNNING")
+      #expect(try await daemon.send("DELETE", "/queues/q", daemon.admin).code == "queue_not_empty")
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"concurrency":3}"#)
+      let begun = try await daemon.send("DELETE", "/queues/q?purge=true", daemon.admin)
+      #expect(begun.status == 202 && begun.string("state") == "running")
+      let refused = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q"}"#)
+      #expect(refused.status == 409 && refused.code == "draining")
+      #expect(try await daemon.send("DELETE", "/queues/q?purge=true", daemon.admin).code == "draining")
+      let lease = try #require(leased.string("lease_id"))
+      _ = try await daemon.send("POST", "/jobs/\(running)/ack", daemon.worker, #"{"lease_id":"\#(lease)"}"#)
+      _ = try await end(of: begun, daemon)
+      #expect(try await daemon.send("GET", "/queues/q", daemon.admin).code == "queue_not_found")
+      #expect(try await state(daemon, running) == nil)
+      _ = try await submit(daemon, "q")
+      let anew = try await daemon.send("GET", "/queues/q", daemon.admin)
+      #expect((anew.json["settings"] as? [String: Any])?.isEmpty == true)
+      #expect((anew.json["totals"] as? [String: Any])?["submitted"] as? Int == 1)
+    }
+  }
+
+  @Test("who waits for a job's end hears of its cancellation by an operation")
+  func waited() async throws {
+    try await TestDaemon.run { daemon in
+      let job = try await submit(daemon, "q")
+      let posted = daemon.engine.postedCommands
+      async let waiting = daemon.send("GET", "/jobs/\(job)?wait=60s", daemon.client)
+      while daemon.engine.postedCommands == posted { await Task.yield() }
+      _ = try await end(of: daemon.send("DELETE", "/queues/q?purge=true", daemon.admin), daemon)
+      #expect(try await waiting.string("state") == "CANCELLED")
+    }
+  }
+
+  @Test("what makes no sense is refused with its field")
+  func refused() async throws {
+    try await TestDaemon.run { daemon in
+      let bad = [
+        ("{}", 400, "action"), (#"{"action":"explode"}"#, 422, "action"),
+        (#"{"action":"cancel","states":["DEAD"]}"#, 422, "states"), (#"{"action":"replay","limit":0}"#, 422, "limit"),
+        (#"{"action":"replay","states":["x"]}"#, 422, "states[0]"),
+        (#"{"action":"replay","older_than":1}"#, 400, "older_than"),
+      ]
+      for (body, status, field) in bad {
+        let reply = try await daemon.send("POST", "/operations", daemon.admin, body)
+        #expect(reply.status == status && reply.text.contains("\"field\":\"\(field)\""), "\(body): \(reply.text)")
+      }
+      for path in ["/operations/7", "/operations/x", "/operations/0"] {
+        #expect(try await daemon.send("GET", path, daemon.admin).code == "operation_not_found")
+        #expect(try await daemon.send("DELETE", path, daemon.admin).code == "operation_not_found")
+      }
+      #expect(try await daemon.send("DELETE", "/queues/none", daemon.admin).code == "queue_not_found")
+      #expect(try await daemon.send("POST", "/operations", daemon.client, #"{"action":"replay"}"#).status == 403)
+    }
+  }
+}
