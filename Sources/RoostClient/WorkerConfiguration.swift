@@ -23,11 +23,13 @@ public struct WorkerConfiguration: Sendable {
   public init() {}
 
   /// In which order a worker's queues give their jobs.
-  public enum QueueOrder: Sendable {
+  public enum QueueOrder: Sendable, Hashable {
     /// Of all queues' jobs the one with the highest priority, then the one that has been ready longest.
     case priority
     /// A job of the first queue in the worker's list that has one, whatever waits in the others.
     case listed
+    /// A random order for each lease, by these weights, 1 to 1000; a queue of the worker's list without one weighs 1.
+    case weighted([String: Int])
   }
 
   /// - Parameter concurrency: How many jobs run at once.

@@ -139,9 +139,19 @@ final class WorkerSession: Sendable {
   private func lease(upTo count: Int) async -> Result<[LeasedJob], Transport.Failure> {
     var body = JSONWriter()
     body.beginObject()
-    body.key("queues")
-    body.strings(worker.queues)
-    if worker.configuration.queueOrder == .listed { body.field("order", "listed") }
+    if case .weighted(let weights) = worker.configuration.queueOrder {
+      body.key("weights")
+      body.beginObject()
+      for queue in worker.queues {
+        body.anyKey(queue)
+        body.integer(weights[queue] ?? 1)
+      }
+      body.endObject()
+    } else {
+      body.key("queues")
+      body.strings(worker.queues)
+      if worker.configuration.queueOrder == .listed { body.field("order", "listed") }
+    }
     body.field("max_jobs", min(count, 1_000))
     if let lease = worker.configuration.lease { body.field("lease", duration: lease) }
     body.field("wait", duration: worker.configuration.pollWait)

@@ -19,6 +19,7 @@ extension Daemon {
     limits.leaseCheckMilliseconds = configuration.leaseCheckMilliseconds
     limits.retentionMilliseconds = configuration.retentionMilliseconds
     limits.deadRetentionMilliseconds = configuration.deadRetentionMilliseconds
+    limits.maxRetries = configuration.defaultMaxRetries
     limits.retentionMaxJobs = configuration.retentionMaxJobs
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
     limits.maxWaiters = configuration.maxWaiters

@@ -12,6 +12,8 @@ struct LeaseCommand: AsyncParsableCommand {
   @Option(help: "A queue to take from; may be given more than once (default: default).") var queue: [String] = []
   @Option(help: "listed: the queues in the order given; else the job with the highest priority of all of them.")
   var order: LeaseOrder?
+  @Option(help: "A queue with its weight, such as paid=3, instead of --queue; may be given more than once.")
+  var weight: [QueueWeight] = []
   @Option(help: "How long the job stays yours, such as 30s.") var lease: String?
   @Option(help: "How long to wait for a job, at most 60s.") var wait: String?
   @Option(help: "What this worker calls itself.") var workerId: String?
@@ -26,6 +28,15 @@ struct LeaseCommand: AsyncParsableCommand {
       body.endArray()
     }
     if let order { body.field("order", order.rawValue) }
+    if !weight.isEmpty {
+      body.key("weights")
+      body.beginObject()
+      for one in weight {
+        body.anyKey(one.queue)
+        body.integer(one.weight)
+      }
+      body.endObject()
+    }
     if let lease { body.field("lease", lease) }
     if let wait { body.field("wait", wait) }
     if let workerId { body.field("worker_id", workerId) }
@@ -67,4 +78,16 @@ struct LeaseCommand: AsyncParsableCommand {
 /// In which order the queues of a lease are looked at; `priority` is the daemon's own.
 enum LeaseOrder: String, CaseIterable, ExpressibleByArgument {
   case priority, listed
+}
+
+/// `queue=weight` on the command line.
+struct QueueWeight: ExpressibleByArgument {
+  let queue: String
+  let weight: Int
+
+  init?(argument: String) {
+    let halves = argument.split(separator: "=", omittingEmptySubsequences: false)
+    guard halves.count == 2, !halves[0].isEmpty, let weight = Int(halves[1]) else { return nil }
+    (queue, self.weight) = (String(halves[0]), weight)
+  }
 }

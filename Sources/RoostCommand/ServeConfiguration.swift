@@ -134,6 +134,7 @@ extension ServeConfiguration {
   package var leaseCheckMilliseconds: Int64 { milliseconds(.leaseCheckInterval) }
   package var requiresLeaseID: Bool { isSo(.requireLeaseID) }
   package var retentionMilliseconds: Int64 { milliseconds(.retention) }
+  package var defaultMaxRetries: UInt16 { UInt16(clamping: number(.defaultMaxRetries) ?? 3) }
   package var retentionMaxJobs: Int { number(.retentionMaxJobs) ?? 0 }
   /// nil: DEAD jobs stay.
   package var deadRetentionMilliseconds: Int64? { number(.deadRetention).map(Int64.init) }

@@ -18,6 +18,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.retention) var retention: String?
   @Option(.retentionMaxJobs) var retentionMaxJobs: String?
   @Option(.deadRetention) var deadRetention: String?
+  @Option(.defaultMaxRetries) var defaultMaxRetries: String?
   @Option(.idempotencyWindow) var idempotencyWindow: String?
   @Option(.maxPayloadBytes) var maxPayloadBytes: String?
   @Option(.maxQueues) var maxQueues: String?
@@ -45,7 +46,7 @@ struct ServeOptions: ParsableArguments {
       .dataDirectory: dataDirectory ?? formerDataDirectory,
       .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
-      .retention: retention, .retentionMaxJobs: retentionMaxJobs,
+      .defaultMaxRetries: defaultMaxRetries, .retention: retention, .retentionMaxJobs: retentionMaxJobs,
       .deadRetention: deadRetention, .idempotencyWindow: idempotencyWindow,
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,

@@ -16,6 +16,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case retention = "RETENTION"
   case retentionMaxJobs = "RETENTION_MAX_JOBS"
   case deadRetention = "DEAD_RETENTION"
+  case defaultMaxRetries = "DEFAULT_MAX_RETRIES"
   case idempotencyWindow = "IDEMPOTENCY_WINDOW"
   case maxPayloadBytes = "MAX_PAYLOAD_BYTES"
   case maxQueues = "MAX_QUEUES"
@@ -97,6 +98,10 @@ package enum Setting: String, CaseIterable, Sendable {
         .duration(0...315_360_000_000), nil, sample: "30d",
         "How long DEAD jobs are kept; without it until someone deletes or replays them. Time while the daemon is down "
           + "does not count.")
+    case .defaultMaxRetries:
+      .init(
+        .integer(0...1_000), "3", sample: "5",
+        "Retries of a job that says nothing of them, in a queue that does not either (see [queues.md](queues.md)).")
     case .idempotencyWindow:
       .init(
         .duration(0...315_360_000_000), "1h", sample: "2h",

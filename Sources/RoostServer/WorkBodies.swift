@@ -1,3 +1,4 @@
+import Foundation
 import RoostAPI
 import RoostCore
 import RoostEngine
@@ -125,7 +126,7 @@ func required(_ leaseID: LeaseID?) throws(Rejection) -> LeaseID {
   return leaseID
 }
 
-private enum NextField: String, CaseIterable { case queues, order, lease, wait, workerID = "worker_id" }
+private enum NextField: String, CaseIterable { case queues, order, weights, lease, wait, workerID = "worker_id" }
 
 private let nextTable = FieldTable(NextField.self)
 
@@ -146,6 +147,22 @@ extension JSONReader {
     return queues
   }
 
+  /// Queues with a weight each, 1 to 1000: all of them in a random order, in which one comes before another as often as
+  /// their weights are to each other (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+  mutating func weightedQueues(_ name: String) throws(Rejection) -> [String] {
+    var drawn: [(queue: String, key: Double)] = []
+    try dictionary(name) { (queue, json) throws(Rejection) in
+      let place = "\(name).\(queue.prefix(64))"
+      guard isQueueName(queue) else { throw json.outOfRange(place, "named as a queue: A-Z a-z 0-9 . _ : -") }
+      let weight = Double(try json.integer(place, 1...1_000))
+      drawn.append((queue, -Double.random(in: Double.leastNonzeroMagnitude..<1).logarithm / weight))
+    }
+    guard (1...Bounds.queuesPerLease).contains(drawn.count) else {
+      throw outOfRange(name, "an object of 1 to \(Bounds.queuesPerLease) queues")
+    }
+    return drawn.sorted { $0.key < $1.key }.map(\.queue)
+  }
+
   /// Whether the queues are to be taken in the order they are listed in; otherwise priority and age decide among all.
   mutating func isListed(_ name: String) throws(Rejection) -> Bool {
     switch try string(name) {
@@ -159,16 +176,43 @@ extension JSONReader {
   fileprivate mutating func leaseNext(_ name: String, keyID: String) throws(Rejection) -> LeaseRequest {
     var wish = LeaseRequest(
       queues: ["default"], leaseMilliseconds: nil, waitMilliseconds: 0, workerID: "", keyID: keyID)
+    var choice = QueueChoice()
     try object(name, nextTable) { (field, json) throws(Rejection) in
       if try json.takeNull() { return }
       switch field {
-      case .queues: wish.queues = try json.leaseQueues("queues")
-      case .order: wish.isListed = try json.isListed("order")
+      case .queues: choice.listed = try json.leaseQueues("queues")
+      case .order: choice.isListed = try json.isListed("order")
+      case .weights: choice.drawn = try json.weightedQueues("weights")
       case .lease: wish.leaseMilliseconds = try json.duration("lease", Bounds.lease)
       case .wait: wish.waitMilliseconds = try json.duration("wait", Bounds.wait)
       case .workerID: wish.workerID = try json.plainText("worker_id", 0...200)
       }
     }
+    try choice.apply(to: &wish)
     return wish
   }
+}
+
+/// Which queues a lease is from, and in which order: listed, or drawn by weight.
+struct QueueChoice {
+  var listed: [String]?
+  var isListed: Bool?
+  var drawn: [String]?
+
+  func apply(to wish: inout LeaseRequest) throws(Rejection) {
+    if let drawn {
+      guard listed == nil, isListed == nil else {
+        throw Rejection(
+          .contradiction, field: "weights", "weights names the queues and their order: leave queues and order out")
+      }
+      (wish.queues, wish.isListed) = (drawn, true)
+      return
+    }
+    if let listed { wish.queues = listed }
+    if let isListed { wish.isListed = isListed }
+  }
+}
+
+extension Double {
+  fileprivate var logarithm: Double { log(self) }
 }

@@ -15,7 +15,7 @@ let workerRoutes: [Route] = [
 ]
 
 private enum LeaseField: String, CaseIterable {
-  case queues, order, lease, wait, workerID = "worker_id", maxJobs = "max_jobs", maxBytes = "max_bytes"
+  case queues, order, weights, lease, wait, workerID = "worker_id", maxJobs = "max_jobs", maxBytes = "max_bytes"
 }
 private enum ReleaseField: String, CaseIterable { case leaseID = "lease_id", delay }
 
@@ -119,10 +119,12 @@ private func decodeLease(
     queues: ["default"], leaseMilliseconds: nil, waitMilliseconds: 0, workerID: "", keyID: request.caller.keyID)
   var maxJobs: Int?
   var maxBytes: Int?
+  var choice = QueueChoice()
   try decodeOptional(request.body, leaseTable) { (field, json) throws(Rejection) in
     switch field {
-    case .queues: wish.queues = try json.leaseQueues("queues")
-    case .order: wish.isListed = try json.isListed("order")
+    case .queues: choice.listed = try json.leaseQueues("queues")
+    case .order: choice.isListed = try json.isListed("order")
+    case .weights: choice.drawn = try json.weightedQueues("weights")
     case .lease: wish.leaseMilliseconds = try json.duration("lease", Bounds.lease)
     case .wait: wish.waitMilliseconds = try json.duration("wait", Bounds.wait)
     case .workerID: wish.workerID = try json.plainText("worker_id", 0...200)
@@ -130,6 +132,7 @@ private func decodeLease(
     case .maxBytes: maxBytes = Int(try json.integer("max_bytes", 1...Int64(Bounds.leaseBytes)))
     }
   }
+  try choice.apply(to: &wish)
   if maxJobs == nil, maxBytes != nil {
     throw Rejection(.contradiction, field: "max_bytes", "max_bytes goes with max_jobs: give both, or neither")
   }

@@ -206,6 +206,33 @@ struct QueueRouteTests {
     }
   }
 
+  @Test("leases with weights come from each queue in proportion, and from another where one is empty")
+  func weights() async throws {
+    try await TestDaemon.run { daemon in
+      for queue in ["a", "b"] {
+        let jobs = Array(repeating: #"{"payload":1,"queue":"\#(queue)"}"#, count: 400).joined(separator: ",")
+        _ = try await daemon.send("POST", "/jobs/batch", daemon.client, #"{"jobs":[\#(jobs)]}"#)
+      }
+      var counts: [String: Int] = [:]
+      for _ in 0..<400 {
+        let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"weights":{"a":3,"b":1}}"#)
+        counts[try #require(leased.string("queue")), default: 0] += 1
+      }
+      // 300 expected; fourteen standard deviations are 121.
+      #expect((180...399).contains(counts["a"] ?? 0), "\(counts)")
+      let other = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"weights":{"none":1000,"b":1}}"#)
+      #expect(other.string("queue") == "b")
+      let bad = [
+        (#"{"weights":{"a":0}}"#, 422, "weights.a"), (#"{"weights":{}}"#, 422, "weights"),
+        (#"{"weights":{"a":1},"queues":["b"]}"#, 422, "weights"), (#"{"weights":{"a b":1}}"#, 422, "weights.a b"),
+      ]
+      for (body, status, field) in bad {
+        let reply = try await daemon.send("POST", "/jobs/lease", daemon.worker, body)
+        #expect(reply.status == status && reply.text.contains("\"field\":\"\(field)\""), "\(body): \(reply.text)")
+      }
+    }
+  }
+
   @Test("a job that has long been ready goes before those of a higher priority")
   func aging() async throws {
     try await TestDaemon.run { daemon in
