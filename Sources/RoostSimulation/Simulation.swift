@@ -257,7 +257,11 @@ package final class Simulation {
     scratch.begin(at: .none, arena: UnsafeRawBufferPointer(start: nil, count: 0))
     let job = JobRef(number: id.number.rawValue, check: id.fullCheck(daemon.store.machine.secret))
     let hasJustFinished = daemon.store.machine.hasJustFinished
+    // Workers that a full disk kept waiting are met in a step, not by looking.
+    let conditions = daemon.store.machine.conditions
+    daemon.store.machine.conditions.diskLevel = 3
     daemon.store.machine.handle(.read(Command.Read(job: job, viewer: .all)), ticket: 0, into: &scratch)
+    daemon.store.machine.conditions = conditions
     daemon.store.machine.hasJustFinished = hasJustFinished
     precondition(scratch.records.recordCount == 0, "looking writes nothing")
     if case .job(let image) = scratch.replies.first?.answer { return image }
