@@ -58,7 +58,7 @@ extension StateMachine {
     }
     if !hungry.isEmpty { feed(&step) }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
-    return isFull || operations.active != nil || !hungry.isEmpty && !conditions.refusesLeases
+    return isFull || hasOperationsToStep || !hungry.isEmpty && !conditions.refusesLeases
   }
 
   /// Log time at which something is due next; nil when nothing is.

@@ -4,7 +4,7 @@ enum OperationSteps: DueSource {
   private static let masks = 4_096
 
   static func nextDeadline(of state: borrowing StateMachine) -> Int64? {
-    state.operations.active == nil ? nil : state.now.log
+    state.hasOperationsToStep ? state.now.log : nil
   }
 
   static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
@@ -44,6 +44,9 @@ enum OperationSteps: DueSource {
 }
 
 extension StateMachine {
+  /// An operation goes on, or a deletion may: the last job of its queue that ran has ended since.
+  var hasOperationsToStep: Bool { operations.active != nil || !drained.isEmpty }
+
   fileprivate mutating func change(_ slot: Slot, by kind: OperationKind, _ step: inout Step) {
     let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
     if state.isWaiting {
@@ -63,7 +66,10 @@ extension StateMachine {
     operation.phase = .done
     guard operation.kind == .deleteQueue, queues[Int(operation.queue)].exists else { return }
     guard queues[Int(operation.queue)].jobs == 0 else {
-      (operation.endedAt, operation.phase) = (0, .waiting)
+      // Without RUNNING jobs what is left came back meanwhile: it is looked at once more.
+      let isHeld = queues[Int(operation.queue)].counts[.running] > 0
+      (operation.endedAt, operation.phase) = (0, isHeld ? .waiting : .active)
+      if !isHeld { (operation.pass, operation.cursor) = (0, operation.bound) }
       return
     }
     let event = QueueDeleted(name: queueNames.bytes(operation.queue))
