@@ -195,8 +195,9 @@ struct LeaseRate {
 
   /// Log time from which on a lease may be.
   func next(after theoretical: Int64) -> Int64 { theoretical - tolerance }
-  /// The theoretical time once one has been.
-  func spent(_ theoretical: Int64, at now: Int64) -> Int64 { max(theoretical, now) + interval }
+  /// The theoretical time once one has been. A log that gave more than the rate allows is none of a daemon's: what it says
+  /// stays within what a record may say.
+  func spent(_ theoretical: Int64, at now: Int64) -> Int64 { min(max(theoretical, now) + interval, latest(at: now)) }
   /// The latest that the theoretical time can be.
   func latest(at now: Int64) -> Int64 { now + tolerance + interval }
 }
