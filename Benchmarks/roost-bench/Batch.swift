@@ -43,10 +43,10 @@ struct Batch {
   mutating func append(_ command: Command) { commands.append(command) }
 
   /// A job's body with a payload of so many bytes (a JSON string).
-  static func body(queue: String, payloadBytes: Int) -> [UInt8] {
+  static func body(queue: String, group: String = "", payloadBytes: Int) -> [UInt8] {
     let payload = [0x22] + [UInt8](repeating: 0x61, count: max(0, payloadBytes - 2)) + [0x22]
     return JobBodyLayout.encode(
-      queue: queue, type: "email.send", owner: "bench", traceparent: "", metadata: [], tags: [],
+      queue: queue, type: "email.send", owner: "bench", traceparent: "", group: group, metadata: [], tags: [],
       payload: payload[...], checksum: { Checksum.of($0) })
   }
 

@@ -4,6 +4,7 @@ import Glibc
 ///
 ///     roost-bench disk <folder>                                     a write and its sync
 ///     roost-bench engine <folder> [jobs] [commands per batch] [sync|nosync] [cycles]
+///     roost-bench groups <folder> [groups held back] [jobs of the one that is paused]
 ///     roost-bench compaction <folder> [seconds] [jobs a second]     commits beside compaction; the log against its bound
 ///     roost-bench memory <folder>                                   bytes a waiting job, from 1 M to 2 M
 ///     roost-bench grow <folder> <jobs> <payload bytes>              the longest commit on the way, memory, memory used again
@@ -37,6 +38,8 @@ enum Main {
         folder: rest[0], jobs: number(rest, 1) ?? 1_000_000, batch: number(rest, 2) ?? 1_024,
         syncs: rest.count < 4 || rest[3] == "sync", cycles: number(rest, 4) ?? 800_000
       ).run()
+    case ("groups", 1...3):
+      try GroupFigures(folder: rest[0], groups: number(rest, 1) ?? 99_000, jobs: number(rest, 2) ?? 1_000_000).run()
     case ("disk", 1): try DiskYardstick(folder: rest[0]).measure()
     case ("compaction", 1...3):
       try CompactionLoad(folder: rest[0], seconds: number(rest, 1) ?? 240, rate: number(rest, 2) ?? 4_000).run()
@@ -80,7 +83,7 @@ enum Main {
       print(load.run(seconds: number(rest, 2)!).line)
     default:
       fail(
-        "usage: roost-bench disk|engine|compaction|memory|grow|questions|fill|replay|start|http|cycles|sdk|soak|load …")
+        "usage: roost-bench disk|engine|groups|compaction|memory|grow|questions|fill|replay|start|http|cycles|sdk|soak|load …")
     }
   }
 

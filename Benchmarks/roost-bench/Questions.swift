@@ -123,7 +123,7 @@ private struct Work {
 
   mutating func submit(_ jobs: Int, queue: String, owner: String, _ store: inout Store) throws {
     let body = JobBodyLayout.encode(
-      queue: queue, type: "t", owner: owner, traceparent: "", metadata: [], tags: [], payload: [0x31],
+      queue: queue, type: "t", owner: owner, traceparent: "", group: "", metadata: [], tags: [], payload: [0x31],
       checksum: { Checksum.of($0) })
     var left = jobs
     while left > 0 {

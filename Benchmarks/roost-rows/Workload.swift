@@ -34,15 +34,15 @@ struct Workload: ~Copyable {
       nextNumber += 1
       let slot = table.insert(number)
       let row = table.hot(slot)
-      row.pointee.queue = UInt32(random.below(Workload.queues))
+      row.pointee.group = UInt32(random.below(Workload.queues))
       switch kind {
       case .lookupNumber, .churnNumber: break
       case .lookupUUID, .churnUUID: uuids.insert(UUIDPair(standingFor: number), slot)
-      case .list: table.append(slot, to: &ready[Int(row.pointee.queue)])
+      case .list: table.append(slot, to: &ready[Int(row.pointee.group)])
       case .heap: heap.appendUnordered(slot, deadline: randomDeadline())
       case .key: addKey(number, slot)
       case .mix:
-        table.append(slot, to: &ready[Int(row.pointee.queue)])
+        table.append(slot, to: &ready[Int(row.pointee.group)])
         addKey(number, slot)
       }
     }
@@ -116,9 +116,9 @@ struct Workload: ~Copyable {
   private mutating func moveInLists() {
     let slot = table.find(ids[random.below(rows)])
     let row = table.hot(slot)
-    table.remove(slot, from: &ready[Int(row.pointee.queue)])
-    row.pointee.queue = UInt32(random.below(Workload.queues))
-    table.append(slot, to: &ready[Int(row.pointee.queue)])
+    table.remove(slot, from: &ready[Int(row.pointee.group)])
+    row.pointee.group = UInt32(random.below(Workload.queues))
+    table.append(slot, to: &ready[Int(row.pointee.group)])
   }
 
   @inline(__always)
@@ -170,17 +170,17 @@ struct Workload: ~Copyable {
     row.pointee.check = hash.high
     row.pointee.base = number
     row.pointee.order = number
-    row.pointee.queue = UInt32(random.below(Workload.queues))
+    row.pointee.group = UInt32(random.below(Workload.queues))
     row.pointee.maxAttempts = 4
     table.cold(slot).pointee.created = Int64(number)
     table.cold(slot).pointee.recordBytes = 256
     addKey(number, slot)
-    table.append(slot, to: &ready[Int(row.pointee.queue)])
+    table.append(slot, to: &ready[Int(row.pointee.group)])
   }
 
   private mutating func lease(_ slot: Slot) {
     let row = table.hot(slot)
-    table.remove(slot, from: &ready[Int(row.pointee.queue)])
+    table.remove(slot, from: &ready[Int(row.pointee.group)])
     row.pointee.state = State.running.rawValue
     row.pointee.attempts &+= 1
     row.pointee.deadline = randomDeadline()
@@ -210,7 +210,7 @@ struct Workload: ~Copyable {
     let row = table.hot(slot)
     heap.remove(slot, in: table)
     row.pointee.state = State.ready.rawValue
-    table.append(slot, to: &ready[Int(row.pointee.queue)])
+    table.append(slot, to: &ready[Int(row.pointee.group)])
   }
 
   private mutating func retire(_ slot: Slot) {

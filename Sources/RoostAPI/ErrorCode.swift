@@ -20,6 +20,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case routeNotFound = "route_not_found"
   case jobNotFound = "job_not_found"
   case queueNotFound = "queue_not_found"
+  case groupNotFound = "group_not_found"
   case keyNotFound = "key_not_found"
   case noJobsAvailable = "no_jobs_available"
   case operationNotFound = "operation_not_found"
@@ -67,7 +68,9 @@ package enum ErrorCode: String, Sendable, CaseIterable {
       400
     case .missingKey, .invalidKey, .revokedKey: 401
     case .forbidden, .forbiddenScope, .queueForbidden: 403
-    case .routeNotFound, .jobNotFound, .queueNotFound, .keyNotFound, .noJobsAvailable, .operationNotFound: 404
+    case .routeNotFound, .jobNotFound, .queueNotFound, .groupNotFound, .keyNotFound, .noJobsAvailable,
+      .operationNotFound:
+      404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
     case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict, .draining,

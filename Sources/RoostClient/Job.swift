@@ -57,6 +57,8 @@ public struct JobState: RawRepresentable, Sendable, Hashable, CustomStringConver
 public struct Job: Sendable, Identifiable {
   public let id: JobID
   public let queue: String
+  /// Nil if none was given.
+  public let group: String?
   /// Empty if none was given.
   public let type: String
   public let state: JobState
@@ -105,6 +107,7 @@ public struct Job: Sendable, Identifiable {
   init(_ fields: JSONFields) throws(RoostError) {
     id = JobID(try fields.required("job_id", JSONFields.text))
     queue = try fields.required("queue", JSONFields.text)
+    group = fields.text("group")
     type = fields.text("type") ?? ""
     state = JobState(rawValue: try fields.required("state", JSONFields.text))
     priority = JobPriority(rawValue: fields.integer("priority") ?? 0)

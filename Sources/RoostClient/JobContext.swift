@@ -7,6 +7,8 @@ public struct JobContext: Sendable {
   /// Empty if none was given.
   public let type: String
   public let queue: String
+  /// Nil if none was given.
+  public let group: String?
   /// 1 for the first attempt.
   public let attempt: Int
   /// Retries after the first attempt.
@@ -43,6 +45,7 @@ public struct JobContext: Sendable {
     id = job.id
     type = job.type
     queue = job.queue
+    group = job.group
     attempt = job.attempt
     maxRetries = job.maxRetries
     priority = job.priority
@@ -69,6 +72,7 @@ struct LeasedJob: Sendable {
   let payload: RawJSON
   let type: String
   let queue: String
+  let group: String?
   let priority: JobPriority
   let attempt: Int
   let maxRetries: Int
@@ -84,6 +88,7 @@ struct LeasedJob: Sendable {
     payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
     type = fields.text("type") ?? ""
     queue = try fields.required("queue", JSONFields.text)
+    group = fields.text("group")
     priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
     attempt = try fields.required("attempt", JSONFields.integer)
     maxRetries = try fields.required("max_retries", JSONFields.retries)

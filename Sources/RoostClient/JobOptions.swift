@@ -7,6 +7,10 @@ public struct JobOptions: Sendable {
   public var type: String?
   /// 1 to 200 of `A-Z a-z 0-9 . _ : -`; `default` if left out.
   public var queue: String?
+  /// Which jobs of the queue it belongs with: a tenant, a customer, an account. Groups have limits of their own, are
+  /// paused by themselves and take turns where their queue says so (``QueueSettings/groups``). 1 to 128 bytes, not
+  /// beginning with `_`.
+  public var group: String?
   /// Higher goes first; what the queue says, else `.medium`, if left out.
   public var priority: JobPriority?
   /// Not before this long from now, at most ten years. Not together with `runAt`.
@@ -34,13 +38,15 @@ public struct JobOptions: Sendable {
   public var idempotencyKey: String?
 
   public init(
-    type: String? = nil, queue: String? = nil, priority: JobPriority? = nil, delay: Duration? = nil,
-    runAt: Date? = nil, maxRetries: Int? = nil, retry: RetryPolicy? = nil, lease: Duration? = nil,
+    type: String? = nil, queue: String? = nil, group: String? = nil, priority: JobPriority? = nil,
+    delay: Duration? = nil, runAt: Date? = nil, maxRetries: Int? = nil, retry: RetryPolicy? = nil,
+    lease: Duration? = nil,
     retention: Duration? = nil, tags: [String] = [], metadata: [String: String] = [:], traceparent: String? = nil,
     idempotencyKey: String? = nil
   ) {
     self.type = type
     self.queue = queue
+    self.group = group
     self.priority = priority
     self.delay = delay
     self.runAt = runAt
@@ -114,6 +120,7 @@ extension JSONWriter {
     field("payload", raw: payload.bytes[...])
     if let type = options.type { field("type", type) }
     if let queue = options.queue { field("queue", queue) }
+    if let group = options.group { field("group", group) }
     if let priority = options.priority { field("priority", priority.rawValue) }
     if let delay = options.delay { field("delay", duration: delay) }
     if let runAt = options.runAt { field("run_at", milliseconds: runAt.milliseconds) }

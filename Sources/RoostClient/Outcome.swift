@@ -13,6 +13,8 @@ public struct Outcome: Sendable, Encodable {
   }
 
   let kind: Kind
+  /// How long the job's group gives no other job.
+  private(set) var groupHold: Duration?
 
   /// Done, without a result: the job becomes ACKED.
   public static let complete = Outcome(kind: .complete(nil))
@@ -42,6 +44,14 @@ public struct Outcome: Sendable, Encodable {
 
   /// Not now: the job comes back after this time, and the attempt does not count.
   public static func snooze(_ delay: Duration) -> Outcome { Outcome(kind: .snooze(delay)) }
+
+  /// The same, and the job's group gives no other job for so long, while other groups go on: for an upstream that asked
+  /// for a pause. Of ``retry(_:after:)``, ``fail(_:)`` and ``snooze(_:)``; at most a day.
+  public func holdingGroup(for duration: Duration) -> Outcome {
+    var outcome = self
+    outcome.groupHold = duration
+    return outcome
+  }
 
   /// Failed, and trying again would not help: the job becomes DEAD.
   public static func fail(_ error: String) -> Outcome { Outcome(kind: .fail(error)) }

@@ -60,6 +60,8 @@ public struct QueueSettings: Sendable, Hashable {
   public var rate: Rate?
   /// A job that has been ready for so long counts as one priority higher, for twice as long two, and so on.
   public var aging: Duration?
+  /// What holds for each of its groups.
+  public var groups: GroupsSettings?
 
   public init() {}
 
@@ -69,7 +71,7 @@ public struct QueueSettings: Sendable, Hashable {
   public enum FullPolicy: String, Sendable {
     /// The submit is refused with `queue_full`.
     case reject
-    /// The oldest ready job of the lowest priority makes room, if it is one of the submitter's.
+    /// The oldest ready job of the lowest priority in the same group makes room.
     case dropOldest = "drop_oldest"
   }
 
@@ -154,7 +156,7 @@ extension Client {
     try QueueStatus(JSONFields(try await transport.send(.post(queuePath(name) + "/resume"))))
   }
 
-  private func queuePath(_ name: String) -> String { "/queues/" + percentEncoded(name) }
+  func queuePath(_ name: String) -> String { "/queues/" + percentEncoded(name) }
 }
 
 extension QueueStatus {
@@ -165,12 +167,22 @@ extension QueueStatus {
     waitingBytes = fields.integer("waiting_bytes") ?? 0
     settings = QueueSettings(fields.object("settings"))
     heldBy = fields.text("held_by")
-    if let pause = fields.object("pause") {
-      self.pause = Pause(
-        since: try pause.required("since", JSONFields.date), until: pause.date("until"), reason: pause.text("reason"))
-    } else {
-      pause = nil
-    }
+    pause = try fields.object("pause").map { (pause) throws(RoostError) in try Pause(pause) }
+  }
+}
+
+extension QueueStatus.Pause {
+  init(_ fields: JSONFields) throws(RoostError) {
+    since = try fields.required("since", JSONFields.date)
+    until = fields.date("until")
+    reason = fields.text("reason")
+  }
+}
+
+extension QueueSettings.Rate {
+  init?(_ fields: JSONFields) {
+    guard let limit = fields.integer("limit"), let per = fields.duration("per") else { return nil }
+    self.init(limit: limit, per: per, burst: fields.integer("burst") ?? 1)
   }
 }
 
@@ -188,10 +200,9 @@ extension QueueSettings {
     onFull = fields.text("on_full").flatMap { FullPolicy(rawValue: $0) }
     maxPayloadBytes = fields.integer("max_payload_bytes")
     concurrency = fields.integer("concurrency")
-    if let rate = fields.object("rate"), let limit = rate.integer("limit"), let per = rate.duration("per") {
-      self.rate = Rate(limit: limit, per: per, burst: rate.integer("burst") ?? 1)
-    }
+    rate = fields.object("rate").flatMap { Rate($0) }
     aging = fields.duration("aging")
+    groups = fields.object("groups").map { GroupsSettings($0) }
   }
 }
 
@@ -231,19 +242,22 @@ extension JSONWriter {
     change("on_full", old.onFull, new.onFull) { $0.field($1, $2.rawValue) }
     change("max_payload_bytes", old.maxPayloadBytes, new.maxPayloadBytes) { $0.field($1, $2) }
     change("concurrency", old.concurrency, new.concurrency) { $0.field($1, $2) }
-    change("rate", old.rate, new.rate) { json, name, rate in
-      json.key(name)
-      json.beginObject()
-      json.field("limit", rate.limit)
-      json.field("per", duration: rate.per)
-      json.field("burst", rate.burst)
-      json.endObject()
-    }
+    change("rate", old.rate, new.rate) { $0.field($1, $2) }
     change("aging", old.aging, new.aging) { $0.field($1, duration: $2) }
+    change(groups: old.groups, new.groups)
     endObject()
   }
 
-  private mutating func change<Value: Equatable>(
+  mutating func field(_ name: StaticString, _ rate: QueueSettings.Rate) {
+    key(name)
+    beginObject()
+    field("limit", rate.limit)
+    field("per", duration: rate.per)
+    field("burst", rate.burst)
+    endObject()
+  }
+
+  mutating func change<Value: Equatable>(
     _ name: StaticString, _ old: Value?, _ new: Value?, _ write: (inout JSONWriter, StaticString, Value) -> Void
   ) {
     guard old != new else { return }
@@ -253,124 +267,5 @@ extension JSONWriter {
       key(name)
       null()
     }
-  }
-}
-
-/// Something that the daemon does to many jobs, in the background; it goes on across restarts.
-public struct Operation: Sendable, Identifiable {
-  public let id: String
-  /// `cancel`, `delete`, `replay`, `purge` or `delete_queue`.
-  public let action: String
-  /// `running`, `done` or `stopped`.
-  public let state: String
-  /// Jobs that were changed so far.
-  public let done: Int
-  public let startedAt: Date
-  public let finishedAt: Date?
-
-  public var isOver: Bool { state != "running" }
-}
-
-/// Which jobs an operation is for. What is left out does not narrow them.
-public struct JobSelection: Sendable {
-  public var queue: String?
-  public var type: String?
-  public var ownerID: String?
-  public var states: [JobState]?
-  /// Only jobs that were submitted longer ago.
-  public var olderThan: Duration?
-  /// At most so many jobs.
-  public var limit: Int?
-
-  public init(
-    queue: String? = nil, type: String? = nil, ownerID: String? = nil, states: [JobState]? = nil,
-    olderThan: Duration? = nil, limit: Int? = nil
-  ) {
-    (self.queue, self.type, self.ownerID) = (queue, type, ownerID)
-    (self.states, self.olderThan, self.limit) = (states, olderThan, limit)
-  }
-}
-
-extension Client {
-  /// What an operation does to each job.
-  public enum BulkAction: String, Sendable {
-    /// Jobs that wait are CANCELLED.
-    case cancel
-    /// Jobs that have ended leave.
-    case delete
-    /// Dead letters begin anew.
-    case replay
-  }
-
-  /// Does something to all jobs that match, of those that there are now, each once. The key must be one that may manage
-  /// queues.
-  ///
-  /// It is sent again only where the daemon certainly did not take it.
-  public func perform(_ action: BulkAction, on jobs: JobSelection) async throws -> Operation {
-    var request = Transport.Request.post("/operations", body(action, jobs, isDry: false))
-    request.isIdempotent = false
-    return try Operation(JSONFields(try await transport.send(request)))
-  }
-
-  /// How many jobs ``perform(_:on:)`` would change now.
-  public func count(_ action: BulkAction, on jobs: JobSelection) async throws -> Int {
-    let answer = try JSONFields(try await transport.send(.post("/operations", body(action, jobs, isDry: true))))
-    return try answer.required("matches", JSONFields.integer)
-  }
-
-  /// How far an operation is.
-  ///
-  /// - Throws: ``RoostError`` with code `operation_not_found`: of those that ended the last 16 are known.
-  public func operation(_ id: String) async throws -> Operation {
-    try Operation(JSONFields(try await transport.send(.get("/operations/" + percentEncoded(id)))))
-  }
-
-  /// Ends an operation where it is; what it did stays done.
-  @discardableResult
-  public func stopOperation(_ id: String) async throws -> Operation {
-    try Operation(JSONFields(try await transport.send(.delete("/operations/" + percentEncoded(id)))))
-  }
-
-  /// Removes a queue's ended jobs and cancels those that wait; what runs goes on.
-  public func purgeQueue(_ name: String) async throws -> Operation {
-    try Operation(JSONFields(try await transport.send(.post(queuePath(name) + "/purge"))))
-  }
-
-  /// Removes a queue, with its settings. Meanwhile it takes no jobs (`draining`), and what runs is waited for.
-  ///
-  /// - Parameter purge: Whether it may hold jobs, which are cancelled and removed.
-  /// - Throws: ``RoostError`` with code `queue_not_empty`.
-  public func deleteQueue(_ name: String, purge: Bool = false) async throws -> Operation {
-    let path = queuePath(name) + (purge ? "?purge=true" : "")
-    return try Operation(JSONFields(try await transport.send(.delete(path))))
-  }
-
-  private func body(_ action: BulkAction, _ jobs: JobSelection, isDry: Bool) -> [UInt8] {
-    var body = JSONWriter()
-    body.beginObject()
-    body.field("action", action.rawValue)
-    if let queue = jobs.queue { body.field("queue", queue) }
-    if let type = jobs.type { body.field("type", type) }
-    if let owner = jobs.ownerID { body.field("owner_id", owner) }
-    if let states = jobs.states {
-      body.key("states")
-      body.strings(states.map(\.rawValue))
-    }
-    if let age = jobs.olderThan { body.field("older_than", duration: age) }
-    if let limit = jobs.limit { body.field("limit", limit) }
-    if isDry { body.field("dry_run", true) }
-    body.endObject()
-    return body.bytes
-  }
-}
-
-extension Operation {
-  init(_ fields: JSONFields) throws(RoostError) {
-    id = try fields.required("operation_id", JSONFields.text)
-    action = try fields.required("action", JSONFields.text)
-    state = try fields.required("state", JSONFields.text)
-    done = fields.integer("done") ?? 0
-    startedAt = try fields.required("started_at", JSONFields.date)
-    finishedAt = fields.date("finished_at")
   }
 }

@@ -146,6 +146,7 @@ extension RoostError.Code {
   public static let jobNotFound = Self(.jobNotFound)
   /// There is no such queue yet: it begins with its first job.
   public static let queueNotFound = Self(.queueNotFound)
+  public static let groupNotFound = Self(.groupNotFound)
   /// The payload, the result or the whole request is too large.
   public static let payloadTooLarge = Self(.payloadTooLarge)
   /// Another worker may hold the job, or it has ended: stop working on it.

@@ -208,7 +208,7 @@ extension JSONFields {
 }
 
 /// A path's part or a query's value, percent-encoded but for what needs no encoding anywhere.
-func percentEncoded(_ text: String) -> String {
+package func percentEncoded(_ text: String) -> String {
   text.addingPercentEncoding(withAllowedCharacters: unreserved) ?? ""
 }
 

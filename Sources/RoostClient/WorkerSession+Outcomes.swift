@@ -99,6 +99,7 @@ extension WorkerSession {
       verb = "release"
       if delay > .zero { body.field("delay", duration: delay) }
     }
+    if let hold = outcome.groupHold { body.field("hold_group", duration: hold) }
     body.endObject()
     let (state, runAt) = try await transport.endOnce(.post(path(job.id, verb), body.bytes))
     return .state(state, runAt: runAt)

@@ -5,8 +5,11 @@ import RoostClient
 /// `roost queue …`: what queues hold, their settings, and pausing them.
 struct QueueCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "queue", abstract: "List, show, set, pause and resume queues.",
-    subcommands: [List.self, Show.self, Set.self, Pause.self, Resume.self, Purge.self, Delete.self])
+    commandName: "queue",
+    abstract: "List, show, set, pause, resume, purge and delete queues, and what their groups may do.",
+    subcommands: [
+      List.self, Show.self, Set.self, Pause.self, Resume.self, Purge.self, Delete.self, GroupCommand.self,
+    ])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the queues that the key may use.")
@@ -47,6 +50,12 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "The most jobs that may run at once.") var concurrency: String?
     @Option(help: "Leases in a time: 100/1m; with a burst behind it: 100/1m/10.") var rate: String?
     @Option(help: "Waiting so long counts as one priority more, such as 10m.") var aging: String?
+    @Option(help: "Of each group: the most jobs that may run at once.") var groupConcurrency: String?
+    @Option(help: "Of each group: leases in a time, as --rate.") var groupRate: String?
+    @Option(help: "Of each group: the most jobs that may wait.") var groupMaxLength: String?
+    @Option(help: "Whether groups take turns: true or false.") var groupFair: String?
+    @Option(help: "Where they do: inside (priorities count in their group), or first (before turns).")
+    var groupPriority: String?
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
@@ -63,8 +72,18 @@ struct QueueCommand: AsyncParsableCommand {
       body.setting("on_full", onFull)
       body.setting("max_payload_bytes", maxPayloadBytes)
       body.setting("concurrency", concurrency)
-      body.rate(rate)
+      body.rate("rate", rate)
       body.setting("aging", aging)
+      if [groupConcurrency, groupRate, groupMaxLength, groupFair, groupPriority].contains(where: { $0 != nil }) {
+        body.key("groups")
+        body.beginObject()
+        body.setting("concurrency", groupConcurrency)
+        body.rate("rate", groupRate)
+        body.setting("max_length", groupMaxLength)
+        body.setting("fair", groupFair, isJSON: true)
+        body.setting("priority", groupPriority)
+        body.endObject()
+      }
       body.endObject()
       try await daemon.connection().printAnswer(to: .patch, queue.path, body: body)
     }
@@ -80,12 +99,8 @@ struct QueueCommand: AsyncParsableCommand {
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
-      var body = JSONWriter()
-      body.beginObject()
-      if let reason { body.field("reason", reason) }
-      if let until { body.field("until", until) }
-      body.endObject()
-      try await daemon.connection().printAnswer(to: .post, queue.path + "/pause", body: body)
+      try await daemon.connection().printAnswer(
+        to: .post, queue.path + "/pause", body: JSONWriter(pausing: reason, until: until))
     }
   }
 
@@ -149,8 +164,17 @@ struct QueueArgument: ExpressibleByArgument {
 }
 
 extension JSONWriter {
+  /// The body of a pause.
+  init(pausing reason: String?, until: String?) {
+    self.init()
+    beginObject()
+    if let reason { field("reason", reason) }
+    if let until { field("until", until) }
+    endObject()
+  }
+
   /// A setting as it was given: a number stays one; `default` is `null`.
-  fileprivate mutating func setting(_ name: StaticString, _ text: String?, isJSON: Bool = false) {
+  mutating func setting(_ name: StaticString, _ text: String?, isJSON: Bool = false) {
     guard let text else { return }
     key(name)
     if text == "default" {
@@ -179,11 +203,11 @@ extension JSONWriter {
   }
 
   /// `limit/per` or `limit/per/burst`.
-  fileprivate mutating func rate(_ text: String?) {
-    guard let text, text != "default" else { return setting("rate", text) }
+  mutating func rate(_ name: StaticString, _ text: String?) {
+    guard let text, text != "default" else { return setting(name, text) }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2 || parts.count == 3 else { return field("rate", text) }
-    key("rate")
+    guard parts.count == 2 || parts.count == 3 else { return field(name, text) }
+    key(name)
     beginObject()
     setting("limit", parts[0])
     setting("per", parts[1])

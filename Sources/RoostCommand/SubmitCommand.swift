@@ -10,6 +10,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
   @OptionGroup var daemon: DaemonAddress
   @Option(help: "The queue (default: default).") var queue: String?
+  @Option(help: "Which jobs of the queue it belongs with: a tenant, a customer.") var group: String?
   @Option(help: "What kind of job it is, such as email.send.") var type: String?
   @Option(parsing: .unconditional, help: "low, medium, high, critical, or -128 to 127, higher first.")
   var priority: PriorityArgument?
@@ -36,6 +37,7 @@ struct SubmitCommand: AsyncParsableCommand {
       body.field("payload", raw: try oneJSONValue(content, "the payload", "Plain text goes with --text"))
     }
     if let queue { body.field("queue", queue) }
+    if let group { body.field("group", group) }
     if let type { body.field("type", type) }
     switch priority {
     case .named(let name)?: body.field("priority", name)

@@ -88,8 +88,20 @@ package enum Defect: String, Sendable, CaseIterable {
   case agingIgnored = "aging-ignored"
   /// An operation passes over jobs and counts them as done.
   case operationSkips = "operation-skips"
+  /// A queue under deletion gives jobs.
+  case drainingGives = "draining-gives"
   /// A trim forgets the operations that run.
   case operationNotCarried = "operation-not-carried"
+  /// A paused group gives jobs.
+  case groupPauseIgnored = "group-pause-ignored"
+  /// More jobs of a group run at once than its `concurrency`.
+  case groupLimitIgnored = "group-limit-ignored"
+  /// A group gives jobs although a worker asked it to wait.
+  case groupHoldIgnored = "group-hold-ignored"
+  /// A trim forgets what was said of groups, and how far their leases have come.
+  case groupNotCarried = "group-not-carried"
+  /// Groups of a `fair` queue take no turns.
+  case turnsIgnored = "turns-ignored"
   /// A full queue takes jobs.
   case fullQueueTakes = "full-queue-takes"
   /// What a job does not say is the daemon's to say, whatever its queue says.

@@ -17,6 +17,7 @@ extension StateMachine {
     package var foreseen: Int64
     package var created: Int64
     package var queue: String
+    package var group: String
     package var type: String
     package var owner: String
     package var policy: JobPolicy
@@ -35,6 +36,18 @@ extension StateMachine {
     package var stubs: [String]
     package var queues: [String]
     package var operations: [String]
+    package var groups: [GroupState]
+    /// Of the machine; what of groups ends by itself is compared at the later one.
+    package var logTime: Int64
+
+    package static func == (a: Image, b: Image) -> Bool {
+      let time = max(a.logTime, b.logTime)
+      return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
+        && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
+        && a.operations == b.operations && a.groups(at: time) == b.groups(at: time)
+    }
+
+    package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
   }
 
   /// O(jobs × log jobs).
@@ -55,7 +68,7 @@ extension StateMachine {
         epoch, nextNumber, nextLease, nextOrder, UInt64(bitPattern: credited),
         UInt64(liveBytes), bootID,
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
-      stubs: stubImages, queues: queueImages, operations: operationImages)
+      stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates, logTime: now.log)
   }
 
   private func row(_ slot: Slot) -> Row {
@@ -70,7 +83,7 @@ extension StateMachine {
       number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
       priority: hot.priority, flags: hot.flags, attempts: hot.attempts, maxAttempts: hot.maxAttempts,
       order: hot.order, deadline: hot.deadline, foreseen: foreseen(slot), created: cold.created,
-      queue: text(queueNames.bytes(hot.queue)),
+      queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
       key: key, lease: leaseText(slot))
   }
@@ -86,13 +99,10 @@ extension StateMachine {
   private var readyLists: [String: [UInt64]] {
     var lists: [String: [UInt64]] = [:]
     for id in queues.indices where queues[id].exists {
-      var at = queues[id].levels
-      while at != .none {
-        let level = levels.pointer(at).pointee
-        lists["\(text(queueNames.bytes(UInt32(id)))) \(level.priority)"] = slots(of: level).map {
-          jobs.hot($0).pointee.number
+      for group in groups(of: UInt32(id)) {
+        for level in levels(ofGroup: group).map({ levels.pointer($0).pointee }) {
+          lists["\(textOfGroup(group)) \(level.priority)"] = slots(of: level).map { jobs.hot($0).pointee.number }
         }
-        at = level.next
       }
     }
     return lists
@@ -118,7 +128,7 @@ extension StateMachine {
   }
 
   private var operationImages: [String] {
-    operations.all.map { operation in
+    (operations.ended + operations.running).map { operation in
       let queue = operation.queue == .none ? "" : text(queueNames.bytes(operation.queue))
       let type = operation.type == .none ? "" : text(typeNames.bytes(operation.type))
       let owner = operation.owner == .none ? "" : text(ownerNames.bytes(operation.owner))
@@ -149,7 +159,7 @@ extension StateMachine {
   }
 
   /// READY jobs in their order, listed and handed back.
-  private func slots(of level: ReadyLevel) -> [Slot] {
+  func slots(of level: ReadyLevel) -> [Slot] {
     (slots(of: level.jobs) + jobs.jobs(in: level.returned)).sorted {
       jobs.hot($0).pointee.order < jobs.hot($1).pointee.order
     }
@@ -186,8 +196,9 @@ extension StateMachine {
         found.append("job \(hot.number) has no state")
         continue
       }
-      counts[hot.queue, default: StateCounts()][state] += 1
-      if state.isWaiting { waiting[hot.queue, default: 0] += Int64(jobs.cold(slot).pointee.recordBytes) }
+      let queue = queue(of: slot)
+      counts[queue, default: StateCounts()][state] += 1
+      if state.isWaiting { waiting[queue, default: 0] += Int64(jobs.cold(slot).pointee.recordBytes) }
       states[state] += 1
       live += bytes(of: slot)
       if hot.attempts > hot.maxAttempts { found.append("job \(hot.number) has \(hot.attempts) attempts") }
@@ -206,7 +217,7 @@ extension StateMachine {
       if queues[id].waitingBytes != waiting[UInt32(id)] ?? 0 { found.append("waiting bytes of queue \(id)") }
       if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
       if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
-      found += brokenOrder(UInt32(id))
+      found += brokenGroups(UInt32(id))
     }
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
     if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
@@ -221,11 +232,11 @@ extension StateMachine {
     var wanted: [NumberSets.ID: [UInt64]] = [:]
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let (hot, cold) = (jobs.hot(slot).pointee, jobs.cold(slot).pointee)
-      for set in [Listed.all, Listed.state(hot.state), Listed.queue(hot.queue), Listed.owner(cold.owner)] {
+      for set in [Listed.all, Listed.state(hot.state), Listed.queue(queue(of: slot)), Listed.owner(cold.owner)] {
         wanted[set, default: []].append(hot.number)
       }
       guard hot.state == JobState.dead.rawValue else { continue }
-      for set in [Listed.dead, Listed.dead(queue: hot.queue), Listed.dead(owner: cold.owner)] {
+      for set in [Listed.dead, Listed.dead(queue: queue(of: slot)), Listed.dead(owner: cold.owner)] {
         wanted[set, default: []].append(dead.place(of: slot, in: jobs))
       }
     }
@@ -240,31 +251,6 @@ extension StateMachine {
       }
     }
     if masks != sets.count { found.append("\(sets.count) masks, should be \(masks)") }
-    return found
-  }
-
-  private func brokenOrder(_ queue: UInt32) -> [String] {
-    var found: [String] = []
-    var ready = 0
-    var at = queues[Int(queue)].levels
-    var priority = Int.max
-    while at != .none {
-      let level = levels.pointer(at).pointee
-      if level.isEmpty { found.append("an empty level of queue \(queue)") }
-      if Int(level.priority) >= priority { found.append("priorities of queue \(queue)") }
-      priority = Int(level.priority)
-      var last: UInt64 = 0
-      for slot in slots(of: level) {
-        let hot = jobs.hot(slot).pointee
-        if hot.order <= last || hot.queue != queue || hot.priority != level.priority {
-          found.append("order of queue \(queue) at job \(hot.number)")
-        }
-        last = hot.order
-        ready += 1
-      }
-      at = level.next
-    }
-    if ready != Int(queues[Int(queue)].counts[.ready]) { found.append("ready list of queue \(queue)") }
     return found
   }
 }

@@ -84,6 +84,21 @@ package struct StateMachine: ~Copyable {
   var lastIdle: UInt32 = .none
   /// Settings and pauses, of the queues that have some.
   var setups = Slab<QueueSetup>()
+  /// The jobs of each queue that belong together.
+  var groups = GroupTable()
+  var groupNames: NameTable
+  /// What was said of groups, of those of which something was.
+  var groupSetups = Slab<GroupSetup>()
+  var groupSettings = Slab<QueueSettings>()
+  /// The cells of `groupSetups` in use; each knows its place.
+  var toldGroups: [Slot] = []
+  /// Volatile: cells of `groupSetups` that are looked at again at a time (log time).
+  var groupHeap = ExpiryHeap()
+  /// Groups whose pause ends by itself (wall time, nanoseconds), as cells of `groupSetups`; an entry may be of a pause
+  /// that ended before.
+  var groupPauseHeap = ExpiryHeap()
+  /// Volatile: how far the turns of a queue's groups have come, in queues that are `fair`.
+  var turnClocks: [TurnClass: Int64] = [:]
   /// What is done to many jobs.
   var operations = Operations()
   /// Queues under deletion whose last RUNNING job may have ended.
@@ -122,6 +137,7 @@ package struct StateMachine: ~Copyable {
     self.limits = limits
     self.defects = defects
     queueNames = NameTable(key: secret)
+    groupNames = NameTable(key: secret)
     typeNames = NameTable(key: secret)
     ownerNames = NameTable(key: secret)
     workerNames = NameTable(key: secret)
@@ -147,6 +163,12 @@ package struct StateMachine: ~Copyable {
   /// Log time as wall time, milliseconds, as it is foreseen now.
   func wall(ofLog time: Int64) -> Int64 { now.wall + (time - now.log) / 1_000_000 }
 
+  /// When a wall time, nanoseconds, will be in log time, as it is foreseen now; now where it has been.
+  func log(ofWall time: Int64) -> Int64 {
+    let (left, isBeyond) = time.subtractingReportingOverflow(now.dueWall.nanoseconds)
+    return now.log + min(max(0, isBeyond ? .max : left), .max - now.log)
+  }
+
   // MARK: Facts
 
   package var jobCount: Int { jobs.count }
@@ -163,9 +185,12 @@ package struct StateMachine: ~Copyable {
     let names =
       queueNames.usedBytes + typeNames.usedBytes + ownerNames.usedBytes + workerNames.usedBytes + keyNames.usedBytes
       + policies.usedBytes + reasons.usedBytes + setups.usedBytes
+    let ofGroups =
+      groups.usedBytes + groupNames.usedBytes + groupSetups.usedBytes + groupSettings.usedBytes
+      + groupHeap.usedBytes + groupPauseHeap.usedBytes + toldGroups.count * MemoryLayout<Slot>.stride
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
-    return ofJobs + heaps + names + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
+    return ofJobs + heaps + names + ofGroups + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -179,10 +204,13 @@ package struct StateMachine: ~Copyable {
     let names =
       queueNames.residentBytes + typeNames.residentBytes + ownerNames.residentBytes + workerNames.residentBytes
       + keyNames.residentBytes + policies.residentBytes + reasons.residentBytes + setups.residentBytes
+    let ofGroups =
+      groups.residentBytes + groupNames.residentBytes + groupSetups.residentBytes + groupSettings.residentBytes
+      + groupHeap.residentBytes + groupPauseHeap.residentBytes + toldGroups.capacity * MemoryLayout<Slot>.stride
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
       + endWaitIndex.residentBytes
-    return ofJobs + heaps + names + waits + sets.residentBytes + dead.residentBytes + queues.residentBytes
+    return ofJobs + heaps + names + ofGroups + waits + sets.residentBytes + dead.residentBytes + queues.residentBytes
   }
 
   // MARK: Ground

@@ -12,6 +12,8 @@ package struct Step: ~Copyable {
   /// Queues of `.queues` answers.
   package var queues: [QueueImage] = []
   package var operations: [OperationImage] = []
+  /// Groups of `.groups` answers.
+  package var groups: [GroupImage] = []
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
 
@@ -31,6 +33,7 @@ package struct Step: ~Copyable {
     jobs.removeAll(keepingCapacity: true)
     queues.removeAll(keepingCapacity: true)
     operations.removeAll(keepingCapacity: true)
+    groups.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
   }
 
@@ -84,6 +87,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case queues(first: Int32, count: Int32)
   /// In `Step.operations`.
   case operations(first: Int32, count: Int32)
+  /// Groups of `Step.groups`; go on at `next` unless it is 0.
+  case groups(first: Int32, count: Int32, next: UInt32)
   case counted(Counted)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)

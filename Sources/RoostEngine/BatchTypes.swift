@@ -12,6 +12,8 @@ package struct AttemptEnd: Sendable {
   var isRetryable = true
   /// Failure: until the retry, −1: by the job's retry policy. Handed back: until it is due.
   var delayMilliseconds: Int64 = 0
+  /// The job's group gives no jobs for so long; 0: it goes on.
+  package var holdGroupMilliseconds: Int64 = 0
 
   /// - Parameter result: Raw JSON, at most 4 MiB.
   package static func acknowledged(_ id: JobID, leaseID: LeaseID?, result: ArraySlice<UInt8>?) -> AttemptEnd {
@@ -28,7 +30,7 @@ package struct AttemptEnd: Sendable {
   }
 
   /// Handed back: the attempt is not spent.
-  static func released(_ id: JobID, leaseID: LeaseID, delayMilliseconds: Int64) -> AttemptEnd {
+  package static func released(_ id: JobID, leaseID: LeaseID, delayMilliseconds: Int64) -> AttemptEnd {
     AttemptEnd(id: id, leaseID: leaseID, outcome: .released, text: [], delayMilliseconds: delayMilliseconds)
   }
 

@@ -214,6 +214,7 @@ extension Engine {
     var command = Command.Finish(
       job: job, viewer: viewer, lease: end.leaseID, keyID: key, outcome: end.outcome)
     command.isRetryable = end.isRetryable
+    command.holdGroupMilliseconds = end.holdGroupMilliseconds
     command.delayMilliseconds = end.delayMilliseconds
     command.text = asked.add(end.text)
     command.textChecksum = end.text.withUnsafeBytes { Checksum.of($0) }

@@ -20,7 +20,7 @@ extension Engine {
   func meaning(of spec: JobSpec, _ command: Command.Submit) -> (fingerprint: UInt64, fields: [UInt8]) {
     var hashes: [UInt64] = []
     var fields: [UInt8] = []
-    for field in KeyFields.allCases {
+    for field in KeyFields.allCases where field != .group || !spec.group.isEmpty {
       let hash = bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low }
       hashes.append(hash.littleEndian)
       fields += [UInt8(truncatingIfNeeded: hash), UInt8(truncatingIfNeeded: hash >> 8)]
@@ -32,6 +32,7 @@ extension Engine {
     switch field {
     case .payload: CanonicalJSON.bytes(of: spec.payload) ?? Array(spec.payload)
     case .type: Array(spec.type.utf8)
+    case .group: Array(spec.group.utf8)
     case .priority: words(Int64(command.priority))
     case .delay: words(command.delayMilliseconds)
     case .runAt: words(command.runAtMilliseconds)

@@ -23,7 +23,8 @@ extension Engine {
   func encode(_ spec: JobSpec, owner: String) -> (command: Command.Submit, bytes: [UInt8]) {
     var body = JobBodyLayout.encode(
       queue: spec.queue, type: spec.type, owner: owner, traceparent: spec.traceparent ?? "",
-      metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload, checksum: { Checksum.of($0) })
+      group: spec.group, metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload,
+      checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: JobPolicy(
         retry: spec.retry ?? .standard, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),

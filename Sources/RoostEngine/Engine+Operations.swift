@@ -12,6 +12,8 @@ package struct OperationSpec: Sendable {
   package var beforeMilliseconds: Int64?
   /// At most so many jobs.
   package var limit: UInt64?
+  /// A deletion: only of a queue that holds no job.
+  package var isForEmpty = false
 
   package init(kind: OperationKind, queue: String? = nil) {
     self.kind = kind
@@ -29,6 +31,9 @@ package struct OperationView: Sendable {
   package var type: String?
   package var owner: String?
   package var limit: UInt64?
+  package var states: Set<JobState>
+  /// Only jobs submitted before this wall time.
+  package var beforeMilliseconds: Int64?
   package var startedAtMilliseconds: Int64
   package var endedAtMilliseconds: Int64?
   /// Jobs that were changed.
@@ -40,25 +45,35 @@ extension Engine {
   /// Begins an operation.
   ///
   /// - Returns: Nil where a queue is to be deleted that does not exist.
-  /// - Throws: `overloaded` when too many run, `draining` when the queue is under deletion, `diskLow`.
+  /// - Throws: `tooManyOperations`, `draining` when the queue is under deletion, `queueNotEmpty`, `diskLow`.
   package func begin(_ spec: OperationSpec) async throws(Refusal) -> OperationView? {
-    let (command, asked) = encode(spec)
-    return try await operations(asked.bytes) { base in .operate(command.from(base)) }.first
+    let (selection, asked) = encode(spec)
+    return try await operations(asked.bytes) { base in
+      var operate = Command.Operate(selection.from(base))
+      operate.isForEmpty = spec.isForEmpty
+      return .operate(operate)
+    }.first
   }
 
   /// How many jobs an operation would change if it began now, and the first ten of them.
   package func count(_ spec: OperationSpec) async throws(Refusal) -> (matches: UInt64, first: [JobID]) {
-    var (command, asked) = encode(spec)
-    command.isDry = true
+    let (selection, asked) = encode(spec)
+    var (pass, cursor): (UInt8, UInt64) = (0, 0)
     var (matches, first): (UInt64, [JobID]) = (0, [])
     while true {
-      let slice = command
-      let delivery = try await ask(asked.bytes) { base in .operate(slice.from(base)) }
+      let delivery = try await ask(asked.bytes) { base in
+        var count = Command.CountMatching(selection.from(base))
+        (count.pass, count.cursor) = (pass, cursor)
+        return .countMatching(count)
+      }
       guard case .counted(let counted) = delivery.answer else { preconditionFailure("a count is answered as one") }
       matches += counted.matches
       if first.count < 10 { first += delivery.jobs.map(\.id).prefix(10 - first.count) }
-      if counted.isOver { return (min(matches, spec.limit ?? .max), first) }
-      (command.pass, command.cursor) = (counted.pass, counted.cursor)
+      if counted.isOver {
+        let most = spec.limit ?? .max
+        return (min(matches, most), Array(first.prefix(Int(clamping: most))))
+      }
+      (pass, cursor) = (counted.pass, counted.cursor)
     }
   }
 
@@ -86,18 +101,18 @@ extension Engine {
     return delivery.operations.map { OperationView($0, delivery) }
   }
 
-  private func encode(_ spec: OperationSpec) -> (Command.Operate, AskedBytes) {
+  private func encode(_ spec: OperationSpec) -> (JobSelection, AskedBytes) {
     var asked = AskedBytes()
     let states = spec.states.reduce(UInt8(0)) { $0 | 1 << $1.rawValue }
-    let command = Command.Operate(
+    let selection = JobSelection(
       kind: spec.kind, states: states, queue: asked.add(spec.queue ?? ""), type: asked.add(spec.type ?? ""),
       owner: asked.add(spec.owner ?? ""), before: spec.beforeMilliseconds ?? .max, limit: spec.limit ?? .max)
-    return (command, asked)
+    return (selection, asked)
   }
 }
 
-extension Command.Operate {
-  fileprivate func from(_ base: Int) -> Command.Operate {
+extension JobSelection {
+  fileprivate func from(_ base: Int) -> JobSelection {
     var placed = self
     (placed.queue, placed.type, placed.owner) = (queue.from(base), type.from(base), owner.from(base))
     return placed
@@ -110,6 +125,8 @@ extension OperationView {
     self.init(
       id: image.id, kind: image.kind, phase: image.phase, queue: text(image.queue), type: text(image.type),
       owner: text(image.owner), limit: image.limit == .max ? nil : image.limit,
+      states: Set(image.kind.states.filter { image.states & 1 << $0.rawValue != 0 }),
+      beforeMilliseconds: image.before == .max ? nil : image.before,
       startedAtMilliseconds: image.startedAt, endedAtMilliseconds: image.phase.isOver ? image.endedAt : nil,
       done: image.done)
   }

@@ -9,9 +9,8 @@ extension Engine {
   package func configure(queue name: String, _ change: QueueSettingsChange) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
     let (range, settings) = (asked.add(name), asked.add(change.settings.bytes))
-    let cleared = change.cleared
     return try await queueAsked(name, asked) { base in
-      .configure(Command.Configure(name: range.from(base), settings: settings.from(base), cleared: cleared))
+      .configure(Command.Configure(name: range.from(base), settings: settings.from(base), cleared: change.clearedBits))
     }
   }
 

@@ -228,6 +228,7 @@ extension JobBody {
     payload = withPayload ? [UInt8](layout.payload)[...] : []
     type = String(decoding: layout.type, as: UTF8.self)
     queue = String(decoding: layout.queue, as: UTF8.self)
+    group = String(decoding: layout.group, as: UTF8.self)
     owner = String(decoding: layout.owner, as: UTF8.self)
     metadata = layout.metadata.isEmpty ? nil : [UInt8](layout.metadata)[...]
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]

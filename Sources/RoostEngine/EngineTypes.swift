@@ -10,6 +10,8 @@ package struct JobSpec: Sendable {
   package var type: String
   /// 1…200 bytes of `[A-Za-z0-9._:-]`.
   package var queue: String
+  /// Whose jobs take turns and have limits of their own; at most 128 bytes, empty when the caller gave none.
+  package var group = ""
   /// Higher runs first; nil: the queue's default, else 0.
   package var priority: Int8?
   /// Milliseconds from now, 0…10 years; not together with `runAt`.
@@ -257,6 +259,8 @@ package struct JobBody: Sendable {
   package var payload: ArraySlice<UInt8>
   package var type: String
   package var queue: String
+  /// Empty when there is none.
+  package var group: String
   package var owner: String
   /// Raw JSON object.
   package var metadata: ArraySlice<UInt8>?

@@ -12,6 +12,7 @@ package struct Delivery: Sendable {
   package var jobs: [JobImage] = []
   package var queues: [QueueImage] = []
   package var operations: [OperationImage] = []
+  package var groups: [GroupImage] = []
   /// Of the commit, where queues are answered.
   package var logTime: Int64 = 0
   /// What `ByteRange`s of images point into.

@@ -19,7 +19,9 @@ struct Compaction {
   /// Sizes of the records that `prepared` copies, to read them again.
   var sizes: [Int] = []
   var isRead = false
-  /// Queues were carried with the last batch: the segment may go.
+  /// Queues were carried, their groups are next.
+  var areQueuesCarried = false
+  /// Queues and groups were carried with the last batch: the segment may go.
   var isCarried = false
   /// Compaction stopped before bytes that are damaged, or could not be read the last time.
   var damage: LogError?
@@ -44,6 +46,7 @@ struct Compaction {
     damage = error
     cursor = nil
     frame = nil
+    areQueuesCarried = false
     prepared.removeAll()
     sizes.removeAll()
     stale.removeAll()
@@ -140,8 +143,10 @@ extension Store {
       }
     }
     if compaction.isRead, compaction.prepared.isEmpty {
-      compaction.prepared = machine.queueCarries
+      compaction.prepared = compaction.areQueuesCarried ? machine.groupCarries : machine.queueCarries
       compaction.sizes = compaction.prepared.map { _ in 0 }
+      // What was said of the last groups ended meanwhile.
+      compaction.isCarried = compaction.areQueuesCarried && compaction.prepared.isEmpty
     }
   }
 
@@ -216,7 +221,9 @@ extension Store {
           compaction.stale.append((carry.base, compaction.sizes[done]))
         }
         done += 1
-        if command.isCarryQueues, done == compaction.prepared.count { compaction.isCarried = true }
+        guard command.isOfQueues, done == compaction.prepared.count else { continue }
+        compaction.isCarried = compaction.areQueuesCarried || machine.groupCarries.isEmpty
+        compaction.areQueuesCarried = true
       }
     }
     step.arena = arena
@@ -233,13 +240,17 @@ extension Store {
     compaction.frame = nil
     try log.trim(before: compaction.segment + 1)
     compaction.isCarried = false
+    compaction.areQueuesCarried = false
     compaction.trims += 1
   }
 }
 
 extension Command {
-  fileprivate var isCarryQueues: Bool {
-    if case .carryQueues = self { return true }
-    return false
+  /// Queues and groups are copied last.
+  fileprivate var isOfQueues: Bool {
+    switch self {
+    case .carryQueues, .carryGroups: true
+    default: false
+    }
   }
 }

@@ -193,6 +193,9 @@ final class Writer: @unchecked Sendable {
     case .operations(let first, let count):
       delivery.operations = Array(store.step.operations[Int(first)..<Int(first + count)])
       delivery.text = store.step.text
+    case .groups(let first, let count, _):
+      delivery.groups = Array(store.step.groups[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
     case .refused, .submitted, .nothing, .changed, .carried: break

@@ -16,6 +16,8 @@ enum Bounds {
   static let tags = 64
   static let queuesPerLease = 32
   static let jobIDBytes = 128
+  static let groupBytes = 128
+  static let groupHold: ClosedRange<Int64> = 0...86_400_000
   /// What a job may have beside its payload.
   static let envelopeBytes = 256 << 10
   /// What of a batch's body is read; escapes may let one text take as much.
@@ -31,7 +33,8 @@ enum Bounds {
 /// Decodes the body of `POST /jobs`, once and whole.
 package struct SubmitBody {
   private enum Field: String, CaseIterable {
-    case payload, type, queue, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease, retention,
+    case payload, type, queue, group, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease,
+      retention,
       metadata, tags
     case traceparent, idempotencyKey = "idempotency_key"
   }
@@ -92,6 +95,7 @@ package struct SubmitBody {
     case .payload: preconditionFailure("the payload is taken raw")
     case .type: spec.type = try json.plainText(name, 0...200)
     case .queue: spec.queue = try json.queueName(name)
+    case .group: spec.group = try json.groupName(name)
     case .priority: spec.priority = try json.priority(name)
     case .delay: spec.delayMilliseconds = try json.duration(name, Bounds.tenYears)
     case .runAt:
@@ -132,6 +136,15 @@ extension JSONReader {
     let text = try string(name)
     guard length.contains(text.utf8.count), text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
       throw outOfRange(name, "\(length.lowerBound) to \(length.upperBound) bytes long, without control characters")
+    }
+    return text
+  }
+
+  /// Names that begin with `_` are the daemon's own.
+  mutating func groupName(_ name: String) throws(Rejection) -> String {
+    let text = try plainText(name, 1...Bounds.groupBytes)
+    guard text.utf8.first != UInt8(ascii: "_") else {
+      throw outOfRange(name, "a name that does not begin with _")
     }
     return text
   }

@@ -24,6 +24,7 @@ extension JSONWriter {
     field("payload", raw: job.body.payload)
     field("type", job.body.type)
     field("queue", job.body.queue)
+    if !job.body.group.isEmpty { field("group", job.body.group) }
     field("priority", job.priority)
     field("attempt", job.attempt)
     key("max_retries")
@@ -46,6 +47,7 @@ extension JSONWriter {
     beginObject()
     field("job_id", job.id.description)
     field("queue", job.body.queue)
+    if !job.body.group.isEmpty { field("group", job.body.group) }
     field("type", job.body.type)
     field("state", job.state.name)
     field("priority", job.priority)
@@ -80,6 +82,7 @@ extension JSONWriter {
     beginObject()
     field("job_id", job.id.description)
     field("queue", job.body.queue)
+    if !job.body.group.isEmpty { field("group", job.body.group) }
     field("type", job.body.type)
     field("state", job.state.name)
     field("reason", job.attempts > job.maxRetries ? "attempts_exhausted" : "permanent_failure")

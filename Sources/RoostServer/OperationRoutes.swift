@@ -19,20 +19,19 @@ let operationRoutes: [Route] = [
     json.beginObject()
     json.key("items")
     json.beginArray()
-    for operation in operations.reversed() { json.operation(operation) }
+    for operation in operations.reversed() where mayUse(operation, request) { json.operation(operation) }
     json.endArray()
     json.endObject()
     return Answer(200, json)
   },
   Route("GET", "/operations/{id}", .manageQueues, audit: .refused("operation.read")) {
     (request, backend) throws(Rejection) in
-    let id = operationID(request)
-    return try answer(200, await refusable { () throws(Refusal) in try await backend.engine.operation(id) })
+    return try answer(200, await known(request, backend))
   },
   Route("DELETE", "/operations/{id}", .manageQueues, audit: .always("operation.stop")) {
     (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
-    let id = operationID(request)
+    guard let id = try await known(request, backend)?.id else { return try answer(200, nil) }
     return try answer(200, await refusable { () throws(Refusal) in try await backend.engine.stopOperation(id) })
   },
   Route(
@@ -45,14 +44,9 @@ let operationRoutes: [Route] = [
     (request, backend) throws(Rejection) in
     let name = try managedQueue(request)
     try requireNoFields(request.body)
-    if try !request.query.flag("purge") {
-      let found = try await refusable { () throws(Refusal) in try await backend.engine.queue(name) }
-      let jobs = JobState.allCases.reduce(0) { $0 + (found?.count($1) ?? 0) }
-      guard jobs == 0 else {
-        throw Rejection(.queueNotEmpty, "the queue holds \(jobs) jobs: empty it first, or delete it with purge=true")
-      }
-    }
-    return try await begin(OperationSpec(kind: .deleteQueue, queue: name), isDry: false, backend)
+    var spec = OperationSpec(kind: .deleteQueue, queue: name)
+    spec.isForEmpty = try !request.query.flag("purge")
+    return try await begin(spec, isDry: false, backend)
   },
 ]
 
@@ -73,7 +67,9 @@ private func begin(
   for id in counted.first { json.string(id.description) }
   json.endArray()
   json.endObject()
-  return Answer(200, json)
+  var answer = Answer(200, json)
+  answer.audited = (spec.queue ?? "*", ["dry_run": "true"])
+  return answer
 }
 
 private func answer(_ status: Int, _ operation: OperationView?) throws(Rejection) -> Answer {
@@ -85,9 +81,17 @@ private func answer(_ status: Int, _ operation: OperationView?) throws(Rejection
   return Answer(status, json)
 }
 
-/// A text that is no number names no operation.
-private func operationID(_ request: RouteRequest) -> UInt64 {
-  request.parameter.utf8.allSatisfy { (0x30...0x39).contains($0) } ? UInt64(request.parameter) ?? 0 : 0
+/// The operation that the path names, if the caller may use its queue. A text that is no number names none.
+private func known(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> OperationView? {
+  guard request.parameter.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let id = UInt64(request.parameter) else {
+    return nil
+  }
+  let found = try await refusable { () throws(Refusal) in try await backend.engine.operation(id) }
+  return found.flatMap { mayUse($0, request) ? $0 : nil }
+}
+
+private func mayUse(_ operation: OperationView, _ request: RouteRequest) -> Bool {
+  operation.queue.map { request.caller.mayUse(queue: $0) } ?? request.caller.allowsAllQueues
 }
 
 // MARK: Bodies
@@ -122,12 +126,16 @@ private func decodeOperation(_ request: RouteRequest) throws(Rejection) -> (spec
   }
   spec.kind = kind
   spec.states = try allowed(states, kind)
-  if let queue = spec.queue {
-    try request.requireQueue(queue)
-  } else if !request.caller.allowsAllQueues {
+  try requireUse(of: spec.queue, request)
+  return (spec, isDry)
+}
+
+/// Refuses a queue that the key may not use; nil: all of them.
+private func requireUse(of queue: String?, _ request: RouteRequest) throws(Rejection) {
+  if let queue { return try request.requireQueue(queue) }
+  guard request.caller.allowsAllQueues else {
     throw Rejection(.queueForbidden, field: "queue", "this key may not use all queues: name one of its own")
   }
-  return (spec, isDry)
 }
 
 private func decodePurge(_ request: RouteRequest) throws(Rejection) -> (spec: OperationSpec, isDry: Bool) {
@@ -150,7 +158,7 @@ private func decodePurge(_ request: RouteRequest) throws(Rejection) -> (spec: Op
 private func allowed(_ named: Set<JobState>?, _ kind: OperationKind) throws(Rejection) -> Set<JobState> {
   guard let named else { return Set(kind.states) }
   guard !named.isEmpty, named.isSubset(of: kind.states) else {
-    let names = kind.states.map(\.name).joined(separator: ", ")
+    let names = JobState.allCases.filter(kind.states.contains).map(\.name).joined(separator: ", ")
     throw Rejection(.outOfRange, field: "states", "states must be some of \(names)")
   }
   return named
@@ -192,6 +200,13 @@ extension JSONWriter {
     if let queue = operation.queue { field("queue", queue) }
     if let type = operation.type { field("type", type) }
     if let owner = operation.owner { field("owner_id", owner) }
+    if operation.states != Set(operation.kind.states) {
+      key("states")
+      beginArray()
+      for state in JobState.allCases where operation.states.contains(state) { string(state.name) }
+      endArray()
+    }
+    if let time = operation.beforeMilliseconds { field("submitted_before", milliseconds: time) }
     if let limit = operation.limit { field("limit", limit) }
     field("started_at", milliseconds: operation.startedAtMilliseconds)
     if let time = operation.endedAtMilliseconds { field("finished_at", milliseconds: time) }

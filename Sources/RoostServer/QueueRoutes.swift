@@ -79,11 +79,11 @@ private func queueAnswer(_ backend: Backend, _ found: QueueView?) throws(Rejecti
 
 // MARK: Pauses
 
-private enum PauseField: String, CaseIterable { case reason, until }
+enum PauseField: String, CaseIterable { case reason, until }
 
-private let pauseTable = FieldTable(PauseField.self)
+let pauseTable = FieldTable(PauseField.self)
 
-private func decodePause(_ body: [UInt8]) throws(Rejection) -> (reason: String, until: Int64?) {
+func decodePause(_ body: [UInt8]) throws(Rejection) -> (reason: String, until: Int64?) {
   var pause: (reason: String, until: Int64?) = ("", nil)
   try decodeOptional(body, pauseTable) { (field, json) throws(Rejection) in
     switch field {
@@ -101,16 +101,16 @@ private func decodePause(_ body: [UInt8]) throws(Rejection) -> (reason: String, 
 
 private enum SettingsField: String, CaseIterable {
   case maxRetries = "max_retries", retry, priority, delay, lease, retention, maxLength = "max_length",
-    maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", concurrency, rate, aging
+    maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", concurrency, rate, aging, groups
 }
 
-private enum RateField: String, CaseIterable { case limit, per, burst }
+enum RateField: String, CaseIterable { case limit, per, burst }
 
 private let settingsTable = FieldTable(SettingsField.self)
-private let rateTable = FieldTable(RateField.self)
+let rateTable = FieldTable(RateField.self)
 
 private let nestedSettingFields =
-  retryFields.map { "retry.\($0)" } + rateTable.allNames.map { "rate.\($0)" }
+  retryFields.map { "retry.\($0)" } + rateTable.allNames.map { "rate.\($0)" } + groupSettingFields
 
 /// What a body changes: a value sets, `null` returns to the daemon's default, what is absent stays.
 private func decodeSettings(_ body: [UInt8], maxPayloadBytes: Int) throws(Rejection) -> QueueSettingsChange {
@@ -144,6 +144,7 @@ extension SettingsField {
     case .concurrency: [.concurrency]
     case .rate: QueueSetting.ofRate
     case .aging: [.aging]
+    case .groups: GroupsField.allCases.flatMap(\.settings)
     }
   }
 }
@@ -169,13 +170,24 @@ private func read(
       throw json.outOfRange(name, "reject or drop_oldest")
     }
     change.set(setting, policy.rawValue)
-  case .rate: try readRate(&json, &change)
+  case .rate: try readRate(name, field.settings, &json, &change)
+  case .groups: try readGroups(&json, &change)
   }
 }
 
-private func readRate(_ json: inout JSONReader, _ change: inout QueueSettingsChange) throws(Rejection) {
+/// - Parameters:
+///   - name: Of the field, for errors.
+///   - outer: The objects around it, each with a dot behind it.
+///   - settings: Those of the limit, the period and the burst.
+func readRate(
+  _ name: String, in outer: String = "", _ settings: [QueueSetting], _ json: inout JSONReader,
+  _ change: inout QueueSettingsChange
+) throws(Rejection) {
   var (limit, period, burst): (Int64?, Int64?, Int64) = (nil, nil, 1)
-  try json.object("rate", rateTable) { (field, json) throws(Rejection) in
+  func missing(_ part: String, _ why: String) -> Rejection {
+    Rejection(.missingField, field: "\(outer)\(name).\(part)", "\(outer)\(name).\(part) is missing: \(why)")
+  }
+  try json.object(name, rateTable) { (field, json) throws(Rejection) in
     if try json.takeNull() { return }
     switch field {
     case .limit: limit = try json.integer("limit", QueueSetting.rateLimit.range)
@@ -183,13 +195,9 @@ private func readRate(_ json: inout JSONReader, _ change: inout QueueSettingsCha
     case .burst: burst = try json.integer("burst", QueueSetting.rateBurst.range)
     }
   }
-  guard let limit else { throw Rejection(.missingField, field: "rate.limit", "rate.limit is missing: so many leases") }
-  guard let period else {
-    throw Rejection(.missingField, field: "rate.per", "rate.per is missing: in which time, such as 1m")
-  }
-  change.set(.rateLimit, limit)
-  change.set(.ratePeriod, period)
-  change.set(.rateBurst, burst)
+  guard let limit else { throw missing("limit", "so many leases") }
+  guard let period else { throw missing("per", "in which time, such as 1m") }
+  for (setting, value) in zip(settings, [limit, period, burst]) { change.set(setting, value) }
 }
 
 // MARK: Answers
@@ -232,7 +240,7 @@ extension JSONWriter {
     endObject()
   }
 
-  private mutating func pause(_ pause: QueuePause) {
+  mutating func pause(_ pause: QueuePause) {
     key("pause")
     beginObject()
     field("since", milliseconds: pause.sinceMilliseconds)
@@ -245,6 +253,10 @@ extension JSONWriter {
   private mutating func settings(_ settings: QueueSettings) {
     beginObject()
     for field in SettingsField.allCases {
+      if field == .groups {
+        groups(settings)
+        continue
+      }
       guard let value = settings[field.settings[0]] else { continue }
       anyKey(field.rawValue)
       switch field {
@@ -253,14 +265,19 @@ extension JSONWriter {
       case .delay, .lease, .retention, .aging: string(DurationText.text(milliseconds: value))
       case .priority, .maxLength, .maxBytes, .maxPayloadBytes, .concurrency: integer(value)
       case .onFull: string(QueueFullPolicy(rawValue: value)?.name ?? "")
-      case .rate:
-        beginObject()
-        self.field("limit", value)
-        self.field("per", DurationText.text(milliseconds: settings[.ratePeriod] ?? 0))
-        self.field("burst", settings[.rateBurst] ?? 1)
-        endObject()
+      case .rate: rate(field.settings.map { settings[$0] ?? 0 })
+      case .groups: break
       }
     }
+    endObject()
+  }
+
+  /// - Parameter values: Limit, period in milliseconds, burst.
+  mutating func rate(_ values: [Int64]) {
+    beginObject()
+    field("limit", values[0])
+    field("per", DurationText.text(milliseconds: values[1]))
+    field("burst", values[2])
     endObject()
   }
 

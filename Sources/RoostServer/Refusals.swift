@@ -37,6 +37,12 @@ extension Rejection {
       self.init(
         .payloadTooLarge, field: "payload",
         "the payload is larger than its queue takes (max_payload_bytes): send a reference instead")
+    case .queueNotEmpty:
+      self.init(.queueNotEmpty, "the queue holds jobs, ended ones too: purge it, or delete it with purge=true")
+    case .tooManyOperations:
+      self = Rejection(
+        .overloaded, "as many operations run as may: wait until one has ended, or stop one (GET /operations)"
+      ).retryAfter(5)
     case .draining: self.init(.draining, "the queue is being deleted: submit to another, or when it is gone")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
     }

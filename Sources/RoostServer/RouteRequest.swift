@@ -5,7 +5,8 @@ import RoostKeys
 
 /// A request as a route sees it: decoded as far as every route needs, by whatever front took it.
 package struct RouteRequest: Sendable {
-  /// What stood in the place of the `{…}` of the route's path; empty where there is none.
+  /// What stood in the place of the `{…}` of the route's path; empty where there is none; of two with a slash between
+  /// them, the first one without any.
   package var parameter: String
   package var query: Query
   package var idempotencyKey: String?

@@ -123,10 +123,8 @@ extension Route {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + operationRoutes + keyRoutes
-      + healthRoutes
-      + metricsRoutes
-      + contractRoutes)
+    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + operationRoutes
+      + keyRoutes + healthRoutes + metricsRoutes + contractRoutes)
 
   package let routes: [Route]
   private let byLength: [[Route]]
@@ -136,7 +134,7 @@ package struct RouteTable: Sendable {
     self.routes = routes
     let longest = routes.map(\.segments.count).max() ?? 0
     precondition(longest < Self.mostSegments, "a path has few segments")
-    precondition(routes.allSatisfy { $0.path.count { $0 == "{" } <= 1 }, "a path has one {…} at most")
+    precondition(routes.allSatisfy { $0.path.count { $0 == "{" } <= 2 }, "a path has two {…} at most")
     byLength = (0...longest).map { length in
       let routes = routes.filter { $0.segments.count == length }
       return routes.filter { !$0.hasParameters } + routes.filter(\.hasParameters)
@@ -146,7 +144,8 @@ package struct RouteTable: Sendable {
   private static let mostSegments = 8
   private typealias Segments = InlineArray<8, Range<Int>>
 
-  /// The route of a method and a path without query, and what its path's `{…}` holds; empty where it has none.
+  /// The route of a method and a path without query, and what its path's `{…}` holds; empty where it has none, and with a
+  /// slash between them where it has two.
   package func find(
     _ method: UnsafeRawBufferPointer, _ path: UnsafeRawBufferPointer
   ) throws(Rejection) -> (Route, parameter: String) {
@@ -214,14 +213,23 @@ package struct RouteTable: Sendable {
   private func parameter(
     _ pattern: [Route.Segment], _ path: UnsafeRawBufferPointer, _ segments: borrowing Segments, _ first: Int
   ) throws(Rejection) -> String {
+    var found: String?
     for (place, segment) in pattern.enumerated() {
       guard case .place = segment else { continue }
       let bytes = UnsafeRawBufferPointer(rebasing: path[segments[first + place]])
       guard let text = String(validating: bytes, as: UTF8.self), let value = percentDecoded(text) else {
         throw Rejection(.badRequest, "the path is not valid percent-encoded UTF-8")
       }
-      return value
+      guard let before = found else {
+        found = value
+        continue
+      }
+      guard !before.utf8.contains(UInt8(ascii: "/")) else {
+        throw Rejection(.badRequest, "the path has a %2F where only its last part may have one")
+      }
+      return before + "/" + value
     }
-    preconditionFailure("the route has a {…}")
+    guard let found else { preconditionFailure("the route has a {…}") }
+    return found
   }
 }

@@ -10,7 +10,7 @@ enum AckField: String, CaseIterable {
 }
 
 enum FailField: String, CaseIterable {
-  case jobID = "job_id", error, retryable, retryAfter = "retry_after", leaseID = "lease_id"
+  case jobID = "job_id", error, retryable, retryAfter = "retry_after", leaseID = "lease_id", holdGroup = "hold_group"
 }
 
 enum ExtendField: String, CaseIterable { case jobID = "job_id", leaseID = "lease_id", lease, progress }
@@ -56,6 +56,7 @@ struct FailBody {
   private var isRetryable = true
   private var retryAfter: Int64?
   private var leaseID: LeaseID?
+  private var holdGroup: Int64 = 0
 
   mutating func read(_ field: FailField, _ json: inout JSONReader) throws(Rejection) {
     switch field {
@@ -63,6 +64,7 @@ struct FailBody {
     case .error: error = cutText(try json.string("error"))
     case .retryable: isRetryable = try json.boolean("retryable")
     case .retryAfter: retryAfter = try json.duration("retry_after", 0...604_800_000)
+    case .holdGroup: holdGroup = try json.duration("hold_group", Bounds.groupHold)
     case .leaseID: leaseID = try json.leaseID("lease_id")
     }
   }
@@ -76,8 +78,10 @@ struct FailBody {
       throw Rejection(
         .contradiction, field: "retry_after", "retry_after contradicts retryable: false: give one of them")
     }
-    return .failed(
+    var end = AttemptEnd.failed(
       id, leaseID: try required(leaseID), error: error, isRetryable: isRetryable, retryAfterMilliseconds: retryAfter)
+    end.holdGroupMilliseconds = holdGroup
+    return end
   }
 }
 

@@ -17,7 +17,7 @@ let workerRoutes: [Route] = [
 private enum LeaseField: String, CaseIterable {
   case queues, order, weights, lease, wait, workerID = "worker_id", maxJobs = "max_jobs", maxBytes = "max_bytes"
 }
-private enum ReleaseField: String, CaseIterable { case leaseID = "lease_id", delay }
+private enum ReleaseField: String, CaseIterable { case leaseID = "lease_id", delay, holdGroup = "hold_group" }
 
 private let leaseTable = FieldTable(LeaseField.self)
 private let ackTable = FieldTable(AckField.self, except: [.jobID])
@@ -248,17 +248,19 @@ private func decodeExtend(
 @Sendable
 private func releaseJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
   var leaseID: LeaseID?
-  var delay: Int64 = 0
+  var (delay, hold): (Int64, Int64) = (0, 0)
   try decodeOptional(request.body, releaseTable) { (field, json) throws(Rejection) in
     switch field {
     case .leaseID: leaseID = try json.leaseID("lease_id")
     case .delay: delay = try json.duration("delay", Bounds.tenYears)
+    case .holdGroup: hold = try json.duration("hold_group", Bounds.groupHold)
     }
   }
-  let (token, pause) = (try required(leaseID), delay)
+  var end = AttemptEnd.released(request.jobID, leaseID: try required(leaseID), delayMilliseconds: delay)
+  end.holdGroupMilliseconds = hold
+  let released = end
   let state = try await refusable { () throws(Refused) in
-    try await backend.engine.release(
-      request.jobID, leaseID: token, viewer: request.viewer, delayMilliseconds: pause)
+    try await backend.engine.finish(released, keyID: "", viewer: request.viewer).state
   }
   var json = stateAnswer(request.jobID, state)
   json.endObject()

@@ -17,6 +17,11 @@ extension StateMachine.Image {
     if heaps != live.heaps { found.append("heaps \(heaps), live \(live.heaps)") }
     if stubs != live.stubs { found.append("stubs \(stubs), live \(live.stubs)") }
     if operations != live.operations { found.append("operations \(operations), live \(live.operations)") }
+    let time = max(logTime, live.logTime)
+    for (mine, other) in zip(groups(at: time), live.groups(at: time)) where mine != other {
+      found.append("group \(mine), live \(other)")
+    }
+    if groups(at: time).count != live.groups(at: time).count { found.append("other groups") }
     if queues != live.queues { found.append("queues \(queues), live \(live.queues)") }
     return found.prefix(3).joined(separator: "; ")
   }

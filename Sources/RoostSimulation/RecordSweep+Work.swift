@@ -77,7 +77,7 @@ extension RecordSweep {
 
     private func submit(key: (hash: KeyHash, fingerprint: UInt64)?) -> Command {
       let body = JobBodyLayout.encode(
-        queue: "mail", type: "", owner: "ann", traceparent: "", metadata: [], tags: [], payload: [1],
+        queue: "mail", type: "", owner: "ann", traceparent: "", group: "", metadata: [], tags: [], payload: [1],
         checksum: { Checksum.of($0) })
       var submit = Command.Submit(
         policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), priority: 0,

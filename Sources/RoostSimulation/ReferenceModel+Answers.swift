@@ -9,7 +9,7 @@ extension ReferenceModel {
   ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
     _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queue: QueueImage?,
-    operations: [OperationImage] = [], isTight: Bool
+    operations: [OperationImage] = [], groups: [SeenGroup] = [], isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
     let followsFinish = hasJustFinished
@@ -33,7 +33,7 @@ extension ReferenceModel {
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
         }
-        try answered(request, own.answer, page: page, queue: queue, operations)
+        try answered(request, own.answer, page: page, queue: queue, operations, groups)
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
@@ -45,7 +45,8 @@ extension ReferenceModel {
   }
 
   private mutating func answered(
-    _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?, _ operations: [OperationImage]
+    _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?, _ operations: [OperationImage],
+    _ groups: [SeenGroup]
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
@@ -61,6 +62,10 @@ extension ReferenceModel {
     case .configure(let name, let change): try configure(name, change, answer, queue)
     case .pause(let name, let reason, let until): try pause(name, reason, until, answer, queue)
     case .resume(let name): try resume(name, answer, queue)
+    case .configureGroup(let key, let change): try configure(key, change, answer, groups)
+    case .pauseGroup(let key, let reason, let until): try pause(key, reason, until, answer, groups)
+    case .resumeGroup(let key): try resume(key, answer, groups)
+    case .readGroups(let queue, let viewer): try look(atGroupsOf: queue, viewer, groups)
     case .operate(let wanted): try operate(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
@@ -249,7 +254,8 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .endWait, .drainWaiters, .readOperations: true
+    case .read, .awaitEnd, .list, .queue, .readGroups, .endWait, .drainWaiters, .readOperations: true
+    case .operate(let wanted): wanted.isDry
     default: false
     }
   }

@@ -35,6 +35,7 @@ extension ReferenceModel {
     default: release(&job, finish)
     }
     jobs[job.id.number.rawValue] = job
+    hold(group(of: job.wanted), milliseconds: finish.holdGroupMilliseconds)
     hasJustFinished = true
     try changed(job, answer, "finish")
   }
@@ -91,7 +92,10 @@ extension ReferenceModel {
       job.isCancelRequested ? .cancelled : finish.delayMilliseconds > 0 ? .scheduled : .ready
     end(&job, finish.outcome, next, finish.text)
     job.attempts -= 1
-    if finish.outcome == .undelivered { refund(job) }
+    if finish.outcome == .undelivered {
+      refund(job)
+      refundGroup(job)
+    }
     if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
     if next == .scheduled {
       job.deadline = now.log + finish.delayMilliseconds * 1_000_000

@@ -28,6 +28,7 @@ extension ReferenceModel {
       try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }
       try endPauses(hasMore: hasMore)
+      try endGroupPauses(hasMore: hasMore)
     }
     try forgetIdle(hasMore: hasMore || now.isReadOnly)
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }

@@ -66,7 +66,9 @@ extension ReferenceModel {
       lease.leaseMilliseconds > 0
       ? lease.leaseMilliseconds
       : own > 0 ? own : setups[job.wanted.queue]?.settings[.lease] ?? limits.leaseMilliseconds
+    try tookTurn(job)
     try leased(from: job.wanted.queue, grant.lease.number)
+    try leased(from: group(of: job.wanted), grant.lease.number)
     job.state = .running
     job.attempts += 1
     job.deadline = now.log + duration * 1_000_000
@@ -118,7 +120,7 @@ extension ReferenceModel {
     }
     guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
     for waiter in waiters {
-      let best = best(of: waiter.wanted).filter { isLast || setups[jobs[$0]!.wanted.queue]?.rate == nil }
+      let best = best(of: waiter.wanted).filter { isLast || !isTimed(jobs[$0]!.wanted) }
       try expect(best.isEmpty, "a worker waits while job \(best) is READY")
     }
   }

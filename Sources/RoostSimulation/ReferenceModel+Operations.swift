@@ -8,6 +8,8 @@ extension ReferenceModel {
     /// Jobs submitted later are not concerned.
     var lastNumber: UInt64
     var phase = OperationPhase.active
+    /// The order of the ends.
+    var endRank: UInt64 = 0
     var done: UInt64 = 0
     /// What matched when it began, as it was then.
     var found: [UInt64: Found]
@@ -41,15 +43,21 @@ extension ReferenceModel {
   mutating func operate(_ wanted: Request.Operate, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
     if wanted.isDry { return try counted(wanted, answer) }
     if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "an operation") }
-    if operations.count(where: { !$0.phase.isOver }) >= 16 { return try refused(.overloaded, answer, "an operation") }
     if wanted.kind == .deleteQueue {
       guard totals[wanted.queue!] != nil else { return try expect(images.isEmpty, "a queue that is not there goes") }
       if isDraining(wanted.queue!) { return try refused(.draining, answer, "a second deletion") }
+      if wanted.isForEmpty, jobs.values.contains(where: { $0.wanted.queue == wanted.queue }) {
+        return try refused(.queueNotEmpty, answer, "a deletion")
+      }
+    }
+    if operations.count(where: { $0.phase == .active }) >= 16 {
+      return try refused(.tooManyOperations, answer, "an operation")
     }
     guard case .operations = answer, let image = images.first, images.count == 1 else {
       throw Violation(message: "an operation began as \(answer)")
     }
-    try expect(image.id > (operations.last?.id ?? 0), "operation \(image.id) after \(operations.last?.id ?? 0)")
+    let last = operations.map(\.id).max() ?? 0
+    try expect(image.id > last, "operation \(image.id) after \(last)")
     let found = jobs.filter { matches($0.value, wanted) }.mapValues {
       Operation.Found(state: $0.state, lease: $0.lease)
     }
@@ -69,7 +77,7 @@ extension ReferenceModel {
     guard let place = operations.firstIndex(where: { $0.id == id }) else {
       return try expect(images.isEmpty, "an operation that is not there is shown")
     }
-    if !operations[place].phase.isOver { operations[place].phase = .stopped }
+    if !operations[place].phase.isOver { end(place, .stopped) }
     try look(at: id, images)
     forgetOperations()
   }
@@ -90,8 +98,14 @@ extension ReferenceModel {
 
   private mutating func forgetOperations() {
     while operations.count(where: \.phase.isOver) > 16 {
-      operations.remove(at: operations.firstIndex(where: \.phase.isOver)!)
+      let first = operations.lazy.filter(\.phase.isOver).map(\.endRank).min()!
+      operations.removeAll { $0.phase.isOver && $0.endRank == first }
     }
+  }
+
+  private mutating func end(_ place: Int, _ phase: OperationPhase) {
+    operations[place].phase = phase
+    operations[place].endRank = nextRank()
   }
 
   // MARK: Steps
@@ -110,7 +124,7 @@ extension ReferenceModel {
       for change in changes { try apply(change, place) }
       changes = []
       try expect(done == operations[place].done, "operation \(id) did \(operations[place].done), and says \(done)")
-      operations[place].phase = phase
+      if phase.isOver { end(place, phase) } else { operations[place].phase = phase }
       if phase == .done { try passedOverNone(operations[place]) }
     }
     try expect(changes.isEmpty, "jobs were changed by no operation")
@@ -121,6 +135,9 @@ extension ReferenceModel {
         try expect(
           jobs.values.contains { $0.wanted.queue == operation.wanted.queue && $0.state == .running },
           "queue \(operation.wanted.queue!) is not deleted")
+        try expect(
+          !jobs.values.contains { $0.wanted.queue == operation.wanted.queue && $0.state != .running },
+          "queue \(operation.wanted.queue!) is deleted, and holds more than what runs")
       }
     }
   }
@@ -133,6 +150,7 @@ extension ReferenceModel {
       try expect(wanted.kind == .deleteQueue && wanted.queue == queue, "queue \(queue) was deleted unasked")
       try expect(!jobs.values.contains { $0.wanted.queue == queue }, "queue \(queue) was deleted with its jobs")
       (totals[queue], setups[queue], idleSince[queue]) = (nil, nil, nil)
+      forgetGroups(of: queue)
       return
     case .cancelled(let number), .replayed(let number), .purged(let number):
       guard var job = jobs[number], number <= operations[place].lastNumber, matches(job, wanted) else {

@@ -7,7 +7,7 @@ extension ReferenceModel {
   mutating func noteIdle() {
     let busy = Set(jobs.values.map(\.wanted.queue))
     for name in totals.keys {
-      if busy.contains(name) || setups[name] != nil {
+      if busy.contains(name) || isTold(name) {
         idleSince[name] = nil
       } else if idleSince[name] == nil {
         idleSince[name] = now.log
@@ -45,6 +45,7 @@ extension ReferenceModel {
     try expect(!idleSince.values.contains { $0 < since }, "queue \(name) went before one that was idle longer")
     totals[name] = nil
     idleSince[name] = nil
+    forgetGroups(of: name)
   }
 
   /// How many of these names neither a queue has nor a worker waits for.

@@ -18,13 +18,20 @@ extension ReferenceModel {
 
     var isEmpty: Bool { settings.isEmpty && !isPaused }
 
-    /// Nanoseconds between leases, rounded up, and how many may come at once.
-    var rate: (interval: Int64, burst: Int64)? {
-      guard let limit = settings[.rateLimit], let period = settings[.ratePeriod], let burst = settings[.rateBurst]
-      else {
-        return nil
+    var rate: Rate? { Rate(settings, .rateLimit, .ratePeriod, .rateBurst) }
+
+    struct Rate {
+      /// Nanoseconds between leases, rounded up.
+      var interval: Int64
+      /// How many may come at once.
+      var burst: Int64
+
+      init?(_ settings: QueueSettings, _ limit: QueueSetting, _ period: QueueSetting, _ burst: QueueSetting) {
+        guard let limit = settings[limit], let period = settings[period], let burst = settings[burst] else {
+          return nil
+        }
+        (interval, self.burst) = ((period * 1_000_000 + limit - 1) / limit, burst)
       }
-      return ((period * 1_000_000 + limit - 1) / limit, burst)
     }
   }
 
@@ -47,7 +54,11 @@ extension ReferenceModel {
     if setup.settings == setups[name]?.settings ?? QueueSettings() { return try look(at: name, image) }
     guard try mayChange(name, answer) else { return }
     totals[name] = totals[name] ?? QueueTotals()
+    let before = QueueSetting.ofGroupRate.map { setups[name]?.settings[$0] }
+    let after = QueueSetting.ofGroupRate.map { setup.settings[$0] }
     set(setup, of: name)
+    if before != after { fitGroups(of: name) }
+    forgetTurns(of: name)
     try look(at: name, image)
   }
 
@@ -84,8 +95,12 @@ extension ReferenceModel {
     idleSince[name] = nil
   }
 
-  private mutating func mayChange(_ name: String, _ answer: Answer) throws(Violation) -> Bool {
+  mutating func mayChange(_ name: String, _ answer: Answer) throws(Violation) -> Bool {
     let isNew = totals[name] == nil
+    if isDraining(name) {
+      try refused(.draining, answer, "a change of queue \(name)")
+      return false
+    }
     if now.conditions.diskLevel >= 3 || isNew && now.conditions.diskLevel >= 1 {
       try refused(.diskLow, answer, "a change of queue \(name)")
       return false
@@ -98,8 +113,10 @@ extension ReferenceModel {
       try refused(.tooManyQueues, answer, "a change of queue \(name)")
       return false
     }
-    guard case .queues = answer else { throw Violation(message: "a change of queue \(name): \(answer)") }
-    return true
+    switch answer {
+    case .queues, .groups: return true
+    default: throw Violation(message: "a change of queue \(name): \(answer)")
+    }
   }
 
   /// Pauses that ended by themselves.
@@ -137,18 +154,22 @@ extension ReferenceModel {
       try refused(.payloadTooLarge, answer, "submit")
       return false
     }
-    guard let most = settings[.maxLength] else { return true }
     let waiting = jobs.values.filter { $0.wanted.queue == job.queue && $0.state.isWaiting }
-    let tooMany = min(2, waiting.count + 1 - Int(most))
+    let ofGroup = waiting.count { group(of: $0.wanted) == group(of: job) }
+    let mostOfGroup = groups[group(of: job)]?.settings[.maxLength] ?? settings[.groupMaxLength]
+    let tooMany = min(
+      2,
+      max(
+        settings[.maxLength].map { waiting.count + 1 - Int($0) } ?? 0,
+        mostOfGroup.map { ofGroup + 1 - Int($0) } ?? 0))
     guard tooMany > 0 else { return true }
     guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue else {
       try refused(.queueFull, answer, "submit")
       return false
     }
-    let own = waiting.filter { $0.state == .ready && $0.wanted.owner.utf8.elementsEqual(job.owner.utf8) }
+    let own = waiting.filter { $0.state == .ready && group(of: $0.wanted) == group(of: job) }
     if answer.refusal == .queueFull {
-      let others = waiting.filter { $0.state == .ready }
-      try expect(own.count < tooMany || others.count > 100, "a full queue had jobs that might go")
+      try expect(own.count < tooMany, "a full queue had jobs that might go")
       return false
     }
     for _ in 0..<tooMany {
@@ -171,6 +192,7 @@ extension ReferenceModel {
 
   /// Why a queue gives nothing now.
   func hold(_ name: String) -> QueueHold? {
+    if isDraining(name) { return .deletion }
     guard let setup = setups[name] else { return nil }
     if setup.isPaused { return .paused }
     if let most = setup.settings[.concurrency] {
@@ -205,10 +227,23 @@ extension ReferenceModel {
     setups[job.wanted.queue]!.leases.remove(at: place)
   }
 
-  /// By what jobs of different priorities are compared.
-  func effectivePriority(_ job: Job) -> Int64 {
-    guard let aging = setups[job.wanted.queue]?.settings[.aging] else { return Int64(job.wanted.priority) }
-    return Int64(job.wanted.priority) + (now.log - job.readySince) / (aging * 1_000_000)
+  /// Whether a job goes before another: by priority and what time added to it, then by rank.
+  func goesBefore(_ a: Job, _ b: Job) -> Bool {
+    if a.wanted.queue == b.wanted.queue { return (place(a), a.rank) < (place(b), b.rank) }
+    return (-effectivePriority(a), a.rank) < (-effectivePriority(b), b.rank)
+  }
+
+  /// Of jobs of one queue the one with the smaller place goes first: all of them rise alike.
+  private func place(_ job: Job) -> Int64 {
+    let priority = Int64(job.wanted.priority)
+    guard let aging = setups[job.wanted.queue]?.settings[.aging] else { return -priority }
+    return job.readySince - priority * aging * 1_000_000
+  }
+
+  private func effectivePriority(_ job: Job) -> Double {
+    let priority = Double(job.wanted.priority)
+    guard let aging = setups[job.wanted.queue]?.settings[.aging] else { return priority }
+    return priority + Double(now.log - job.readySince) / Double(aging * 1_000_000)
   }
 
   // MARK: Looking

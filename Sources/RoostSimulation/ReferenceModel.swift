@@ -129,6 +129,11 @@ struct ReferenceModel {
   /// Queues that the step's records say were resumed, and jobs that made room in full ones, those that the model has not
   /// come to yet.
   var resumed: ArraySlice<String> = []
+  var resumedGroups: ArraySlice<GroupKey> = []
+  /// What was said of groups, and how far their leases have come.
+  var groups: [GroupKey: Group] = [:]
+  /// Of each group that waits for its turn, by its first job: how often others had one meanwhile.
+  var passed: [GroupKey: Passed] = [:]
   var dropped: ArraySlice<UInt64> = []
   /// Those that run and those that ended last.
   var operations: [Operation] = []
@@ -183,6 +188,7 @@ struct ReferenceModel {
     self.now = now
     waiters = []
     endWaiters = []
+    passed = [:]
     hasJustFinished = false
     isDraining = false
     for number in departed.keys { departed[number]!.isCertain = false }
@@ -243,27 +249,14 @@ struct ReferenceModel {
   }
 
   func best(of queues: [String]) -> [UInt64] {
-    let levels = heads(of: queues.filter { hold($0) == nil }).map { level in
-      (jobs: level, rank: level[0].rank, least: level.map { effectivePriority($0) }.min()!)
-    }
-    return levels.indices.flatMap { mine in
-      levels[mine].jobs.filter { job in
-        levels.indices.allSatisfy { other in
-          // Which of several jobs of one rank comes first is not known, nor, where they rise, which one is compared.
-          mine == other || (levels[other].least, job.rank) <= (effectivePriority(job), levels[other].rank)
+    let candidates = queues.filter { hold($0) == nil }.map { self.candidates(of: $0) }
+    return candidates.indices.flatMap { mine in
+      candidates[mine].filter { job in
+        // Which of several a queue would give is not known: it is one that goes behind this.
+        candidates.indices.allSatisfy { other in
+          mine == other || candidates[other].isEmpty || candidates[other].contains { !goesBefore($0, job) }
         }
       }.map(\.number)
     }
-  }
-
-  /// Of each queue and priority the READY jobs that came first.
-  private func heads(of queues: [String]) -> [[Job]] {
-    var heads: [String: [Job]] = [:]
-    for job in jobs.values where job.state == .ready && queues.contains(job.wanted.queue) {
-      let level = "\(job.wanted.queue) \(job.wanted.priority)"
-      let known = heads[level]?.first?.rank ?? .max
-      if job.rank < known { heads[level] = [job] } else if job.rank == known { heads[level]!.append(job) }
-    }
-    return Array(heads.values)
   }
 }

@@ -19,6 +19,10 @@ enum Request {
   /// `until`: wall milliseconds; 0: until somebody resumes it.
   case pause(String, reason: [UInt8], until: Int64)
   case resume(String)
+  case configureGroup(ReferenceModel.GroupKey, QueueSettingsChange)
+  case pauseGroup(ReferenceModel.GroupKey, reason: [UInt8], until: Int64)
+  case resumeGroup(ReferenceModel.GroupKey)
+  case readGroups(String, Viewer)
   case operate(Operate)
   case stopOperation(UInt64)
   case readOperations
@@ -50,6 +54,7 @@ enum Request {
     var before: Int64
     var limit: UInt64
     var isDry = false
+    var isForEmpty = false
   }
 
   struct Finish {
@@ -61,6 +66,7 @@ enum Request {
     var isRetryable: Bool
     /// −1: by policy.
     var delayMilliseconds: Int64
+    var holdGroupMilliseconds: Int64 = 0
     var text: [UInt8]
   }
 
@@ -107,6 +113,11 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case configure = "set a queue"
   case pause = "pause a queue"
   case resume = "resume a queue"
+  case configureGroup = "set a group"
+  case pauseGroup = "pause a group"
+  case resumeGroup = "resume a group"
+  case readGroups = "look at groups"
+  case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
   case operateDry = "count what an operation would do"
   case stopOperation = "stop an operation"
@@ -124,6 +135,11 @@ extension Request {
     case .lease(let lease) where lease.isListed: .leaseListed
     case .lease(let lease) where lease.maxJobs > 0: .leaseMany
     case .lease(let lease): lease.waitMilliseconds > 0 ? .leaseWaiting : .lease
+    case .configureGroup: .configureGroup
+    case .pauseGroup: .pauseGroup
+    case .resumeGroup: .resumeGroup
+    case .readGroups: .readGroups
+    case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):
       switch finish.outcome {
       case .acked: finish.lease == nil ? .acknowledgePlainly : .acknowledge
@@ -168,6 +184,7 @@ struct Submission {
   var metadata: [UInt8] = []
   var tags: [UInt8] = []
   var traceparent = ""
+  var group = ""
   /// Further submits of its batch follow.
   var isFollowed = false
   /// Its key's fingerprint is one of bytes, as earlier versions wrote them.
@@ -178,6 +195,7 @@ struct Submission {
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
     payload.reduce(UInt64(bitPattern: Int64(priority)) &+ UInt64(maxRetries)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+      &+ UInt64(group.utf8.count)
   }
 
   /// What a repetition must not change of a job that was submitted to an earlier version.
@@ -187,7 +205,8 @@ struct Submission {
 
   /// The hashes of its fields: as many bytes as the daemon writes.
   var keyFields: [UInt8] {
-    (0..<KeyFields.bytes).map { UInt8(truncatingIfNeeded: fingerprint >> UInt64($0 % 8 * 8)) }
+    let count = group.isEmpty ? KeyFields.bytesWithoutGroup : KeyFields.bytes
+    return (0..<count).map { UInt8(truncatingIfNeeded: fingerprint >> UInt64($0 % 8 * 8)) }
   }
 }
 
@@ -256,27 +275,46 @@ struct RequestEncoder {
     case .configure(let name, let change):
       return .configure(
         Command.Configure(
-          name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.cleared))
+          name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.clearedBits))
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
     case .operate(let wanted):
-      var command = Command.Operate(
+      let selection = JobSelection(
         kind: wanted.kind, states: wanted.states, queue: put(Array((wanted.queue ?? "").utf8)),
         type: put(Array((wanted.type ?? "").utf8)), owner: put(Array((wanted.owner ?? "").utf8)),
         before: wanted.before, limit: wanted.limit)
-      command.isDry = wanted.isDry
-      return .operate(command)
+      if wanted.isDry { return .countMatching(Command.CountMatching(selection)) }
+      var operate = Command.Operate(selection)
+      operate.isForEmpty = wanted.isForEmpty
+      return .operate(operate)
     case .stopOperation(let id): return .stopOperation(Command.StopOperation(id: id))
     case .readOperations: return .readOperations(Command.ReadOperations(id: 0))
     case .resume(let name): return .resume(Command.Resume(name: put(Array(name.utf8))))
+    case .configureGroup(let key, let change):
+      let settings = put(change.settings.bytes)
+      return self.change(key, .settings(settings, cleared: change.clearedBits))
+    case .pauseGroup(let key, let reason, let until):
+      return change(key, .pause(reason: put(reason), until: until))
+    case .resumeGroup(let key): return change(key, .resume)
+    case .readGroups(let queue, let viewer):
+      return .readGroups(
+        Command.ReadGroups(queue: put(Array(queue.utf8)), viewer: put(viewer), limit: 1_000))
     case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
     }
   }
 
+  private mutating func change(
+    _ key: ReferenceModel.GroupKey, _ change: Command.ChangeGroup.Change
+  ) -> Command {
+    .changeGroup(
+      Command.ChangeGroup(
+        queue: put(Array(key.queue.utf8)), owner: put(key.owner), group: put(Array(key.name.utf8)), change: change))
+  }
+
   private mutating func submit(_ job: Submission) -> Command.Submit {
     let body = JobBodyLayout.encode(
-      queue: job.queue, type: job.type, owner: job.owner, traceparent: job.traceparent, metadata: job.metadata[...],
-      tags: job.tags[...], payload: job.payload[...], checksum: { Checksum.of($0) })
+      queue: job.queue, type: job.type, owner: job.owner, traceparent: job.traceparent, group: job.group,
+      metadata: job.metadata[...], tags: job.tags[...], payload: job.payload[...], checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
       delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))
@@ -300,6 +338,7 @@ struct RequestEncoder {
       keyID: put(Array(finish.key.utf8)), outcome: finish.outcome)
     command.isRetryable = finish.isRetryable
     command.delayMilliseconds = finish.delayMilliseconds
+    command.holdGroupMilliseconds = finish.holdGroupMilliseconds
     command.text = put(finish.text)
     command.textChecksum = checksum(finish.text)
     return command

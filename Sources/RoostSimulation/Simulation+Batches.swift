@@ -60,6 +60,7 @@ extension Simulation {
       model.resumed = names(in: .queueResumed)[...]
       model.dropped = droppedJobs[...]
       model.bulk = bulkChanges(from: askedRecords)
+      model.resumedGroups = resumedGroups(from: askedRecords)[...]
       // After a failed commit this is what the log may say or not; nothing was answered.
       for asked in asked { try judge(asked) }
       try model.decidedDue(
@@ -84,6 +85,7 @@ extension Simulation {
     var page: [JobImage] = []
     var queue: QueueImage?
     var operations: [OperationImage] = []
+    var groups: [ReferenceModel.SeenGroup] = []
     for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
       if case .page(let first, let count, _, _) = reply.answer {
         page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
@@ -91,17 +93,26 @@ extension Simulation {
         queue = daemon.store.step.queues[Int(first)..<Int(first + count)].first
       } else if case .operations(let first, let count) = reply.answer {
         operations = Array(daemon.store.step.operations[Int(first)..<Int(first + count)])
+      } else if case .groups(let first, let count, _) = reply.answer {
+        groups = daemon.store.step.groups[Int(first)..<Int(first + count)].map {
+          ReferenceModel.SeenGroup(
+            image: $0, name: text($0.name), owner: Array(text($0.owner).utf8), reason: text($0.pauseReason))
+        }
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
     do throws(ReferenceModel.Violation) {
       try model.answered(
         asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
-        operations: operations, isTight: asked.isTight)
+        operations: operations, groups: groups, isTight: asked.isTight)
     } catch {
       if isVerbose { note("\(asked.request) failed") }
       throw error
     }
+  }
+
+  private func text(_ range: ByteRange) -> String {
+    String(decoding: daemon.store.step.text[Int(range.offset)..<Int(range.offset) + Int(range.count)], as: UTF8.self)
   }
 
   // MARK: Counting
@@ -132,6 +143,24 @@ extension Simulation {
       names.append(String(decoding: record.dropFirst(), as: UTF8.self))
     }
     return names
+  }
+
+  /// The groups that are not paused by the records that stand behind those of the requests, in their order.
+  private func resumedGroups(from first: Int) -> [ReferenceModel.GroupKey] {
+    var (groups, place) = ([ReferenceModel.GroupKey](), 0)
+    forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      guard place >= first, record[0] == RecordKind.groupSet.rawValue, record[49] == 0 else { return }
+      let mask = UInt64(littleEndian: record.loadUnaligned(fromByteOffset: 53, as: UInt64.self))
+      let owner = 61 + 8 * mask.nonzeroBitCount + Int(record[50])
+      let group = owner + Int(record[51])
+      let queue = group + Int(record[52])
+      groups.append(
+        ReferenceModel.GroupKey(
+          queue: String(decoding: record[queue...], as: UTF8.self), owner: Array(record[owner..<group]),
+          name: String(decoding: record[group..<queue], as: UTF8.self)))
+    }
+    return groups
   }
 
   /// The jobs that the step's records say made room in full queues, in their order.
@@ -201,6 +230,7 @@ extension Answer {
     case .queues: "queues"
     case .carried: "carried"
     case .operations: "operations"
+    case .groups: "groups"
     case .counted: "counted"
     }
   }

@@ -142,6 +142,10 @@ extension Simulation {
     var all = QueueSettingsChange()
     for setting in QueueSetting.allCases { all.set(setting, nil) }
     try batch(model.setups.keys.sorted().flatMap { [.configure($0, all), .resume($0)] })
+    var own = QueueSettingsChange()
+    for setting in QueueSetting.ofOneGroup { own.set(setting, nil) }
+    let groups = model.groups.filter { $0.value.isTold }.keys.sorted { "\($0)" < "\($1)" }
+    try batch(groups.flatMap { [.configureGroup($0, own), .resumeGroup($0)] })
     for _ in 0..<2_000 {
       turn += 1
       clock.pass(60_000_000_000)

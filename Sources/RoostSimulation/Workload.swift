@@ -26,7 +26,15 @@ struct Workload {
 
   /// Requests that come together, as a client's batch does; mostly one.
   mutating func group(_ model: ReferenceModel) -> [Request] {
-    if managesQueues, random.chance(0.08) { return [manage(model)] }
+    if managesQueues, random.chance(0.0007) { return (0..<20).map { _ in .operate(broad) } }
+    if managesQueues, random.chance(0.08) {
+      let request = manage(model)
+      guard case .operate(let wanted) = request, wanted.kind == .deleteQueue, !wanted.isDry else { return [request] }
+      // A worker asks before the first of the queue's jobs is cancelled.
+      var lease = lease()
+      lease.queues = [wanted.queue!]
+      return [request, .lease(lease)]
+    }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]
@@ -85,7 +93,10 @@ struct Workload {
       key: random.chance(0.4) ? "key\(random.below(40))" : nil, payload: payload())
     job.isFollowed = random.chance(0.05)
     job.isOfBytes = random.chance(0.1)
-    if managesQueues { job.given = Command.Submit.Given(rawValue: UInt8(random.below(16))) }
+    if managesQueues {
+      job.given = Command.Submit.Given(rawValue: UInt8(random.below(16)))
+      if random.chance(0.6) { job.group = "g\(random.below(4))" }
+    }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"
@@ -152,9 +163,15 @@ struct Workload {
 
   // MARK: Managing queues
 
+  /// An operation that takes a while, and changes little.
+  private var broad: Request.Operate {
+    Request.Operate(kind: .delete, states: 255, queue: nil, type: "t0", owner: nil, before: .max, limit: 1)
+  }
+
   private mutating func manage(_ model: ReferenceModel) -> Request {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
     if random.chance(0.15) { return operation(model) }
+    if random.chance(0.35) { return manageGroup(model, name) }
     switch random.below(10) {
     case 0..<2:
       let until = random.chance(0.5) ? max(1, model.now.wall + Int64(random.below(9_000)) - 1_000) : 0
@@ -162,6 +179,35 @@ struct Workload {
     case 2..<5: return .resume(model.setups.keys.sorted().first { model.setups[$0]!.isPaused } ?? name)
     default: return .configure(name, settings())
     }
+  }
+
+  private mutating func manageGroup(_ model: ReferenceModel, _ queue: String) -> Request {
+    let key = ReferenceModel.GroupKey(
+      queue: queue, owner: Array(owners.randomElement(using: &random)!.utf8),
+      name: random.chance(0.2) ? "" : "g\(random.below(4))")
+    switch random.below(10) {
+    case 0..<2:
+      let until = random.chance(0.6) ? max(1, model.now.wall + Int64(random.below(9_000)) - 1_000) : 0
+      return .pauseGroup(key, reason: Array("why \(random.below(99))".utf8), until: until)
+    case 2..<5:
+      let paused = model.groups.filter { $0.value.isPaused }.keys
+      return .resumeGroup(paused.min { "\($0)" < "\($1)" } ?? key)
+    case 5..<7: return .readGroups(queue, viewer())
+    default: break
+    }
+    var change = QueueSettingsChange()
+    let isCleared = random.chance(0.4)
+    func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
+    switch random.below(4) {
+    case 0: change.set(.concurrency, value(1 + random.below(2)))
+    case 1:
+      change.set(.rateLimit, value(1 + random.below(4)))
+      change.set(.ratePeriod, value(500 + random.below(4_000)))
+      change.set(.rateBurst, value(1 + random.below(3)))
+    case 2: change.set(.maxLength, value(1 + random.below(6)))
+    default: change.set(.weight, value(1 + random.below(4)))
+    }
+    return .configureGroup(key, change)
   }
 
   private mutating func operation(_ model: ReferenceModel) -> Request {
@@ -180,9 +226,11 @@ struct Workload {
       limit: random.chance(0.8) ? .max : UInt64(1 + random.below(5)))
     wanted.isDry = random.chance(0.2)
     if kind == .deleteQueue {
+      let brief = Self.briefQueue + "\(random.below(6))"
       wanted.queue =
-        random.chance(0.5) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
+        random.chance(0.3) ? brief : known(model, .ready)?.wanted.queue ?? queues.randomElement(using: &random)!
       (wanted.states, wanted.type, wanted.owner, wanted.before, wanted.limit) = (255, nil, nil, .max, .max)
+      wanted.isForEmpty = random.chance(0.2)
     }
     return .operate(wanted)
   }
@@ -192,7 +240,16 @@ struct Workload {
     for _ in 0..<(1 + random.below(3)) {
       let isCleared = random.chance(0.3)
       func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
-      switch random.below(12) {
+      switch random.below(17) {
+      case 12: change.set(.groupConcurrency, value(1 + random.below(2)))
+      case 13: change.set(.groupMaxLength, value(1 + random.below(6)))
+      case 14:
+        change.set(.groupRateLimit, value(1 + random.below(4)))
+        change.set(.groupRatePeriod, value(500 + random.below(4_000)))
+        change.set(.groupRateBurst, value(1 + random.below(3)))
+      case 15, 16:
+        change.set(.groupFair, value(1))
+        change.set(.groupPriority, value(random.below(2)))
       case 0: change.set(.maxRetries, value(random.below(4)))
       case 1:
         var settings = QueueSettings()
@@ -264,6 +321,9 @@ struct Workload {
     case .released: finish.delayMilliseconds = random.chance(0.4) ? Int64(1 + random.below(4_000)) : 0
     case .acked: finish.text = bytes(random.chance(0.02) ? 4_097 + random.below(6_000) : random.below(300))
     default: break
+    }
+    if managesQueues, finish.outcome == .failed || finish.outcome == .released, random.chance(0.1) {
+      finish.holdGroupMilliseconds = Int64(1 + random.below(3_000))
     }
     // Its answer was lost, and it says the same again.
     if let job, job.lastOutcome == finish.outcome, random.chance(0.6) { finish.text = job.said }

@@ -118,7 +118,7 @@ private enum SampleRecord {
     bytes += [UInt8](repeating: 0, count: 25)
     return bytes
       + JobBodyLayout.encode(
-        queue: queue, type: "", owner: "o", traceparent: "", metadata: [], tags: [], payload: payload[...],
+        queue: queue, type: "", owner: "o", traceparent: "", group: "", metadata: [], tags: [], payload: payload[...],
         checksum: { _ in 0 })
   }
 

@@ -154,7 +154,7 @@ struct ContradictionTests {
     try machine.endReplay()
     var step = Step(headroom: 0)
     let body = JobBodyLayout.encode(
-      queue: "mail", type: "", owner: "ann", traceparent: "", metadata: [], tags: [], payload: [1],
+      queue: "mail", type: "", owner: "ann", traceparent: "", group: "", metadata: [], tags: [], payload: [1],
       checksum: { _ in 0 })
     body.withUnsafeBytes { bytes in
       step.begin(at: LogPosition(rawValue: 1 << 33), arena: bytes)

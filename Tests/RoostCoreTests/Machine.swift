@@ -71,7 +71,7 @@ extension Machine {
     adjust: (inout Command.Submit) -> Void = { _ in }
   ) -> Answer.Accepted? {
     let body = JobBodyLayout.encode(
-      queue: queue, type: type, owner: "ann", traceparent: "", metadata: [], tags: [],
+      queue: queue, type: type, owner: "ann", traceparent: "", group: "", metadata: [], tags: [],
       payload: Array(payload.utf8)[...],
       checksum: { _ in 0x1234_5678 })
     var command = Command.Submit(

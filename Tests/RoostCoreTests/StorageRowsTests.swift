@@ -27,7 +27,7 @@ struct StorageRowsTests {
     let cold = table.cold(slot).pointee
     #expect(slot == used)
     #expect(hot.number == 8)
-    #expect(hot.check == 0 && hot.base == 0 && hot.order == 0 && hot.deadline == 0 && hot.queue == 0)
+    #expect(hot.check == 0 && hot.base == 0 && hot.order == 0 && hot.deadline == 0 && hot.group == 0)
     #expect(hot.state == 0 && hot.priority == 0 && hot.flags == 0 && hot.attempts == 0 && hot.maxAttempts == 0)
     #expect(hot.previous == .none && hot.next == .none && hot.heapPosition == .max)
     #expect(cold.created == 0 && cold.recordBytes == 0 && cold.owner == 0 && cold.type == 0 && cold.policy == 0)

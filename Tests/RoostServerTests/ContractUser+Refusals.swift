@@ -39,6 +39,7 @@ extension ContractUser {
 
   private func filled(_ path: String) -> String {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
+      .replacingOccurrences(of: "{group}", with: "none")
   }
 
   private func lackScope() async throws {
@@ -60,7 +61,10 @@ extension ContractUser {
     try await ask("POST", "/jobs", client, #"{"payload":1,"queue":"none"}"#, expecting: 403)
     try await ask("POST", "/jobs/lease", worker, #"{"queues":["none"]}"#, expecting: 403)
     try await ask("POST", "/jobs/batch", client, #"{"jobs":[{"payload":1,"queue":"none"}]}"#, expecting: 200)
-    for path in ["/jobs?queue=none", "/dlq?queue=none", "/queues/none", "/queues/none/jobs"] {
+    for path in [
+      "/jobs?queue=none", "/dlq?queue=none", "/queues/none", "/queues/none/jobs", "/queues/none/groups",
+      "/queues/none/groups/g",
+    ] {
       try await ask("GET", path, client, expecting: 403)
     }
   }
@@ -79,6 +83,9 @@ extension ContractUser {
     try await ask("POST", "/jobs/lease", daemon.admin, #"{"queues":["none"]}"#, expecting: 404)
     try await ask("PATCH", "/queues/none", daemon.admin, "{}", expecting: 404)
     try await ask("POST", "/queues/none/resume", daemon.admin, expecting: 404)
+    try await ask("GET", "/queues/none/groups/g", daemon.admin, expecting: 404)
+    try await ask("PATCH", "/queues/none/groups/g", daemon.admin, "{}", expecting: 404)
+    try await ask("POST", "/queues/none/groups/g/resume", daemon.admin, expecting: 404)
     try await ask("GET", "/operations/9", daemon.admin, expecting: 404)
     for path in ["/operations/9", "/queues/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     for path in [job, letter, "/keys/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
@@ -88,6 +95,13 @@ extension ContractUser {
 
   private func sayNonsense() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
+    for path in ["/queues/q/groups?cursor=z", "/queues/q/groups/_g"] {
+      try await ask("GET", path, daemon.admin, expecting: 422)
+    }
+    try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"weight":0}"#, expecting: 422)
+    try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"wait":0}"#, expecting: 400)
+    try await ask("POST", "/queues/q/groups/g/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
+    try await ask("POST", "/queues/q/groups/_g/resume", daemon.admin, expecting: 422)
     for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b"] {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }

@@ -227,10 +227,18 @@ struct ContractUser: Sendable {
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"set"}"#, expecting: 201)
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"set"}"#, expecting: 429)
     try await ask("POST", "/queues/set/pause", daemon.admin, #"{"until":"2099-01-01T00:00:00Z"}"#, expecting: 200)
-    let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5}"#
+    try await readGroups()
+    _ = try await submit(#""queue":"held""#)
+    _ = try await lease("held")
+    try await ask("DELETE", "/queues/held?purge=true", daemon.admin, expecting: 202)
+    try await ask("PATCH", "/queues/held", daemon.admin, #"{"aging":"1h"}"#, expecting: 409)
+    try await ask("POST", "/queues/held/pause", daemon.admin, expecting: 409)
+    let filter = #""states":["DEAD"],"older_than":"1h""#
+    let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5,\#(filter)}"#
     let begun = try await ask("POST", "/operations", daemon.admin, replay, expecting: 202)
     let operation = "/operations/\(try #require(begun.string("operation_id")))"
     try await ask("POST", "/operations", daemon.admin, #"{"action":"cancel","dry_run":true}"#, expecting: 200)
+    try await ask("POST", "/operations", daemon.admin, #"{"action":"delete","states":["DEAD"]}"#, expecting: 202)
     try await ask("DELETE", operation, daemon.admin, expecting: 200)
     for path in ["/operations", operation] { try await ask("GET", path, daemon.admin, expecting: 200) }
     try await ask("POST", "/queues/set/purge", daemon.admin, #"{"dry_run":true}"#, expecting: 200)
@@ -241,6 +249,37 @@ struct ContractUser: Sendable {
     for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
       try await ask("GET", path, daemon.client, expecting: 200)
     }
+  }
+
+  private func readGroups() async throws {
+    let groups = """
+      {"groups":{"concurrency":1,"rate":{"limit":9,"per":"1s","burst":9},"max_length":9,"fair":true,"priority":"first"}}
+      """
+    try await ask("PATCH", "/queues/tenants", daemon.admin, groups, expecting: 200)
+    _ = try await submit(#""queue":"tenants","group":"a""#)
+    _ = try await submit(#""queue":"tenants","group":"a""#)
+    let held = try await lease("tenants")
+    let own = #"{"concurrency":9,"rate":{"limit":9,"per":"1s"},"max_length":9,"weight":9}"#
+    let group = "/queues/tenants/groups/a"
+    try await ask("PATCH", group + "?owner_id=alice", daemon.admin, own, expecting: 200)
+    try await ask(
+      "POST", group + "/pause?owner_id=alice", daemon.admin, #"{"reason":"r","until":"2099-01-01T00:00:00Z"}"#,
+      expecting: 200)
+    try await ask("GET", group, daemon.client, expecting: 200)
+    try await ask("POST", group + "/resume?owner_id=alice", daemon.admin, expecting: 200)
+    let failure = #"{"lease_id":"\#(held.lease)","error":"429","hold_group":"1h"}"#
+    try await ask("POST", held.job + "/fail", daemon.worker, failure, expecting: 200)
+    let seen = try await ask("GET", group, daemon.client, expecting: 200)
+    #expect(seen.string("held_by") == "held" && seen.string("held_for") != nil)
+    try await ask("GET", held.job, daemon.client, expecting: 200)
+    _ = try await submit(#""queue":"tenants""#)
+    try await ask("GET", "/queues/tenants/groups?limit=1", daemon.client, expecting: 200)
+    try await ask("GET", "/queues/tenants", daemon.client, expecting: 200)
+    _ = try await submit(#""queue":"closing""#)
+    _ = try await lease("closing")
+    try await ask("DELETE", "/queues/closing?purge=true", daemon.admin, expecting: 202)
+    try await ask("PATCH", "/queues/closing/groups/a", daemon.admin, own, expecting: 409)
+    try await ask("POST", "/queues/closing/groups/a/pause", daemon.admin, expecting: 409)
   }
 
   func useKeys() async throws {

@@ -11,7 +11,7 @@ struct OperationRouteTests {
     let id = try #require(begun.string("operation_id"), "\(begun.text)")
     while true {
       let seen = try await daemon.send("GET", "/operations/\(id)", daemon.admin)
-      guard seen.string("state") == "running" else { return seen.json }
+      guard ["running", "waiting"].contains(seen.string("state")) else { return seen.json }
       await Task.yield()
     }
   }
@@ -85,6 +85,8 @@ struct OperationRouteTests {
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"concurrency":3}"#)
       let begun = try await daemon.send("DELETE", "/queues/q?purge=true", daemon.admin)
       #expect(begun.status == 202 && begun.string("state") == "running")
+      let settings = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"concurrency":4}"#)
+      #expect(settings.status == 409 && settings.code == "draining")
       let refused = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q"}"#)
       #expect(refused.status == 409 && refused.code == "draining")
       #expect(try await daemon.send("DELETE", "/queues/q?purge=true", daemon.admin).code == "draining")
@@ -109,6 +111,67 @@ struct OperationRouteTests {
       while daemon.engine.postedCommands == posted { await Task.yield() }
       _ = try await end(of: daemon.send("DELETE", "/queues/q?purge=true", daemon.admin), daemon)
       #expect(try await waiting.string("state") == "CANCELLED")
+    }
+  }
+
+  @Test("a queue under deletion gives no jobs, and what comes back to it is cancelled while others run")
+  func comesBack() async throws {
+    try await TestDaemon.run { daemon in
+      let (first, second) = (try await submit(daemon, "q"), try await submit(daemon, "q"))
+      let several = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"max_jobs":2}"#)
+      let jobs = try #require(several.json["jobs"] as? [[String: Any]])
+      let begun = try await daemon.send("DELETE", "/queues/q?purge=true", daemon.admin)
+      let lease = try #require(jobs[0]["lease_id"] as? String)
+      let released = try await daemon.send(
+        "POST", "/jobs/\(first)/release", daemon.worker, #"{"lease_id":"\#(lease)"}"#)
+      #expect(released.status == 200)
+      #expect(try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#).status == 404)
+      while try await state(daemon, first) != nil { await Task.yield() }
+      #expect(try await state(daemon, second) == "RUNNING")
+      let id = try #require(begun.string("operation_id"))
+      while try await daemon.send("GET", "/operations/\(id)", daemon.admin).string("state") != "waiting" {
+        await Task.yield()
+      }
+      let other = try #require(jobs[1]["lease_id"] as? String)
+      _ = try await daemon.send("POST", "/jobs/\(second)/ack", daemon.worker, #"{"lease_id":"\#(other)"}"#)
+      #expect(try await end(of: begun, daemon)["state"] as? String == "done")
+    }
+  }
+
+  @Test("a deletion that is not to purge takes no job with it, however they come")
+  func onlyEmpty() async throws {
+    try await TestDaemon.run { daemon in
+      for round in 0..<40 {
+        let queue = "q\(round)"
+        _ = try await daemon.send("PATCH", "/queues/\(queue)", daemon.admin, #"{"priority":1}"#)
+        async let made = daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"\#(queue)"}"#)
+        async let deleted = daemon.send("DELETE", "/queues/\(queue)", daemon.admin)
+        let (job, deletion) = try await (made, deleted)
+        #expect([202, 409].contains(deletion.status))
+        if job.status == 201 { #expect(try await state(daemon, try #require(job.string("job_id"))) == "READY") }
+      }
+    }
+  }
+
+  @Test("a key that is bound to some queues sees and stops operations on those alone")
+  func bound() async throws {
+    try await TestDaemon.run { daemon in
+      let made = #"{"name":"n","owner_id":"o","type":"admin","queues":["mine-*"]}"#
+      let key = try #require(
+        try await daemon.send("POST", "/admin/keys", daemon.admin, made).string("key"))
+      for queue in ["mine-a", "other"] { _ = try await submit(daemon, queue) }
+      let other = try await daemon.send("POST", "/queues/other/purge", daemon.admin)
+      let mine = try await daemon.send("POST", "/queues/mine-a/purge", key)
+      #expect(mine.status == 202)
+      let listed = try await daemon.send("GET", "/operations", key).json["items"] as? [[String: Any]]
+      #expect(listed?.map { $0["queue"] as? String } == ["mine-a"])
+      let path = "/operations/\(try #require(other.string("operation_id")))"
+      for method in ["GET", "DELETE"] {
+        #expect(try await daemon.send(method, path, key).code == "operation_not_found")
+      }
+      for body in [#"{"action":"replay"}"#, #"{"action":"replay","queue":"other"}"#] {
+        #expect(try await daemon.send("POST", "/operations", key, body).code == "queue_forbidden")
+      }
     }
   }
 

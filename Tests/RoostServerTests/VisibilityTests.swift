@@ -159,6 +159,7 @@ import Testing
   ) async throws -> String {
     let id = row.access == .key ? target.key : target.job
     let path = route.path.replacing("{id}", with: id).replacing("{queue}", with: target.queue)
+      .replacing("{group}", with: "_")
     let reply = try await daemon.send(
       route.method, path, route.scope == nil ? nil : key, row.body?(target), headers: ["X-Request-ID: same"])
     #expect(reply.status != 400 && reply.status != 405 && reply.status < 500, "\(reply.text)")

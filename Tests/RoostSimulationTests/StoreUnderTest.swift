@@ -105,7 +105,7 @@ final class StoreUnderTest {
     key: UInt64? = nil, retention: Int64 = -1, retries: UInt16 = 3, into bytes: inout [UInt8]
   ) -> Command {
     let body = JobBodyLayout.encode(
-      queue: queue, type: "", owner: "o", traceparent: "", metadata: [], tags: [], payload: payload[...],
+      queue: queue, type: "", owner: "o", traceparent: "", group: "", metadata: [], tags: [], payload: payload[...],
       checksum: { Checksum.of($0) })
     var submit = Command.Submit(
       policy: JobPolicy(

@@ -4,13 +4,13 @@ extension Command {
     package var name: ByteRange
     /// `QueueSettings.bytes`: those that get a value.
     package var settings: ByteRange
-    /// A bit for each `QueueSetting` that returns to the daemon's default.
-    package var cleared: UInt32
+    /// `QueueSettingsChange.clearedBits`: those that return to the daemon's default.
+    package var cleared: UInt64
 
-    package init(name: ByteRange, settings: ByteRange, cleared: Set<QueueSetting>) {
+    package init(name: ByteRange, settings: ByteRange, cleared: UInt64) {
       self.name = name
       self.settings = settings
-      self.cleared = cleared.reduce(0) { $0 | 1 << UInt32($1.rawValue) }
+      self.cleared = cleared
     }
   }
 }
@@ -25,13 +25,7 @@ extension Command.Configure: StateCommand {
 
 extension StateMachine {
   fileprivate mutating func configure(_ command: Command.Configure, _ ticket: UInt64, _ step: inout Step) {
-    var reader = RecordReader(step.bytes(command.settings))
-    guard let settings = QueueSettings(&reader) else { preconditionFailure("a handler encodes the settings") }
-    var change = QueueSettingsChange()
-    for setting in QueueSetting.allCases where command.cleared & 1 << UInt32(setting.rawValue) != 0 {
-      change.set(setting, nil)
-    }
-    for setting in QueueSetting.allCases { if let value = settings[setting] { change.set(setting, value) } }
+    let change = QueueSettingsChange(step.bytes(command.settings), cleared: command.cleared)
     let name = step.bytes(command.name)
     let known = queueNames.find(name)
     let old = known == .none ? nil : setup(known)?.pointee
@@ -39,9 +33,7 @@ extension StateMachine {
     var rate = RateState()
     if let limit = LeaseRate(new) {
       rate = old?.rate ?? rate
-      // Of another rate nothing can be given back.
-      if new.rate != old?.settings.rate { (rate.last, rate.firstOfLast) = (0, 0) }
-      rate.theoretical = min(rate.theoretical, limit.latest(at: now.log))
+      if new.rate != old?.settings.rate { rate = fitted(rate, to: limit) }
     }
     if new != old?.settings ?? QueueSettings() {
       guard mayChange(queue: command.name, ticket, &step) else { return }
@@ -58,7 +50,9 @@ extension StateMachine {
     let isNew = queue == .none || !queues[Int(queue)].exists
     // What is left of the reserve belongs to the jobs that are running.
     let refusal: Refusal? =
-      if conditions.diskLevel >= 3 || isNew && conditions.diskLevel >= 1 {
+      if queue != .none && queues[Int(queue)].isDraining {
+        .draining
+      } else if conditions.diskLevel >= 3 || isNew && conditions.diskLevel >= 1 {
         .diskLow
       } else if isNew && conditions.isMemoryLow {
         .memoryLow

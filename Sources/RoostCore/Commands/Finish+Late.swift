@@ -77,13 +77,13 @@ extension StateMachine {
       outcome.isToldByWorker
     else { return }
     let row = jobs.hot(slot).pointee
-    let owner = jobs.cold(slot).pointee.owner
-    queueNames.retain(row.queue)
+    let (queue, owner) = (queue(of: slot), jobs.cold(slot).pointee.owner)
+    queueNames.retain(queue)
     ownerNames.retain(owner)
     keyNames.retain(cell.keyID)
     let former = receipts.insert(
       Receipt(
-        number: row.number, check: row.check, lease: cell.id, endedAt: cell.endedAt, said: cell.said, queue: row.queue,
+        number: row.number, check: row.check, lease: cell.id, endedAt: cell.endedAt, said: cell.said, queue: queue,
         owner: owner, keyID: cell.keyID, outcome: outcome, state: JobState(rawValue: row.state)!))
     guard let former else { return }
     queueNames.release(former.queue)

@@ -12,6 +12,8 @@ extension Command {
     package var isRetryable: Bool
     /// Failure: milliseconds until the retry, −1: by policy. Release: milliseconds until it is due, 0: at once.
     package var delayMilliseconds: Int64
+    /// The job's group gives no job for so many milliseconds; 0: it goes on.
+    package var holdGroupMilliseconds: Int64 = 0
     /// The result or the error.
     package var text: ByteRange
     /// CRC32C of `text`.
@@ -33,7 +35,7 @@ extension Command {
 }
 
 extension Command.Finish: StateCommand {
-  var mostBytes: Int { Int(text.count) + 2_048 }
+  var mostBytes: Int { Int(text.count) + 2_048 + (holdGroupMilliseconds > 0 ? GroupSet.mostBytes : 0) }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     state.finish(self, ticket, &step)
@@ -56,6 +58,10 @@ extension StateMachine {
     case .failed: fail(slot, command, &step)
     case .released, .undelivered: release(slot, command, &step)
     case .expired, .cancelled, .cancelRequested: preconditionFailure("a worker cannot end an attempt this way")
+    }
+    // It is no part of what the reserve is kept for.
+    if command.holdGroupMilliseconds > 0, conditions.diskLevel == 0 {
+      hold(group: jobs.hot(slot).pointee.group, command, &step)
     }
     hasJustFinished = true
     step.answer(ticket, changed(slot))
@@ -87,6 +93,13 @@ extension StateMachine {
     }
     let pause = command.delayMilliseconds >= 0 ? command.delayMilliseconds : nextPause(slot)
     end(slot, .failed, .retry, text: command.text, command.textChecksum, pause: pause, &step)
+  }
+
+  /// A longer wait is not shortened.
+  private mutating func hold(group: Slot, _ command: Command.Finish, _ step: inout Step) {
+    var record = record(ofGroup: group)
+    record.heldUntil = max(record.heldUntil, now.log + command.holdGroupMilliseconds.nanoseconds)
+    tell(record, &step)
   }
 
   private mutating func release(_ slot: Slot, _ command: Command.Finish, _ step: inout Step) {

@@ -41,7 +41,7 @@ extension StateMachine {
   }
 
   mutating func mayView(_ slot: Slot, _ viewer: ViewerRef, _ step: borrowing Step) -> Bool {
-    mayView(jobs.hot(slot).pointee.queue, jobs.cold(slot).pointee.owner, viewer, step)
+    mayView(queue(of: slot), jobs.cold(slot).pointee.owner, viewer, step)
   }
 
   /// Whether the viewer may see jobs of a queue and an owner.

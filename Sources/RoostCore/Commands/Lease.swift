@@ -42,6 +42,7 @@ extension StateMachine {
   fileprivate mutating func lease(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     if command.isNext, !followsFinish { return step.answer(ticket, .nothing) }
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
+    endGroupWaits()
     let queues = step.bytes(command.queues)
     let slot = best(of: queues, isListed: command.isListed)
     if slot != .none {

@@ -38,4 +38,8 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case payloadTooLarge
   /// The queue is being deleted.
   case draining
+  /// The queue that is to go holds jobs.
+  case queueNotEmpty
+  /// As many operations run as may.
+  case tooManyOperations
 }

@@ -96,7 +96,7 @@ extension StateMachine {
 
   /// Whether an operation deletes this queue.
   private mutating func isDraining(_ name: UnsafeRawBufferPointer) -> Bool {
-    guard operations.unfinished > 0 else { return false }
+    guard !operations.running.isEmpty else { return false }
     let queue = queueNames.find(name)
     return queue != .none && queues[Int(queue)].isDraining
   }
@@ -115,53 +115,48 @@ extension StateMachine {
     }
   }
 
-  /// Whether a queue with settings takes one more job; jobs that make room for it are cancelled.
+  /// Whether a queue with settings, or its group, takes one more job; jobs that make room for it are cancelled.
   private mutating func admit(
     _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, _ step: inout Step
   ) -> Refusal? {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
     if defects.contains(.fullQueueTakes) { return nil }
-    let queue = Int(queueNames.find(body.queue))
-    let counts = queues[queue].counts
+    let queue = queueNames.find(body.queue)
+    let group = findGroup(queue: queue, owner: ownerNames.find(body.owner), name: body.group)
+    let counts = queues[Int(queue)].counts
     let waiting = Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
-    let tooMany = settings[.maxLength].map { waiting + 1 - $0 } ?? 0
+    let ofGroup = group == .none ? 0 : Int64(groups[group].pointee.waiting)
+    let mostOfGroup = group == .none ? settings[.groupMaxLength] : maxLength(ofGroup: group)
+    let tooMany = max(settings[.maxLength].map { waiting + 1 - $0 } ?? 0, mostOfGroup.map { ofGroup + 1 - $0 } ?? 0)
     let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
-    let tooLong = settings[.maxBytes].map { queues[queue].waitingBytes + bytes - $0 } ?? 0
+    let tooLong = settings[.maxBytes].map { queues[Int(queue)].waitingBytes + bytes - $0 } ?? 0
     guard tooMany > 0 || tooLong > 0 else { return nil }
-    // A queue whose limit was lowered shrinks with each submit, and is not refused until it has.
-    guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue,
-      let dropped = oldest(of: UInt32(queue), owner: body.owner, jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
+    // What is full and was given a lower limit shrinks with each submit, and is not refused until it has.
+    guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue, group != .none,
+      let dropped = oldest(of: group, jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
     else { return .queueFull }
     for slot in dropped { cancel(slot, because: .queueFull, &step) }
     return nil
   }
 
-  /// So many READY jobs of an owner, of the lowest priority and there the oldest, as have so many bytes; nil where they
-  /// are not among the first hundred.
-  private mutating func oldest(
-    of queue: UInt32, owner name: UnsafeRawBufferPointer, jobs wanted: Int64, bytes: Int64
-  ) -> [Slot]? {
-    let owner = ownerNames.find(name)
-    guard owner != .none else { return nil }
+  /// So many READY jobs of a group, of the lowest priority and there the oldest, as have so many bytes; nil where they
+  /// are too few.
+  private mutating func oldest(of group: Slot, jobs wanted: Int64, bytes: Int64) -> [Slot]? {
     var found: [Slot] = []
-    var (jobsLeft, bytesLeft, looksLeft) = (wanted, bytes, Self.mostDropLooks)
-    for level in levels(of: queue).reversed() {
-      var next = ReadyOrder(of: levels.pointer(level).pointee, in: jobs, atMost: looksLeft + 1)
+    var (jobsLeft, bytesLeft) = (wanted, bytes)
+    for level in levels(ofGroup: group).reversed() {
+      var next = ReadyOrder(of: levels.pointer(level).pointee, in: jobs, atMost: Self.mostDrops + 1)
       while let slot = next.pop(in: jobs) {
-        guard looksLeft > 0 else { return nil }
-        looksLeft -= 1
-        guard jobs.cold(slot).pointee.owner == owner else { continue }
+        guard found.count < Self.mostDrops else { return nil }
         found.append(slot)
         jobsLeft -= 1
         bytesLeft -= Int64(jobs.cold(slot).pointee.recordBytes)
         if jobsLeft <= 0, bytesLeft <= 0 { return found }
-        guard found.count < Self.mostDrops else { return nil }
       }
     }
     return nil
   }
 
-  private static var mostDropLooks: Int { 100 }
   /// So many ends fit what a submit may add to a batch.
   private static var mostDrops: Int { 4 }
 

@@ -51,8 +51,11 @@ extension StateMachine {
     switch row.pointee.container {
     case .ready:
       enlist(slot)
-      wake(row.pointee.queue)
-    case .leases: leaseHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
+      wake(queue(of: slot))
+    case .leases:
+      leaseHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
+      // It may have been the last one that may run.
+      if isGroupTold(row.pointee.group) { placeTurn(row.pointee.group) }
     case .due: dueHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
     case .wall: wallHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
     case .retention:
@@ -69,9 +72,12 @@ extension StateMachine {
     case .leases:
       leaseHeap.remove(slot, in: jobs)
       // One more may run.
-      let queue = jobs.hot(slot).pointee.queue
-      if queues[Int(queue)].setup != .none { wake(queue) }
-      if queues[Int(queue)].isDraining { drained.append(queue) }
+      let group = jobs.hot(slot).pointee.group
+      let queue = groups[group].pointee.queue
+      if isGroupTold(group) {
+        placeTurn(group)
+        wake(queue)
+      }
     case .due: dueHeap.remove(slot, in: jobs)
     case .wall: wallHeap.remove(slot, in: jobs)
     case .retention:
@@ -111,7 +117,7 @@ extension StateMachine {
     let row = jobs.hot(slot)
     switch row.pointee.container {
     case .ready:
-      let level = levels.pointer(level(row.pointee.queue, row.pointee.priority))
+      let level = levels.pointer(level(row.pointee.group, row.pointee.priority))
       guard !ifInOrder || goes(slot, behind: level.pointee.jobs.tail) else { return false }
       jobs.append(slot, to: &level.pointee.jobs)
     case .retention:
@@ -129,11 +135,10 @@ extension StateMachine {
   /// Takes every job out of its list.
   mutating func emptyLists() {
     for id in queues.indices {
-      var at = queues[id].levels
-      while at != .none {
-        let level = levels.pointer(at)
-        while level.pointee.jobs.head != .none { jobs.remove(level.pointee.jobs.head, from: &level.pointee.jobs) }
-        at = level.pointee.next
+      for group in groups(of: UInt32(id)) {
+        for level in levels(ofGroup: group).map({ levels.pointer($0) }) {
+          while level.pointee.jobs.head != .none { jobs.remove(level.pointee.jobs.head, from: &level.pointee.jobs) }
+        }
       }
     }
     while finished.head != .none { jobs.remove(finished.head, from: &finished) }

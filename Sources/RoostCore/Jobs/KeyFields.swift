@@ -3,10 +3,11 @@
 ///
 /// A job without them was submitted before there were any: its fingerprint is of bytes, not of what they mean.
 package enum KeyFields: Int, CaseIterable, Sendable {
-  case payload, type, priority, delay, runAt, maxRetries, retry, lease, retention, tags
+  case payload, type, priority, delay, runAt, maxRetries, retry, lease, retention, tags, group
 
-  /// Bytes of all.
+  /// Bytes of all, and of those that a job without a group has, as all had when there were none.
   package static let bytes = 2 * allCases.count
+  package static let bytesWithoutGroup = bytes - 2
 
   /// The name on the wire.
   package var name: String {
@@ -19,10 +20,13 @@ package enum KeyFields: Int, CaseIterable, Sendable {
 
   /// The fields in which two jobs differ, by name; empty where neither is known to.
   package static func differing(_ a: [UInt8], _ b: [UInt8]) -> [String] {
-    guard a.count == bytes, b.count == bytes else { return [] }
-    return allCases.filter {
-      a[2 * $0.rawValue] != b[2 * $0.rawValue] || a[2 * $0.rawValue + 1] != b[2 * $0.rawValue + 1]
-    }
-    .map(\.name)
+    guard !a.isEmpty, !b.isEmpty else { return [] }
+    // The last is missing where a job has no group.
+    return allCases.filter { !hash($0, in: a).elementsEqual(hash($0, in: b)) }.map(\.name)
+  }
+
+  private static func hash(_ field: KeyFields, in fields: [UInt8]) -> ArraySlice<UInt8> {
+    let place = 2 * field.rawValue
+    return place + 2 <= fields.count ? fields[place..<place + 2] : []
   }
 }

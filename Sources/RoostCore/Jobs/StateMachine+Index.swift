@@ -14,7 +14,7 @@ extension StateMachine {
 
   /// A job came: its state is `enter`'s part.
   mutating func index(_ slot: Slot) {
-    let (number, queue) = (jobs.hot(slot).pointee.number, jobs.hot(slot).pointee.queue)
+    let (number, queue) = (jobs.hot(slot).pointee.number, self.queue(of: slot))
     sets.insert(number, into: Listed.all)
     sets.insert(number, into: Listed.queue(queue))
     sets.insert(number, into: Listed.owner(jobs.cold(slot).pointee.owner))
@@ -22,7 +22,7 @@ extension StateMachine {
 
   /// A job goes.
   mutating func unindex(_ slot: Slot) {
-    let (number, queue) = (jobs.hot(slot).pointee.number, jobs.hot(slot).pointee.queue)
+    let (number, queue) = (jobs.hot(slot).pointee.number, self.queue(of: slot))
     sets.remove(number, from: Listed.all)
     sets.remove(number, from: Listed.queue(queue))
     sets.remove(number, from: Listed.owner(jobs.cold(slot).pointee.owner))
@@ -31,14 +31,14 @@ extension StateMachine {
   mutating func enterDead(_ slot: Slot) {
     let place = dead.append(slot, in: jobs)
     sets.insert(place, into: Listed.dead)
-    sets.insert(place, into: Listed.dead(queue: jobs.hot(slot).pointee.queue))
+    sets.insert(place, into: Listed.dead(queue: queue(of: slot)))
     sets.insert(place, into: Listed.dead(owner: jobs.cold(slot).pointee.owner))
   }
 
   mutating func leaveDead(_ slot: Slot) {
     let place = dead.remove(slot, in: jobs)
     sets.remove(place, from: Listed.dead)
-    sets.remove(place, from: Listed.dead(queue: jobs.hot(slot).pointee.queue))
+    sets.remove(place, from: Listed.dead(queue: queue(of: slot)))
     sets.remove(place, from: Listed.dead(owner: jobs.cold(slot).pointee.owner))
   }
 

@@ -12,12 +12,18 @@ extension StateMachine {
   mutating func enter(_ slot: Slot, _ state: JobState) {
     let row = jobs.hot(slot)
     row.pointee.state = state.rawValue
-    queues[Int(row.pointee.queue)].counts[state] += 1
+    let group = groups[row.pointee.group]
+    let queue = group.pointee.queue
+    queues[Int(queue)].counts[state] += 1
+    if state == .running { group.pointee.running += 1 }
+    if state == .ready { group.pointee.ready += 1 }
     if state.isWaiting {
-      queues[Int(row.pointee.queue)].waitingBytes += Int64(jobs.cold(slot).pointee.recordBytes)
+      group.pointee.waiting += 1
+      queues[Int(queue)].waitingBytes += Int64(jobs.cold(slot).pointee.recordBytes)
     }
     guard isLive else { return }
-    noteChange(row.pointee.queue)
+    noteChange(queue)
+    if queues[Int(queue)].isDraining, state != .running, drained.last != queue { drained.append(queue) }
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
     insertIntoContainer(slot)
   }
@@ -26,13 +32,18 @@ extension StateMachine {
   mutating func leave(_ slot: Slot) {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
-    queues[Int(row.pointee.queue)].counts[state] -= 1
+    let group = groups[row.pointee.group]
+    let queue = group.pointee.queue
+    queues[Int(queue)].counts[state] -= 1
+    if state == .running { group.pointee.running -= 1 }
+    if state == .ready { group.pointee.ready -= 1 }
     if state.isWaiting {
-      queues[Int(row.pointee.queue)].waitingBytes -= Int64(jobs.cold(slot).pointee.recordBytes)
+      group.pointee.waiting -= 1
+      queues[Int(queue)].waitingBytes -= Int64(jobs.cold(slot).pointee.recordBytes)
     }
     if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }
-    noteChange(row.pointee.queue)
+    noteChange(queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
     removeFromContainer(slot)
   }
@@ -44,7 +55,9 @@ extension StateMachine {
     typeNames.release(cold.pointee.type)
     policies.release(cold.pointee.policy)
     freeLeaseCell(slot)
-    lost(jobs.hot(slot).pointee.queue)
+    let group = jobs.hot(slot).pointee.group
+    lost(groups[group].pointee.queue)
+    lostJob(ofGroup: group)
     jobs.remove(slot)
   }
 }

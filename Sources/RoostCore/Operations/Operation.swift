@@ -14,14 +14,15 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   /// The name on the wire.
   package var name: String { self == .deleteQueue ? "delete_queue" : "\(self)" }
 
-  /// The states whose jobs it looks at, one after the other. A job that becomes due meanwhile is met in the later one.
+  /// The states whose jobs it looks at, one after the other. A job that becomes due meanwhile is met in a later one, and
+  /// so is one that was leased and failed. Whatever a worker holds when its turn comes is passed over.
   package var states: [JobState] {
     switch self {
-    case .cancel: [.scheduled, .retry, .ready]
+    case .cancel: [.scheduled, .retry, .ready, .retry]
     case .delete: [.acked, .cancelled, .dead]
     case .replay: [.dead]
     // What this cancels stays for as long as its retention says.
-    case .purge: [.acked, .cancelled, .dead, .scheduled, .retry, .ready]
+    case .purge: [.acked, .cancelled, .dead, .scheduled, .retry, .ready, .retry]
     case .deleteQueue: [.scheduled, .retry, .ready, .acked, .cancelled, .dead]
     }
   }
@@ -37,7 +38,7 @@ package enum OperationPhase: UInt8, Sendable, CaseIterable, BitwiseCopyable {
 
   package var isOver: Bool { self == .done || self == .stopped }
   /// The name on the wire.
-  package var name: String { self == .active || self == .waiting ? "running" : "\(self)" }
+  package var name: String { self == .active ? "running" : "\(self)" }
 }
 
 /// Something that is done to all jobs that match, in bounded pieces over many commits, and goes on after a crash where
@@ -62,6 +63,8 @@ struct Operation {
   /// Wall milliseconds.
   var startedAt: Int64
   var endedAt: Int64 = 0
+  /// How many operations ended before, and itself; 0 while it goes on.
+  var endNumber: UInt64 = 0
   var phase = OperationPhase.active
   /// Which of the kind's states it looks at, and below which number.
   var pass: UInt8 = 0
@@ -70,40 +73,58 @@ struct Operation {
   var done: UInt64 = 0
 
   func looksAt(_ state: JobState) -> Bool { states & 1 << state.rawValue != 0 }
+  var hasLookedAtAll: Bool { Int(pass) == kind.states.count }
+
+  /// Looks at another of its states, from the last job on.
+  mutating func beginPass(_ pass: UInt8) { (self.pass, cursor) = (pass, bound) }
 }
 
 /// The operations that run, and those that ended last.
 struct Operations {
-  /// Operations at once.
+  /// Operations that go on, one after the other; and with those that only wait for RUNNING jobs.
   static let mostActive = 16
+  static let mostRunning = 256
   /// Of those that ended so many are known.
   static let mostEnded = 16
 
-  private(set) var all: [Operation] = []
+  /// By their numbers.
+  private(set) var running: [Operation] = []
+  /// In the order of their ends.
+  private(set) var ended: [Operation] = []
   /// The number of the next one.
   private(set) var next: UInt64 = 1
+  /// `Operation.endNumber` of the one that ends next.
+  private(set) var nextEnd: UInt64 = 1
 
-  func find(_ id: UInt64) -> Int? { all.firstIndex { $0.id == id } }
-  var active: Int? { all.firstIndex { $0.phase == .active } }
-  var unfinished: Int { all.count { !$0.phase.isOver } }
+  /// The one that goes on: the first of those that do not wait.
+  var active: Operation? { running.first { $0.phase == .active } }
 
-  subscript(_ place: Int) -> Operation {
-    get { all[place] }
-    set { all[place] = newValue }
+  var mayBegin: Bool {
+    running.count < Self.mostRunning && running.count { $0.phase == .active } < Self.mostActive
   }
 
-  /// In the order of their numbers: after a trim a replay meets them in another.
-  mutating func insert(_ operation: Operation) {
-    all.insert(operation, at: all.firstIndex { $0.id > operation.id } ?? all.count)
+  func find(_ id: UInt64) -> Operation? { running.first { $0.id == id } ?? ended.first { $0.id == id } }
+
+  /// Those with numbers in `range`, by their numbers.
+  func within(_ range: ClosedRange<UInt64>) -> [Operation] {
+    (ended + running).filter { range.contains($0.id) }.sorted { $0.id < $1.id }
+  }
+
+  /// Takes an operation as it is now. Of those that ended, the ones that ended last are kept.
+  ///
+  /// - Returns: The one of which nothing is known any more.
+  mutating func update(_ operation: Operation) -> Operation? {
+    running.removeAll { $0.id == operation.id }
+    ended.removeAll { $0.id == operation.id }
     next = max(next, operation.id + 1)
+    guard operation.phase.isOver else {
+      running.insert(operation, at: running.firstIndex { $0.id > operation.id } ?? running.count)
+      return nil
+    }
+    nextEnd = max(nextEnd, operation.endNumber + 1)
+    ended.insert(operation, at: ended.firstIndex { $0.endNumber > operation.endNumber } ?? ended.count)
+    return ended.count > Self.mostEnded ? ended.removeFirst() : nil
   }
-
-  /// Of those that ended the one that began first, where there are too many of them.
-  var surplus: Int? {
-    all.count { $0.phase.isOver } > Self.mostEnded ? all.firstIndex { $0.phase.isOver } : nil
-  }
-
-  mutating func remove(at place: Int) -> Operation { all.remove(at: place) }
 }
 
 /// An operation as it is shown.
@@ -135,21 +156,10 @@ extension StateMachine {
       done: operation.done)
   }
 
-  /// The sets whose common numbers are the jobs of a state that may match.
-  func filter(_ operation: Operation, _ state: JobState) -> NumberSets.Intersection {
-    var filter = NumberSets.Intersection(Listed.state(state.rawValue))
-    if operation.queue != .none { filter.add(Listed.queue(operation.queue)) }
-    if operation.owner != .none { filter.add(Listed.owner(operation.owner)) }
-    return filter
-  }
-
-  func matches(_ slot: Slot, _ operation: Operation) -> Bool {
-    (operation.type == .none || jobs.cold(slot).pointee.type == operation.type)
-      && jobs.cold(slot).pointee.created < operation.before
-  }
-
   /// Writes how far an operation is, and applies it.
   mutating func advance(_ operation: Operation, _ step: inout Step) {
+    var operation = operation
+    if operation.phase.isOver { operation.endNumber = operations.nextEnd }
     let event = OperationAdvanced(operation)
     event.encode(into: &step.records)
     event.apply(to: &self)
@@ -157,19 +167,24 @@ extension StateMachine {
 
   // MARK: Queues that are deleted
 
-  /// A queue under deletion holds no RUNNING job any more: what is left of it is looked at once more.
+  /// A job of a queue under deletion came into another state: what is left of it is looked at once more.
   mutating func resumeDeletion(of queue: UInt32, _ step: inout Step) {
-    guard let place = operations.all.firstIndex(where: { $0.queue == queue && $0.phase == .waiting }) else { return }
-    var operation = operations[place]
-    (operation.phase, operation.pass, operation.cursor) = (.active, 0, operation.bound)
+    guard var operation = operations.running.first(where: { $0.queue == queue && $0.phase == .waiting }) else { return }
+    operation.phase = .active
+    operation.beginPass(0)
     advance(operation, &step)
+  }
+
+  /// A queue takes and gives nothing from here on, or does again.
+  mutating func setDraining(_ queue: UInt32, _ isDraining: Bool) {
+    queues[Int(queue)].isDraining = isDraining
+    guard isLive else { return }
+    noteChange(queue)
+    if !isDraining { wake(queue) }
   }
 
   /// Which queues are under deletion, at the end of a replay.
   mutating func listDraining() {
-    for operation in operations.all where operation.kind == .deleteQueue {
-      queues[Int(operation.queue)].isDraining = !operation.phase.isOver
-      if !operation.phase.isOver { drained.append(operation.queue) }
-    }
+    drained = operations.running.filter { $0.kind == .deleteQueue }.map(\.queue)
   }
 }

@@ -3,8 +3,17 @@ struct QueueRow: BitwiseCopyable {
   var counts = StateCounts()
   var totals = QueueTotals()
   var activity = QueueActivity()
-  /// The first of the queue's `ReadyLevel`s, highest priority first.
-  var levels: Slot = .none
+  /// Of its groups that may give a job now, the one whose turn it is.
+  var turns: Slot = .none
+  /// Of several groups with READY jobs, the one with the longest-READY job.
+  var ages: Slot = .none
+  /// Its groups hang together through their rows.
+  var firstGroup: Slot = .none
+  var groups: UInt32 = 0
+  /// The group without a name that was asked for last.
+  var plainGroup: Slot = .none
+  /// Groups of which something was said.
+  var toldGroups: UInt32 = 0
   /// The waiting workers, first come first served, as `WaitLink`s.
   var firstWait: Slot = .none
   var lastWait: Slot = .none

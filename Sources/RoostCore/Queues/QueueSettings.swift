@@ -23,9 +23,26 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   case ratePeriod = 15
   case rateBurst = 16
   case aging = 17
+  // For each of its groups.
+  case groupConcurrency = 18
+  case groupRateLimit = 19
+  case groupRatePeriod = 20
+  case groupRateBurst = 21
+  case groupMaxLength = 22
+  /// 1: the groups take turns.
+  case groupFair = 23
+  /// `GroupPriority`.
+  case groupPriority = 24
+  /// Of one group only, not of a queue: how many turns it has for one of another's.
+  case weight = 25
 
   /// They are there together, or not at all.
   package static let ofRate: [QueueSetting] = [.rateLimit, .ratePeriod, .rateBurst]
+  package static let ofGroupRate: [QueueSetting] = [.groupRateLimit, .groupRatePeriod, .groupRateBurst]
+  /// What may be said of one group alone.
+  package static let ofOneGroup: [QueueSetting] = [
+    .concurrency, .rateLimit, .ratePeriod, .rateBurst, .maxLength, .weight,
+  ]
   package static let ofRetry: [QueueSetting] = [.retryInitial, .retryFactor, .retryMax, .retryJitter]
 
   /// The values it may have.
@@ -39,11 +56,12 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
     case .priority: -128...127
     case .delay, .retention: 0...315_360_000_000
     case .lease: 100...43_200_000
-    case .maxLength, .concurrency: 1...1_000_000_000
+    case .maxLength, .concurrency, .groupMaxLength, .groupConcurrency: 1...1_000_000_000
     case .maxBytes, .maxPayloadBytes: 1...1 << 50
-    case .onFull: 0...1
-    case .rateLimit, .rateBurst: 1...1_000_000
-    case .ratePeriod: 100...2_592_000_000
+    case .onFull, .groupFair, .groupPriority: 0...1
+    case .weight: 1...1_000
+    case .rateLimit, .rateBurst, .groupRateLimit, .groupRateBurst: 1...1_000_000
+    case .ratePeriod, .groupRatePeriod: 100...2_592_000_000
     case .aging: 1_000...604_800_000
     }
   }
@@ -59,20 +77,28 @@ package enum QueueFullPolicy: Int64, Sendable, CaseIterable {
   package var name: String { self == .reject ? "reject" : "drop_oldest" }
 }
 
-/// The settings of a queue; what is absent is the daemon's to say.
+/// Whose turn it is among the groups of a queue that takes turns.
+package enum GroupPriority: Int64, Sendable, CaseIterable {
+  /// Turns decide between groups, priorities only inside one.
+  case inside = 0
+  /// Turns are taken among the groups whose first jobs have the highest priority.
+  case first = 1
+}
+
+/// The settings of a queue, or of one group; what is absent is the daemon's to say.
 package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   /// A bit for each setting that is there.
-  private var mask: UInt32 = 0
-  private var values: InlineArray<18, Int64> = InlineArray(repeating: 0)
+  private var mask: UInt64 = 0
+  private var values: InlineArray<26, Int64> = InlineArray(repeating: 0)
 
   package init() {}
 
   package var isEmpty: Bool { mask == 0 }
 
   package subscript(_ setting: QueueSetting) -> Int64? {
-    get { mask & 1 << UInt32(setting.rawValue) == 0 ? nil : values[Int(setting.rawValue)] }
+    get { mask & 1 << UInt64(setting.rawValue) == 0 ? nil : values[Int(setting.rawValue)] }
     set {
-      let bit: UInt32 = 1 << UInt32(setting.rawValue)
+      let bit: UInt64 = 1 << UInt64(setting.rawValue)
       mask = newValue == nil ? mask & ~bit : mask | bit
       values[Int(setting.rawValue)] = newValue ?? 0
     }
@@ -99,6 +125,14 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   /// What of it is a rate, in one value that can be compared.
   var rate: [Int64?] { QueueSetting.ofRate.map { self[$0] } }
 
+  var groupRate: [Int64?] { QueueSetting.ofGroupRate.map { self[$0] } }
+  /// Whether a group may have to wait although it has READY jobs.
+  var limitsGroups: Bool { self[.groupConcurrency] != nil || self[.groupRateLimit] != nil }
+  /// What of it decides whose turn it is.
+  var turns: [Int64?] {
+    [.aging, .groupConcurrency, .groupFair, .groupPriority].map { self[$0] } + groupRate
+  }
+
   package static func == (a: Self, b: Self) -> Bool {
     a.mask == b.mask && QueueSetting.allCases.allSatisfy { a[$0] == b[$0] }
   }
@@ -108,6 +142,14 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
     QueueSetting.allCases.allSatisfy { setting in self[setting].map { setting.range.contains($0) } ?? true }
       && hasAllOrNone(QueueSetting.ofRetry)
       && hasAllOrNone(QueueSetting.ofRate)
+      && hasAllOrNone(QueueSetting.ofGroupRate)
+  }
+
+  /// Whether it is possible for a queue.
+  var fitsQueue: Bool { isPossible && self[.weight] == nil }
+  /// Whether it is possible for one group.
+  var fitsGroup: Bool {
+    isPossible && QueueSetting.allCases.allSatisfy { self[$0] == nil || QueueSetting.ofOneGroup.contains($0) }
   }
 
   private func hasAllOrNone(_ settings: [QueueSetting]) -> Bool {
@@ -115,9 +157,9 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   }
 
   /// Bytes of `encode` at most.
-  static let mostBytes = 4 + 8 * QueueSetting.allCases.count
+  static let mostBytes = 8 + 8 * QueueSetting.allCases.count
 
-  /// A mask of 32 bits, then a value of 64 bits for each bit of it, the lowest first.
+  /// A mask of 64 bits, then a value of 64 bits for each bit of it, the lowest first.
   func encode(into out: inout RecordWriter) {
     out.put(mask)
     for setting in QueueSetting.allCases { if let value = self[setting] { out.put(value) } }
@@ -125,9 +167,9 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
 
   /// Nil where a setting is unknown.
   init?(_ reader: inout RecordReader) {
-    let mask = reader.get(UInt32.self)
-    guard mask >> UInt32(QueueSetting.allCases.count) == 0 else { return nil }
-    for setting in QueueSetting.allCases where mask & 1 << UInt32(setting.rawValue) != 0 {
+    let mask = reader.get(UInt64.self)
+    guard mask >> UInt64(QueueSetting.allCases.count) == 0 else { return nil }
+    for setting in QueueSetting.allCases where mask & 1 << UInt64(setting.rawValue) != 0 {
       self[setting] = reader.get(Int64.self)
     }
   }
@@ -148,6 +190,19 @@ package struct QueueSettingsChange: Equatable, Sendable {
   package var cleared: Set<QueueSetting> = []
 
   package init() {}
+
+  /// - Parameters:
+  ///   - settings: `QueueSettings.bytes`.
+  ///   - cleared: A bit for each.
+  init(_ settings: UnsafeRawBufferPointer, cleared: UInt64) {
+    var reader = RecordReader(settings)
+    guard let settings = QueueSettings(&reader) else { preconditionFailure("a handler encodes the settings") }
+    for setting in QueueSetting.allCases where cleared & 1 << UInt64(setting.rawValue) != 0 { set(setting, nil) }
+    for setting in QueueSetting.allCases { if let value = settings[setting] { set(setting, value) } }
+  }
+
+  /// A bit for each setting that returns to what holds without it.
+  package var clearedBits: UInt64 { cleared.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
 
   package mutating func set(_ setting: QueueSetting, _ value: Int64?) {
     settings[setting] = value
@@ -185,9 +240,16 @@ struct LeaseRate {
 
   /// Nil where leases are not limited.
   init?(_ settings: QueueSettings) {
-    guard let limit = settings[.rateLimit], let period = settings[.ratePeriod], let burst = settings[.rateBurst] else {
-      return nil
-    }
+    self.init(settings[.rateLimit], settings[.ratePeriod], settings[.rateBurst])
+  }
+
+  /// Of each group of a queue; nil where their leases are not limited.
+  init?(ofEachGroup settings: QueueSettings) {
+    self.init(settings[.groupRateLimit], settings[.groupRatePeriod], settings[.groupRateBurst])
+  }
+
+  private init?(_ limit: Int64?, _ period: Int64?, _ burst: Int64?) {
+    guard let limit, let period, let burst else { return nil }
     interval = (period.nanoseconds + limit - 1) / limit
     let (product, isBeyond) = interval.multipliedReportingOverflow(by: burst - 1)
     tolerance = isBeyond ? Int64.max / 4 : min(product, Int64.max / 4)

@@ -16,6 +16,8 @@ package enum QueueHold: String, Sendable, BitwiseCopyable {
   case paused
   case concurrency
   case rate
+  /// It is being deleted.
+  case deletion
 }
 
 /// Settings and pauses: how they come and go, and what may be leased under them.
@@ -32,7 +34,7 @@ extension StateMachine {
     return queue == .none ? nil : setup(queue)?.pointee.settings
   }
 
-  func settings(ofJob slot: Slot) -> QueueSettings? { setup(jobs.hot(slot).pointee.queue)?.pointee.settings }
+  func settings(ofJob slot: Slot) -> QueueSettings? { setup(queue(of: slot))?.pointee.settings }
 
   /// The queue of a setting or pause, which begins with it.
   mutating func queueForSetup(_ name: UnsafeRawBufferPointer) -> UInt32 {
@@ -54,15 +56,24 @@ extension StateMachine {
     guard let setup = setup(queue), setup.pointee.settings.isEmpty, !setup.pointee.isPaused else { return }
     setups.free(queues[Int(queue)].setup)
     queues[Int(queue)].setup = .none
-    guard queues[Int(queue)].jobs == 0 else { return }
+    guard queues[Int(queue)].jobs == 0, queues[Int(queue)].toldGroups == 0 else { return }
     queues[Int(queue)].idleSince = now.log
     if isLive { joinIdle(queue) }
+  }
+
+  /// Ends a queue's pause, if there is one; `closeSetup` follows.
+  mutating func endPause(of queue: UInt32) {
+    guard let setup = setup(queue), setup.pointee.isPaused else { return }
+    reasons.release(setup.pointee.reason)
+    (setup.pointee.isPaused, setup.pointee.reason) = (false, .none)
+    (setup.pointee.pausedAt, setup.pointee.pausedUntil) = (0, 0)
   }
 
   // MARK: What may be leased
 
   /// Why the queue gives no job now; nil where it may.
   func hold(_ queue: UInt32) -> QueueHold? {
+    if queues[Int(queue)].isDraining, !defects.contains(.drainingGives) { return .deletion }
     guard let setup = setup(queue) else { return nil }
     if setup.pointee.isPaused, !defects.contains(.pauseIgnored) { return .paused }
     if let most = setup.pointee.settings[.concurrency], queues[Int(queue)].counts[.running] >= most,
@@ -98,7 +109,7 @@ extension StateMachine {
 
   /// Workers wait for a queue whose READY jobs come too fast: it is looked at again when the next may go.
   mutating func awaitRate(_ queue: UInt32) {
-    guard queues[Int(queue)].levels != .none, let setup = setup(queue), hold(queue) == .rate,
+    guard queues[Int(queue)].turns != .none, let setup = setup(queue), hold(queue) == .rate,
       let rate = LeaseRate(setup.pointee.settings)
     else { return }
     let next = rate.next(after: setup.pointee.rate.theoretical)
@@ -123,12 +134,12 @@ extension StateMachine {
     return rate.next(after: setup.pointee.rate.theoretical)
   }
 
-  /// The priority by which jobs of different levels and queues are compared: what waits rises where its queue says so.
-  func effectivePriority(_ slot: Slot) -> Int64 {
-    let row = jobs.hot(slot)
-    let priority = Int64(row.pointee.priority)
-    guard let aging = setup(row.pointee.queue)?.pointee.settings[.aging] else { return priority }
-    return priority + (now.log - row.pointee.deadline) / aging.nanoseconds
+  /// The priority by which first jobs of different queues are compared: what waits rises where its queue says so, by one
+  /// in each `aging`.
+  func effectivePriority(_ slot: Slot) -> Double {
+    let priority = Double(jobs.hot(slot).pointee.priority)
+    guard !defects.contains(.agingIgnored), let aging = settings(ofJob: slot)?[.aging] else { return priority }
+    return priority + Double(now.log - jobs.hot(slot).pointee.deadline) / Double(aging.nanoseconds)
   }
 
   // MARK: Pauses that end

@@ -23,7 +23,7 @@ extension StateMachine {
     queues[id].jobs -= 1
     guard queues[id].jobs == 0 else { return }
     queues[id].idleSince = now.log
-    if isLive, queues[id].setup == .none { joinIdle(queue) }
+    if isLive, !isTold(queue) { joinIdle(queue) }
   }
 
   /// Whether a job for this queue can be taken; the queue that makes room for it is forgotten.
@@ -36,6 +36,11 @@ extension StateMachine {
     guard existingQueues == limits.maxQueues, firstIdle != .none else { return false }
     forget(queue: firstIdle, &step)
     return true
+  }
+
+  /// Whether something was said of the queue, or of a group of it: then it stays.
+  func isTold(_ queue: UInt32) -> Bool {
+    queues[Int(queue)].setup != .none || queues[Int(queue)].toldGroups > 0
   }
 
   // MARK: Going
@@ -71,7 +76,7 @@ extension StateMachine {
     // A salvage may have lost what said since when.
     for id in idle where queues[id].idleSince < 0 { queues[id].idleSince = now.log }
     idle.sort { (queues[$0].idleSince, $0) < (queues[$1].idleSince, $1) }
-    for id in idle where queues[id].setup == .none { joinIdle(UInt32(id)) }
+    for id in idle where !isTold(UInt32(id)) { joinIdle(UInt32(id)) }
     for id in queues.indices where queues[id].exists { noteChange(UInt32(id)) }
   }
 }

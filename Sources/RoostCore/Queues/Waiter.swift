@@ -160,6 +160,7 @@ extension StateMachine {
   /// Gives READY jobs to the workers that wait for them. Where leases are refused, or a step would grow too large,
   /// their queues stay hungry.
   mutating func feed(_ step: inout Step) {
+    endGroupWaits()
     var fed = 0
     let mostLeases = nextLease + Self.leasesPerFeed
     for queue in hungry {

@@ -46,6 +46,8 @@ struct Carried: LogRecord {
     static let said: UInt8 = 8
     /// The wall time of the deadline; missing in records of earlier versions.
     static let foreseen: UInt8 = 16
+    /// With that of the group.
+    static let groupField: UInt8 = 32
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
@@ -63,7 +65,8 @@ struct Carried: LogRecord {
     policy.encode(into: &out)
     out.put(
       (hasKey ? Parts.key : 0) | (hasLease ? Parts.lease | Parts.said : 0)
-        | (hasKey && !keyFields.isEmpty ? Parts.keyFields : 0) | (hasForeseen ? Parts.foreseen : 0))
+        | (hasKey && !keyFields.isEmpty ? Parts.keyFields : 0) | (hasForeseen ? Parts.foreseen : 0)
+        | (hasKey && keyFields.count == KeyFields.bytes ? Parts.groupField : 0))
     if hasKey {
       out.put(keyHash.low)
       out.put(keyHash.high)
@@ -144,7 +147,8 @@ struct Carried: LogRecord {
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
     let hasFields = hasKey && parts & Parts.keyFields != 0
-    keyFields = hasFields ? reader.get(count: KeyFields.bytes) : UnsafeRawBufferPointer(start: nil, count: 0)
+    let fieldBytes = parts & Parts.groupField != 0 ? KeyFields.bytes : KeyFields.bytesWithoutGroup
+    keyFields = hasFields ? reader.get(count: fieldBytes) : UnsafeRawBufferPointer(start: nil, count: 0)
     lease = LeaseCell()
     worker = UnsafeRawBufferPointer(start: nil, count: 0)
     keyID = worker
@@ -265,10 +269,11 @@ struct Carried: LogRecord {
       machine.policy(cold.pointee.policy) == policy, hasLease == (cold.pointee.lease != .none),
       machine.existingLeaseCell(slot).map({ isCopy(of: $0.pointee) }) ?? true
     else { throw .unfit("job \(number) as it stands", "another", position) }
-    guard machine.queueNames.bytes(row.pointee.queue).elementsEqual(body.queue),
+    guard machine.queueNames.bytes(machine.queue(of: slot)).elementsEqual(body.queue),
+      machine.nameOfGroup(row.pointee.group).elementsEqual(body.group),
       machine.ownerNames.bytes(cold.pointee.owner).elementsEqual(body.owner),
       machine.typeNames.bytes(cold.pointee.type).elementsEqual(body.type)
-    else { throw .unfit("queue, owner and type of job \(number)", "others", position) }
+    else { throw .unfit("queue, group, owner and type of job \(number)", "others", position) }
   }
 
   /// Whether the record says of the job's last lease what is known of it.
@@ -290,7 +295,9 @@ struct Carried: LogRecord {
     row.pointee.base = place.position.rawValue
     row.pointee.order = order
     row.pointee.deadline = deadline
-    row.pointee.queue = machine.queueForJob(body.queue)
+    let queue = machine.queueForJob(body.queue)
+    let owner = machine.ownerNames.intern(body.owner)
+    row.pointee.group = machine.groupForJob(queue: queue, owner: owner, name: body.group)
     row.pointee.priority = priority
     row.pointee.flags = flags
     row.pointee.attempts = attempts
@@ -300,10 +307,10 @@ struct Carried: LogRecord {
     cold.pointee.created = created
     cold.pointee.recordBytes = place.bytes
     machine.liveBytes += Int(place.bytes)
-    cold.pointee.owner = machine.ownerNames.intern(body.owner)
+    cold.pointee.owner = owner
     cold.pointee.type = machine.typeNames.intern(body.type)
     cold.pointee.policy = machine.intern(policy)
-    machine.gained(row.pointee.queue)
+    machine.gained(queue)
     if hasKey {
       cold.pointee.key = machine.keys.insert(
         KeyEntry(hash: keyHash, fingerprint: keyFingerprint, target: slot, isOfBytes: keyFields.isEmpty))
@@ -335,7 +342,7 @@ struct Carried: LogRecord {
   static func apply(to slot: Slot, at place: RecordPlace, in machine: inout StateMachine) {
     machine.liveBytes += Int(place.bytes) - machine.bytes(of: slot)
     if JobState(rawValue: machine.jobs.hot(slot).pointee.state)!.isWaiting {
-      machine.queues[Int(machine.jobs.hot(slot).pointee.queue)].waitingBytes +=
+      machine.queues[Int(machine.queue(of: slot))].waitingBytes +=
         Int64(place.bytes) - Int64(machine.jobs.cold(slot).pointee.recordBytes)
     }
     machine.jobs.hot(slot).pointee.base = place.position.rawValue

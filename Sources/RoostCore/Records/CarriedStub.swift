@@ -31,11 +31,18 @@ struct CarriedStub: LogRecord {
     self.keyFields = keyFields
   }
 
-  init(_ reader: inout RecordReader) {
+  init?(_ reader: inout RecordReader) {
+    self.init(start: &reader)
+    keyFields = reader.rest
+    guard [0, KeyFields.bytesWithoutGroup, KeyFields.bytes].contains(keyFields.count) else { return nil }
+  }
+
+  /// Without the key fields, which go to the record's end.
+  private init(start reader: inout RecordReader) {
     hash = KeyHash(low: reader.get(), high: reader.get())
     fingerprint = reader.get()
     stub = Stub(number: reader.get(), created: reader.get(), base: 0, until: reader.get(), state: reader.get())
-    keyFields = reader.get(count: reader.isAtEnd ? 0 : KeyFields.bytes)
+    keyFields = UnsafeRawBufferPointer(start: nil, count: 0)
   }
 
   // MARK: Replay
@@ -103,7 +110,7 @@ struct CarriedStub: LogRecord {
   static func salvageRemains(
     _ reader: inout RecordReader, in state: inout StateMachine, _ notes: inout SalvageNotes
   ) -> Bool {
-    let event = CarriedStub(&reader)
+    let event = CarriedStub(start: &reader)
     return !reader.isShort && event.stub.number < state.nextNumber
   }
 

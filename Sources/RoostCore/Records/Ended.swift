@@ -161,15 +161,17 @@ struct Ended: JobRecord {
     cell.pointee.endedUptime = uptime
     cell.pointee.pause = pause
     if entry.outcome == .released || entry.outcome == .undelivered { row.pointee.attempts -= 1 }
-    if entry.outcome == .undelivered, state.queues[Int(row.pointee.queue)].setup != .none {
-      state.refundRate(row.pointee.queue, cell.pointee.id)
+    let queue = state.queue(of: slot)
+    if entry.outcome == .undelivered, state.isGroupTold(row.pointee.group) {
+      state.refundRate(queue, cell.pointee.id)
+      state.refundGroup(row.pointee.group, cell.pointee.id)
     }
     row.pointee.order = order
     state.nextOrder = max(state.nextOrder, order + 1)
     row.pointee.deadline = next == .ready ? state.now.log : deadline
     if next.hasDeadline { row.pointee.foreseen = entry.endedAt + (deadline - state.now.log) / 1_000_000 }
     row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
-    count(in: row.pointee.queue, of: &state)
+    count(in: queue, of: &state)
     state.enter(slot, next)
   }
 

@@ -1,7 +1,8 @@
 /// What a job carries, as bytes: written once by the handler, copied unchanged by every carry.
 ///
-/// Layout (little endian): lengths of queue, type, owner, traceparent (`u8` each), of metadata, tags, payload (`u32`
-/// each), the sealed checksum (`u32`), then those parts in that order. Absent parts have length 0.
+/// Layout (little endian): lengths of queue, type, owner, traceparent (`u8` each), of metadata (24 bits), group (`u8`),
+/// tags, payload (`u32` each), the sealed checksum (`u32`); then queue, type, owner, traceparent, group, metadata, tags and
+/// payload. Absent parts have length 0.
 package struct JobBodyLayout {
   package static let headerBytes = 20
   package static let checksumOffset = 16
@@ -10,6 +11,7 @@ package struct JobBodyLayout {
   package let type: UnsafeRawBufferPointer
   package let owner: UnsafeRawBufferPointer
   package let traceparent: UnsafeRawBufferPointer
+  package let group: UnsafeRawBufferPointer
   package let metadata: UnsafeRawBufferPointer
   package let tags: UnsafeRawBufferPointer
   package let payload: UnsafeRawBufferPointer
@@ -24,7 +26,7 @@ package struct JobBodyLayout {
     var reader = RecordReader(bytes)
     let (queueBytes, typeBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
     let (ownerBytes, traceBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
-    let (metadataBytes, tagsBytes) = (reader.get(UInt32.self), reader.get(UInt32.self))
+    let (metadataAndGroup, tagsBytes) = (reader.get(UInt32.self), reader.get(UInt32.self))
     let payloadBytes = reader.get(UInt32.self)
     checksum = reader.get(UInt32.self)
     covered = reader.rest
@@ -32,7 +34,8 @@ package struct JobBodyLayout {
     type = reader.get(count: Int(typeBytes))
     owner = reader.get(count: Int(ownerBytes))
     traceparent = reader.get(count: Int(traceBytes))
-    metadata = reader.get(count: Int(metadataBytes))
+    group = reader.get(count: Int(metadataAndGroup >> 24))
+    metadata = reader.get(count: Int(metadataAndGroup & 0xFF_FFFF))
     tags = reader.get(count: Int(tagsBytes))
     payload = reader.get(count: Int(payloadBytes))
     guard reader.isExhausted else { return nil }
@@ -41,19 +44,19 @@ package struct JobBodyLayout {
   /// Encodes a body whose checksum is still unsealed.
   ///
   /// - Parameters:
-  ///   - names: Queue, type, owner and traceparent; each at most 255 bytes.
+  ///   - names: Queue, type, owner, traceparent and group; each at most 255 bytes.
   ///   - checksum: CRC32C of some bytes, from the layer that may compute one.
   package static func encode(
-    queue: String, type: String, owner: String, traceparent: String, metadata: ArraySlice<UInt8>,
+    queue: String, type: String, owner: String, traceparent: String, group: String, metadata: ArraySlice<UInt8>,
     tags: ArraySlice<UInt8>, payload: ArraySlice<UInt8>, checksum: (UnsafeRawBufferPointer) -> UInt32
   ) -> [UInt8] {
-    let names = [queue, type, owner, traceparent]
+    let names = [queue, type, owner, traceparent, group]
     let nameBytes = names.reduce(0) { $0 + $1.utf8.count }
     let total = headerBytes + nameBytes + metadata.count + tags.count + payload.count
     var bytes = [UInt8]()
     bytes.reserveCapacity(total)
-    for name in names { bytes.append(UInt8(name.utf8.count)) }
-    for count in [metadata.count, tags.count, payload.count, 0] {
+    for name in names.dropLast() { bytes.append(UInt8(name.utf8.count)) }
+    for count in [metadata.count | group.utf8.count << 24, tags.count, payload.count, 0] {
       withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) }
     }
     for name in names { bytes.append(contentsOf: name.utf8) }

@@ -88,8 +88,9 @@ struct Leased: JobRecord {
   }
 
   func apply(to slot: Slot, in state: inout StateMachine) {
-    state.leave(slot)
     let row = state.jobs.hot(slot)
+    if state.isLive { state.takeTurn(row.pointee.group) }
+    state.leave(slot)
     // Of a job that may fail without end no more are counted than a number holds.
     if row.pointee.attempts < JobPolicy.unlimitedRetries { row.pointee.attempts += 1 }
     row.pointee.deadline = deadline
@@ -101,8 +102,12 @@ struct Leased: JobRecord {
     cell.pointee.leasedAt = at
     cell.pointee.lastOutcome = 0
     cell.pointee.said = 0
-    state.queues[Int(row.pointee.queue)].totals.leased += 1
-    if state.queues[Int(row.pointee.queue)].setup != .none { state.spendRate(row.pointee.queue, lease) }
+    let queue = state.queue(of: slot)
+    state.queues[Int(queue)].totals.leased += 1
+    if state.isGroupTold(row.pointee.group) {
+      state.spendRate(queue, lease)
+      state.spendGroup(row.pointee.group, lease)
+    }
     state.enter(slot, .running)
   }
 

@@ -7,10 +7,12 @@ struct OperationAdvanced: LogRecord {
   var done: UInt64
   /// Wall time, milliseconds; 0 while it goes on.
   var endedAt: Int64
+  /// How many operations ended before, and itself; 0 while it goes on.
+  var endNumber: UInt64
 
   static var kind: RecordKind { .operationAdvanced }
-  static var layout: [RecordField] { [8, 1, 1, 8, 8, 8] }
-  static let mostBytes = 1 + 8 + 1 + 1 + 24
+  static var layout: [RecordField] { [8, 1, 1, 8, 8, 8, 8] }
+  static let mostBytes = 1 + 8 + 1 + 1 + 32
 
   // MARK: Bytes
 
@@ -22,6 +24,7 @@ struct OperationAdvanced: LogRecord {
     out.put(cursor)
     out.put(done)
     out.put(endedAt)
+    out.put(endNumber)
     records.close(out)
   }
 
@@ -32,6 +35,7 @@ struct OperationAdvanced: LogRecord {
     cursor = operation.cursor
     done = operation.done
     endedAt = operation.endedAt
+    endNumber = operation.endNumber
   }
 
   init?(_ reader: inout RecordReader) {
@@ -42,21 +46,21 @@ struct OperationAdvanced: LogRecord {
     cursor = reader.get()
     done = reader.get()
     endedAt = reader.get()
+    endNumber = reader.get()
   }
 
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard RecordBounds.isWall(endedAt), cursor <= JobNumber.limit, done <= RecordBounds.counter,
-      phase.isOver || endedAt == 0
+      endNumber <= RecordBounds.counter, phase.isOver == (endNumber > 0), phase.isOver || endedAt == 0
     else { throw .unfit("how far an operation is", "\(phase), \(done) jobs, at \(cursor)", position) }
   }
 
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
     try checkFields(state, at: place.position)
     // Its beginning may stand in a segment that is gone, and a copy is to come.
-    guard let known = state.operations.find(id) else { return }
-    let operation = state.operations[known]
+    guard let operation = state.operations.find(id) else { return }
     guard Int(pass) <= operation.kind.states.count, cursor <= operation.bound, done >= operation.done else {
       throw .unfit("operation \(id) further on", "\(done) jobs, at \(cursor) of \(pass)", place.position)
     }
@@ -64,18 +68,14 @@ struct OperationAdvanced: LogRecord {
   }
 
   func apply(to state: inout StateMachine) {
-    guard let place = state.operations.find(id) else { return }
-    var operation = state.operations[place]
+    guard var operation = state.operations.find(id) else { return }
     (operation.phase, operation.pass, operation.cursor) = (phase, pass, cursor)
-    (operation.done, operation.endedAt) = (done, endedAt)
-    state.operations[place] = operation
-    if operation.kind == .deleteQueue { state.queues[Int(operation.queue)].isDraining = !phase.isOver }
-    while let oldest = state.operations.surplus {
-      let gone = state.operations.remove(at: oldest)
-      if gone.queue != .none { state.closeQueue(gone.queue) }
-      if gone.type != .none { state.typeNames.release(gone.type) }
-      if gone.owner != .none { state.ownerNames.release(gone.owner) }
-    }
+    (operation.done, operation.endedAt, operation.endNumber) = (done, endedAt, endNumber)
+    if operation.kind == .deleteQueue { state.setDraining(operation.queue, !phase.isOver) }
+    guard let gone = state.operations.update(operation) else { return }
+    if gone.queue != .none { state.closeQueue(gone.queue) }
+    if gone.type != .none { state.typeNames.release(gone.type) }
+    if gone.owner != .none { state.ownerNames.release(gone.owner) }
   }
 
   // MARK: Salvage
@@ -83,8 +83,7 @@ struct OperationAdvanced: LogRecord {
   func salvage(
     into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
   ) {
-    guard let known = state.operations.find(id) else { return }
-    let operation = state.operations[known]
+    guard let operation = state.operations.find(id) else { return }
     if Int(pass) <= operation.kind.states.count, cursor <= operation.bound { apply(to: &state) }
   }
 

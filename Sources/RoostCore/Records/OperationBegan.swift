@@ -82,13 +82,13 @@ struct OperationBegan: LogRecord {
       throw .unfit("jobs that were submitted before", "those up to \(bound)", place.position)
     }
     if let known = state.operations.find(id) {
-      guard isCopy(of: state.operations[known]) else {
+      guard isCopy(of: known) else {
         throw .unfit("operation \(id) as it stands", "another", place.position)
       }
       return
     }
-    guard state.operations.all.count < 2 * (Operations.mostActive + Operations.mostEnded) else {
-      throw .unfit("few operations at once", "one more", place.position)
+    guard state.operations.running.count <= Operations.mostRunning + Operations.mostEnded else {
+      throw .unfit("fewer operations at once", "one more", place.position)
     }
     apply(to: &state)
   }
@@ -100,13 +100,13 @@ struct OperationBegan: LogRecord {
 
   func apply(to state: inout StateMachine) {
     let named = queue.isEmpty ? UInt32.none : state.openQueue(queue)
-    state.operations.insert(
-      Operation(
-        id: id, kind: kindOfOperation, states: states, queue: named,
-        type: type.isEmpty ? .none : state.typeNames.intern(type),
-        owner: owner.isEmpty ? .none : state.ownerNames.intern(owner), before: before, bound: bound, limit: limit,
-        startedAt: at, cursor: bound))
-    if kindOfOperation == .deleteQueue { state.queues[Int(named)].isDraining = true }
+    let operation = Operation(
+      id: id, kind: kindOfOperation, states: states, queue: named,
+      type: type.isEmpty ? .none : state.typeNames.intern(type),
+      owner: owner.isEmpty ? .none : state.ownerNames.intern(owner), before: before, bound: bound, limit: limit,
+      startedAt: at, cursor: bound)
+    _ = state.operations.update(operation)
+    if kindOfOperation == .deleteQueue { state.setDraining(named, true) }
   }
 
   // MARK: Salvage
@@ -114,7 +114,7 @@ struct OperationBegan: LogRecord {
   func salvage(
     into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
   ) {
-    if state.operations.find(id) == nil, state.operations.unfinished < Operations.mostActive { apply(to: &state) }
+    if state.operations.find(id) == nil, state.operations.running.count < Operations.mostRunning { apply(to: &state) }
   }
 
   // MARK: Description

@@ -5,7 +5,7 @@ struct QueueConfigured: LogRecord {
   var name: UnsafeRawBufferPointer
 
   static var kind: RecordKind { .queueConfigured }
-  static var layout: [RecordField] { [8, 8, 8, 4, 8, 8, 8, 8] }
+  static var layout: [RecordField] { [8, 8, 8, 8, 8, 8, 8, 8] }
 
   // MARK: Bytes
 
@@ -37,7 +37,7 @@ struct QueueConfigured: LogRecord {
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
-    guard (1...Int(UInt8.max)).contains(name.count), settings.isPossible else {
+    guard (1...Int(UInt8.max)).contains(name.count), settings.fitsQueue else {
       throw .unfit("a queue's settings within their bounds", "\(name.count) bytes, or others", position)
     }
     let latest = LeaseRate(settings)?.latest(at: state.now.log)
@@ -54,10 +54,13 @@ struct QueueConfigured: LogRecord {
   func apply(to state: inout StateMachine) {
     let queue = state.queueForSetup(name)
     let setup = state.openSetup(queue)
+    let before = setup.pointee.settings
     setup.pointee.settings = settings
     setup.pointee.rate = rate
     state.closeSetup(queue)
+    if before.groupRate != settings.groupRate { state.fitRates(ofGroupsOf: queue) }
     guard state.isLive else { return }
+    if before.turns != settings.turns { state.placeAllTurns(of: queue) }
     state.noteChange(queue)
     state.wake(queue)
   }

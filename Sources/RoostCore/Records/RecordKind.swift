@@ -23,6 +23,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case operationBegan = 18
   case operationAdvanced = 19
   case queueDeleted = 20
+  case groupSet = 21
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -49,6 +50,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .operationBegan: OperationBegan.self
     case .operationAdvanced: OperationAdvanced.self
     case .queueDeleted: QueueDeleted.self
+    case .groupSet: GroupSet.self
     }
   }
 

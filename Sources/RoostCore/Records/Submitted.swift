@@ -30,6 +30,8 @@ struct Submitted: LogRecord {
     static let wall: UInt8 = 1
     static let key: UInt8 = 2
     static let keyFields: UInt8 = 4
+    /// With that of the group.
+    static let groupField: UInt8 = 8
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
@@ -42,7 +44,8 @@ struct Submitted: LogRecord {
     out.put(priority)
     out.put(state.rawValue)
     out.put(
-      (isWall ? Flags.wall : 0) | (hasKey ? Flags.key : 0) | (hasKey && !keyFields.isEmpty ? Flags.keyFields : 0))
+      (isWall ? Flags.wall : 0) | (hasKey ? Flags.key : 0) | (hasKey && !keyFields.isEmpty ? Flags.keyFields : 0)
+        | (hasKey && keyFields.count == KeyFields.bytes ? Flags.groupField : 0))
     policy.encode(into: &out)
     if hasKey {
       out.put(keyHash.low)
@@ -76,7 +79,8 @@ struct Submitted: LogRecord {
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
     let hasFields = hasKey && flags & Flags.keyFields != 0
-    keyFields = hasFields ? reader.get(count: KeyFields.bytes) : UnsafeRawBufferPointer(start: nil, count: 0)
+    let fieldBytes = flags & Flags.groupField != 0 ? KeyFields.bytes : KeyFields.bytesWithoutGroup
+    keyFields = hasFields ? reader.get(count: fieldBytes) : UnsafeRawBufferPointer(start: nil, count: 0)
     body = reader.rest
     guard !reader.isShort else { return nil }
   }
@@ -161,7 +165,9 @@ struct Submitted: LogRecord {
     row.pointee.base = place.position.rawValue
     row.pointee.order = order
     row.pointee.deadline = state == .ready ? machine.now.log : deadline
-    row.pointee.queue = machine.queueForJob(body.queue)
+    let queue = machine.queueForJob(body.queue)
+    let owner = machine.ownerNames.intern(body.owner)
+    row.pointee.group = machine.groupForJob(queue: queue, owner: owner, name: body.group)
     row.pointee.priority = priority
     row.pointee.flags = isWall ? RowFlags.wall : 0
     row.pointee.maxAttempts = maxAttempts
@@ -172,15 +178,15 @@ struct Submitted: LogRecord {
     cold.pointee.created = created
     cold.pointee.recordBytes = place.bytes
     machine.liveBytes += Int(place.bytes)
-    cold.pointee.owner = machine.ownerNames.intern(body.owner)
+    cold.pointee.owner = owner
     cold.pointee.type = machine.typeNames.intern(body.type)
     cold.pointee.policy = machine.intern(policy)
     if hasKey {
       cold.pointee.key = machine.keys.insert(
         KeyEntry(hash: keyHash, fingerprint: keyFingerprint, target: slot, isOfBytes: keyFields.isEmpty))
     }
-    machine.queues[Int(row.pointee.queue)].totals.submitted += 1
-    machine.gained(row.pointee.queue)
+    machine.queues[Int(queue)].totals.submitted += 1
+    machine.gained(queue)
     if machine.isLive { machine.index(slot) }
     machine.enter(slot, state)
   }

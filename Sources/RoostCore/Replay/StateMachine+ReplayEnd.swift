@@ -25,6 +25,7 @@ extension StateMachine {
     listIdleQueues()
     listPauses()
     listDraining()
+    listGroups()
     orderHeaps()
     try enlistStubs()
   }

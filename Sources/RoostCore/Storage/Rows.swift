@@ -25,8 +25,8 @@ package struct HotRow: BitwiseCopyable {
   package var next: Slot = .none
   /// Where the job stands in the `DeadlineHeap`; `.max` when it does not.
   package var heapPosition: UInt32 = .max
-  /// The number of the job's queue.
-  package var queue: UInt32 = 0
+  /// The job's group, which knows its queue.
+  package var group: UInt32 = 0
   package var state: UInt8 = 0
   package var priority: Int8 = 0
   package var flags: UInt16 = 0

@@ -55,6 +55,9 @@ package struct Slab<Element: BitwiseCopyable>: ~Copyable {
     if let dropped { cells.dropChunk(dropped) }
   }
 
+  /// Cells that were ever in use are below this.
+  package var slotLimit: Slot { free.limit }
+
   /// Whether a cell lies in memory that the slab has: of a freed one it may have gone.
   package func hasMemory(_ slot: Slot) -> Bool { free.wasUsed(slot) }
 

@@ -43,8 +43,10 @@ extension StateMachine {
     StubExpiry.self,
     // A queue that is no longer paused may be one without jobs.
     PauseEnds.self,
+    GroupPauseEnds.self,
     IdleQueueExpiry.self,
     RateWaits.self,
+    GroupWaits.self,
   ]
 
   /// Decides what is due, at most `limits.dueItemsPerStep` items, and on a full disk no more than fit.

@@ -9,34 +9,17 @@ enum OperationSteps: DueSource {
 
   static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
     state.wakeDeletions(&step)
-    guard most > 0, let place = state.operations.active else { return 0 }
-    var operation = state.operations[place]
+    guard most > 0, var operation = state.operations.active else { return 0 }
     var masks = Self.masks
     var left = (most + 1) / 2
-    let states = operation.kind.states
-    while Int(operation.pass) < states.count {
-      guard left > 0, masks > 0, operation.done < operation.limit else { break }
-      let current = states[Int(operation.pass)]
-      guard operation.looksAt(current) else {
-        (operation.pass, operation.cursor) = (operation.pass + 1, operation.bound)
-        continue
+    while left > 0, operation.done < operation.limit, let slot = state.nextMatch(of: &operation, masks: &masks) {
+      if !state.defects.contains(.operationSkips) || !operation.cursor.isMultiple(of: 7) {
+        state.change(slot, by: operation.kind, &step)
       }
-      switch state.sets.last(below: operation.cursor, in: state.filter(operation, current), masks: &masks) {
-      case .none: (operation.pass, operation.cursor) = (operation.pass + 1, operation.bound)
-      case .stopped(let at): operation.cursor = at
-      case .number(let number):
-        operation.cursor = number
-        masks -= 1
-        let slot = state.jobs.find(number)
-        guard state.matches(slot, operation) else { continue }
-        if !state.defects.contains(.operationSkips) || !number.isMultiple(of: 7) {
-          state.change(slot, by: operation.kind, &step)
-        }
-        operation.done += 1
-        left -= 1
-      }
+      operation.done += 1
+      left -= 1
     }
-    let isOver = Int(operation.pass) == states.count || operation.done >= operation.limit
+    let isOver = operation.hasLookedAtAll || operation.done >= operation.limit
     if isOver { state.end(&operation, &step) }
     state.advance(operation, &step)
     return (most + 1) / 2 - left
@@ -44,7 +27,7 @@ enum OperationSteps: DueSource {
 }
 
 extension StateMachine {
-  /// An operation goes on, or a deletion may: the last job of its queue that ran has ended since.
+  /// An operation goes on, or a deletion may: a job of its queue came into another state since.
   var hasOperationsToStep: Bool { operations.active != nil || !drained.isEmpty }
 
   fileprivate mutating func change(_ slot: Slot, by kind: OperationKind, _ step: inout Step) {
@@ -66,21 +49,22 @@ extension StateMachine {
     operation.phase = .done
     guard operation.kind == .deleteQueue, queues[Int(operation.queue)].exists else { return }
     guard queues[Int(operation.queue)].jobs == 0 else {
-      // Without RUNNING jobs what is left came back meanwhile: it is looked at once more.
-      let isHeld = queues[Int(operation.queue)].counts[.running] > 0
+      // What is left besides RUNNING jobs came back meanwhile: all is looked at once more.
+      let isHeld = queues[Int(operation.queue)].counts[.running] == queues[Int(operation.queue)].jobs
       (operation.endedAt, operation.phase) = (0, isHeld ? .waiting : .active)
-      if !isHeld { (operation.pass, operation.cursor) = (0, operation.bound) }
+      if !isHeld { operation.beginPass(0) }
+      // What it did itself is no reason to look again.
+      drained.removeAll { $0 == operation.queue }
       return
     }
-    let event = QueueDeleted(name: queueNames.bytes(operation.queue))
-    event.encode(into: &step.records)
-    event.apply(to: &self)
+    QueueDeleted(name: queueNames.bytes(operation.queue)).encode(into: &step.records)
+    QueueDeleted.apply(to: operation.queue, in: &self)
   }
 
-  /// Deletions whose queue has no RUNNING job any more.
+  /// Deletions into whose queue a job came back, or in which one ended.
   fileprivate mutating func wakeDeletions(_ step: inout Step) {
     guard !drained.isEmpty else { return }
-    for queue in drained where queues[Int(queue)].counts[.running] == 0 { resumeDeletion(of: queue, &step) }
+    for queue in drained { resumeDeletion(of: queue, &step) }
     drained.removeAll()
   }
 }

@@ -1,9 +1,7 @@
 /// Pauses of queues that end by themselves, by wall time.
 enum PauseEnds: DueItems {
   static func nextDeadline(of state: borrowing StateMachine) -> Int64? {
-    guard let first = state.pauseHeap.minimum else { return nil }
-    let (left, isBeyond) = first.deadline.subtractingReportingOverflow(state.now.dueWall.nanoseconds)
-    return state.now.log + min(max(0, isBeyond ? .max : left), .max - state.now.log)
+    state.pauseHeap.minimum.map { state.log(ofWall: $0.deadline) }
   }
 
   static func decideFirst(in state: inout StateMachine, _ step: inout Step) -> Bool {

@@ -1,0 +1,101 @@
+/// Groups come with their first job, or with what is said of them, and go when they have neither.
+extension StateMachine {
+  func queue(of slot: Slot) -> UInt32 { groups[jobs.hot(slot).pointee.group].pointee.queue }
+
+  /// The group of a job that comes, with one job more.
+  ///
+  /// - Parameter name: Empty for a job that says no group.
+  mutating func groupForJob(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+    // Most jobs of a queue are of one owner and say no group.
+    let plain = queues[Int(queue)].plainGroup
+    if name.isEmpty, plain != .none, groups[plain].pointee.owner == owner {
+      groups[plain].pointee.jobs += 1
+      return plain
+    }
+    let group = openGroup(queue: queue, owner: owner, name: name)
+    groups[group].pointee.jobs += 1
+    return group
+  }
+
+  /// The group, made if need be; without jobs and a cell of its own it must be closed again.
+  mutating func openGroup(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+    let known = name.isEmpty ? UInt32.none : groupNames.find(name)
+    if name.isEmpty || known != .none {
+      let found = groups.find(queue: queue, owner: owner, name: known)
+      if found != .none {
+        if name.isEmpty { queues[Int(queue)].plainGroup = found }
+        return found
+      }
+    }
+    let group = groups.insert(queue: queue, owner: owner, name: name.isEmpty ? .none : groupNames.intern(name))
+    ownerNames.retain(owner)
+    let first = queues[Int(queue)].firstGroup
+    groups[group].pointee.next = first
+    if first != .none { groups[first].pointee.previous = group }
+    queues[Int(queue)].firstGroup = group
+    queues[Int(queue)].groups += 1
+    if name.isEmpty { queues[Int(queue)].plainGroup = group }
+    if queues[Int(queue)].groups == 2, isLive { placeAge(first) }
+    return group
+  }
+
+  /// The group that is known under these names; `.none` where there is none.
+  mutating func findGroup(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+    guard queue != .none, owner != .none else { return .none }
+    let known = name.isEmpty ? UInt32.none : groupNames.find(name)
+    return name.isEmpty || known != .none ? groups.find(queue: queue, owner: owner, name: known) : .none
+  }
+
+  /// A job of the group has left for good.
+  mutating func lostJob(ofGroup group: Slot) {
+    groups[group].pointee.jobs -= 1
+    closeGroup(group)
+  }
+
+  /// The group goes where it has no jobs and nothing is said of it.
+  mutating func closeGroup(_ group: Slot) {
+    let row = groups[group].pointee
+    guard row.jobs == 0, row.setup == .none else { return }
+    let queue = Int(row.queue)
+    if row.previous == .none {
+      queues[queue].firstGroup = row.next
+    } else {
+      groups[row.previous].pointee.next = row.next
+    }
+    if row.next != .none { groups[row.next].pointee.previous = row.previous }
+    queues[queue].groups -= 1
+    if queues[queue].plainGroup == group { queues[queue].plainGroup = .none }
+    if row.name != .none { groupNames.release(row.name) }
+    ownerNames.release(row.owner)
+    groups.remove(group)
+  }
+
+  /// What was said of a queue's groups goes with the queue, which has no jobs.
+  mutating func forgetGroups(of queue: UInt32) {
+    var at = queues[Int(queue)].firstGroup
+    while at != .none {
+      let next = groups[at].pointee.next
+      if let setup = setup(ofGroup: at), setup.pointee.isTold { queues[Int(queue)].toldGroups -= 1 }
+      freeSetup(ofGroup: at)
+      closeGroup(at)
+      at = next
+    }
+    turnClocks = turnClocks.filter { $0.key.queue != queue }
+  }
+
+  func nameOfGroup(_ group: Slot) -> UnsafeRawBufferPointer {
+    let name = groups[group].pointee.name
+    return name == .none ? UnsafeRawBufferPointer(start: nil, count: 0) : groupNames.bytes(name)
+  }
+
+  /// The groups of a queue, in no order. O(groups).
+  func groups(of queue: UInt32) -> [Slot] {
+    var found: [Slot] = []
+    var at = queues[Int(queue)].firstGroup
+    while at != .none {
+      found.append(at)
+      at = groups[at].pointee.next
+    }
+    return found
+  }
+}

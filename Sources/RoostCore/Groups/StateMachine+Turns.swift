@@ -1,0 +1,162 @@
+/// Whose turn it is: of a queue's groups that have READY jobs and may give one, the first in the order of the queue.
+///
+/// Without `fair` the groups stand by their first jobs, so that the queue gives its jobs by priority, then age, as if it
+/// had no groups. With it they take turns in virtual time (Parekh and Gallager, "A generalized processor sharing
+/// approach to flow control", 1993; start-time fair queueing, Goyal et al., 1996): a turn costs a group 1 / weight, and the
+/// one whose time is the earliest goes first. Who comes, or comes back, joins one turn behind the present. None of this is
+/// logged: a start begins a new round.
+extension StateMachine {
+  /// In what order the groups of a queue go.
+  enum QueueOrder: Equatable {
+    /// By the priority of their first jobs, then by those's age.
+    case jobs
+    /// The same, where what waits rises by one priority for so many nanoseconds.
+    case aging(Int64)
+    case turns
+    /// Turns among those whose first jobs have the highest priority.
+    case turnsOfPriority
+  }
+
+  /// Of a queue that takes turns, one clock; of one that does so within priorities, one for each.
+  struct TurnClass: Hashable {
+    var queue: UInt32
+    var priority: Int8
+  }
+
+  private static var turnCost: Int64 { 1_000_000 }
+
+  func order(of queue: UInt32) -> QueueOrder {
+    guard let settings = setup(queue)?.pointee.settings else { return .jobs }
+    if settings[.groupFair] == 1, !defects.contains(.turnsIgnored) {
+      return settings[.groupPriority] == GroupPriority.first.rawValue ? .turnsOfPriority : .turns
+    }
+    if let aging = settings[.aging], !defects.contains(.agingIgnored) { return .aging(aging.nanoseconds) }
+    return .jobs
+  }
+
+  // MARK: First jobs
+
+  /// The job that a queue would grant next, `.none` when it has none, or may give none now.
+  func firstReady(_ queue: UInt32) -> Slot {
+    let group = queues[Int(queue)].turns
+    guard group != .none else { return .none }
+    let isPlain = queues[Int(queue)].setup == .none && !queues[Int(queue)].isDraining
+    guard isPlain || hold(queue) == nil else { return .none }
+    return firstReady(ofGroup: group)
+  }
+
+  /// The job that a group with READY jobs would give next.
+  private func firstReady(ofGroup group: Slot) -> Slot {
+    let first = levels.pointer(groups[group].pointee.levels)
+    var best = self.first(of: first.pointee)
+    guard first.pointee.next != .none, let aging = aging(of: groups[group].pointee.queue) else { return best }
+    var at = first.pointee.next
+    while at != .none {
+      let level = levels.pointer(at)
+      let head = self.first(of: level.pointee)
+      if jobKey(head, .aging(aging)) < jobKey(best, .aging(aging)) { best = head }
+      at = level.pointee.next
+    }
+    return best
+  }
+
+  /// Nanoseconds in which what waits rises by one priority.
+  private func aging(of queue: UInt32) -> Int64? {
+    guard !defects.contains(.agingIgnored) else { return nil }
+    return setup(queue)?.pointee.settings[.aging]?.nanoseconds
+  }
+
+  /// Where a job stands among the READY ones of its queue: what rises with time rises alike, so that no place changes.
+  private func jobKey(_ slot: Slot, _ order: QueueOrder) -> TurnKey {
+    let row = jobs.hot(slot)
+    let priority = Int64(row.pointee.priority)
+    guard case .aging(let aging) = order else { return TurnKey(major: -priority, minor: row.pointee.order) }
+    return TurnKey(major: row.pointee.deadline - priority * aging, minor: row.pointee.order)
+  }
+
+  // MARK: Places
+
+  /// Puts a group where it belongs: its first job, or whether it may give one, may have changed.
+  mutating func placeTurn(_ group: Slot) {
+    let row = groups[group]
+    let queue = row.pointee.queue
+    guard row.pointee.levels != .none, hold(ofGroup: group) == nil else { return leaveTurns(group) }
+    let order = order(of: queue)
+    let isIn = row.pointee.turn.isIn
+    var key: TurnKey
+    switch order {
+    case .jobs, .aging: key = jobKey(firstReady(ofGroup: group), order)
+    case .turns, .turnsOfPriority:
+      let priority = order == .turns ? 0 : levels.pointer(row.pointee.levels).pointee.priority
+      if !isIn || row.pointee.turnKey.major != -Int64(priority) {
+        let clock = turnClocks[TurnClass(queue: queue, priority: priority)] ?? 0
+        row.pointee.virtualTime = clock + Self.turnCost / weight(ofGroup: group)
+      }
+      key = TurnKey(major: -Int64(priority), minor: UInt64(row.pointee.virtualTime))
+    }
+    guard !isIn || key != row.pointee.turnKey else { return }
+    if isIn { leaveTurns(group) }
+    row.pointee.turnKey = key
+    var heap = GroupHeap<TurnOrder>(groups.view, root: queues[Int(queue)].turns)
+    heap.insert(group)
+    queues[Int(queue)].turns = heap.root
+    if !isIn { wake(queue) }
+  }
+
+  private mutating func leaveTurns(_ group: Slot) {
+    let row = groups[group]
+    guard row.pointee.turn.isIn else { return }
+    var heap = GroupHeap<TurnOrder>(groups.view, root: queues[Int(row.pointee.queue)].turns)
+    heap.remove(group)
+    queues[Int(row.pointee.queue)].turns = heap.root
+  }
+
+  /// A group gives a job: its next turn is that much later.
+  mutating func takeTurn(_ group: Slot) {
+    let queue = groups[group].pointee.queue
+    guard queues[Int(queue)].setup != .none else { return }
+    let order = order(of: queue)
+    guard order == .turns || order == .turnsOfPriority, groups[group].pointee.turn.isIn else { return }
+    let priority = order == .turns ? 0 : levels.pointer(groups[group].pointee.levels).pointee.priority
+    let time = groups[group].pointee.virtualTime
+    let turn = TurnClass(queue: queue, priority: priority)
+    turnClocks[turn] = max(turnClocks[turn] ?? 0, time)
+    // Placed again at once, as one that comes.
+    leaveTurns(group)
+  }
+
+  /// Puts every group of a queue where it belongs by what its settings say now. O(groups).
+  mutating func placeAllTurns(of queue: UInt32) {
+    turnClocks = turnClocks.filter { $0.key.queue != queue }
+    for group in groups(of: queue) {
+      leaveTurns(group)
+      placeTurn(group)
+      awaitGroup(group)
+      closeSetup(ofGroup: group)
+    }
+  }
+
+  // MARK: Ages
+
+  /// Puts a group with READY jobs where its longest-READY one belongs; one group alone needs no place.
+  mutating func placeAge(_ group: Slot) {
+    let row = groups[group]
+    let queue = Int(row.pointee.queue)
+    guard queues[queue].groups > 1 || row.pointee.age.isIn else { return }
+    let since = readySince(ofGroup: group)
+    guard !row.pointee.age.isIn || since != row.pointee.readySince else { return }
+    var heap = GroupHeap<AgeOrder>(groups.view, root: queues[queue].ages)
+    if row.pointee.age.isIn { heap.remove(group) }
+    row.pointee.readySince = since
+    if since >= 0 { heap.insert(group) }
+    queues[queue].ages = heap.root
+  }
+
+  /// Log time since when the queue's longest-READY job has been so; −1 when none is.
+  func readySince(_ queue: UInt32) -> Int64 {
+    let oldest = queues[Int(queue)].ages
+    if oldest != .none { return groups[oldest].pointee.readySince }
+    let only = queues[Int(queue)].firstGroup
+    return only == .none || queues[Int(queue)].groups > 1 ? -1 : readySince(ofGroup: only)
+  }
+}

@@ -1,0 +1,73 @@
+import RoostCore
+
+/// Which of a queue's READY jobs may be given next, and that groups of a `fair` queue take turns.
+extension ReferenceModel {
+  /// How often other groups had a turn while a group waited for its own.
+  struct Passed {
+    /// Its first job then: another means that it came anew.
+    var first: UInt64
+    var turns: [GroupKey: Int] = [:]
+  }
+
+  private func isFair(_ queue: String) -> Bool { setups[queue]?.settings[.groupFair] == 1 }
+
+  private func isByPriority(_ queue: String) -> Bool {
+    setups[queue]?.settings[.groupPriority] == GroupPriority.first.rawValue
+  }
+
+  /// READY jobs of a queue that may be granted next; which of several it is is not known.
+  func candidates(of queue: String) -> [Job] {
+    var ready: [GroupKey: [Job]] = [:]
+    for job in jobs.values where job.state == .ready && job.wanted.queue == queue {
+      ready[group(of: job.wanted), default: []].append(job)
+    }
+    ready = ready.filter { hold($0.key) == nil }
+    guard isFair(queue) else { return first(of: ready.values.flatMap { $0 }) }
+    if isByPriority(queue) {
+      let highest = ready.values.compactMap { topPriority($0) }.max()
+      ready = ready.filter { topPriority($0.value) == highest }
+    }
+    return ready.values.flatMap { first(of: $0) }
+  }
+
+  private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.wanted.priority).max() }
+
+  /// Those before which none of the others goes. Of what became READY together any may be the first of its priority.
+  private func first(of jobs: [Job]) -> [Job] {
+    var heads: [[Job]] = []
+    for level in Dictionary(grouping: jobs, by: { "\(group(of: $0.wanted)) \($0.wanted.priority)" }).values {
+      let rank = level.map(\.rank).min()!
+      heads.append(level.filter { $0.rank == rank })
+    }
+    return heads.indices.flatMap { mine in
+      heads[mine].filter { job in
+        heads.indices.allSatisfy { other in mine == other || heads[other].contains { !goesBefore($0, job) } }
+      }
+    }
+  }
+
+  /// A group gives a job: no other that could have given one has waited longer than its share says.
+  mutating func tookTurn(_ job: Job) throws(Violation) {
+    let (queue, mine) = (job.wanted.queue, group(of: job.wanted))
+    guard isFair(queue) else { return }
+    passed[mine] = nil
+    var waiting: [GroupKey: [Job]] = [:]
+    for candidate in candidates(of: queue) { waiting[group(of: candidate.wanted), default: []].append(candidate) }
+    for key in passed.keys where key.queue == queue && waiting[key] == nil { passed[key] = nil }
+    for (key, jobs) in waiting where key != mine {
+      let first = jobs.map(\.number).min()!
+      var waited = passed[key] ?? Passed(first: first)
+      if waited.first != first { waited = Passed(first: first) }
+      waited.turns[mine, default: 0] += 1
+      let most = weight(mine) / weight(key) + 1
+      try expect(
+        waited.turns[mine]! <= most, "group \(mine) had \(waited.turns[mine]!) turns while \(key) waited for one")
+      passed[key] = waited
+    }
+  }
+
+  private func weight(_ key: GroupKey) -> Int { Int(groups[key]?.settings[.weight] ?? 1) }
+
+  /// Something was said of a queue or its groups: all turns begin anew.
+  mutating func forgetTurns(of queue: String) { passed = passed.filter { $0.key.queue != queue } }
+}

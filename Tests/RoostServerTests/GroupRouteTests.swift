@@ -1,0 +1,177 @@
+import Foundation
+import RoostEngine
+import RoostKeys
+import RoostServer
+import Testing
+
+/// Groups of a queue's jobs, over HTTP.
+@Suite("Group routes")
+struct GroupRouteTests {
+  @Test("groups of a fair queue take turns, and priorities count only inside one")
+  func turns() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
+      for (group, count) in [("large", 6), ("small", 2), ("tiny", 1)] {
+        for index in 0..<count {
+          let body =
+            #"{"payload":"\#(group)","queue":"q","group":"\#(group)","priority":\#(group == "large" ? 90 + index : 0)}"#
+          #expect(try await daemon.send("POST", "/jobs", daemon.client, body).status == 201)
+        }
+      }
+      var given: [String] = []
+      for _ in 0..<9 { given.append(try #require(try await daemon.lease("q")).group) }
+      #expect(Set(given[..<3]) == ["large", "small", "tiny"], "\(given)")
+      #expect(given[3..<5].sorted() == ["large", "small"] && given[5...].allSatisfy { $0 == "large" }, "\(given)")
+    }
+  }
+
+  @Test("a weight gives a group as many turns")
+  func weights() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
+      let heavy = try await daemon.send("PATCH", "/queues/q/groups/a?owner_id=alice", daemon.admin, #"{"weight":3}"#)
+      #expect(heavy.status == 200, "\(heavy.text)")
+      for group in ["a", "b"] {
+        for _ in 0..<12 {
+          let body = #"{"payload":1,"queue":"q","group":"\#(group)"}"#
+          _ = try await daemon.send("POST", "/jobs", daemon.client, body)
+        }
+      }
+      var given: [String] = []
+      for _ in 0..<12 { given.append(try #require(try await daemon.lease("q")).group) }
+      #expect(given.count { $0 == "a" } == 9, "\(given)")
+    }
+  }
+
+  @Test("with priority first, turns are taken among the groups whose first jobs have the highest priority")
+  func priorityFirst() async throws {
+    try await TestDaemon.run { daemon in
+      let settings = #"{"groups":{"fair":true,"priority":"first"}}"#
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, settings)
+      for (group, priority) in [("a", 0), ("a", 0), ("b", 5), ("b", 5), ("c", 5), ("c", 0)] {
+        let body = #"{"payload":1,"queue":"q","group":"\#(group)","priority":\#(priority)}"#
+        _ = try await daemon.send("POST", "/jobs", daemon.client, body)
+      }
+      var given: [String] = []
+      for _ in 0..<6 { given.append(try #require(try await daemon.lease("q")).group) }
+      #expect(
+        given[..<2].sorted() == ["b", "c"] && given[2] == "b" && given[3...].sorted() == ["a", "a", "c"], "\(given)")
+    }
+  }
+
+  @Test("a group that is paused, or has as many jobs running as may, gives none; others go on")
+  func held() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"concurrency":1}}"#)
+      for group in ["a", "a", "b"] {
+        _ = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q","group":"\#(group)"}"#)
+      }
+      let first = try #require(try await daemon.lease("q"))
+      #expect(first.group == "a")
+      #expect(try await daemon.lease("q")?.group == "b")
+      #expect(try await daemon.lease("q") == nil)
+      let seen = try await daemon.send("GET", "/queues/q/groups/a", daemon.client)
+      #expect(seen.string("held_by") == "concurrency" && seen.json["running"] as? Int == 1, "\(seen.text)")
+      let pause = #"{"reason":"their mailbox is full"}"#
+      let paused = try await daemon.send("POST", "/queues/q/groups/a/pause?owner_id=alice", daemon.admin, pause)
+      #expect(paused.status == 200 && paused.text.contains("their mailbox is full"), "\(paused.text)")
+      let done = #"{"lease_id":"\#(first.lease)"}"#
+      #expect(try await daemon.send("POST", first.path + "/ack", daemon.worker, done).status == 200)
+      #expect(try await daemon.lease("q") == nil)
+      _ = try await daemon.send("POST", "/queues/q/groups/a/resume?owner_id=alice", daemon.admin)
+      #expect(try await daemon.lease("q")?.group == "a")
+    }
+  }
+
+  @Test("hold_group keeps the other jobs of a group back, and those of other groups go on")
+  func holdGroup() async throws {
+    try await TestDaemon.run { daemon in
+      for group in ["a", "a", "b"] {
+        _ = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q","group":"\#(group)"}"#)
+      }
+      let first = try #require(try await daemon.lease("q"))
+      let release = #"{"lease_id":"\#(first.lease)","hold_group":"1h"}"#
+      #expect(try await daemon.send("POST", first.path + "/release", daemon.worker, release).status == 200)
+      #expect(try await daemon.lease("q")?.group == "b")
+      #expect(try await daemon.lease("q") == nil)
+      let seen = try await daemon.send("GET", "/queues/q/groups/a", daemon.client)
+      #expect(seen.string("held_by") == "held" && seen.json["ready"] as? Int == 2, "\(seen.text)")
+    }
+  }
+
+  @Test("a group that is full refuses, and others are taken")
+  func full() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"max_length":1}}"#)
+      func submit(_ group: String) async throws -> Int {
+        try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q","group":"\#(group)"}"#).status
+      }
+      #expect(try await submit("a") == 201)
+      #expect(try await submit("a") == 429)
+      #expect(try await submit("b") == 201)
+      _ = try await daemon.send("PATCH", "/queues/q/groups/a?owner_id=alice", daemon.admin, #"{"max_length":2}"#)
+      #expect(try await submit("a") == 201)
+    }
+  }
+
+  @Test("who may see which group: clients their own, admins all; the jobs that say no group are _")
+  func sight() async throws {
+    try await TestDaemon.run { daemon in
+      for body in [#"{"payload":1,"queue":"q"}"#, #"{"payload":1,"queue":"q","group":"a/b"}"#] {
+        _ = try await daemon.send("POST", "/jobs", daemon.client, body)
+        _ = try await daemon.send("POST", "/jobs", daemon.admin, body)
+      }
+      let own = try await daemon.send("GET", "/queues/q/groups", daemon.client)
+      let all = try await daemon.send("GET", "/queues/q/groups", daemon.admin)
+      #expect((own.json["items"] as? [[String: Any]])?.count == 2, "\(own.text)")
+      #expect((all.json["items"] as? [[String: Any]])?.count == 4, "\(all.text)")
+      let page = try await daemon.send("GET", "/queues/q/groups?limit=3", daemon.admin)
+      let next = try #require(page.string("next_cursor"))
+      let rest = try await daemon.send("GET", "/queues/q/groups?limit=3&cursor=\(next)", daemon.admin)
+      #expect((rest.json["items"] as? [[String: Any]])?.count == 1 && rest.string("next_cursor") == nil)
+      let plain = try await daemon.send("GET", "/queues/q/groups/_", daemon.client)
+      #expect(plain.json["group"] is NSNull && plain.json["waiting"] as? Int == 1, "\(plain.text)")
+      #expect(try await daemon.send("GET", "/queues/q/groups/a%2Fb", daemon.client).status == 200)
+      #expect(try await daemon.send("GET", "/queues/q/groups/_?owner_id=bob", daemon.client).code == "group_not_found")
+    }
+  }
+
+  @Test("a bad name or setting is refused with its field")
+  func refused() async throws {
+    try await TestDaemon.run { daemon in
+      for body in [#"{"payload":1,"group":""}"#, #"{"payload":1,"group":"_own"}"#, #"{"payload":1,"group":"a\nb"}"#] {
+        let reply = try await daemon.send("POST", "/jobs", daemon.client, body)
+        #expect(reply.status == 422 && reply.text.contains(#""field":"group""#), "\(body): \(reply.text)")
+      }
+      let bad = [
+        (#"{"groups":{"fair":1}}"#, 400, "groups.fair"), (#"{"groups":{"concurrency":0}}"#, 422, "groups.concurrency"),
+        (#"{"groups":{"rate":{"limit":1}}}"#, 400, "groups.rate.per"),
+        (#"{"groups":{"rate":{"limit":0,"per":"1s"}}}"#, 422, "groups.rate.limit"),
+        (#"{"groups":{"priority":"last"}}"#, 422, "groups.priority"), (#"{"groups":{"far":true}}"#, 400, "groups.far"),
+      ]
+      for (body, status, field) in bad {
+        let reply = try await daemon.send("PATCH", "/queues/q", daemon.admin, body)
+        #expect(reply.status == status && reply.text.contains(#""field":"\#(field)""#), "\(body): \(reply.text)")
+      }
+      #expect(try await daemon.send("PATCH", "/queues/a%2Fb/groups/c", daemon.admin, "{}").status == 400)
+      #expect(try await daemon.send("GET", "/queues/q", daemon.admin).code == "queue_not_found")
+    }
+  }
+}
+
+extension TestDaemon {
+  fileprivate struct Leased {
+    let group: String
+    let lease: String
+    let path: String
+  }
+
+  /// The next job of a queue; nil when there is none.
+  fileprivate func lease(_ queue: String) async throws -> Leased? {
+    let reply = try await send("POST", "/jobs/lease", worker, #"{"queues":["\#(queue)"]}"#)
+    guard reply.status == 200 else { return nil }
+    return Leased(
+      group: reply.string("group") ?? "", lease: try #require(reply.string("lease_id")),
+      path: "/jobs/\(try #require(reply.string("job_id")))")
+  }
+}
