@@ -13,13 +13,14 @@ extension TimeZoneTable {
 
   /// The instants at which the clocks show a local time.
   ///
-  /// - Parameter local: Seconds since 1970-01-01T00:00:00 on the clocks of the zone.
+  /// - Parameter local: Seconds since 1970-01-01T00:00:00 on the clocks of the zone, within nine billion years.
   package func instants(of local: Int64) -> LocalTime {
-    let (earliest, latest) = (local &- Self.offsets.upperBound, local &- Self.offsets.lowerBound)
-    precondition(earliest < local && local < latest, "a local time near the ends of Int64 is none")
+    let local = min(max(local, Period.always.lowerBound / 2), Period.always.upperBound / 2)
+    let (earliest, latest) = (local - Self.offsets.upperBound, local - Self.offsets.lowerBound)
     var period = period(at: earliest)
     var passes: [Int64] = []
-    var gap = local - period.offset
+    // Where no period shows the time, one of the changes skips it.
+    var gap = period.end
     while true {
       if period.shows(local) { passes.append(local - period.offset) }
       guard period.end <= latest else { break }
