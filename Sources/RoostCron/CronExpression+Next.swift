@@ -23,8 +23,8 @@ extension CronExpression {
   /// An interval fires whenever the local time matches: it skips what the clocks skip and fires in both passes of
   /// what they show twice. For a fixed time (`isFixed`) the rules decide that; they change nothing else.
   ///
-  /// Takes some 100 ns for an ordinary expression. Months and periods of one offset are gone through, never single
-  /// days or seconds: an expression that never fires takes some ten microseconds.
+  /// Takes some 50 ns for an ordinary expression. Months and periods of one offset are gone through, never single days
+  /// or seconds: an expression that never fires takes 20 µs, and none of 256 bytes was found that takes 100 µs.
   ///
   /// - Parameter instant: Seconds since 1970.
   /// - Returns: Seconds since 1970; nil if there is none within 40 years, or outside of the years 1 to 9999.

@@ -106,25 +106,41 @@ struct DaylightSavingTests {
         == ["2150-11-01T06:30:00Z", "2150-11-02T06:30:00Z"])
   }
 
-  @Test("clocks that are set back and forth within an hour keep what they did show")
+  /// Fires of June 1, 2026 in a zone at UTC whose clocks are set by `shift` at `start`, and back half an hour later.
+  private func fires(
+    _ expression: String, shift: Int32, from start: String, onRepeat: RepeatRule = .first
+  ) throws -> [String] {
+    let start = instant("2026-06-01T\(start)Z")
+    let file = TZifFile(times: [start, start + 1_800], types: [1, 0], offsets: [0, shift])
+    let day = instant("2026-06-01T00:00:00Z")
+    return try CronExpression(expression).next(8, after: day, in: TimeZoneTable(tzif: file.bytes), onRepeat: onRepeat)
+      .prefix { $0 < day + 86_400 }.map { String(text($0).dropFirst(11)) }
+  }
+
+  @Test(
+    "clocks that are set back and forth within an hour: a time in the gap that was shown before does not fire again")
   func backAndForth() throws {
-    // Standard time 0; at 10:00 back to 09:00, and at 09:30 on those clocks forward again to 10:30.
-    let noon = instant("2026-06-01T10:00:00Z")
-    let table = try TimeZoneTable(
-      tzif: TZifFile(times: [noon, noon + 1_800], types: [1, 0], offsets: [0, -3_600]).bytes)
+    // 08:00 to 10:00, 09:00 to 09:30, 10:30 and on.
     func fires(_ expression: String, _ onRepeat: RepeatRule = .first) throws -> [String] {
-      try CronExpression(expression).next(
-        8, after: instant("2026-06-01T08:00:00Z"), in: table, onRepeat: onRepeat
-      ).map { String(text($0).dropFirst(8)) }.filter { $0.hasPrefix("01") }
+      try self.fires(expression, shift: -3_600, from: "10:00:00", onRepeat: onRepeat)
     }
-    // 09:15 was shown at 09:15Z and at 10:15Z; 09:45 only at 09:45Z; 10:15 falls into the gap.
-    #expect(try fires("15 9 * * *") == ["01T09:15:00Z"])
-    #expect(try fires("15 9 * * *", .last) == ["01T10:15:00Z"])
-    #expect(try fires("45 9 * * *") == ["01T09:45:00Z"], "the gap begins at 09:30, but 09:45 was shown before")
-    #expect(try fires("15 10 * * *") == ["01T10:30:00Z"])
-    #expect(
-      try fires("15,45 9,10 * * *", .both) == [
-        "01T09:15:00Z", "01T09:45:00Z", "01T10:15:00Z", "01T10:30:00Z", "01T10:45:00Z",
-      ])
+    #expect(try fires("15 9 * * *") == ["09:15:00Z"])
+    #expect(try fires("15 9 * * *", .last) == ["10:15:00Z"])
+    #expect(try fires("45 9 * * *") == ["09:45:00Z"])
+    #expect(try fires("15 10 * * *") == ["10:30:00Z"])
+    let all = ["09:15:00Z", "09:45:00Z", "10:15:00Z", "10:30:00Z", "10:45:00Z"]
+    #expect(try fires("15,45 9,10 * * *", .both) == all)
+  }
+
+  @Test("clocks that are set forth and back within an hour: a time in the gap that is shown later fires then")
+  func forthAndBack() throws {
+    // 08:00 to 09:00, 10:00 to 10:30, 09:30 and on.
+    func fires(_ expression: String, _ onRepeat: RepeatRule = .first) throws -> [String] {
+      try self.fires(expression, shift: 3_600, from: "09:00:00", onRepeat: onRepeat)
+    }
+    #expect(try fires("15 9 * * *") == ["09:00:00Z"])
+    #expect(try fires("45 9 * * *") == ["09:45:00Z"])
+    #expect(try fires("15 10 * * *") == ["09:15:00Z"])
+    #expect(try fires("15 10 * * *", .last) == ["10:15:00Z"])
   }
 }

@@ -12,6 +12,7 @@ struct TZifTests {
     let table = try TimeZoneTable(tzif: file.bytes)
     #expect([-1_001, -1_000, -1, 0, 999].map(table.offset) == [0, 3_600, 3_600, 0, 0])
     #expect(table.offset(at: 1_000) == (version == 1 ? 3_600 : 7_200))
+    #expect(table.period(at: 5_000).start == 1_000 && table.period(at: 999).end == 1_000)
     let first = table.nextTransition(after: -5_000)
     #expect(first?.instant == -1_000 && first?.offsetBefore == 0 && first?.offsetAfter == 3_600)
   }
@@ -29,6 +30,13 @@ struct TZifTests {
     let table = try TimeZoneTable(tzif: file.bytes)
     #expect(table.nextTransition(after: -1)?.instant == 0)
     #expect(table.nextTransition(after: 0) == nil)
+  }
+
+  @Test("the rule holds from the last transition on, also where that changes only the name")
+  func beginOfRule() throws {
+    let file = TZifFile(times: [0, 10_000_000], types: [0, 0], footer: "AAA-1")
+    let table = try TimeZoneTable(tzif: file.bytes)
+    #expect(table.offset(at: 9_999_999) == 0 && table.offset(at: 10_000_000) == 3_600)
   }
 
   @Test("what no zone has is refused, with its reason")

@@ -87,6 +87,8 @@ struct TimeZoneTableTests {
       ("LMT0:01:15", "2100-01-01T00:00:00Z", -75), ("XXX+24:59:59", "2100-01-01T00:00:00Z", -89_999),
       ("CET-1CEST,M3.5.0,M10.5.0/3", "2100-03-28T00:59:59Z", 3_600),
       ("CET-1CEST,M3.5.0,M10.5.0/3", "2100-03-28T01:00:00Z", 7_200),
+      // The fourth Sunday is the last one: the first is the fourth of the month.
+      ("CET-1CEST,M3.5.0,M10.5.0/3", "2029-03-25T01:00:00Z", 7_200),
       ("CET-1CEST,M3.5.0,M10.5.0/3", "2100-10-31T00:59:59Z", 7_200),
       ("CET-1CEST,M3.5.0,M10.5.0/3", "2100-10-31T01:00:00Z", 3_600),
       // The southern half of the world, and half an hour.
