@@ -135,8 +135,8 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "RoostAPI", "RoostCore", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation", nioCore,
-        nioHTTP1, .product(name: "NIOEmbedded", package: "swift-nio"),
+        "RoostAPI", "RoostCore", "RoostCron", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation",
+        nioCore, nioHTTP1, .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       path: "Tests/Fuzzing", exclude: ["Corpora"], swiftSettings: strict),
     .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
