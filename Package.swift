@@ -75,6 +75,7 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
       ], swiftSettings: strict),
     .target(name: "RoostAPI", swiftSettings: strict),
+    .target(name: "RoostCron", swiftSettings: strict),
     .target(
       name: "RoostServer",
       dependencies: [
@@ -100,7 +101,8 @@ let package = Package(
     .executableTarget(
       name: "RoostCommand",
       dependencies: [
-        "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", logging,
+        "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", "RoostCron",
+        logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Yams", package: "Yams"),
@@ -133,8 +135,8 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "RoostAPI", "RoostCore", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation", nioCore,
-        nioHTTP1, .product(name: "NIOEmbedded", package: "swift-nio"),
+        "RoostAPI", "RoostCore", "RoostCron", "RoostKeys", "RoostEngine", "RoostLog", "RoostServer", "RoostSimulation",
+        nioCore, nioHTTP1, .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       path: "Tests/Fuzzing", exclude: ["Corpora"], swiftSettings: strict),
     .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"], swiftSettings: strict),
@@ -154,6 +156,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),
+    .testTarget(name: "RoostCronTests", dependencies: ["RoostCron"], swiftSettings: strict),
     .testTarget(
       name: "RoostServerTests",
       dependencies: [

@@ -12,7 +12,7 @@ scratch=${1:?usage: scripts/fuzz.sh <scratch folder> <time> [target…]}
 time=${2:?usage: scripts/fuzz.sh <scratch folder> <time> [target…]}
 shift 2
 targets=("$@")
-[[ ${#targets[@]} -gt 0 ]] || targets=(json body words head segment directory records)
+[[ ${#targets[@]} -gt 0 ]] || targets=(json body words head segment directory records cron zone)
 case $time in
 *h) seconds=$((${time%h} * 3600)) ;;
 *m) seconds=$((${time%m} * 60)) ;;

@@ -22,6 +22,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case records
   /// The head of an HTTP/1.1 request, against NIO's decoder.
   case head
+  /// Text as a cron expression.
+  case cron
+  /// The bytes of a time zone's file.
+  case zone
 
   /// Feeds the target; a trap is a finding, too.
   ///
@@ -35,6 +39,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .directory: DirectoryOracle.problem(with: bytes)
     case .records: RecordOracle.problem(with: bytes)
     case .head: HeadOracle.problem(with: bytes)
+    case .cron: ScheduleOracle.problem(withExpression: String(decoding: bytes, as: UTF8.self))
+    case .zone: ScheduleOracle.problem(withTZif: bytes)
     }
   }
 

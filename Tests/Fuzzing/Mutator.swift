@@ -49,7 +49,7 @@ extension FuzzTarget {
     case .directory: [Array(repeating: 0, count: DirectoryOracle.changeBytes)]
     case .records: RecordOracle.samples
     case .head: HeadOracle.samples
-    case .json, .body, .words: []
+    case .json, .body, .words, .cron, .zone: []
     }
   }
 }

@@ -32,7 +32,8 @@ struct FuzzTests {
   func mutations(target: FuzzTarget) throws {
     let rounds =
       switch target {
-      case .json, .body, .words, .head: 20_000
+      case .json, .body, .words, .head, .cron: 20_000
+      case .zone: 5_000
       case .segment, .directory: 1_500
       case .records: 1_000
       }
