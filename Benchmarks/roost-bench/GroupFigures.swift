@@ -21,7 +21,7 @@ struct GroupFigures {
     var store = try Store.open(disk, spares: (groups * 3 + jobs) * 120 / (64 << 20) + 4)
     while try store.log.provisioner.provision() {}
     let free = max(1, groups / 100)
-    let perGroup = (Self.leases * (Self.rounds + 1) + free - 1) / free
+    let perGroup = (2 * Self.leases * (Self.rounds + 1) + free - 1) / free
     let bytes = store.machine.usedBytes
     try submit(free * perGroup + groups, &store) { _ in ("plain", "") }
     let plainBytes = store.machine.usedBytes

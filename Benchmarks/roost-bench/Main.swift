@@ -83,7 +83,8 @@ enum Main {
       print(load.run(seconds: number(rest, 2)!).line)
     default:
       fail(
-        "usage: roost-bench disk|engine|groups|compaction|memory|grow|questions|fill|replay|start|http|cycles|sdk|soak|load …")
+        "usage: roost-bench disk|engine|groups|compaction|memory|grow|questions|fill|replay|start|http|cycles|sdk|soak|load …"
+      )
     }
   }
 

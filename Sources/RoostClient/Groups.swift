@@ -16,7 +16,8 @@ public struct GroupStatus: Sendable {
   public let settings: GroupSettings
   /// Nil while it is not paused.
   public let pause: QueueStatus.Pause?
-  /// Why it gives none of its ready jobs: `paused`, `concurrency`, `rate`, `held` (a worker asked for it); nil: it does.
+  /// Why it gives none of its ready jobs: `paused`, `concurrency`, `rate`, `held` (a worker asked for it), `order` (the next
+  /// job is not ready); nil: it does.
   public let heldBy: String?
   /// How long `rate` and `held` last.
   public let heldFor: Duration?
@@ -48,8 +49,16 @@ public struct GroupsSettings: Sendable, Hashable {
   public var fair: Bool?
   /// Where groups take turns: whether a priority counts inside its group only.
   public var priority: Priority?
+  /// Whether the jobs of a group run one after the other, in the order of their submits. It can be changed only while the
+  /// queue holds no jobs.
+  public var ordered: Order?
 
   public init() {}
+
+  public enum Order: String, Sendable {
+    /// A job that waits for a retry or a delay holds those behind it; jobs may ask for no priority.
+    case strict
+  }
 
   public enum Priority: String, Sendable {
     /// Turns decide between groups, priorities only inside one.
@@ -173,6 +182,7 @@ extension GroupsSettings {
     maxLength = fields.integer("max_length")
     fair = fields.raw("fair").map { _ in fields.flag("fair") }
     priority = fields.text("priority").flatMap { Priority(rawValue: $0) }
+    ordered = fields.text("ordered").flatMap { Order(rawValue: $0) }
   }
 }
 
@@ -189,6 +199,7 @@ extension JSONWriter {
     change("max_length", old.maxLength, new.maxLength) { $0.field($1, $2) }
     change("fair", old.fair, new.fair) { $0.field($1, $2) }
     change("priority", old.priority, new.priority) { $0.field($1, $2.rawValue) }
+    change("ordered", old.ordered, new.ordered) { $0.field($1, $2.rawValue) }
     endObject()
   }
 }

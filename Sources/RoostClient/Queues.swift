@@ -60,6 +60,8 @@ public struct QueueSettings: Sendable, Hashable {
   public var rate: Rate?
   /// A job that has been ready for so long counts as one priority higher, for twice as long two, and so on.
   public var aging: Duration?
+  /// Whether a job whose lease ended by its time, so that the attempt is spent, is ready at once and not after a pause.
+  public var requeueExpired: Bool?
   /// What holds for each of its groups.
   public var groups: GroupsSettings?
 
@@ -202,6 +204,7 @@ extension QueueSettings {
     concurrency = fields.integer("concurrency")
     rate = fields.object("rate").flatMap { Rate($0) }
     aging = fields.duration("aging")
+    requeueExpired = fields.raw("requeue_expired").map { _ in fields.flag("requeue_expired") }
     groups = fields.object("groups").map { GroupsSettings($0) }
   }
 }
@@ -244,6 +247,7 @@ extension JSONWriter {
     change("concurrency", old.concurrency, new.concurrency) { $0.field($1, $2) }
     change("rate", old.rate, new.rate) { $0.field($1, $2) }
     change("aging", old.aging, new.aging) { $0.field($1, duration: $2) }
+    change("requeue_expired", old.requeueExpired, new.requeueExpired) { $0.field($1, $2) }
     change(groups: old.groups, new.groups)
     endObject()
   }

@@ -50,12 +50,15 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "The most jobs that may run at once.") var concurrency: String?
     @Option(help: "Leases in a time: 100/1m; with a burst behind it: 100/1m/10.") var rate: String?
     @Option(help: "Waiting so long counts as one priority more, such as 10m.") var aging: String?
+    @Option(help: "Whether a job whose lease ended by its time is ready at once: true or false.")
+    var requeueExpired: String?
     @Option(help: "Of each group: the most jobs that may run at once.") var groupConcurrency: String?
     @Option(help: "Of each group: leases in a time, as --rate.") var groupRate: String?
     @Option(help: "Of each group: the most jobs that may wait.") var groupMaxLength: String?
     @Option(help: "Whether groups take turns: true or false.") var groupFair: String?
     @Option(help: "Where they do: inside (priorities count in their group), or first (before turns).")
     var groupPriority: String?
+    @Option(help: "Whether a group's jobs run one after the other, in their order: strict.") var groupOrdered: String?
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
@@ -74,7 +77,10 @@ struct QueueCommand: AsyncParsableCommand {
       body.setting("concurrency", concurrency)
       body.rate("rate", rate)
       body.setting("aging", aging)
-      if [groupConcurrency, groupRate, groupMaxLength, groupFair, groupPriority].contains(where: { $0 != nil }) {
+      body.setting("requeue_expired", requeueExpired, isJSON: true)
+      if [groupConcurrency, groupRate, groupMaxLength, groupFair, groupPriority, groupOrdered].contains(where: {
+        $0 != nil
+      }) {
         body.key("groups")
         body.beginObject()
         body.setting("concurrency", groupConcurrency)
@@ -82,6 +88,7 @@ struct QueueCommand: AsyncParsableCommand {
         body.setting("max_length", groupMaxLength)
         body.setting("fair", groupFair, isJSON: true)
         body.setting("priority", groupPriority)
+        body.setting("ordered", groupOrdered)
         body.endObject()
       }
       body.endObject()

@@ -102,6 +102,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case groupNotCarried = "group-not-carried"
   /// Groups of a `fair` queue take no turns.
   case turnsIgnored = "turns-ignored"
+  /// A group gives the job that became READY first, whatever its order.
+  case orderIgnored = "order-ignored"
   /// A full queue takes jobs.
   case fullQueueTakes = "full-queue-takes"
   /// What a job does not say is the daemon's to say, whatever its queue says.

@@ -217,6 +217,7 @@ extension StateMachine {
       if queues[id].waitingBytes != waiting[UInt32(id)] ?? 0 { found.append("waiting bytes of queue \(id)") }
       if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
       if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
+      if queues[id].isHungry != hungry.contains(UInt32(id)) { found.append("queue \(id) is met, or will not be") }
       found += brokenGroups(UInt32(id))
     }
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
@@ -234,6 +235,9 @@ extension StateMachine {
       let (hot, cold) = (jobs.hot(slot).pointee, jobs.cold(slot).pointee)
       for set in [Listed.all, Listed.state(hot.state), Listed.queue(queue(of: slot)), Listed.owner(cold.owner)] {
         wanted[set, default: []].append(hot.number)
+      }
+      if JobState(rawValue: hot.state)!.isWaiting, isOrdered(queue(of: slot)) {
+        wanted[Listed.waiting(hot.group), default: []].append(Self.place(inOrder: hot.number))
       }
       guard hot.state == JobState.dead.rawValue else { continue }
       for set in [Listed.dead, Listed.dead(queue: queue(of: slot)), Listed.dead(owner: cold.owner)] {

@@ -97,8 +97,10 @@ package struct StateMachine: ~Copyable {
   /// Groups whose pause ends by itself (wall time, nanoseconds), as cells of `groupSetups`; an entry may be of a pause
   /// that ended before.
   var groupPauseHeap = ExpiryHeap()
-  /// Volatile: how far the turns of a queue's groups have come, in queues that are `fair`.
+  /// Volatile: how far the turns of a queue's groups have come, where they are taken within priorities.
   var turnClocks: [TurnClass: Int64] = [:]
+  /// Volatile.
+  var figures = JobFigures()
   /// What is done to many jobs.
   var operations = Operations()
   /// Queues under deletion whose last RUNNING job may have ended.

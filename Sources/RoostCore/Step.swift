@@ -12,6 +12,8 @@ package struct Step: ~Copyable {
   /// Queues of `.queues` answers.
   package var queues: [QueueImage] = []
   package var operations: [OperationImage] = []
+  package var figures: [FigureImage] = []
+  package var workers: [WorkerImage] = []
   /// Groups of `.groups` answers.
   package var groups: [GroupImage] = []
   /// Names in images, one behind the other.
@@ -34,6 +36,8 @@ package struct Step: ~Copyable {
     queues.removeAll(keepingCapacity: true)
     operations.removeAll(keepingCapacity: true)
     groups.removeAll(keepingCapacity: true)
+    figures.removeAll(keepingCapacity: true)
+    workers.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
   }
 
@@ -89,6 +93,10 @@ package enum Answer: Sendable, BitwiseCopyable {
   case operations(first: Int32, count: Int32)
   /// Groups of `Step.groups`; go on at `next` unless it is 0.
   case groups(first: Int32, count: Int32, next: UInt32)
+  /// Of `Step.figures`.
+  case figures(first: Int32, count: Int32)
+  /// Of `Step.workers`; go on below `next` unless it is 0.
+  case workers(first: Int32, count: Int32, next: UInt64)
   case counted(Counted)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)

@@ -13,6 +13,8 @@ package struct Delivery: Sendable {
   package var queues: [QueueImage] = []
   package var operations: [OperationImage] = []
   package var groups: [GroupImage] = []
+  package var figures: [FigureImage] = []
+  package var workers: [WorkerImage] = []
   /// Of the commit, where queues are answered.
   package var logTime: Int64 = 0
   /// What `ByteRange`s of images point into.

@@ -196,6 +196,12 @@ final class Writer: @unchecked Sendable {
     case .groups(let first, let count, _):
       delivery.groups = Array(store.step.groups[Int(first)..<Int(first + count)])
       delivery.text = store.step.text
+    case .figures(let first, let count):
+      delivery.figures = Array(store.step.figures[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
+    case .workers(let first, let count, _):
+      delivery.workers = Array(store.step.workers[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
     case .refused, .submitted, .nothing, .changed, .carried: break

@@ -148,7 +148,7 @@ private func decodeOwn(_ body: [UInt8]) throws(Rejection) -> QueueSettingsChange
 // MARK: Settings of a queue for each of its groups
 
 enum GroupsField: String, CaseIterable {
-  case concurrency, rate, maxLength = "max_length", fair, priority
+  case concurrency, rate, maxLength = "max_length", fair, priority, ordered
 
   var settings: [QueueSetting] {
     switch self {
@@ -157,6 +157,7 @@ enum GroupsField: String, CaseIterable {
     case .maxLength: [.groupMaxLength]
     case .fair: [.groupFair]
     case .priority: [.groupPriority]
+    case .ordered: [.groupOrdered]
     }
   }
 }
@@ -184,6 +185,9 @@ func readGroups(_ json: inout JSONReader, _ change: inout QueueSettingsChange) t
         throw json.outOfRange(name, "inside or first")
       }
       change.set(.groupPriority, priority.rawValue)
+    case .ordered:
+      guard try json.string(name) == "strict" else { throw json.outOfRange(name, "strict, or null") }
+      change.set(.groupOrdered, 1)
     }
   }
 }
@@ -228,6 +232,7 @@ extension JSONWriter {
       case .concurrency, .maxLength: integer(value)
       case .rate: rate(field.settings.map { settings[$0] ?? 0 })
       case .fair: bool(value == 1)
+      case .ordered: string("strict")
       case .priority: string(GroupPriority(rawValue: value).map { "\($0)" } ?? "")
       }
     }

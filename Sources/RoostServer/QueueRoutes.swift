@@ -101,7 +101,8 @@ func decodePause(_ body: [UInt8]) throws(Rejection) -> (reason: String, until: I
 
 private enum SettingsField: String, CaseIterable {
   case maxRetries = "max_retries", retry, priority, delay, lease, retention, maxLength = "max_length",
-    maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", concurrency, rate, aging, groups
+    maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", concurrency, rate, aging,
+    requeueExpired = "requeue_expired", groups
 }
 
 enum RateField: String, CaseIterable { case limit, per, burst }
@@ -144,6 +145,7 @@ extension SettingsField {
     case .concurrency: [.concurrency]
     case .rate: QueueSetting.ofRate
     case .aging: [.aging]
+    case .requeueExpired: [.requeueExpired]
     case .groups: GroupsField.allCases.flatMap(\.settings)
     }
   }
@@ -170,6 +172,7 @@ private func read(
       throw json.outOfRange(name, "reject or drop_oldest")
     }
     change.set(setting, policy.rawValue)
+  case .requeueExpired: change.set(setting, try json.boolean(name) ? 1 : nil)
   case .rate: try readRate(name, field.settings, &json, &change)
   case .groups: try readGroups(&json, &change)
   }
@@ -266,6 +269,7 @@ extension JSONWriter {
       case .priority, .maxLength, .maxBytes, .maxPayloadBytes, .concurrency: integer(value)
       case .onFull: string(QueueFullPolicy(rawValue: value)?.name ?? "")
       case .rate: rate(field.settings.map { settings[$0] ?? 0 })
+      case .requeueExpired: bool(true)
       case .groups: break
       }
     }

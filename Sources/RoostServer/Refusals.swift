@@ -43,6 +43,11 @@ extension Rejection {
       self = Rejection(
         .overloaded, "as many operations run as may: wait until one has ended, or stop one (GET /operations)"
       ).retryAfter(5)
+    case .priorityInOrder:
+      self.init(
+        .contradiction, field: "priority",
+        "the queue runs the jobs of a group in the order of their submits (groups.ordered): a priority contradicts that"
+      )
     case .draining: self.init(.draining, "the queue is being deleted: submit to another, or when it is gone")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
     }

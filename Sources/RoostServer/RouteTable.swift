@@ -124,7 +124,7 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + operationRoutes
-      + keyRoutes + healthRoutes + metricsRoutes + contractRoutes)
+      + figureRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes)
 
   package let routes: [Route]
   private let byLength: [[Route]]

@@ -89,6 +89,7 @@ extension Defect {
     case .groupHoldIgnored: "an upstream that asked for a pause is called on"
     case .groupNotCarried: "compaction and a restart undo what was said of groups"
     case .turnsIgnored: "a tenant with a million jobs keeps all others waiting"
+    case .orderIgnored: "a later job of a customer runs before an earlier one"
     case .fullQueueTakes: "a queue grows beyond its bound"
     case .queueDefaultsIgnored: "jobs run with other retries, priority or delay than their queue says"
     case .listedOrderIgnored: "a worker's queues are not taken in the order it asked for"

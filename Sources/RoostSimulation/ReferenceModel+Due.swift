@@ -58,7 +58,8 @@ extension ReferenceModel {
       let image = seen(job.id)
       if job.state == .running, image?.state != .running || granted.contains(number) {
         try expire(&job, image)
-        job.rank = rank
+        // One that is READY again keeps its place.
+        if job.state != .ready { job.rank = rank }
       }
       if job.state == .scheduled || job.state == .retry, image?.state == .ready || granted.contains(number) {
         try expect(isDue(job), "job \(number), \(job.state.name), is READY before it is due")
@@ -90,9 +91,12 @@ extension ReferenceModel {
     let number = job.id.number.rawValue
     guard let ending = leaseCheck.ending else { throw Violation(message: "the lease of job \(number) had no grace") }
     try expect(job.deadline <= ending, "the lease of job \(number) ended early")
-    let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? .retry : .dead
+    let again: JobState = setups[job.wanted.queue]?.settings[.requeueExpired] != nil ? .ready : .retry
+    let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? again : .dead
     let allowed = pauses(of: job)
+    let rank = job.rank
     end(&job, .expired, next, [])
+    if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
     guard next == .retry else { return }
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
     try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")

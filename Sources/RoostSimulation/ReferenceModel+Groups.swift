@@ -153,12 +153,15 @@ extension ReferenceModel {
     let group = groups[key] ?? Group()
     if group.isPaused { return .paused }
     if group.heldUntil > now.log { return .held }
-    let most = group.settings[.concurrency] ?? setups[key.queue]?.settings[.groupConcurrency]
+    let own = group.settings[.concurrency] ?? setups[key.queue]?.settings[.groupConcurrency]
+    let most = isOrdered(key.queue) ? 1 : own
     if let most, jobs(of: key).count(where: { $0.state == .running }) >= most { return .concurrency }
     if let rate = rate(of: key, group.settings), group.nextLease - (rate.burst - 1) * rate.interval > now.log {
       return .rate
     }
-    return nil
+    guard isOrdered(key.queue) else { return nil }
+    let first = jobs(of: key).filter(\.state.isWaiting).min { $0.number < $1.number }
+    return first.map { $0.state == .ready } ?? true ? nil : .order
   }
 
   /// A job of a group was leased; whatever the window, there are never more leases than allowed.

@@ -52,6 +52,11 @@ extension ReferenceModel {
     }
     // What changes nothing needs no room.
     if setup.settings == setups[name]?.settings ?? QueueSettings() { return try look(at: name, image) }
+    if setup.settings[.groupOrdered] != setups[name]?.settings[.groupOrdered],
+      jobs.values.contains(where: { $0.wanted.queue == name })
+    {
+      return try refused(.queueNotEmpty, answer, "another order of queue \(name)")
+    }
     guard try mayChange(name, answer) else { return }
     totals[name] = totals[name] ?? QueueTotals()
     let before = QueueSetting.ofGroupRate.map { setups[name]?.settings[$0] }
@@ -152,6 +157,10 @@ extension ReferenceModel {
     guard let settings = setups[job.queue]?.settings else { return true }
     if let most = settings[.maxPayloadBytes], job.payload.count > most {
       try refused(.payloadTooLarge, answer, "submit")
+      return false
+    }
+    if settings[.groupOrdered] != nil, job.given.contains(.priority), job.priority != 0 {
+      try refused(.priorityInOrder, answer, "submit")
       return false
     }
     let waiting = jobs.values.filter { $0.wanted.queue == job.queue && $0.state.isWaiting }

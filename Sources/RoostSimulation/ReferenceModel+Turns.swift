@@ -22,6 +22,7 @@ extension ReferenceModel {
       ready[group(of: job.wanted), default: []].append(job)
     }
     ready = ready.filter { hold($0.key) == nil }
+    if isOrdered(queue) { for (key, jobs) in ready { ready[key] = [jobs.min { $0.number < $1.number }!] } }
     guard isFair(queue) else { return first(of: ready.values.flatMap { $0 }) }
     if isByPriority(queue) {
       let highest = ready.values.compactMap { topPriority($0) }.max()
@@ -29,6 +30,8 @@ extension ReferenceModel {
     }
     return ready.values.flatMap { first(of: $0) }
   }
+
+  func isOrdered(_ queue: String) -> Bool { setups[queue]?.settings[.groupOrdered] != nil }
 
   private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.wanted.priority).max() }
 

@@ -231,6 +231,8 @@ extension Answer {
     case .carried: "carried"
     case .operations: "operations"
     case .groups: "groups"
+    case .figures: "figures"
+    case .workers: "workers"
     case .counted: "counted"
     }
   }

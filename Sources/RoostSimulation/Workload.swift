@@ -240,13 +240,15 @@ struct Workload {
     for _ in 0..<(1 + random.below(3)) {
       let isCleared = random.chance(0.3)
       func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
-      switch random.below(17) {
+      switch random.below(19) {
       case 12: change.set(.groupConcurrency, value(1 + random.below(2)))
       case 13: change.set(.groupMaxLength, value(1 + random.below(6)))
       case 14:
         change.set(.groupRateLimit, value(1 + random.below(4)))
         change.set(.groupRatePeriod, value(500 + random.below(4_000)))
         change.set(.groupRateBurst, value(1 + random.below(3)))
+      case 17: change.set(.groupOrdered, value(1))
+      case 18: change.set(.requeueExpired, value(1))
       case 15, 16:
         change.set(.groupFair, value(1))
         change.set(.groupPriority, value(random.below(2)))

@@ -25,6 +25,8 @@ struct CommandSlipTests {
         [], ["serve"], ["keys"], ["submit"], ["get"], ["lease"], ["ack"], ["health"], ["wal"], ["backup"], ["restore"],
         ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"], ["keys", "migrate"],
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
+        ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
+        ["stats"], ["workers"],
       ]
       for command in commands {
         let outcome = try CommandOutcome(roost: command + ["--help"], in: directory)

@@ -99,6 +99,36 @@ struct GroupRouteTests {
     }
   }
 
+  @Test("an ordered group gives its jobs one after the other, and one that waits for a retry holds those behind it")
+  func ordered() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"ordered":"strict"}}"#)
+      for (group, payload) in [("a", 1), ("a", 2), ("b", 3)] {
+        let body = #"{"payload":\#(payload),"queue":"q","group":"\#(group)"}"#
+        _ = try await daemon.send("POST", "/jobs", daemon.client, body)
+      }
+      let first = try #require(try await daemon.lease("q"))
+      #expect(first.group == "a")
+      #expect(try await daemon.lease("q")?.group == "b")
+      #expect(try await daemon.lease("q") == nil)
+      let later = #"{"lease_id":"\#(first.lease)","error":"e","retry_after":"1h"}"#
+      #expect(try await daemon.send("POST", first.path + "/fail", daemon.worker, later).status == 200)
+      #expect(try await daemon.lease("q") == nil)
+      let held = try await daemon.send("GET", "/queues/q/groups/a", daemon.client)
+      #expect(held.string("held_by") == "order" && held.json["ready"] as? Int == 1, "\(held.text)")
+      #expect(try await daemon.send("POST", first.path + "/retry", daemon.client).status == 200)
+      let again = try #require(try await daemon.lease("q"))
+      #expect(again.path == first.path)
+      let done = #"{"lease_id":"\#(again.lease)"}"#
+      #expect(try await daemon.send("POST", again.path + "/ack", daemon.worker, done).status == 200)
+      #expect(try await daemon.lease("q")?.group == "a")
+      let urgent = #"{"payload":1,"queue":"q","group":"a","priority":"high"}"#
+      #expect(try await daemon.send("POST", "/jobs", daemon.client, urgent).code == "contradiction")
+      let other = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"ordered":null}}"#)
+      #expect(other.code == "queue_not_empty", "\(other.text)")
+    }
+  }
+
   @Test("a group that is full refuses, and others are taken")
   func full() async throws {
     try await TestDaemon.run { daemon in

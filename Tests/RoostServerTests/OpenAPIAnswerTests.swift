@@ -218,7 +218,8 @@ struct ContractUser: Sendable {
     _ = try await submit(#""queue":"work""#)
     let settings = """
       {"concurrency":9,"max_retries":"unlimited","rate":{"limit":9,"per":"1s"},"retry":{"max":"1m"},"priority":"low",
-       "delay":"0s","lease":"1m","retention":"1h","max_bytes":1000,"on_full":"reject","max_payload_bytes":9,"aging":"1h"}
+       "delay":"0s","lease":"1m","retention":"1h","max_bytes":1000,"on_full":"reject","max_payload_bytes":9,"aging":"1h",
+       "requeue_expired":true}
       """
     try await ask("PATCH", "/queues/set", daemon.admin, settings, expecting: 200)
     try await ask("POST", "/queues/set/pause", daemon.admin, #"{"reason":"r"}"#, expecting: 200)
@@ -246,6 +247,9 @@ struct ContractUser: Sendable {
     try await ask("POST", "/queues/brief/pause", daemon.admin, expecting: 200)
     try await ask("DELETE", "/queues/brief", daemon.admin, expecting: 202)
     try await ask("POST", "/queues/brief/purge", daemon.admin, expecting: 202)
+    let busy = try await lease("work")
+    for path in ["/stats", "/workers"] { try await ask("GET", path, daemon.worker, expecting: 200) }
+    try await ask("POST", busy.job + "/release", daemon.worker, #"{"lease_id":"\#(busy.lease)"}"#, expecting: 200)
     for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
       try await ask("GET", path, daemon.client, expecting: 200)
     }
@@ -256,6 +260,8 @@ struct ContractUser: Sendable {
       {"groups":{"concurrency":1,"rate":{"limit":9,"per":"1s","burst":9},"max_length":9,"fair":true,"priority":"first"}}
       """
     try await ask("PATCH", "/queues/tenants", daemon.admin, groups, expecting: 200)
+    try await ask("PATCH", "/queues/ledger", daemon.admin, #"{"groups":{"ordered":"strict"}}"#, expecting: 200)
+    try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"ledger","priority":1}"#, expecting: 422)
     _ = try await submit(#""queue":"tenants","group":"a""#)
     _ = try await submit(#""queue":"tenants","group":"a""#)
     let held = try await lease("tenants")

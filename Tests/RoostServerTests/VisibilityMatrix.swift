@@ -74,6 +74,7 @@ struct VisibilityMatrix {
     "GET /queues/{queue}": Row(.sightOfQueue), "GET /queues/{queue}/jobs": Row(.sightOfQueue),
     "PATCH /queues/{queue}": Row(.useOfQueue) { _ in #"{"aging":"1h"}"# },
     "POST /queues/{queue}/pause": Row(.useOfQueue), "POST /queues/{queue}/resume": Row(.useOfQueue),
+    "GET /stats": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
     "GET /queues/{queue}/groups": Row(.sightOfQueue), "GET /queues/{queue}/groups/{group}": Row(.sightOfQueue),
     "PATCH /queues/{queue}/groups/{group}": Row(.useOfQueue) { _ in #"{"weight":2}"# },
     "POST /queues/{queue}/groups/{group}/pause": Row(.useOfQueue),

@@ -36,6 +36,9 @@ extension StateMachine {
       if new.rate != old?.settings.rate { rate = fitted(rate, to: limit) }
     }
     if new != old?.settings ?? QueueSettings() {
+      if new[.groupOrdered] != old?.settings[.groupOrdered], known != .none, queues[Int(known)].jobs > 0 {
+        return step.answer(ticket, .refused(.queueNotEmpty))
+      }
       guard mayChange(queue: command.name, ticket, &step) else { return }
       let event = QueueConfigured(rate: rate, settings: new, name: name)
       event.encode(into: &step.records)

@@ -126,6 +126,7 @@ extension StateMachine {
     event.encode(into: &step.records)
     nextLease += 1
     conditions.leasesLeft -= 1
+    noteLease(slot)
     event.apply(to: slot, in: &self)
     return Answer.Grant(
       id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,

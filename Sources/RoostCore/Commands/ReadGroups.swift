@@ -112,7 +112,7 @@ extension StateMachine {
       switch hold {
       case .held: setup?.heldUntil ?? 0
       case .rate: rate(ofGroup: group)?.next(after: setup?.rate.theoretical ?? 0) ?? 0
-      case .paused, .concurrency, nil: 0
+      case .paused, .concurrency, .order, nil: 0
       }
     return GroupImage(
       name: step.copy(nameOfGroup(group)), owner: step.copy(ownerNames.bytes(row.owner)), waiting: row.waiting,

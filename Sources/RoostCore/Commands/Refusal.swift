@@ -42,4 +42,6 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case queueNotEmpty
   /// As many operations run as may.
   case tooManyOperations
+  /// The queue runs the jobs of a group in their order, and the job asks for a priority.
+  case priorityInOrder
 }

@@ -120,6 +120,10 @@ extension StateMachine {
     _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, _ step: inout Step
   ) -> Refusal? {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
+    if settings[.groupOrdered] != nil {
+      if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
+      guard groups.slotLimit < Self.mostOrderedGroups else { return .overloaded }
+    }
     if defects.contains(.fullQueueTakes) { return nil }
     let queue = queueNames.find(body.queue)
     let group = findGroup(queue: queue, owner: ownerNames.find(body.owner), name: body.group)

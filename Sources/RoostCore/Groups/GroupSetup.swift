@@ -28,6 +28,8 @@ package enum GroupHold: String, Sendable, BitwiseCopyable {
   case rate
   /// A worker asked for it.
   case held
+  /// The job that is next in its order is not READY.
+  case order
 }
 
 extension StateMachine {
@@ -125,16 +127,17 @@ extension StateMachine {
       if setup.isPaused, !defects.contains(.groupPauseIgnored) { return .paused }
       if setup.heldUntil > now.log, !defects.contains(.groupHoldIgnored) { return .held }
     }
-    if let most = concurrency(ofGroup: group), groups[group].pointee.running >= most,
-      !defects.contains(.groupLimitIgnored)
-    {
-      return .concurrency
-    }
+    let isOrdered = isOrdered(queue)
+    let most = isOrdered ? 1 : concurrency(ofGroup: group)
+    if let most, groups[group].pointee.running >= most, !defects.contains(.groupLimitIgnored) { return .concurrency }
     if let setup, let rate = rate(ofGroup: group), rate.next(after: setup.rate.theoretical) > now.log { return .rate }
-    return nil
+    guard isOrdered, isLive, !defects.contains(.orderIgnored) else { return nil }
+    let first = firstWaiting(ofGroup: group)
+    return first != .none && jobs.hot(first).pointee.state != JobState.ready.rawValue ? .order : nil
   }
 
   /// Whether something decides, besides its jobs, whether the group may give one.
+  @inline(__always)
   func isGroupTold(_ group: Slot) -> Bool {
     groups[group].pointee.setup != .none || queues[Int(groups[group].pointee.queue)].setup != .none
   }

@@ -1,5 +1,6 @@
 /// Groups come with their first job, or with what is said of them, and go when they have neither.
 extension StateMachine {
+  @inline(__always)
   func queue(of slot: Slot) -> UInt32 { groups[jobs.hot(slot).pointee.group].pointee.queue }
 
   /// The group of a job that comes, with one job more.
@@ -80,7 +81,7 @@ extension StateMachine {
       closeGroup(at)
       at = next
     }
-    turnClocks = turnClocks.filter { $0.key.queue != queue }
+    forgetClocks(of: queue)
   }
 
   func nameOfGroup(_ group: Slot) -> UnsafeRawBufferPointer {

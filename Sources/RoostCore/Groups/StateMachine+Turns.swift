@@ -17,7 +17,7 @@ extension StateMachine {
     case turnsOfPriority
   }
 
-  /// Of a queue that takes turns, one clock; of one that does so within priorities, one for each.
+  /// Where turns are taken within priorities, each has a clock.
   struct TurnClass: Hashable {
     var queue: UInt32
     var priority: Int8
@@ -47,9 +47,13 @@ extension StateMachine {
 
   /// The job that a group with READY jobs would give next.
   private func firstReady(ofGroup group: Slot) -> Slot {
+    let queue = groups[group].pointee.queue
+    if queues[Int(queue)].setup != .none, isOrdered(queue), !defects.contains(.orderIgnored) {
+      return firstWaiting(ofGroup: group)
+    }
     let first = levels.pointer(groups[group].pointee.levels)
     var best = self.first(of: first.pointee)
-    guard first.pointee.next != .none, let aging = aging(of: groups[group].pointee.queue) else { return best }
+    guard first.pointee.next != .none, let aging = aging(of: queue) else { return best }
     var at = first.pointee.next
     while at != .none {
       let level = levels.pointer(at)
@@ -77,7 +81,17 @@ extension StateMachine {
   // MARK: Places
 
   /// Puts a group where it belongs: its first job, or whether it may give one, may have changed.
+  @inline(__always)
   mutating func placeTurn(_ group: Slot) {
+    let row = groups[group]
+    // Most queues have one group and no settings: alone it is the first, whatever its key says.
+    let isAlone = row.pointee.turn.isIn && row.pointee.turn.left == .none && row.pointee.turn.parent == .none
+    if isAlone, row.pointee.levels != .none, !isGroupTold(group) { return }
+    placeAmongOthers(group)
+  }
+
+  @inline(never)
+  private mutating func placeAmongOthers(_ group: Slot) {
     let row = groups[group]
     let queue = row.pointee.queue
     guard row.pointee.levels != .none, hold(ofGroup: group) == nil else { return leaveTurns(group) }
@@ -89,7 +103,9 @@ extension StateMachine {
     case .turns, .turnsOfPriority:
       let priority = order == .turns ? 0 : levels.pointer(row.pointee.levels).pointee.priority
       if !isIn || row.pointee.turnKey.major != -Int64(priority) {
-        let clock = turnClocks[TurnClass(queue: queue, priority: priority)] ?? 0
+        let clock =
+          order == .turns
+          ? queues[Int(queue)].turnClock : turnClocks[TurnClass(queue: queue, priority: priority)] ?? 0
         row.pointee.virtualTime = clock + Self.turnCost / weight(ofGroup: group)
       }
       key = TurnKey(major: -Int64(priority), minor: UInt64(row.pointee.virtualTime))
@@ -97,6 +113,11 @@ extension StateMachine {
     guard !isIn || key != row.pointee.turnKey else { return }
     if isIn { leaveTurns(group) }
     row.pointee.turnKey = key
+    let first = queues[Int(queue)].turns
+    if order == .jobs, first != .none, groups[first].pointee.turn.left == .none {
+      // While it was alone its key was not kept.
+      groups[first].pointee.turnKey = jobKey(firstReady(ofGroup: first), order)
+    }
     var heap = GroupHeap<TurnOrder>(groups.view, root: queues[Int(queue)].turns)
     heap.insert(group)
     queues[Int(queue)].turns = heap.root
@@ -114,20 +135,23 @@ extension StateMachine {
   /// A group gives a job: its next turn is that much later.
   mutating func takeTurn(_ group: Slot) {
     let queue = groups[group].pointee.queue
-    guard queues[Int(queue)].setup != .none else { return }
     let order = order(of: queue)
     guard order == .turns || order == .turnsOfPriority, groups[group].pointee.turn.isIn else { return }
-    let priority = order == .turns ? 0 : levels.pointer(groups[group].pointee.levels).pointee.priority
     let time = groups[group].pointee.virtualTime
-    let turn = TurnClass(queue: queue, priority: priority)
-    turnClocks[turn] = max(turnClocks[turn] ?? 0, time)
+    if order == .turns {
+      queues[Int(queue)].turnClock = max(queues[Int(queue)].turnClock, time)
+    } else {
+      let priority = levels.pointer(groups[group].pointee.levels).pointee.priority
+      let turn = TurnClass(queue: queue, priority: priority)
+      turnClocks[turn] = max(turnClocks[turn] ?? 0, time)
+    }
     // Placed again at once, as one that comes.
     leaveTurns(group)
   }
 
   /// Puts every group of a queue where it belongs by what its settings say now. O(groups).
   mutating func placeAllTurns(of queue: UInt32) {
-    turnClocks = turnClocks.filter { $0.key.queue != queue }
+    forgetClocks(of: queue)
     for group in groups(of: queue) {
       leaveTurns(group)
       placeTurn(group)
@@ -136,13 +160,25 @@ extension StateMachine {
     }
   }
 
+  mutating func forgetClocks(of queue: UInt32) {
+    queues[Int(queue)].turnClock = 0
+    if !turnClocks.isEmpty { turnClocks = turnClocks.filter { $0.key.queue != queue } }
+  }
+
   // MARK: Ages
 
   /// Puts a group with READY jobs where its longest-READY one belongs; one group alone needs no place.
+  @inline(__always)
   mutating func placeAge(_ group: Slot) {
+    if queues[Int(groups[group].pointee.queue)].groups > 1 || groups[group].pointee.age.isIn {
+      placeAgeAmongOthers(group)
+    }
+  }
+
+  @inline(never)
+  private mutating func placeAgeAmongOthers(_ group: Slot) {
     let row = groups[group]
     let queue = Int(row.pointee.queue)
-    guard queues[queue].groups > 1 || row.pointee.age.isIn else { return }
     let since = readySince(ofGroup: group)
     guard !row.pointee.age.isIn || since != row.pointee.readySince else { return }
     var heap = GroupHeap<AgeOrder>(groups.view, root: queues[queue].ages)

@@ -10,6 +10,8 @@ extension StateMachine {
     static let dead = NumberSets.ID(kind: 4, 0)
     static func dead(queue id: UInt32) -> NumberSets.ID { NumberSets.ID(kind: 5, id) }
     static func dead(owner id: UInt32) -> NumberSets.ID { NumberSets.ID(kind: 6, id) }
+    /// The waiting jobs of an ordered group; of its slot, below `mostOrderedGroups`.
+    static func waiting(_ group: Slot) -> NumberSets.ID { NumberSets.ID(kind: 7, group) }
   }
 
   /// A job came: its state is `enter`'s part.

@@ -25,7 +25,10 @@ extension StateMachine {
     noteChange(queue)
     if queues[Int(queue)].isDraining, state != .running, drained.last != queue { drained.append(queue) }
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
+    let isInOrder = state.isWaiting && queues[Int(queue)].setup != .none && isOrdered(queue)
+    if isInOrder { beginOrder(slot) }
     insertIntoContainer(slot)
+    if isInOrder { placeTurn(row.pointee.group) }
   }
 
   /// A job leaves its state: the reverse of `enter`.
@@ -45,7 +48,10 @@ extension StateMachine {
     guard isLive else { return }
     noteChange(queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
+    let isInOrder = state.isWaiting && queues[Int(queue)].setup != .none && isOrdered(queue)
+    if isInOrder { endOrder(slot) }
     removeFromContainer(slot)
+    if isInOrder { placeTurn(row.pointee.group) }
   }
 
   /// Takes a job's row away, with its names and its lease; it has left its list, and its key is another's or gone.

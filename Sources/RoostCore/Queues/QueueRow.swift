@@ -12,6 +12,8 @@ struct QueueRow: BitwiseCopyable {
   var groups: UInt32 = 0
   /// The group without a name that was asked for last.
   var plainGroup: Slot = .none
+  /// How far the turns of its groups have come, where they take some; see `takeTurn`.
+  var turnClock: Int64 = 0
   /// Groups of which something was said.
   var toldGroups: UInt32 = 0
   /// The waiting workers, first come first served, as `WaitLink`s.

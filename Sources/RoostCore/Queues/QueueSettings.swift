@@ -35,6 +35,10 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   case groupPriority = 24
   /// Of one group only, not of a queue: how many turns it has for one of another's.
   case weight = 25
+  /// Of each group, 1: its jobs run one after the other, in the order of their submits.
+  case groupOrdered = 26
+  /// 1: a job whose lease ended by its time is READY at once.
+  case requeueExpired = 27
 
   /// They are there together, or not at all.
   package static let ofRate: [QueueSetting] = [.rateLimit, .ratePeriod, .rateBurst]
@@ -59,6 +63,7 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
     case .maxLength, .concurrency, .groupMaxLength, .groupConcurrency: 1...1_000_000_000
     case .maxBytes, .maxPayloadBytes: 1...1 << 50
     case .onFull, .groupFair, .groupPriority: 0...1
+    case .groupOrdered, .requeueExpired: 1...1
     case .weight: 1...1_000
     case .rateLimit, .rateBurst, .groupRateLimit, .groupRateBurst: 1...1_000_000
     case .ratePeriod, .groupRatePeriod: 100...2_592_000_000
@@ -89,7 +94,7 @@ package enum GroupPriority: Int64, Sendable, CaseIterable {
 package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   /// A bit for each setting that is there.
   private var mask: UInt64 = 0
-  private var values: InlineArray<26, Int64> = InlineArray(repeating: 0)
+  private var values: InlineArray<28, Int64> = InlineArray(repeating: 0)
 
   package init() {}
 
@@ -127,10 +132,12 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
 
   var groupRate: [Int64?] { QueueSetting.ofGroupRate.map { self[$0] } }
   /// Whether a group may have to wait although it has READY jobs.
-  var limitsGroups: Bool { self[.groupConcurrency] != nil || self[.groupRateLimit] != nil }
+  var limitsGroups: Bool {
+    self[.groupConcurrency] != nil || self[.groupRateLimit] != nil || self[.groupOrdered] != nil
+  }
   /// What of it decides whose turn it is.
   var turns: [Int64?] {
-    [.aging, .groupConcurrency, .groupFair, .groupPriority].map { self[$0] } + groupRate
+    [.aging, .groupConcurrency, .groupFair, .groupPriority, .groupOrdered].map { self[$0] } + groupRate
   }
 
   package static func == (a: Self, b: Self) -> Bool {

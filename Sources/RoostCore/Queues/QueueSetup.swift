@@ -22,6 +22,7 @@ package enum QueueHold: String, Sendable, BitwiseCopyable {
 
 /// Settings and pauses: how they come and go, and what may be leased under them.
 extension StateMachine {
+  @inline(__always)
   func setup(_ queue: UInt32) -> UnsafeMutablePointer<QueueSetup>? {
     let cell = queues[Int(queue)].setup
     return cell == .none ? nil : setups.pointer(cell)

@@ -163,7 +163,9 @@ extension StateMachine {
     endGroupWaits()
     var fed = 0
     let mostLeases = nextLease + Self.leasesPerFeed
-    for queue in hungry {
+    // A job that is given may let another of its queue go, so that the list grows meanwhile.
+    while fed < hungry.count {
+      let queue = hungry[fed]
       while queues[Int(queue)].firstWait != .none, firstReady(queue) != .none {
         guard !conditions.refusesLeases, nextLease < mostLeases else {
           hungry.removeFirst(fed)

@@ -74,7 +74,8 @@ struct Ended: JobRecord {
     let isPossible =
       switch entry.outcome {
       case .acked: next == .acked
-      case .failed, .expired: next == .retry || next == .dead || next == .cancelled
+      case .failed: next == .retry || next == .dead || next == .cancelled
+      case .expired: next == .retry || next == .ready || next == .dead || next == .cancelled
       case .released, .undelivered: next == .ready || next == .scheduled || next == .cancelled
       case .cancelled: next == .cancelled
       case .cancelRequested: next == .running
@@ -132,7 +133,7 @@ struct Ended: JobRecord {
     guard outcome.endsAttempt else { return }
     // Who was cancelled while running does not run again; nobody else is CANCELLED by the end of an attempt.
     guard entry.attempt == row.attempts, next == .acked || isMarked == (next == .cancelled),
-      next != .retry || row.attempts < row.maxAttempts
+      next != .retry && !(next == .ready && outcome == .expired) || row.attempts < row.maxAttempts
     else { throw state.misplaced("\(outcome) of attempt \(entry.attempt), then \(next.name)", slot, position) }
   }
 

@@ -89,7 +89,7 @@ struct Leased: JobRecord {
 
   func apply(to slot: Slot, in state: inout StateMachine) {
     let row = state.jobs.hot(slot)
-    if state.isLive { state.takeTurn(row.pointee.group) }
+    if state.isLive, state.isGroupTold(row.pointee.group) { state.takeTurn(row.pointee.group) }
     state.leave(slot)
     // Of a job that may fail without end no more are counted than a number holds.
     if row.pointee.attempts < JobPolicy.unlimitedRetries { row.pointee.attempts += 1 }

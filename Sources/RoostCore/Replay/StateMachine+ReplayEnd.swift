@@ -25,6 +25,7 @@ extension StateMachine {
     listIdleQueues()
     listPauses()
     listDraining()
+    listOrdered()
     listGroups()
     orderHeaps()
     try enlistStubs()

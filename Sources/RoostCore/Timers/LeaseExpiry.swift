@@ -88,6 +88,8 @@ extension StateMachine {
     let row = jobs.hot(slot)
     if row.pointee.flags & RowFlags.cancelRequested != 0 {
       end(slot, .expired, .cancelled, text: .empty, 0, &step)
+    } else if row.pointee.attempts < row.pointee.maxAttempts, settings(ofJob: slot)?[.requeueExpired] != nil {
+      end(slot, .expired, .ready, text: .empty, 0, &step)
     } else if row.pointee.attempts < row.pointee.maxAttempts {
       end(slot, .expired, .retry, text: .empty, 0, pause: nextPause(slot), &step)
     } else {

@@ -34,9 +34,12 @@ package final class DaemonMetrics: Sendable {
   /// All metrics in Prometheus' text format.
   func exposition(_ engine: Engine, _ keyHealth: KeyStoreHealth) async -> [UInt8] {
     async let answers = answer(within: Self.patience) { await keyHealth.state() }
+    async let durations = answer(within: Self.patience) { try? await engine.jobFigures() }
     let figures = await engine.figures()
     var text = Exposition()
-    write(engine.queueFigures, into: &text)
+    let shown = write(engine.queueFigures, into: &text)
+    // A writer that hangs says nothing of them.
+    if let durations = await durations ?? nil { write(durations, of: shown, into: &text) }
     write(figures, into: &text)
     write(process.figures, into: &text)
     let keys = await answers
@@ -50,7 +53,24 @@ package final class DaemonMetrics: Sendable {
     return text.bytes
   }
 
-  private func write(_ queues: QueueFigures, into text: inout Exposition) {
+  /// How long jobs of the queues that have series waited and ran.
+  private func write(_ figures: [JobFigure], of shown: [QueueView], into text: inout Exposition) {
+    let figures = Dictionary(grouping: figures) { $0.queue ?? QueueLabels.other }
+    for (metric, durations) in [(Metric.jobWait, \JobFigure.wait), (Metric.jobRun, \JobFigure.run)] {
+      text.begin(metric)
+      for queue in shown {
+        guard let figures = figures[queue.name]?.map({ $0[keyPath: durations] }) else { continue }
+        let total = figures.reduce(0) { $0 + $1.count }
+        let below = Metric.jobBounds.indices.map { place in figures.reduce(0) { $0 + $1.below[place] } }
+        let counts = zip(below + [total], [0] + below).map { $0 - $1 }
+        let sum = Double(figures.reduce(0) { $0 + $1.sum }) / 1_000
+        text.histogram(metric, [Label("queue", queue.name)], bounds: Metric.jobBounds, counts: counts, sum: sum)
+      }
+    }
+  }
+
+  /// - Returns: The queues that have series of their own, and `(other)`.
+  private func write(_ queues: QueueFigures, into text: inout Exposition) -> [QueueView] {
     text.family(.queueScrape, queues.age < Self.stale ? 1 : 0)
     text.family(.queues, queues.count)
     let shown = labels.shown(queues)
@@ -74,6 +94,7 @@ package final class DaemonMetrics: Sendable {
       let age = Double(queue.oldestReadyMilliseconds ?? 0) / 1_000
       text.sample(.oldestReady, [Label("queue", queue.name)], age)
     }
+    return shown
   }
 
   private func write(_ figures: EngineFigures, into text: inout Exposition) {

@@ -1,3 +1,5 @@
+import RoostCore
+
 /// A metric by its name in Prometheus, with what it means; `docs/metrics.md` has them all in one table.
 struct Metric: Sendable {
   enum Kind: String, Sendable { case counter, gauge, histogram }
@@ -40,6 +42,13 @@ extension Metric {
   static let depth = Metric("roost_queue_jobs", .gauge, "Jobs in a queue, by state.")
   static let oldestReady = Metric(
     "roost_queue_oldest_ready_age_seconds", .gauge, "Age of the job that has been READY longest; 0 when none is.")
+  static let jobWait = Metric(
+    "roost_job_wait_seconds", .histogram, "Time from READY to the lease, since the start.", bounds: jobBounds)
+  static let jobRun = Metric(
+    "roost_job_run_seconds", .histogram, "Time from the lease to the end of an attempt, since the start.",
+    bounds: jobBounds)
+  /// Powers of four of milliseconds, less one: 3 ms to 4.7 h.
+  static let jobBounds = FigureImage.powers.map { Double(1 << $0 - 1) / 1_000 }
   static let queues = Metric("roost_queues", .gauge, "Queues that exist.")
   static let queueScrape = Metric(
     "roost_queue_scrape_success", .gauge,
