@@ -46,12 +46,13 @@ extension Engine {
     return figures.sorted { ($1.leased, $0.queue ?? "~", $0.type) < ($0.leased, $1.queue ?? "~", $1.type) }
   }
 
-  /// Who holds jobs of queues that `isShown`, and who waits for one: those with the oldest job first. At most `limit`
-  /// workers are told apart.
+  /// Who holds jobs of queues that `isShown`, and who waits for one under a key that does: at most `limit`, those with the
+  /// oldest jobs first.
   package func workers(
-    limit: Int, isShown: @Sendable (_ queue: String) -> Bool
-  ) async throws(Refusal) -> (workers: [WorkerView], isCut: Bool) {
-    var (found, isCut, cursor) = ([String: WorkerView](), false, UInt64(0))
+    limit: Int, isShown: @Sendable (_ queue: String) -> Bool, waits: @Sendable (_ keyID: String) -> Bool
+  ) async throws(Refusal) -> [WorkerView] {
+    // By bytes: two names may be equal to Unicode.
+    var (found, cursor) = ([[UInt8]: WorkerView](), UInt64(0))
     repeat {
       let at = cursor
       let delivery = try await ask([]) { _ in
@@ -61,14 +62,10 @@ extension Engine {
       }
       guard case .workers(_, _, let next) = delivery.answer else { preconditionFailure("workers are answered as such") }
       for image in delivery.workers {
-        let queue = delivery.text(image.queue)
-        guard image.job == nil || isShown(queue) else { continue }
-        let (name, keyID) = (delivery.text(image.worker), delivery.text(image.keyID))
-        let id = "\(keyID) \(name)"
-        guard found[id] != nil || found.count < limit else {
-          isCut = true
-          continue
-        }
+        let (queue, keyID) = (delivery.text(image.queue), delivery.text(image.keyID))
+        guard image.job == nil ? waits(keyID) : isShown(queue) else { continue }
+        let name = delivery.text(image.worker)
+        let id = Array("\(keyID) \(name)".utf8)
         found[id, default: WorkerView(name: name, keyID: keyID)].add(image, queue)
       }
       cursor = next
@@ -76,7 +73,7 @@ extension Engine {
     let workers = found.values.sorted {
       ($0.oldestMilliseconds ?? .max, $0.name, $0.keyID) < ($1.oldestMilliseconds ?? .max, $1.name, $1.keyID)
     }
-    return (workers, isCut)
+    return Array(workers.prefix(limit))
   }
 }
 

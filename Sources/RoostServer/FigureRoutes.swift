@@ -20,12 +20,13 @@ let figureRoutes: [Route] = [
     return Answer(200, json)
   },
   Route("GET", "/workers", .lease) { (request, backend) throws(Rejection) in
-    let found = try await refusable { () throws(Refusal) in
-      try await backend.engine.workers(limit: mostWorkers) { request.maySee(queue: $0) }
-    }
-    // Who only waits may wait for queues of others.
-    let workers = found.workers.filter {
-      $0.running > 0 || request.caller.type == .admin || $0.keyID == request.caller.keyID
+    let workers = try await refusable { () throws(Refusal) in
+      try await backend.engine.workers(limit: mostWorkers) {
+        request.maySee(queue: $0)
+      } waits: {
+        // Who waits may wait for queues of others.
+        request.caller.type == .admin || $0 == request.caller.keyID
+      }
     }
     var json = JSONWriter(capacity: workers.count * 240 + 32)
     json.beginObject()
@@ -38,7 +39,7 @@ let figureRoutes: [Route] = [
   },
 ]
 
-/// Workers that are told apart.
+/// Workers that one answer shows.
 private let mostWorkers = 10_000
 
 extension RouteRequest {

@@ -64,9 +64,10 @@ private let noGroup = "_"
 
 /// The group that a path names. Whose it is the key says, or `owner_id` where the caller sees those of others.
 private func groupName(_ request: RouteRequest) throws(Rejection) -> GroupName {
-  let parts = request.parameter.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-  let queue = try queueName(parts[0], request)
-  let group = parts[1]
+  // By bytes: a group may begin with a character that joins the slash before it.
+  let parts = request.parameter.utf8.split(separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
+  let queue = try queueName(String(decoding: parts[0], as: UTF8.self), request)
+  let group = String(decoding: parts[1], as: UTF8.self)
   guard group == noGroup || isGroupName(group) else {
     throw Rejection(
       .outOfRange, field: "group",
@@ -75,9 +76,9 @@ private func groupName(_ request: RouteRequest) throws(Rejection) -> GroupName {
   }
   let own = request.caller.ownerID.text
   let owner = request.query["owner_id"] ?? own
-  guard owner == own || request.caller.type != .client else { throw noSuchGroup }
-  guard (1...200).contains(owner.utf8.count) else {
-    throw Rejection(.outOfRange, field: "owner_id", "owner_id must have 1 to 200 bytes")
+  guard Name(owner) == Name(own) || request.caller.type != .client else { throw noSuchGroup }
+  guard (1...200).contains(owner.utf8.count), owner.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+    throw Rejection(.outOfRange, field: "owner_id", "owner_id must have 1 to 200 bytes without control characters")
   }
   return GroupName(queue: queue, owner: owner, group: group == noGroup ? "" : group)
 }

@@ -69,9 +69,10 @@ extension ReferenceModel {
   }
 
   mutating func resume(_ key: GroupKey, _ answer: Answer, _ seen: [SeenGroup]) throws(Violation) {
-    guard var group = groups[key], group.isPaused else { return try look(at: key, seen) }
+    guard var group = groups[key], group.isPaused || group.heldUntil > now.log else { return try look(at: key, seen) }
     if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "resume") }
     (group.isPaused, group.pausedUntil, group.pausedAt, group.reason) = (false, 0, 0, [])
+    group.heldUntil = 0
     try set(group, key, seen)
   }
 

@@ -26,6 +26,12 @@ struct Workload {
 
   /// Requests that come together, as a client's batch does; mostly one.
   mutating func group(_ model: ReferenceModel) -> [Request] {
+    if managesQueues, model.lastNumber == 0, random.chance(0.4) {
+      // Only a queue without jobs can be told.
+      var change = QueueSettingsChange()
+      change.set(.groupOrdered, 1)
+      return [.configure(queues.randomElement(using: &random)!, change)]
+    }
     if managesQueues, random.chance(0.0007) { return (0..<20).map { _ in .operate(broad) } }
     if managesQueues, random.chance(0.08) {
       let request = manage(model)

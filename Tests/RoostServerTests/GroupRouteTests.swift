@@ -166,6 +166,54 @@ struct GroupRouteTests {
     }
   }
 
+  @Test("what is the last that was said of a group may be taken back, and a name is compared by its bytes")
+  func names() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("POST", "/queues/q/groups/x/pause?owner_id=alice", daemon.admin)
+      let resumed = try await daemon.send("POST", "/queues/q/groups/x/resume?owner_id=alice", daemon.admin)
+      #expect(resumed.status == 200 && resumed.json["paused"] as? Bool == false, "\(resumed.text)")
+      #expect(try await daemon.send("GET", "/queues/q/groups/x", daemon.client).code == "group_not_found")
+      let mark = #"{"payload":1,"queue":"q","group":"\u0301x"}"#
+      #expect(try await daemon.send("POST", "/jobs", daemon.client, mark).status == 201)
+      let seen = try await daemon.send("GET", "/queues/q/groups/%CC%81x", daemon.client)
+      #expect(seen.status == 200 && seen.json["waiting"] as? Int == 1, "\(seen.text)")
+      var keys: [String] = []
+      for owner in ["caf\u{E9}", "cafe\u{301}"] {
+        let made = try await daemon.keys.create(name: "n", ownerID: owner, type: .client, by: .commandLine)
+        keys.append(made.key.reveal())
+      }
+      _ = try await daemon.send("POST", "/jobs", keys[0], #"{"payload":1,"queue":"q","group":"secret"}"#)
+      let foreign = "/queues/q/groups/secret?owner_id=caf%C3%A9"
+      #expect(try await daemon.send("GET", foreign, keys[0]).status == 200)
+      #expect(try await daemon.send("GET", foreign, keys[1]).code == "group_not_found")
+    }
+  }
+
+  @Test("limits that change take no turn away, and resume ends a wait that a worker asked for")
+  func kept() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
+      for group in 0..<8 {
+        for _ in 0..<3 {
+          _ = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q","group":"g\#(group)"}"#)
+        }
+      }
+      var given: Set<String> = []
+      for turn in 0..<8 {
+        _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"concurrency":\#(10 + turn)}}"#)
+        given.insert(try #require(try await daemon.lease("q")).group)
+      }
+      #expect(given.count == 8, "\(given)")
+      let next = try #require(try await daemon.lease("q"))
+      let hold = #"{"lease_id":"\#(next.lease)","hold_group":"1h"}"#
+      _ = try await daemon.send("POST", next.path + "/release", daemon.worker, hold)
+      let path = "/queues/q/groups/\(next.group)"
+      #expect(try await daemon.send("GET", path, daemon.client).string("held_by") == "held")
+      _ = try await daemon.send("POST", path + "/resume?owner_id=alice", daemon.admin)
+      #expect(try await daemon.send("GET", path, daemon.client).string("held_by") == nil)
+    }
+  }
+
   @Test("a bad name or setting is refused with its field")
   func refused() async throws {
     try await TestDaemon.run { daemon in

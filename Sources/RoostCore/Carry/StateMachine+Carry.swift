@@ -41,6 +41,10 @@ extension StateMachine {
     return defects.contains(.stubNotCarried) ? .none : .stub(key)
   }
 
-  /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs and queues take.
-  package var keptBytes: Int { liveBytes + stubs.count * 96 + existingQueues * 96 + setups.count * 256 }
+  /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs, queues and groups take. Too
+  /// little would make each trim want the next one.
+  package var keptBytes: Int {
+    liveBytes + stubs.count * 96 + existingQueues * 96 + setups.count * 256 + toldGroups.count * 192
+      + groupSettings.count * 64
+  }
 }

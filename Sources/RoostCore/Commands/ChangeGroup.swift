@@ -6,6 +6,7 @@ extension Command {
       case settings(ByteRange, cleared: UInt64)
       /// Why, at most 255 bytes; wall time, milliseconds, 0: until it is resumed.
       case pause(reason: ByteRange, until: Int64)
+      /// Ends a pause, and a wait that a worker asked for.
       case resume
     }
 
@@ -31,7 +32,8 @@ extension Command.ChangeGroup: StateCommand {
     let found = state.findGroup(
       queue: state.queueNames.find(step.bytes(queue)), owner: state.ownerNames.find(step.bytes(owner)),
       name: step.bytes(group))
-    if let record = wanted(found, in: &state, step) {
+    let record = wanted(found, in: &state, step)
+    if let record {
       if case .resume = change {
         if state.conditions.diskLevel >= 3 { return step.answer(ticket, .refused(.diskLow)) }
       } else if !state.mayChange(queue: queue, ticket, &step) {
@@ -39,7 +41,7 @@ extension Command.ChangeGroup: StateCommand {
       }
       state.tell(record, &step)
     }
-    state.readGroup(queue, owner, group, ticket, &step)
+    state.readGroup(queue, owner, group, wasTold: record != nil, ticket, &step)
   }
 
   /// What is to be written; nil where all is as it should be.
@@ -62,8 +64,9 @@ extension Command.ChangeGroup: StateCommand {
       (record.isPaused, record.pausedAt, record.pausedUntil) = (true, state.now.wall, until)
       record.reason = step.bytes(reason)
     case .resume:
-      guard record.isPaused else { return nil }
+      guard record.isPaused || record.heldUntil > 0 else { return nil }
       record.endPause()
+      record.heldUntil = 0
     }
     return record
   }

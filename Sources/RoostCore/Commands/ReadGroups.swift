@@ -61,6 +61,15 @@ package struct GroupImage: Sendable, BitwiseCopyable {
   package var pauseReason: ByteRange
 }
 
+extension GroupImage {
+  /// A group without jobs of which nothing is said.
+  fileprivate init(name: ByteRange, owner: ByteRange) {
+    self.init(
+      name: name, owner: owner, waiting: 0, ready: 0, running: 0, jobs: 0, oldestReady: -1, settings: QueueSettings(),
+      hold: nil, holdLeft: 0, isPaused: false, pausedAt: 0, pausedUntil: 0, pauseReason: .empty)
+  }
+}
+
 extension Command.ReadGroups: StateCommand {
   static var isRead: Bool { true }
 
@@ -88,19 +97,23 @@ extension Command.ReadGroup: StateCommand {
   static var isRead: Bool { true }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
-    state.readGroup(queue, owner, group, ticket, &step)
+    state.readGroup(queue, owner, group, wasTold: false, ticket, &step)
   }
 }
 
 extension StateMachine {
-  /// No group in the answer when there is none.
+  /// No group in the answer when there is none; unless what was said of it was the last that kept it.
   mutating func readGroup(
-    _ queue: ByteRange, _ owner: ByteRange, _ name: ByteRange, _ ticket: UInt64, _ step: inout Step
+    _ queue: ByteRange, _ owner: ByteRange, _ name: ByteRange, wasTold: Bool, _ ticket: UInt64, _ step: inout Step
   ) {
     let first = Int32(step.groups.count)
     let group = findGroup(
       queue: queueNames.find(step.bytes(queue)), owner: ownerNames.find(step.bytes(owner)), name: step.bytes(name))
-    if group != .none { step.groups.append(image(ofGroup: group, &step)) }
+    if group != .none {
+      step.groups.append(image(ofGroup: group, &step))
+    } else if wasTold {
+      step.groups.append(GroupImage(name: step.copy(step.bytes(name)), owner: step.copy(step.bytes(owner))))
+    }
     step.answer(ticket, .groups(first: first, count: Int32(step.groups.count) - first, next: 0))
   }
 

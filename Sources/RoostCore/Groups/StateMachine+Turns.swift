@@ -101,7 +101,7 @@ extension StateMachine {
     switch order {
     case .jobs, .aging: key = jobKey(firstReady(ofGroup: group), order)
     case .turns, .turnsOfPriority:
-      let priority = order == .turns ? 0 : levels.pointer(row.pointee.levels).pointee.priority
+      let priority = order == .turns ? 0 : turnPriority(group)
       if !isIn || row.pointee.turnKey.major != -Int64(priority) {
         let clock =
           order == .turns
@@ -141,7 +141,7 @@ extension StateMachine {
     if order == .turns {
       queues[Int(queue)].turnClock = max(queues[Int(queue)].turnClock, time)
     } else {
-      let priority = levels.pointer(groups[group].pointee.levels).pointee.priority
+      let priority = turnPriority(group)
       let turn = TurnClass(queue: queue, priority: priority)
       turnClocks[turn] = max(turnClocks[turn] ?? 0, time)
     }
@@ -150,14 +150,22 @@ extension StateMachine {
   }
 
   /// Puts every group of a queue where it belongs by what its settings say now. O(groups).
-  mutating func placeAllTurns(of queue: UInt32) {
-    forgetClocks(of: queue)
+  ///
+  /// - Parameter anew: The groups go in another order: a new round begins. Other changes take nobody's turn away.
+  mutating func placeAllTurns(of queue: UInt32, anew: Bool) {
+    if anew { forgetClocks(of: queue) }
     for group in groups(of: queue) {
-      leaveTurns(group)
+      if anew { leaveTurns(group) }
       placeTurn(group)
       awaitGroup(group)
       closeSetup(ofGroup: group)
     }
+  }
+
+  /// Among which groups one with READY jobs takes its turns, where priorities go before turns.
+  private func turnPriority(_ group: Slot) -> Int8 {
+    if isOrdered(groups[group].pointee.queue) { return jobs.hot(firstReady(ofGroup: group)).pointee.priority }
+    return levels.pointer(groups[group].pointee.levels).pointee.priority
   }
 
   mutating func forgetClocks(of queue: UInt32) {

@@ -54,13 +54,13 @@ struct QueueConfigured: LogRecord {
   func apply(to state: inout StateMachine) {
     let queue = state.queueForSetup(name)
     let setup = state.openSetup(queue)
-    let before = setup.pointee.settings
+    let (before, order) = (setup.pointee.settings, state.order(of: queue))
     setup.pointee.settings = settings
     setup.pointee.rate = rate
     state.closeSetup(queue)
     if before.groupRate != settings.groupRate { state.fitRates(ofGroupsOf: queue) }
     guard state.isLive else { return }
-    if before.turns != settings.turns { state.placeAllTurns(of: queue) }
+    if before.turns != settings.turns { state.placeAllTurns(of: queue, anew: state.order(of: queue) != order) }
     state.noteChange(queue)
     state.wake(queue)
   }
