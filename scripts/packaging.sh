@@ -40,6 +40,7 @@ echo "packaging: scripts/install.sh: runs without the toolchain"
 # As the unit and the image run it: with no rights of root. Root may do what the service's user may not.
 unprivileged=()
 [[ $EUID != 0 ]] || unprivileged=(setpriv --bounding-set=-all --inh-caps=-all)
+: >"$work/serve.log"
 "${unprivileged[@]}" "$work/prefix/bin/roost" serve --port 0 --wal-dir "$work/data" --segment-bytes 1MiB 2>"$work/serve.log" &
 daemon=$!
 url=''

@@ -52,6 +52,9 @@ extension ReferenceModel {
     for setting in change.cleared { group.settings[setting] = nil }
     for setting in QueueSetting.allCases { if let value = change.settings[setting] { group.settings[setting] = value } }
     guard group.settings != old else { return try look(at: key, seen) }
+    if now.conditions.isMemoryLow, groups[key]?.isTold != true {
+      return try refused(.memoryLow, answer, "a group's setting")
+    }
     guard try mayChange(key.queue, answer) else { return }
     if QueueSetting.ofRate.map({ old[$0] }) != QueueSetting.ofRate.map({ group.settings[$0] }) {
       fit(&group, to: rate(of: key, group.settings))
@@ -62,8 +65,9 @@ extension ReferenceModel {
   mutating func pause(
     _ key: GroupKey, _ reason: [UInt8], _ until: Int64, _ answer: Answer, _ seen: [SeenGroup]
   ) throws(Violation) {
-    guard try mayChange(key.queue, answer) else { return }
     var group = groups[key] ?? Group()
+    if now.conditions.isMemoryLow, !group.isTold { return try refused(.memoryLow, answer, "a group's pause") }
+    guard try mayChange(key.queue, answer) else { return }
     (group.isPaused, group.pausedUntil, group.pausedAt, group.reason) = (true, until, now.wall, reason)
     try set(group, key, seen)
   }

@@ -36,6 +36,8 @@ extension Command.ChangeGroup: StateCommand {
     if let record {
       if case .resume = change {
         if state.conditions.diskLevel >= 3 { return step.answer(ticket, .refused(.diskLow)) }
+      } else if state.conditions.isMemoryLow, found == .none || state.setup(ofGroup: found)?.pointee.isTold != true {
+        return step.answer(ticket, .refused(.memoryLow))
       } else if !state.mayChange(queue: queue, ticket, &step) {
         return
       }

@@ -196,6 +196,14 @@ extension StateMachine {
     guard next < setup.pointee.awaited else { return }
     setup.pointee.awaited = next
     groupHeap.insert(groups[group].pointee.setup, deadline: next)
+    // What went, or waits no longer, leaves entries behind.
+    if groupHeap.count > 2 * toldGroups.count + 64 { listGroupWaits() }
+  }
+
+  private mutating func listGroupWaits() {
+    groupHeap = ExpiryHeap()
+    for cell in toldGroups { groupSetups.pointer(cell).pointee.awaited = .max }
+    for cell in toldGroups { awaitGroup(groupSetups.pointer(cell).pointee.group) }
   }
 
   /// Groups that may go on, and cells that say nothing any more.
