@@ -23,7 +23,7 @@ struct GroupRow: BitwiseCopyable {
   /// Among those that may give a job now.
   var turn = HeapLinks()
   var turnKey = TurnKey()
-  /// When its last turn was, plus what that cost; see `takeTurn`.
+  /// When its turn is, where its queue takes turns; kept while it stands among those that may give a job.
   var virtualTime: Int64 = 0
   /// Among all that have READY jobs, where there are several.
   var age = HeapLinks()

@@ -147,21 +147,15 @@ extension StateMachine {
   /// A lease was granted, or the log says so.
   mutating func spendGroup(_ group: Slot, _ lease: LeaseID) {
     guard let rate = rate(ofGroup: group) else { return }
-    let setup = openSetup(ofGroup: group)
-    let state = setup.pointee.rate
-    setup.pointee.rate = RateState(
-      theoretical: rate.spent(state.theoretical, at: now.log), last: now.log,
-      firstOfLast: state.firstOfLast > 0 && state.last == now.log ? state.firstOfLast : lease.number)
+    openSetup(ofGroup: group).pointee.rate.spend(lease, by: rate, at: now.log)
     if isLive { awaitGroup(group) }
   }
 
   /// A lease never reached its worker.
   mutating func refundGroup(_ group: Slot, _ lease: LeaseID) {
-    guard let setup = setup(ofGroup: group), let rate = rate(ofGroup: group), setup.pointee.rate.firstOfLast > 0,
-      lease.number >= setup.pointee.rate.firstOfLast
+    guard let setup = setup(ofGroup: group), let rate = rate(ofGroup: group),
+      setup.pointee.rate.refund(lease, by: rate), isLive
     else { return }
-    setup.pointee.rate.theoretical = max(0, setup.pointee.rate.theoretical - rate.interval)
-    guard isLive else { return }
     placeTurn(group)
     awaitGroup(group)
   }

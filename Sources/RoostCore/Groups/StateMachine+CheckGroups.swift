@@ -70,6 +70,12 @@ extension StateMachine {
       if row.turn.isIn != mayGive, !(mayGive && setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log) {
         found.append("turn of group \(textOfGroup(group))")
       }
+      let above = row.turn.parent
+      if row.turn.isIn,
+        above == .none ? queues[Int(queue)].turns != group : row.turnKey < self.groups[above].pointee.turnKey
+      {
+        found.append("turn of group \(textOfGroup(group)) before another's")
+      }
       let standsByAge = queues[Int(queue)].groups > 1 && row.levels != .none
       if standsByAge && (!row.age.isIn || row.readySince != readySince(ofGroup: group))
         || row.levels == .none && row.age.isIn

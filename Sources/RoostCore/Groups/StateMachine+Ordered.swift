@@ -8,6 +8,7 @@ extension StateMachine {
 
   /// The waiting job of an ordered group that was submitted first; `.none` where none waits.
   func firstWaiting(ofGroup group: Slot) -> Slot {
+    guard group < Self.mostOrderedGroups else { return .none }
     var masks = Int.max
     let waiting = NumberSets.Intersection(Listed.waiting(group))
     guard case .number(let place) = sets.last(below: 1 << 42, in: waiting, masks: &masks) else { return .none }

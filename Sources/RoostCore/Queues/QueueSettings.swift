@@ -236,6 +236,22 @@ struct RateState: Equatable, BitwiseCopyable {
   /// The number of the first lease of that instant: of these a lease that never reached its worker is given back. Who
   /// gave back an earlier one might let more through in some window than the rate allows.
   var firstOfLast: UInt64 = 0
+
+  /// A lease was granted at a log time.
+  mutating func spend(_ lease: LeaseID, by rate: LeaseRate, at now: Int64) {
+    theoretical = rate.spent(theoretical, at: now)
+    if firstOfLast == 0 || last != now { firstOfLast = lease.number }
+    last = now
+  }
+
+  /// A lease never reached its worker: it is given back if it is one of the last instant.
+  ///
+  /// - Returns: Whether it was.
+  mutating func refund(_ lease: LeaseID, by rate: LeaseRate) -> Bool {
+    guard firstOfLast > 0, lease.number >= firstOfLast else { return false }
+    theoretical = max(0, theoretical - rate.interval)
+    return true
+  }
 }
 
 /// A rate as GCRA (ITU-T I.371) counts it: the theoretical time of the next lease, in log time.

@@ -94,18 +94,13 @@ extension StateMachine {
   mutating func spendRate(_ queue: UInt32, _ lease: LeaseID) {
     guard let setup = setup(queue), let rate = LeaseRate(setup.pointee.settings) else { return }
     if !isLive, defects.contains(.rateLostInReplay) { return }
-    let state = setup.pointee.rate
-    setup.pointee.rate = RateState(
-      theoretical: rate.spent(state.theoretical, at: now.log), last: now.log,
-      firstOfLast: state.firstOfLast > 0 && state.last == now.log ? state.firstOfLast : lease.number)
+    setup.pointee.rate.spend(lease, by: rate, at: now.log)
   }
 
   /// A lease never reached its worker.
   mutating func refundRate(_ queue: UInt32, _ lease: LeaseID) {
-    guard let setup = setup(queue), let rate = LeaseRate(setup.pointee.settings),
-      setup.pointee.rate.firstOfLast > 0, lease.number >= setup.pointee.rate.firstOfLast
-    else { return }
-    setup.pointee.rate.theoretical = max(0, setup.pointee.rate.theoretical - rate.interval)
+    guard let setup = setup(queue), let rate = LeaseRate(setup.pointee.settings) else { return }
+    _ = setup.pointee.rate.refund(lease, by: rate)
   }
 
   /// Workers wait for a queue whose READY jobs come too fast: it is looked at again when the next may go.
