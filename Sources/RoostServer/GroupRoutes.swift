@@ -64,10 +64,8 @@ private let noGroup = "_"
 
 /// The group that a path names. Whose it is the key says, or `owner_id` where the caller sees those of others.
 private func groupName(_ request: RouteRequest) throws(Rejection) -> GroupName {
-  // By bytes: a group may begin with a character that joins the slash before it.
-  let parts = request.parameter.utf8.split(separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
-  let queue = try queueName(String(decoding: parts[0], as: UTF8.self), request)
-  let group = String(decoding: parts[1], as: UTF8.self)
+  let (queueText, group) = groupParts(request.parameter)
+  let queue = try queueName(queueText, request)
   guard group == noGroup || isGroupName(group) else {
     throw Rejection(
       .outOfRange, field: "group",
@@ -81,6 +79,19 @@ private func groupName(_ request: RouteRequest) throws(Rejection) -> GroupName {
     throw Rejection(.outOfRange, field: "owner_id", "owner_id must have 1 to 200 bytes without control characters")
   }
   return GroupName(queue: queue, owner: owner, group: group == noGroup ? "" : group)
+}
+
+/// What stands in a group's path: the queue and the group. By bytes, as a group may begin with a character that joins the
+/// slash before it.
+private func groupParts(_ parameter: String) -> (queue: String, group: String) {
+  let parts = parameter.utf8.split(separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
+  return (String(decoding: parts[0], as: UTF8.self), parts.count > 1 ? String(decoding: parts[1], as: UTF8.self) : "")
+}
+
+/// Whether a path names a queue and a group that there may be: what else stands in it could be anything.
+func isGroupPath(_ parameter: String) -> Bool {
+  let (queue, group) = groupParts(parameter)
+  return isQueueName(queue) && (group == noGroup || isGroupName(group))
 }
 
 private func managedGroup(_ request: RouteRequest) throws(Rejection) -> GroupName {

@@ -48,6 +48,12 @@ final class Machine {
     return run()
   }
 
+  /// Lets time pass of which nothing is decided before the next command.
+  func skip(milliseconds: Int64) {
+    time += milliseconds * 1_000_000
+    wall += milliseconds
+  }
+
   /// Lets a lease that is over end: the check that finds it gives it a grace.
   func passGrace() {
     for _ in 0..<3 { _ = pass(milliseconds: 250) }
@@ -67,11 +73,11 @@ final class Machine {
 extension Machine {
   /// Submits a job of owner `ann`.
   func submit(
-    _ payload: String = "1", queue: String = "mail", type: String = "send",
+    _ payload: String = "1", queue: String = "mail", type: String = "send", group: String = "",
     adjust: (inout Command.Submit) -> Void = { _ in }
   ) -> Answer.Accepted? {
     let body = JobBodyLayout.encode(
-      queue: queue, type: type, owner: "ann", traceparent: "", group: "", metadata: [], tags: [],
+      queue: queue, type: type, owner: "ann", traceparent: "", group: group, metadata: [], tags: [],
       payload: Array(payload.utf8)[...],
       checksum: { _ in 0x1234_5678 })
     var command = Command.Submit(

@@ -30,9 +30,7 @@ struct AuditedRequest {
   /// The queue that the path names, or the id. A text that is no id is left out: it could be anything, a secret too.
   private var targetInPath: String? {
     if route.path.hasPrefix("/queues/{queue}/groups/{group}") {
-      // A group's name could be anything.
-      let queue = parameter.prefix { $0 != "/" }
-      return isQueueName(String(queue)) && APIKey.publicID(in: parameter) == nil ? parameter : nil
+      return isGroupPath(parameter) && APIKey.publicID(in: parameter) == nil ? parameter : nil
     }
     if route.path.hasPrefix("/queues/{queue}") {
       return isQueueName(parameter) && APIKey.publicID(in: parameter) == nil ? parameter : nil

@@ -1,0 +1,146 @@
+import RoostCore
+import RoostLog
+
+/// Lays the bytes of a batch's requests out as the engine's mailbox does.
+struct RequestEncoder {
+  private(set) var arena: [UInt8] = []
+  let secret: SipKey
+
+  init(secret: SipKey) { self.secret = secret }
+
+  mutating func command(_ request: Request) -> Command {
+    switch request {
+    case .submit(let job): return .submit(submit(job))
+    case .lease(let lease):
+      var command = Command.Lease(
+        queues: put(names: lease.queues), worker: put(Array(lease.worker.utf8)), keyID: put(Array(lease.key.utf8)),
+        leaseMilliseconds: lease.leaseMilliseconds, waitMilliseconds: lease.waitMilliseconds)
+      command.maxJobs = lease.maxJobs
+      command.maxBytes = lease.maxBytes
+      command.isNext = lease.isNext
+      command.isListed = lease.isListed
+      return .lease(command)
+    case .endWait(let ticket): return .endWait(Command.EndWait(ticket: ticket))
+    case .finish(let finish): return .finish(self.finish(finish))
+    case .extend(let job, let isForged, let viewer, let lease, let milliseconds, let progress):
+      return .extend(
+        Command.Extend(
+          job: reference(job, isForged), viewer: put(viewer), lease: lease, milliseconds: milliseconds,
+          progress: put(progress), progressChecksum: checksum(progress)))
+    case .cancel(let job, let viewer, let reason):
+      return .cancel(
+        Command.Cancel(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
+    case .runNow(let job, let viewer, let onlyDead):
+      return .runNow(Command.RunNow(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
+    case .delete(let job, let viewer, let onlyDead):
+      return .delete(Command.Delete(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
+    case .read(let job, let isForged, let viewer):
+      return .read(Command.Read(job: reference(job, isForged), viewer: put(viewer)))
+    case .awaitEnd(let job, let isForged, let viewer, let milliseconds):
+      return .awaitEnd(
+        Command.AwaitEnd(job: reference(job, isForged), viewer: put(viewer), milliseconds: milliseconds))
+    case .list(let list):
+      return .list(
+        Command.List(
+          viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
+          state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
+          examine: Int(list.examine),
+          cursor: list.cursor))
+    case .queue(let name): return .queue(Command.Queue(name: put(Array(name.utf8))))
+    case .configure(let name, let change):
+      return .configure(
+        Command.Configure(
+          name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.clearedBits))
+    case .pause(let name, let reason, let until):
+      return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
+    case .operate(let wanted):
+      let selection = JobSelection(
+        kind: wanted.kind, states: wanted.states, queue: put(Array((wanted.queue ?? "").utf8)),
+        type: put(Array((wanted.type ?? "").utf8)), owner: put(Array((wanted.owner ?? "").utf8)),
+        before: wanted.before, limit: wanted.limit)
+      if wanted.isDry { return .countMatching(Command.CountMatching(selection)) }
+      var operate = Command.Operate(selection)
+      operate.isForEmpty = wanted.isForEmpty
+      return .operate(operate)
+    case .stopOperation(let id): return .stopOperation(Command.StopOperation(id: id))
+    case .readOperations: return .readOperations(Command.ReadOperations(id: 0))
+    case .resume(let name): return .resume(Command.Resume(name: put(Array(name.utf8))))
+    case .configureGroup(let key, let change):
+      let settings = put(change.settings.bytes)
+      return self.change(key, .settings(settings, cleared: change.clearedBits))
+    case .pauseGroup(let key, let reason, let until):
+      return change(key, .pause(reason: put(reason), until: until))
+    case .resumeGroup(let key): return change(key, .resume)
+    case .readGroups(let queue, let viewer):
+      return .readGroups(
+        Command.ReadGroups(queue: put(Array(queue.utf8)), viewer: put(viewer), limit: 1_000))
+    case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
+    }
+  }
+
+  private mutating func change(
+    _ key: ReferenceModel.GroupKey, _ change: Command.ChangeGroup.Change
+  ) -> Command {
+    .changeGroup(
+      Command.ChangeGroup(
+        queue: put(Array(key.queue.utf8)), owner: put(key.owner), group: put(Array(key.name.utf8)), change: change))
+  }
+
+  private mutating func submit(_ job: Submission) -> Command.Submit {
+    let body = JobBodyLayout.encode(
+      queue: job.queue, type: job.type, owner: job.owner, traceparent: job.traceparent, group: job.group,
+      metadata: job.metadata[...], tags: job.tags[...], payload: job.payload[...], checksum: { Checksum.of($0) })
+    var command = Command.Submit(
+      policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
+      delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))
+    command.isFollowed = job.isFollowed
+    command.given = job.given
+    command.payloadBytes = UInt32(job.payload.count)
+    if let key = job.key {
+      let hash = Array("\(job.owner) \(job.queue) \(key)".utf8).withUnsafeBytes { secret.hash128($0) }
+      command.hasKey = true
+      command.keyHash = KeyHash(low: hash.low, high: hash.high)
+      command.keyFingerprint = job.fingerprint
+      command.keyByteFingerprint = job.byteFingerprint
+      if !job.isOfBytes { command.keyFields = put(job.keyFields) }
+    }
+    return command
+  }
+
+  private mutating func finish(_ finish: Request.Finish) -> Command.Finish {
+    var command = Command.Finish(
+      job: reference(finish.job), viewer: put(finish.viewer), lease: finish.lease,
+      keyID: put(Array(finish.key.utf8)), outcome: finish.outcome)
+    command.isRetryable = finish.isRetryable
+    command.delayMilliseconds = finish.delayMilliseconds
+    command.holdGroupMilliseconds = finish.holdGroupMilliseconds
+    command.text = put(finish.text)
+    command.textChecksum = checksum(finish.text)
+    return command
+  }
+
+  /// A forged id has the right number and the wrong seal.
+  private func reference(_ job: JobID, _ isForged: Bool = false) -> JobRef {
+    JobRef(number: job.number.rawValue, check: job.fullCheck(secret) ^ (isForged ? 1 : 0))
+  }
+
+  private func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { Checksum.of($0) } }
+
+  private mutating func put(_ viewer: Viewer) -> ViewerRef {
+    switch viewer {
+    case .all: .all
+    case .owner(let name): ViewerRef(kind: .owner, text: put(Array(name.utf8)))
+    case .queues(let patterns): ViewerRef(kind: .queues, text: put(names: patterns))
+    }
+  }
+
+  private mutating func put(names: [String]) -> ByteRange {
+    put(names.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) })
+  }
+
+  private mutating func put(_ bytes: [UInt8]) -> ByteRange {
+    let range = ByteRange(offset: arena.count, count: bytes.count)
+    arena += bytes
+    return range
+  }
+}

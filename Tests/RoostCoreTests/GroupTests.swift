@@ -1,0 +1,74 @@
+import RoostCore
+import Testing
+
+/// Groups of a queue's jobs in the state machine alone.
+@Suite("Groups")
+struct GroupTests {
+  @Test("a waiter that is met by one queue's job leaves none of its queues deaf, whose rate opened in the same step")
+  func met() throws {
+    let machine = Machine()
+    var change = QueueSettingsChange()
+    for (setting, value) in [(QueueSetting.rateLimit, 1), (.ratePeriod, 1_000), (.rateBurst, 1), (.groupFair, 1)] {
+      change.set(setting, Int64(value))
+    }
+    machine.configure("c", change)
+    for _ in 0..<3 { _ = machine.submit(queue: "c") { $0.priority = 5 } }
+    #expect(machine.lease("c") != nil)
+    for _ in 0..<2 { machine.wait(for: ["a", "c"]) }
+    machine.skip(milliseconds: 1_100)
+    _ = machine.submit(queue: "a")
+    #expect(machine.state.waiterCount == 0)
+    machine.wait(for: ["c"])
+    _ = machine.pass(milliseconds: 1_100)
+    #expect(machine.state.waiterCount == 0)
+    #expect(machine.state.inconsistencies() == [])
+  }
+
+  @Test("however groups come, go and are leased from, all stand where they belong")
+  func places() throws {
+    var random = StorageRandom(seed: 7)
+    func draw(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
+    for isFair in [false, true] {
+      let machine = Machine()
+      var change = QueueSettingsChange()
+      change.set(.groupFair, isFair ? 1 : nil)
+      change.set(.groupConcurrency, 2)
+      machine.configure("q", change)
+      var held: [Answer.Grant] = []
+      for _ in 0..<1_500 {
+        if draw(2) == 0 {
+          _ = machine.submit(queue: "q", group: "g\(draw(40))") { $0.priority = Int8(draw(3)) }
+        } else if draw(5) < 3, let grant = machine.lease("q") {
+          held.append(grant)
+        } else if !held.isEmpty {
+          let grant = held.remove(at: draw(held.count))
+          _ = machine.finish(grant.id, grant.lease, draw(10) < 7 ? .acked : .released)
+        }
+      }
+      #expect(machine.state.inconsistencies() == [])
+    }
+  }
+}
+
+extension Machine {
+  fileprivate func configure(_ queue: String, _ change: QueueSettingsChange) {
+    let settings = change.settings.bytes
+    let name = ByteRange(offset: settings.count, count: queue.utf8.count)
+    run(
+      settings + Array(queue.utf8),
+      .configure(
+        Command.Configure(
+          name: name, settings: ByteRange(offset: 0, count: settings.count), cleared: change.clearedBits)))
+  }
+
+  /// A worker waits for a job of some queues, for a minute.
+  fileprivate func wait(for queues: [String]) {
+    let names = queues.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+    run(
+      names,
+      .lease(
+        Command.Lease(
+          queues: ByteRange(offset: 0, count: names.count), worker: .empty, keyID: .empty, leaseMilliseconds: 0,
+          waitMilliseconds: 60_000)))
+  }
+}
