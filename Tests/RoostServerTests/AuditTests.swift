@@ -39,6 +39,8 @@ import Testing
         ("DELETE", "/keys/\(try #require(APIKey(daemon.admin)).id)", "key.revoke", "forbidden"),
         ("POST", "/dlq/x/replay", "dlq.replay", "forbidden_scope"),
         ("DELETE", "/dlq/x", "dlq.delete", "forbidden_scope"),
+        ("PATCH", "/queues/q/groups/%0A\(garbage)", "group.configure", "forbidden_scope"),
+        ("PATCH", "/queues/q/groups/g", "group.configure", "forbidden_scope"),
       ]
       for (method, path, _, code) in tries {
         #expect(try await daemon.send(method, path, daemon.client).code == code)
@@ -48,7 +50,7 @@ import Testing
       let lines = try daemon.auditLines()
       #expect(lines.map { $0["event"] } == tries.map(\.2))
       #expect(lines.map { $0["outcome"] } == tries.map(\.3))
-      #expect(lines.map { $0["target"] != nil } == [false, false, false, true, false, false])
+      #expect(lines.map { $0["target"] != nil } == [false, false, false, true, false, false, false, true])
       #expect(lines.allSatisfy { $0["actor_key"] == APIKey(daemon.client)?.id })
     }
   }
