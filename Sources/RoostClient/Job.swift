@@ -57,6 +57,8 @@ public struct JobState: RawRepresentable, Sendable, Hashable, CustomStringConver
 public struct Job: Sendable, Identifiable {
   public let id: JobID
   public let queue: String
+  /// The queue that it was submitted to, if it was moved; else nil.
+  public let source: String?
   /// Nil if none was given.
   public let group: String?
   /// Empty if none was given.
@@ -74,6 +76,8 @@ public struct Job: Sendable, Identifiable {
   public let startedAt: Date?
   /// Until when a worker holds it.
   public let leaseUntil: Date?
+  /// Until when its attempt may run, however often its lease is extended; nil if it has no timeout or does not run.
+  public let deadline: Date?
   public let finishedAt: Date?
   /// What the worker calls itself.
   public let workerID: String?
@@ -107,6 +111,7 @@ public struct Job: Sendable, Identifiable {
   init(_ fields: JSONFields) throws(RoostError) {
     id = JobID(try fields.required("job_id", JSONFields.text))
     queue = try fields.required("queue", JSONFields.text)
+    source = fields.text("source")
     group = fields.text("group")
     type = fields.text("type") ?? ""
     state = JobState(rawValue: try fields.required("state", JSONFields.text))
@@ -117,6 +122,7 @@ public struct Job: Sendable, Identifiable {
     runAt = fields.date("run_at")
     startedAt = fields.date("started_at")
     leaseUntil = fields.date("lease_until")
+    deadline = fields.date("deadline")
     finishedAt = fields.date("finished_at")
     workerID = fields.text("worker_id")
     isCancelRequested = fields.flag("cancel_requested")

@@ -7,6 +7,8 @@ public struct JobContext: Sendable {
   /// Empty if none was given.
   public let type: String
   public let queue: String
+  /// The queue that it was submitted to, if it was moved here because it failed there; else nil.
+  public let source: String?
   /// Nil if none was given.
   public let group: String?
   /// 1 for the first attempt.
@@ -15,6 +17,9 @@ public struct JobContext: Sendable {
   public let maxRetries: Int
   public let priority: JobPriority
   public let createdAt: Date?
+  /// When this attempt is over, however often its lease is extended: the handler is cancelled then. Nil if its job has no
+  /// timeout.
+  public let deadline: Date?
   public let metadata: [String: String]
   public let tags: [String]
   public let traceparent: String?
@@ -45,11 +50,13 @@ public struct JobContext: Sendable {
     id = job.id
     type = job.type
     queue = job.queue
+    source = job.source
     group = job.group
     attempt = job.attempt
     maxRetries = job.maxRetries
     priority = job.priority
     createdAt = job.createdAt
+    deadline = job.deadline
     metadata = job.metadata
     tags = job.tags
     traceparent = job.traceparent
@@ -69,9 +76,14 @@ struct LeasedJob: Sendable {
   let leaseID: String
   /// How long it is leased; nil if the daemon does not say.
   let lease: Duration?
+  /// How long the attempt may run, however often the lease is extended; nil: as long as it is.
+  let timeout: Duration?
+  /// The same as a time.
+  let deadline: Date?
   let payload: RawJSON
   let type: String
   let queue: String
+  let source: String?
   let group: String?
   let priority: JobPriority
   let attempt: Int
@@ -85,9 +97,12 @@ struct LeasedJob: Sendable {
     id = JobID(try fields.required("job_id", JSONFields.text))
     leaseID = try fields.required("lease_id", JSONFields.text)
     lease = fields.duration("lease")
+    timeout = fields.duration("timeout")
+    deadline = fields.date("deadline")
     payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
     type = fields.text("type") ?? ""
     queue = try fields.required("queue", JSONFields.text)
+    source = fields.text("source")
     group = fields.text("group")
     priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
     attempt = try fields.required("attempt", JSONFields.integer)

@@ -24,6 +24,9 @@ public struct JobOptions: Sendable {
   /// How long a worker may be silent before the job goes to another one, 100 ms to 12 hours; a worker whose
   /// ``WorkerConfiguration/lease`` is set goes by that instead.
   public var lease: Duration?
+  /// How long an attempt may run, however often its lease is extended: 100 ms to 30 days, `.zero` for without end. One
+  /// that takes longer counts as failed. What the queue says, else the daemon, if left out.
+  public var timeout: Duration?
   /// How long the finished job is kept.
   public var retention: Duration?
   /// At most 64 texts of 1 to 200 bytes.
@@ -40,8 +43,8 @@ public struct JobOptions: Sendable {
   public init(
     type: String? = nil, queue: String? = nil, group: String? = nil, priority: JobPriority? = nil,
     delay: Duration? = nil, runAt: Date? = nil, maxRetries: Int? = nil, retry: RetryPolicy? = nil,
-    lease: Duration? = nil,
-    retention: Duration? = nil, tags: [String] = [], metadata: [String: String] = [:], traceparent: String? = nil,
+    lease: Duration? = nil, timeout: Duration? = nil, retention: Duration? = nil, tags: [String] = [],
+    metadata: [String: String] = [:], traceparent: String? = nil,
     idempotencyKey: String? = nil
   ) {
     self.type = type
@@ -53,6 +56,7 @@ public struct JobOptions: Sendable {
     self.maxRetries = maxRetries
     self.retry = retry
     self.lease = lease
+    self.timeout = timeout
     self.retention = retention
     self.tags = tags
     self.metadata = metadata
@@ -127,6 +131,7 @@ extension JSONWriter {
     if let maxRetries = options.maxRetries { field("max_retries", retries: maxRetries) }
     if let retry = options.retry { field("retry", retry) }
     if let lease = options.lease { field("lease", duration: lease) }
+    if let timeout = options.timeout { field("timeout", duration: timeout) }
     if let retention = options.retention { field("retention", duration: retention) }
     if !options.tags.isEmpty {
       key("tags")

@@ -44,6 +44,8 @@ public struct QueueSettings: Sendable, Hashable {
   public var delay: Duration?
   /// Of jobs whose worker does not say either, 100 ms to 12 hours.
   public var lease: Duration?
+  /// How long an attempt of a job that does not say may run; `.zero`: as long as its lease is extended.
+  public var timeout: Duration?
   /// How long finished jobs that do not say are kept.
   public var retention: Duration?
   /// The most jobs that may wait.
@@ -62,10 +64,24 @@ public struct QueueSettings: Sendable, Hashable {
   public var aging: Duration?
   /// Whether a job whose lease ended by its time, so that the attempt is spent, is ready at once and not after a pause.
   public var requeueExpired: Bool?
+  /// Where what fails for good goes, instead of being DEAD.
+  public var deadLetter: DeadLetter?
   /// What holds for each of its groups.
   public var groups: GroupsSettings?
 
   public init() {}
+
+  /// A queue that takes what failed in another: there it begins anew.
+  public struct DeadLetter: Sendable, Hashable {
+    /// Another queue than this one.
+    public var queue: String
+    /// After so many attempts, 1 to 1000, also where retries are left; nil: instead of being DEAD alone.
+    public var after: Int?
+
+    public init(queue: String, after: Int? = nil) {
+      (self.queue, self.after) = (queue, after)
+    }
+  }
 
   /// Jobs of this many retries are tried for ever.
   public static let unlimitedRetries = Int.max
@@ -196,6 +212,7 @@ extension QueueSettings {
     priority = fields.integer("priority").map { JobPriority(rawValue: $0) }
     delay = fields.duration("delay")
     lease = fields.duration("lease")
+    timeout = fields.duration("timeout")
     retention = fields.duration("retention")
     maxLength = fields.integer("max_length")
     maxBytes = fields.integer("max_bytes")
@@ -204,6 +221,9 @@ extension QueueSettings {
     concurrency = fields.integer("concurrency")
     rate = fields.object("rate").flatMap { Rate($0) }
     aging = fields.duration("aging")
+    deadLetter = fields.object("dead_letter").flatMap { fields in
+      fields.text("queue").map { DeadLetter(queue: $0, after: fields.integer("after")) }
+    }
     requeueExpired = fields.raw("requeue_expired").map { _ in fields.flag("requeue_expired") }
     groups = fields.object("groups").map { GroupsSettings($0) }
   }
@@ -239,6 +259,7 @@ extension JSONWriter {
     change("priority", old.priority, new.priority) { $0.field($1, $2.rawValue) }
     change("delay", old.delay, new.delay) { $0.field($1, duration: $2) }
     change("lease", old.lease, new.lease) { $0.field($1, duration: $2) }
+    change("timeout", old.timeout, new.timeout) { $0.field($1, duration: $2) }
     change("retention", old.retention, new.retention) { $0.field($1, duration: $2) }
     change("max_length", old.maxLength, new.maxLength) { $0.field($1, $2) }
     change("max_bytes", old.maxBytes, new.maxBytes) { $0.field($1, $2) }
@@ -248,6 +269,13 @@ extension JSONWriter {
     change("rate", old.rate, new.rate) { $0.field($1, $2) }
     change("aging", old.aging, new.aging) { $0.field($1, duration: $2) }
     change("requeue_expired", old.requeueExpired, new.requeueExpired) { $0.field($1, $2) }
+    change("dead_letter", old.deadLetter, new.deadLetter) { json, name, taker in
+      json.key(name)
+      json.beginObject()
+      json.field("queue", taker.queue)
+      if let after = taker.after { json.field("after", after) }
+      json.endObject()
+    }
     change(groups: old.groups, new.groups)
     endObject()
   }

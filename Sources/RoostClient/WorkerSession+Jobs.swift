@@ -23,7 +23,7 @@ extension WorkerSession {
       }
       var held = Held(
         job: job.id, cancel: { handler.cancel() }, lease: duration, extendAt: now + duration.heartbeat,
-        endsAt: now + duration)
+        endsAt: now + duration, attemptEndsAt: job.timeout.map { now + $0 })
       // Leased in the very moment in which the worker began to stop: it is drained like the others.
       if state.isAborted { held.ending = .drained }
       state.held[job.leaseID] = held

@@ -142,7 +142,8 @@ extension WorkerSession {
   ) {
     state.withLock { state in
       state.held[lease.token]?.extendAt = instant
-      if let endsAt { state.held[lease.token]?.endsAt = endsAt }
+      guard let endsAt, let held = state.held[lease.token] else { return }
+      state.held[lease.token]?.endsAt = min(endsAt, held.attemptEndsAt ?? endsAt)
     }
     look(at: instant)
   }

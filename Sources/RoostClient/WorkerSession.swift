@@ -20,6 +20,8 @@ final class WorkerSession: Sendable {
     var extendAt: ContinuousClock.Instant
     /// When its lease ends by this worker's clock.
     var endsAt: ContinuousClock.Instant
+    /// When the attempt is over, however often the lease is extended; nil: at no such time.
+    let attemptEndsAt: ContinuousClock.Instant?
     /// Why the handler was cancelled; nil if it was not.
     var ending: Ending?
     /// Whether the handler has ended, so that only its outcome is still to be told.

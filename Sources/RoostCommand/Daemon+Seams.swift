@@ -20,6 +20,8 @@ extension Daemon {
     limits.retentionMilliseconds = configuration.retentionMilliseconds
     limits.deadRetentionMilliseconds = configuration.deadRetentionMilliseconds
     limits.maxRetries = configuration.defaultMaxRetries
+    limits.retry = configuration.defaultRetry ?? .standard
+    limits.timeoutMilliseconds = configuration.defaultTimeoutMilliseconds
     limits.retentionMaxJobs = configuration.retentionMaxJobs
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
     limits.maxWaiters = configuration.maxWaiters

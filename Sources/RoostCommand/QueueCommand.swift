@@ -42,6 +42,8 @@ struct QueueCommand: AsyncParsableCommand {
     var priority: String?
     @Option(help: "Delay of jobs that do not say, such as 30s.") var delay: String?
     @Option(help: "Lease of jobs when neither they nor their worker say.") var lease: String?
+    @Option(help: "How long an attempt of a job that does not say may run, such as 10m; 0s: without end.")
+    var timeout: String?
     @Option(help: "How long finished jobs that do not say are kept.") var retention: String?
     @Option(help: "The most jobs that may wait.") var maxLength: String?
     @Option(help: "The most bytes that waiting jobs may take.") var maxBytes: String?
@@ -52,6 +54,8 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "Waiting so long counts as one priority more, such as 10m.") var aging: String?
     @Option(help: "Whether a job whose lease ended by its time is ready at once: true or false.")
     var requeueExpired: String?
+    @Option(help: "The queue that takes what failed, instead of being DEAD; failed/5: after 5 attempts.")
+    var deadLetter: String?
     @Option(help: "Of each group: the most jobs that may run at once.") var groupConcurrency: String?
     @Option(help: "Of each group: leases in a time, as --rate.") var groupRate: String?
     @Option(help: "Of each group: the most jobs that may wait.") var groupMaxLength: String?
@@ -69,6 +73,7 @@ struct QueueCommand: AsyncParsableCommand {
       body.setting("priority", priority)
       body.setting("delay", delay)
       body.setting("lease", lease)
+      body.setting("timeout", timeout)
       body.setting("retention", retention)
       body.setting("max_length", maxLength)
       body.setting("max_bytes", maxBytes)
@@ -78,6 +83,7 @@ struct QueueCommand: AsyncParsableCommand {
       body.rate("rate", rate)
       body.setting("aging", aging)
       body.setting("requeue_expired", requeueExpired, isJSON: true)
+      body.deadLetter(deadLetter)
       if [groupConcurrency, groupRate, groupMaxLength, groupFair, groupPriority, groupOrdered].contains(where: {
         $0 != nil
       }) {
@@ -207,6 +213,17 @@ extension JSONWriter {
     if let type { field("type", type) }
     if let olderThan { field("older_than", olderThan) }
     if dryRun { field("dry_run", true) }
+  }
+
+  /// `queue` or `queue/after`.
+  fileprivate mutating func deadLetter(_ text: String?) {
+    guard let text, text != "default" else { return setting("dead_letter", text) }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    key("dead_letter")
+    beginObject()
+    field("queue", parts[0])
+    if parts.count > 1 { setting("after", parts[1...].joined(separator: "/")) }
+    endObject()
   }
 
   /// `limit/per` or `limit/per/burst`.

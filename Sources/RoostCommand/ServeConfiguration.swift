@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import RoostCore
 import RoostKeys
 
 /// What `roost serve` runs with: flags over environment over settings file over defaults, read once and checked as a
@@ -107,6 +108,10 @@ package struct ServeConfiguration: Sendable {
       "leases would be checked more seldom than they last: it must be at most LEASE_DURATION, "
         + shown(.leaseDuration))
     require(
+      defaultRetry != nil, .defaultRetry,
+      "it is no retry policy, such as 5s..10m or 5s..10m,factor=3,jitter=equal: pauses up to 1d..7d, a factor from 1 to "
+        + "100, and a jitter of none, full, equal or decorrelated")
+    require(
       !logsAccess || logLevel <= .info, .accessLog,
       "its lines are of level info, and LOG_LEVEL is \(logLevel.rawValue): they would not be written")
     return problems
@@ -135,6 +140,12 @@ extension ServeConfiguration {
   package var requiresLeaseID: Bool { isSo(.requireLeaseID) }
   package var retentionMilliseconds: Int64 { milliseconds(.retention) }
   package var defaultMaxRetries: UInt16 { UInt16(clamping: number(.defaultMaxRetries) ?? 3) }
+  /// Nil where the text is no retry policy.
+  package var defaultRetry: RetryPolicy? {
+    guard let text = text(.defaultRetry) else { return .standard }
+    return RetryPolicy(setting: text)
+  }
+  package var defaultTimeoutMilliseconds: Int64 { milliseconds(.defaultTimeout) }
   package var retentionMaxJobs: Int { number(.retentionMaxJobs) ?? 0 }
   /// nil: DEAD jobs stay.
   package var deadRetentionMilliseconds: Int64? { number(.deadRetention).map(Int64.init) }

@@ -19,6 +19,8 @@ struct ServeOptions: ParsableArguments {
   @Option(.retentionMaxJobs) var retentionMaxJobs: String?
   @Option(.deadRetention) var deadRetention: String?
   @Option(.defaultMaxRetries) var defaultMaxRetries: String?
+  @Option(.defaultRetry) var defaultRetry: String?
+  @Option(.defaultTimeout) var defaultTimeout: String?
   @Option(.idempotencyWindow) var idempotencyWindow: String?
   @Option(.maxPayloadBytes) var maxPayloadBytes: String?
   @Option(.maxQueues) var maxQueues: String?
@@ -47,7 +49,8 @@ struct ServeOptions: ParsableArguments {
       .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
       .defaultMaxRetries: defaultMaxRetries, .retention: retention, .retentionMaxJobs: retentionMaxJobs,
-      .deadRetention: deadRetention, .idempotencyWindow: idempotencyWindow,
+      .defaultRetry: defaultRetry, .defaultTimeout: defaultTimeout, .deadRetention: deadRetention,
+      .idempotencyWindow: idempotencyWindow,
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,

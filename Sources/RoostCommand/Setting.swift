@@ -17,6 +17,8 @@ package enum Setting: String, CaseIterable, Sendable {
   case retentionMaxJobs = "RETENTION_MAX_JOBS"
   case deadRetention = "DEAD_RETENTION"
   case defaultMaxRetries = "DEFAULT_MAX_RETRIES"
+  case defaultRetry = "DEFAULT_RETRY"
+  case defaultTimeout = "DEFAULT_TIMEOUT"
   case idempotencyWindow = "IDEMPOTENCY_WINDOW"
   case maxPayloadBytes = "MAX_PAYLOAD_BYTES"
   case maxQueues = "MAX_QUEUES"
@@ -102,6 +104,15 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(
         .integer(0...1_000), "3", sample: "5",
         "Retries of a job that says nothing of them, in a queue that does not either (see [queues.md](queues.md)).")
+    case .defaultRetry:
+      .init(
+        .text("a retry policy"), "2s..1m", sample: "5s..10m,factor=3,jitter=equal",
+        "The pauses between them: the first and the longest, then `factor` (2, if it is not said) and `jitter` (full).")
+    case .defaultTimeout:
+      .init(
+        .duration(0...2_592_000_000), "0s", sample: "10m",
+        "How long an attempt of a job may run that says nothing of it, in a queue that does not either. 0s: as long as "
+          + "its lease is extended.")
     case .idempotencyWindow:
       .init(
         .duration(0...315_360_000_000), "1h", sample: "2h",

@@ -17,6 +17,7 @@ struct SubmitCommand: AsyncParsableCommand {
   @Option(help: "Not before this much time, such as 10m.") var delay: String?
   @Option(help: "Not before this time, such as 2027-01-31T09:00:00Z.") var runAt: String?
   @Option(help: "Retries after the first attempt: 0 to 1000, or unlimited.") var maxRetries: RetriesArgument?
+  @Option(help: "How long an attempt may run, such as 10m; 0s: as long as its worker says so.") var timeout: String?
   @Option(help: "The same key again gives the same job.") var idempotencyKey: String?
   @Option(help: "The trace that the job belongs to (W3C Trace Context).") var traceparent: String?
   @Flag(help: "The payload is plain text in UTF-8, not JSON.") var text = false
@@ -51,6 +52,7 @@ struct SubmitCommand: AsyncParsableCommand {
     case .number(let number)?: body.field("max_retries", number)
     case nil: break
     }
+    if let timeout { body.field("timeout", timeout) }
     if let traceparent { body.field("traceparent", traceparent) }
     if let idempotencyKey { body.field("idempotency_key", idempotencyKey) }
     body.endObject()

@@ -58,6 +58,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case timeLostInCarry = "time-lost-in-carry"
   /// A longer lease is answered, but not logged.
   case extendNotLogged = "extend-not-logged"
+  /// A worker may extend its lease beyond the time that an attempt may take.
+  case timeoutExtended = "timeout-extended"
+  /// What failed stays where it is, whatever queue should take it.
+  case deadLetterIgnored = "dead-letter-ignored"
   /// The request to cancel a RUNNING job is lost with the process.
   case cancelLostInReplay = "cancel-lost-in-replay"
   /// A dead letter that is replayed keeps its spent attempts.

@@ -71,6 +71,9 @@ package struct Limits: Sendable {
   package var maxRetries: UInt16 = 3
   /// The pauses between them.
   package var retry = RetryPolicy.standard
+  /// How long an attempt may run of a job that says nothing of it, nor its queue, milliseconds; 0: as long as its lease is
+  /// extended.
+  package var timeoutMilliseconds: Int64 = 0
   /// The largest result at disk level 3, bytes.
   package var smallResultBytes = 4_096
   /// Waiting workers at once.

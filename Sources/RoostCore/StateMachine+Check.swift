@@ -15,6 +15,7 @@ extension StateMachine {
     package var order: UInt64
     package var deadline: Int64
     package var foreseen: Int64
+    package var attemptEnds: Int64
     package var created: Int64
     package var queue: String
     package var group: String
@@ -82,7 +83,9 @@ extension StateMachine {
     return Row(
       number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
       priority: hot.priority, flags: hot.flags, attempts: hot.attempts, maxAttempts: hot.maxAttempts,
-      order: hot.order, deadline: hot.deadline, foreseen: foreseen(slot), created: cold.created,
+      order: hot.order, deadline: hot.deadline, foreseen: foreseen(slot),
+      attemptEnds: existingLeaseCell(slot)?.pointee.attemptEnds ?? 0,
+      created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
       key: key, lease: leaseText(slot))
@@ -141,7 +144,7 @@ extension StateMachine {
   private func setupImage(_ queue: UInt32) -> String {
     guard let setup = setup(queue)?.pointee else { return "" }
     let settings = QueueSetting.allCases.compactMap { name in setup.settings[name].map { "\(name)=\($0)" } }
-    let reason = setup.isPaused ? text(reasons.bytes(setup.reason)) : ""
+    let reason = (setup.isPaused ? text(reasons.bytes(setup.reason)) : "") + " " + text(deadLetterName(setup))
     return " \(settings.joined(separator: " ")) \(setup.rate), paused \(setup.isPaused) \(setup.pausedAt)"
       + " until \(setup.pausedUntil): \(reason)"
   }

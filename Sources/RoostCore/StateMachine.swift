@@ -244,8 +244,9 @@ package struct StateMachine: ~Copyable {
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
       guard row.pointee.state == JobState.running.rawValue else { continue }
-      let duration = leases.pointer(jobs.cold(slot).pointee.lease).pointee.duration
-      let until = event.logTime + min(duration, 60_000_000_000)
+      let lease = leases.pointer(jobs.cold(slot).pointee.lease)
+      let until = event.logTime + min(lease.pointee.duration, 60_000_000_000)
+      if lease.pointee.attemptEnds != 0 { lease.pointee.attemptEnds = max(lease.pointee.attemptEnds, until) }
       guard until > row.pointee.deadline else { continue }
       row.pointee.foreseen =
         event.at.map { $0 + (until - event.logTime) / 1_000_000 }
@@ -262,4 +263,6 @@ enum RowFlags {
   static let wall: UInt16 = 1
   /// A RUNNING job was cancelled; its worker is told at the next extend.
   static let cancelRequested: UInt16 = 2
+  /// It stands in another queue than its body says.
+  static let moved: UInt16 = 4
 }

@@ -154,8 +154,12 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var until: Int64
     /// How long the lease is.
     package var leaseMilliseconds: Int64
+    /// How long the attempt may run, however often the lease is extended; 0: as long as it is.
+    package var timeoutMilliseconds: Int64
     package var base: LogPosition
     package var recordBytes: UInt32
+    /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
+    package var queue: UInt32
   }
 }
 
@@ -169,6 +173,8 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var cancelRequested: Bool
   /// Wall milliseconds: when due, or when the lease ends; 0 when there is none.
   package var deadline: Int64
+  /// Wall milliseconds: when a RUNNING job's attempt is over, however often its lease is extended; 0: at no such time.
+  package var attemptEnds: Int64
   /// Wall milliseconds; 0 when never.
   package var leasedAt: Int64
   package var endedAt: Int64
@@ -180,6 +186,8 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var historyBytes: UInt32
   package var report: LogPosition
   package var reportBytes: UInt32
+  /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
+  package var queue: UInt32
 }
 
 /// A queue's counts.
@@ -207,6 +215,8 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var pausedUntil: Int64
   /// In `Step.text`; only where it was read, not where changes are told.
   package var pauseReason: ByteRange
+  /// In `Step.text`: the queue that takes what failed.
+  package var deadLetter: ByteRange
 }
 
 /// One count for each `JobState`.

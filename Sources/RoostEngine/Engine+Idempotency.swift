@@ -20,8 +20,10 @@ extension Engine {
   func meaning(of spec: JobSpec, _ command: Command.Submit) -> (fingerprint: UInt64, fields: [UInt8]) {
     var hashes: [UInt64] = []
     var fields: [UInt8] = []
-    for field in KeyFields.allCases where field != .group || !spec.group.isEmpty {
-      let hash = bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low }
+    let last: KeyFields = spec.timeoutMilliseconds != nil ? .timeout : spec.group.isEmpty ? .tags : .group
+    for field in KeyFields.allCases where field.rawValue <= last.rawValue {
+      let isSaid = field != .group || !spec.group.isEmpty
+      let hash = isSaid ? bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low } : 0
       hashes.append(hash.littleEndian)
       fields += [UInt8(truncatingIfNeeded: hash), UInt8(truncatingIfNeeded: hash >> 8)]
     }
@@ -33,6 +35,7 @@ extension Engine {
     case .payload: CanonicalJSON.bytes(of: spec.payload) ?? Array(spec.payload)
     case .type: Array(spec.type.utf8)
     case .group: Array(spec.group.utf8)
+    case .timeout: words(Int64(command.policy.timeoutMilliseconds))
     case .priority: words(Int64(command.priority))
     case .delay: words(command.delayMilliseconds)
     case .runAt: words(command.runAtMilliseconds)

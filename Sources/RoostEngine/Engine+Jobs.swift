@@ -28,7 +28,8 @@ extension Engine {
     var command = Command.Submit(
       policy: JobPolicy(
         retry: spec.retry ?? .standard, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),
-        retentionMilliseconds: spec.retentionMilliseconds ?? -1),
+        retentionMilliseconds: spec.retentionMilliseconds ?? -1,
+        timeoutMilliseconds: UInt32(clamping: spec.timeoutMilliseconds ?? 0)),
       priority: spec.priority ?? 0, maxRetries: spec.maxRetries ?? 3, delayMilliseconds: spec.delayMilliseconds ?? 0,
       runAtMilliseconds: spec.runAtMilliseconds ?? 0, body: ByteRange(offset: 0, count: body.count))
     command.given = spec.given
@@ -138,11 +139,16 @@ extension Engine {
   }
 
   private func job(of grant: Answer.Grant, _ record: ArraySlice<UInt8>) throws(Refusal) -> LeasedJob {
-    LeasedJob(
+    var body = try body(of: record, grant.id.number.rawValue)
+    if grant.queue != .none { body.move(to: writer.board.name(of: grant.queue)) }
+    return LeasedJob(
       id: grant.id, leaseID: grant.lease, attempt: Int(grant.attempt), maxRetries: Int(grant.maxAttempts) - 1,
       priority: Int(grant.priority), createdAtMilliseconds: grant.id.createdMilliseconds,
       leaseUntilMilliseconds: grant.until, leaseMilliseconds: grant.leaseMilliseconds,
-      body: try body(of: record, grant.id.number.rawValue))
+      timeoutMilliseconds: grant.timeoutMilliseconds,
+      deadlineMilliseconds: grant.timeoutMilliseconds == 0
+        ? nil : grant.until - grant.leaseMilliseconds + grant.timeoutMilliseconds,
+      body: body)
   }
 
   /// The answer to a lease could not be written: the job returns to the front, its attempt unspent.
@@ -306,6 +312,7 @@ extension JobSpec {
     if maxRetries != nil { given.insert(.maxRetries) }
     if retry != nil { given.insert(.retry) }
     if priority != nil { given.insert(.priority) }
+    if timeoutMilliseconds != nil { given.insert(.timeout) }
     if delayMilliseconds != nil || runAtMilliseconds != nil { given.insert(.due) }
     return given
   }

@@ -4,13 +4,19 @@ import RoostCore
 extension Engine {
   /// Changes settings of a queue; it need not have had a job.
   ///
+  /// - Parameter deadLetter: The queue that takes what failed, where the change says that there is one.
   /// - Returns: The queue as it is now; nil when nothing was said of one that does not exist.
   /// - Throws: `tooManyQueues`, `diskLow`, `memoryLow`, and what every write may meet.
-  package func configure(queue name: String, _ change: QueueSettingsChange) async throws(Refusal) -> QueueView? {
+  package func configure(
+    queue name: String, _ change: QueueSettingsChange, deadLetter: String = ""
+  ) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
-    let (range, settings) = (asked.add(name), asked.add(change.settings.bytes))
+    let (range, settings, taker) = (asked.add(name), asked.add(change.settings.bytes), asked.add(deadLetter))
     return try await queueAsked(name, asked) { base in
-      .configure(Command.Configure(name: range.from(base), settings: settings.from(base), cleared: change.clearedBits))
+      .configure(
+        Command.Configure(
+          name: range.from(base), settings: settings.from(base), cleared: change.clearedBits,
+          deadLetter: taker.from(base)))
     }
   }
 
@@ -52,7 +58,9 @@ extension Engine {
   ) async throws(Refusal) -> QueueView? {
     let delivery = try await ask(asked.bytes, command)
     return delivery.queues.first.map { image in
-      var queue = QueueView(image, name: name, pauseReason: delivery.text(image.pauseReason))
+      var queue = QueueView(
+        image, name: name, pauseReason: delivery.text(image.pauseReason),
+        deadLetter: delivery.text(image.deadLetter))
       queue.setAge(at: delivery.logTime)
       return queue
     }

@@ -103,7 +103,8 @@ extension Engine {
     let loader = delivery.loader!
     let number = image.id.number.rawValue
     let record = try await bytes(of: loader, at: image.base, image.recordBytes)
-    var view = JobView(image, delivery, body: try body(of: record[...], number))
+    var view = JobView(
+      image, delivery, body: try body(of: record[...], number), queueName: queueName(of: image))
     if image.history != .none { try await addOutcome(of: image, loader, to: &view) }
     if image.report != .none {
       let record = try await bytes(of: loader, at: image.report, image.reportBytes)
@@ -117,10 +118,15 @@ extension Engine {
   /// to believe the rest, but not kept: a page never holds more than one.
   private func listed(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {
     let loader = delivery.loader!
-    var view = JobView(image, delivery, body: try await bodyWithoutPayload(of: image, loader))
+    var view = JobView(
+      image, delivery, body: try await bodyWithoutPayload(of: image, loader), queueName: queueName(of: image))
     // What an ACKED job's history holds of interest is its result.
     if image.history != .none, image.state != .acked { try await addOutcome(of: image, loader, to: &view) }
     return view
+  }
+
+  private func queueName(of image: JobImage) -> String? {
+    image.queue == .none ? nil : writer.board.name(of: image.queue)
   }
 
   private func bodyWithoutPayload(of image: JobImage, _ loader: RecordLoader) async throws(Refusal) -> JobBody {
@@ -195,6 +201,8 @@ extension JobView {
       if lastError == nil { lastError = String(decoding: text, as: UTF8.self) }
     case .expired:
       if lastError == nil { lastError = "lease expired" }
+    case .timedOut:
+      if lastError == nil { lastError = Self.timeoutError }
     case .cancelled, .cancelRequested:
       if state == .cancelled || cancelRequested, cancelReason == nil, !text.isEmpty {
         cancelReason = String(decoding: text, as: UTF8.self)
@@ -203,7 +211,8 @@ extension JobView {
     }
   }
 
-  fileprivate init(_ image: JobImage, _ delivery: Delivery, body: JobBody) {
+  /// - Parameter queueName: Where it stands, if the image says that this is another queue than its body's.
+  fileprivate init(_ image: JobImage, _ delivery: Delivery, body: JobBody, queueName: String?) {
     id = image.id
     state = image.state
     attempts = Int(image.attempts)
@@ -212,9 +221,12 @@ extension JobView {
     createdAtMilliseconds = image.id.createdMilliseconds
     cancelRequested = image.cancelRequested
     self.body = body
+    if image.queue != .none { self.body.move(to: queueName) }
     switch image.state {
     case .scheduled, .retry: runAtMilliseconds = image.deadline
-    case .running: leaseUntilMilliseconds = image.deadline
+    case .running:
+      leaseUntilMilliseconds = image.deadline
+      deadlineMilliseconds = image.attemptEnds == 0 ? nil : image.attemptEnds
     case .ready, .acked, .dead, .cancelled: break
     }
     workerID = image.worker.isEmpty ? nil : delivery.text(image.worker)

@@ -24,6 +24,9 @@ package struct JobSpec: Sendable {
   package var retry: RetryPolicy?
   /// The lease that a worker gets when it asks for none; 100 ms…12 h; nil: the daemon's default.
   package var leaseMilliseconds: Int64?
+  /// How long an attempt may run, however often its lease is extended; 100 ms…30 days, 0: without end; nil: the queue's
+  /// default, else the daemon's.
+  package var timeoutMilliseconds: Int64?
   /// How long the finished job is kept; nil: the daemon's default.
   package var retentionMilliseconds: Int64?
   /// Raw JSON object, at most 64 KiB; nil when absent.
@@ -105,6 +108,10 @@ package struct LeasedJob: Sendable {
   package var leaseUntilMilliseconds: Int64
   /// How long the lease is from its beginning: a worker counts by its own clock.
   package var leaseMilliseconds: Int64
+  /// How long the attempt may run, however often the lease is extended; 0: as long as it is.
+  package var timeoutMilliseconds: Int64
+  /// The same as a wall time; nil: at no such time.
+  package var deadlineMilliseconds: Int64?
   package var body: JobBody
 }
 
@@ -120,6 +127,8 @@ package struct JobView: Sendable {
   package var runAtMilliseconds: Int64?
   /// RUNNING: when the lease ends.
   package var leaseUntilMilliseconds: Int64?
+  /// RUNNING: when its attempt is over, however often the lease is extended; nil: at no such time.
+  package var deadlineMilliseconds: Int64?
   /// The worker that holds it or held it last.
   package var workerID: String?
   /// When the last lease was granted.
@@ -136,6 +145,9 @@ package struct JobView: Sendable {
   /// Why it was cancelled, as whoever cancelled it said.
   package var cancelReason: String?
   package var body: JobBody
+
+  /// What is told as the error of an attempt that ran too long.
+  package static let timeoutError = "attempt_timeout: it ran longer than the job's timeout"
 }
 
 /// Jobs of a list, newest first.
@@ -169,6 +181,8 @@ package struct QueueView: Sendable {
   package var activity: QueueActivity
   /// What was set for it.
   package private(set) var settings = QueueSettings()
+  /// The queue that takes what failed; empty where none does.
+  package private(set) var deadLetterQueue = ""
   /// Why it gives none of its READY jobs; nil: it does, or has none.
   package private(set) var hold: QueueHold?
   private var nextLease: Int64 = 0
@@ -190,15 +204,17 @@ package struct QueueView: Sendable {
     self.activity = activity
   }
 
-  init(_ image: QueueImage, name: String, pauseReason: String) {
+  init(_ image: QueueImage, name: String, pauseReason: String, deadLetter: String) {
     self.init(
       name: name, life: image.life, counts: image.counts, oldestReadyMilliseconds: nil, totals: image.totals,
       activity: image.activity)
-    update(image, pauseReason: pauseReason)
+    update(image, pauseReason: pauseReason, deadLetter: deadLetter)
   }
 
   /// Takes newer figures of the same queue over.
-  mutating func update(_ image: QueueImage, pauseReason: @autoclosure () -> String) {
+  mutating func update(
+    _ image: QueueImage, pauseReason: @autoclosure () -> String, deadLetter: @autoclosure () -> String
+  ) {
     counts = image.counts
     totals = image.totals
     activity = image.activity
@@ -207,6 +223,7 @@ package struct QueueView: Sendable {
     hold = image.hold
     nextLease = image.nextLease
     waitingBytes = image.waitingBytes
+    deadLetterQueue = image.settings[.deadLetter] == nil ? "" : deadLetter()
     pause =
       image.isPaused
       ? QueuePause(
@@ -259,6 +276,8 @@ package struct JobBody: Sendable {
   package var payload: ArraySlice<UInt8>
   package var type: String
   package var queue: String
+  /// The queue that it was submitted to, if it stands in another now; else empty.
+  package var source = ""
   /// Empty when there is none.
   package var group: String
   package var owner: String
@@ -267,4 +286,10 @@ package struct JobBody: Sendable {
   /// Raw JSON array of strings.
   package var tags: ArraySlice<UInt8>?
   package var traceparent: String?
+
+  /// It stands in another queue than was submitted; nil: in that.
+  mutating func move(to queue: String?) {
+    guard let queue else { return }
+    (source, self.queue) = (self.queue, queue)
+  }
 }

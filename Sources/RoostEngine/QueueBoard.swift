@@ -26,18 +26,23 @@ final class QueueBoard: Sendable {
       state.logTime = logTime
       state.updatedAt = now
       guard machine.hasQueueChanges else { return }
-      machine.tellChanges { image, name, reason in Self.put(image, name, reason, into: &state) }
+      machine.tellChanges { image, name, reason, deadLetter in
+        Self.put(image, name, reason, deadLetter, into: &state)
+      }
     }
   }
 
   private static func put(
-    _ image: QueueImage, _ name: UnsafeRawBufferPointer, _ reason: UnsafeRawBufferPointer, into state: inout State
+    _ image: QueueImage, _ name: UnsafeRawBufferPointer, _ reason: UnsafeRawBufferPointer,
+    _ deadLetter: UnsafeRawBufferPointer, into state: inout State
   ) {
     let (page, row) = (Int(image.id) / pageRows, Int(image.id) % pageRows)
     while state.pages.count <= page { state.pages.append(Array(repeating: nil, count: pageRows)) }
     if let known = state.pages[page][row] {
       if known.life == image.life, image.exists {
-        state.pages[page][row]!.update(image, pauseReason: String(decoding: reason, as: UTF8.self))
+        state.pages[page][row]!.update(
+          image, pauseReason: String(decoding: reason, as: UTF8.self),
+          deadLetter: String(decoding: deadLetter, as: UTF8.self))
         return
       }
       // Its last figures: what it held when it went is not told.
@@ -47,8 +52,15 @@ final class QueueBoard: Sendable {
     }
     guard image.exists else { return }
     state.pages[page][row] = QueueView(
-      image, name: String(decoding: name, as: UTF8.self), pauseReason: String(decoding: reason, as: UTF8.self))
+      image, name: String(decoding: name, as: UTF8.self), pauseReason: String(decoding: reason, as: UTF8.self),
+      deadLetter: String(decoding: deadLetter, as: UTF8.self))
     state.count += 1
+  }
+
+  /// The name of a queue by its number; nil where there is none now.
+  func name(of queue: UInt32) -> String? {
+    let (page, row) = (Int(queue) / Self.pageRows, Int(queue) % Self.pageRows)
+    return state.withLock { page < $0.pages.count ? $0.pages[page][row]?.name : nil }
   }
 
   var queues: QueueFigures {
@@ -103,6 +115,7 @@ package struct QueueSums: Equatable, Sendable {
     totals.failed += queue.totals.failed
     totals.dead += queue.totals.dead
     activity.expired += queue.activity.expired
+    activity.timedOut += queue.activity.timedOut
     activity.cancelled += queue.activity.cancelled
     activity.idempotent += queue.activity.idempotent
   }
@@ -119,6 +132,7 @@ package struct QueueSums: Equatable, Sendable {
     totals.failed = one(totals.failed, other.totals.failed)
     totals.dead = one(totals.dead, other.totals.dead)
     activity.expired = one(activity.expired, other.activity.expired)
+    activity.timedOut = one(activity.timedOut, other.activity.timedOut)
     activity.cancelled = one(activity.cancelled, other.activity.cancelled)
     activity.idempotent = one(activity.idempotent, other.activity.idempotent)
   }

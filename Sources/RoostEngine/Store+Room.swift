@@ -3,14 +3,16 @@ import RoostLog
 
 /// What the disk can still bear, and what of it is promised: to running jobs, to compaction, to the next start.
 extension Store {
-  /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record.
-  static let completionBytes = 4_352
+  /// What a RUNNING job's completion may need of the reserve: a result up to 4 KiB and its record, and those by which it
+  /// goes to another queue and that gets room.
+  static let completionBytes = 4_928
   /// What one extension of a lease takes in a frame of its own, without a report of progress.
   static let extensionBytes = 128
   /// How many extensions of each RUNNING job the reserve keeps room for; compaction takes the room back that they took.
   package static let keptExtensions = 16
-  /// What a due item may need: its record, and that of a grant to a worker who waits for it, both with the longest names.
-  static let dueItemBytes = 640
+  /// What a due item may need: its record, those by which a job goes to another queue and that gets room, and that of a
+  /// grant to a worker who waits for it, all with the longest names.
+  static let dueItemBytes = 1_216
 
   /// On a full disk a request that will be refused must not use up a segment: what does come extends its own, for which
   /// a spare is given up. Without a spare the whole batch is weighed, and refused if it might not fit.

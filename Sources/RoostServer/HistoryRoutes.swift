@@ -33,6 +33,7 @@ extension JSONWriter {
     switch line.outcome {
     case .failed: field("error", line.text)
     case .expired: field("error", "lease expired")
+    case .timedOut: field("error", JobView.timeoutError)
     case .cancelled, .cancelRequested: if !line.text.isEmpty { field("reason", line.text) }
     case .acked, .released, .undelivered, nil: break
     }
@@ -47,6 +48,7 @@ extension Outcome {
     case .acked: "acked"
     case .failed: "failed"
     case .expired: "expired"
+    case .timedOut: "timed_out"
     case .released: "released"
     case .undelivered: "undelivered"
     case .cancelled: "cancelled"

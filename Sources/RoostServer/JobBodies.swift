@@ -34,8 +34,7 @@ enum Bounds {
 package struct SubmitBody {
   private enum Field: String, CaseIterable {
     case payload, type, queue, group, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease,
-      retention,
-      metadata, tags
+      timeout, retention, metadata, tags
     case traceparent, idempotencyKey = "idempotency_key"
   }
 
@@ -105,6 +104,7 @@ package struct SubmitBody {
     case .maxRetries: spec.maxRetries = try json.retries(name)
     case .retry: spec.retry = try json.retryPolicy(name)
     case .lease: spec.leaseMilliseconds = try json.duration(name, Bounds.lease)
+    case .timeout: spec.timeoutMilliseconds = try json.timeout(name)
     case .retention: spec.retentionMilliseconds = try json.duration(name, Bounds.tenYears)
     case .metadata: spec.metadata = try json.metadata(name)
     case .tags: spec.tags = try json.tags(name)
@@ -171,6 +171,13 @@ extension JSONReader {
     guard nextIsString() else { return UInt16(try integer(name, 0...1_000)) }
     guard try string(name) == "unlimited" else { throw outOfRange(name, "a number between 0 and 1000, or unlimited") }
     return JobPolicy.unlimitedRetries
+  }
+
+  /// How long an attempt may run; 0 s: without end.
+  mutating func timeout(_ name: String) throws(Rejection) -> Int64 {
+    let time = try duration(name, 0...JobPolicy.mostTimeout)
+    guard time == 0 || time >= Bounds.lease.lowerBound else { throw outOfRange(name, "0s (none), or 100ms to 30d") }
+    return time
   }
 
   mutating func retryPolicy(_ name: String) throws(Rejection) -> RetryPolicy {

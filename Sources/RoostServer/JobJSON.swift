@@ -24,6 +24,7 @@ extension JSONWriter {
     field("payload", raw: job.body.payload)
     field("type", job.body.type)
     field("queue", job.body.queue)
+    if !job.body.source.isEmpty { field("source", job.body.source) }
     if !job.body.group.isEmpty { field("group", job.body.group) }
     field("priority", job.priority)
     field("attempt", job.attempt)
@@ -31,6 +32,10 @@ extension JSONWriter {
     retries(job.maxRetries)
     field("lease_until", milliseconds: job.leaseUntilMilliseconds)
     field("lease", DurationText.text(milliseconds: job.leaseMilliseconds))
+    if let time = job.deadlineMilliseconds {
+      field("timeout", DurationText.text(milliseconds: job.timeoutMilliseconds))
+      field("deadline", milliseconds: time)
+    }
     field("created_at", milliseconds: job.createdAtMilliseconds)
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { field("tags", raw: tags) }
@@ -47,6 +52,7 @@ extension JSONWriter {
     beginObject()
     field("job_id", job.id.description)
     field("queue", job.body.queue)
+    if !job.body.source.isEmpty { field("source", job.body.source) }
     if !job.body.group.isEmpty { field("group", job.body.group) }
     field("type", job.body.type)
     field("state", job.state.name)
@@ -74,6 +80,7 @@ extension JSONWriter {
     if let time = job.runAtMilliseconds { field("run_at", milliseconds: time) }
     if let time = job.startedAtMilliseconds { field("started_at", milliseconds: time) }
     if let time = job.leaseUntilMilliseconds { field("lease_until", milliseconds: time) }
+    if let time = job.deadlineMilliseconds { field("deadline", milliseconds: time) }
     if let time = job.finishedAtMilliseconds { field("finished_at", milliseconds: time) }
   }
 
@@ -82,6 +89,7 @@ extension JSONWriter {
     beginObject()
     field("job_id", job.id.description)
     field("queue", job.body.queue)
+    if !job.body.source.isEmpty { field("source", job.body.source) }
     if !job.body.group.isEmpty { field("group", job.body.group) }
     field("type", job.body.type)
     field("state", job.state.name)

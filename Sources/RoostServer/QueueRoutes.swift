@@ -27,10 +27,19 @@ let queueRoutes: [Route] = [
     audit: .always("queue.configure")
   ) { (request, backend) throws(Rejection) in
     let name = try managedQueue(request)
-    let change = try decodeSettings(request.body, maxPayloadBytes: backend.maxPayloadBytes)
+    let (change, deadLetter) = try decodeSettings(request.body, maxPayloadBytes: backend.maxPayloadBytes)
+    if !deadLetter.isEmpty {
+      try request.requireQueue(deadLetter)
+      guard deadLetter != name else {
+        throw Rejection(
+          .contradiction, field: "dead_letter.queue", "dead_letter.queue is this very queue: name another")
+      }
+    }
     return try queueAnswer(
       backend,
-      await refusable { () throws(Refusal) in try await backend.engine.configure(queue: name, change) })
+      await refusable { () throws(Refusal) in
+        try await backend.engine.configure(queue: name, change, deadLetter: deadLetter)
+      })
   },
   Route(
     "POST", "/queues/{queue}/pause", .manageQueues, fields: pauseTable.allNames, audit: .always("queue.pause")
@@ -100,10 +109,14 @@ func decodePause(_ body: [UInt8]) throws(Rejection) -> (reason: String, until: I
 // MARK: Settings
 
 private enum SettingsField: String, CaseIterable {
-  case maxRetries = "max_retries", retry, priority, delay, lease, retention, maxLength = "max_length",
+  case maxRetries = "max_retries", retry, priority, delay, lease, timeout, retention, maxLength = "max_length",
     maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", concurrency, rate, aging,
-    requeueExpired = "requeue_expired", groups
+    requeueExpired = "requeue_expired", deadLetter = "dead_letter", groups
 }
+
+private enum DeadLetterField: String, CaseIterable { case queue, after }
+
+private let deadLetterTable = FieldTable(DeadLetterField.self)
 
 enum RateField: String, CaseIterable { case limit, per, burst }
 
@@ -111,22 +124,48 @@ private let settingsTable = FieldTable(SettingsField.self)
 let rateTable = FieldTable(RateField.self)
 
 private let nestedSettingFields =
-  retryFields.map { "retry.\($0)" } + rateTable.allNames.map { "rate.\($0)" } + groupSettingFields
+  retryFields.map { "retry.\($0)" } + rateTable.allNames.map { "rate.\($0)" }
+  + deadLetterTable.allNames.map { "dead_letter.\($0)" } + groupSettingFields
 
 /// What a body changes: a value sets, `null` returns to the daemon's default, what is absent stays.
-private func decodeSettings(_ body: [UInt8], maxPayloadBytes: Int) throws(Rejection) -> QueueSettingsChange {
+///
+/// - Returns: Besides, the queue that is to take what fails; empty where the change says of none.
+private func decodeSettings(
+  _ body: [UInt8], maxPayloadBytes: Int
+) throws(Rejection) -> (change: QueueSettingsChange, deadLetter: String) {
   var change = QueueSettingsChange()
+  var deadLetter = ""
   var json = JSONReader(body)
-  guard !json.isAtEnd() else { return change }
+  guard !json.isAtEnd() else { return (change, deadLetter) }
   try json.object("", settingsTable) { (field, json) throws(Rejection) in
     if try json.takeNull() {
       for setting in field.settings { change.set(setting, nil) }
+    } else if field == .deadLetter {
+      let taker = try readDeadLetter(&json)
+      change.set(.deadLetter, taker.after)
+      deadLetter = taker.queue
     } else {
       try read(field, &json, &change, maxPayloadBytes)
     }
   }
   try json.finish()
-  return change
+  return (change, deadLetter)
+}
+
+/// - Returns: The queue, and after how many attempts; 0: instead of being DEAD alone.
+private func readDeadLetter(_ json: inout JSONReader) throws(Rejection) -> (queue: String, after: Int64) {
+  var taker: (queue: String, after: Int64) = ("", 0)
+  try json.object("dead_letter", deadLetterTable) { (field, json) throws(Rejection) in
+    if try json.takeNull() { return }
+    switch field {
+    case .queue: taker.queue = try json.queueName("queue")
+    case .after: taker.after = try json.integer("after", 1...QueueSetting.deadLetter.range.upperBound)
+    }
+  }
+  guard !taker.queue.isEmpty else {
+    throw Rejection(.missingField, field: "dead_letter.queue", "dead_letter.queue is missing: where what fails goes")
+  }
+  return taker
 }
 
 extension SettingsField {
@@ -137,6 +176,7 @@ extension SettingsField {
     case .priority: [.priority]
     case .delay: [.delay]
     case .lease: [.lease]
+    case .timeout: [.timeout]
     case .retention: [.retention]
     case .maxLength: [.maxLength]
     case .maxBytes: [.maxBytes]
@@ -146,6 +186,7 @@ extension SettingsField {
     case .rate: QueueSetting.ofRate
     case .aging: [.aging]
     case .requeueExpired: [.requeueExpired]
+    case .deadLetter: [.deadLetter]
     case .groups: GroupsField.allCases.flatMap(\.settings)
     }
   }
@@ -164,6 +205,7 @@ private func read(
     for setting in field.settings { change.set(setting, settings[setting]) }
   case .priority: change.set(setting, Int64(try json.priority(name)))
   case .delay, .lease, .retention, .aging: change.set(setting, try json.duration(name, setting.range))
+  case .timeout: change.set(setting, try json.timeout(name))
   case .maxLength, .maxBytes, .concurrency: change.set(setting, try json.integer(name, setting.range))
   case .maxPayloadBytes: change.set(setting, try json.integer(name, 1...Int64(mostPayload)))
   case .onFull:
@@ -173,6 +215,7 @@ private func read(
     }
     change.set(setting, policy.rawValue)
   case .requeueExpired: change.set(setting, try json.boolean(name) ? 1 : nil)
+  case .deadLetter: preconditionFailure("it is read with its name")
   case .rate: try readRate(name, field.settings, &json, &change)
   case .groups: try readGroups(&json, &change)
   }
@@ -239,7 +282,7 @@ extension JSONWriter {
     if let pause = queue.pause { self.pause(pause) }
     if let hold = queue.hold { field("held_by", hold.rawValue) }
     key("settings")
-    settings(queue.settings)
+    settings(queue.settings, deadLetter: queue.deadLetterQueue)
     endObject()
   }
 
@@ -253,7 +296,7 @@ extension JSONWriter {
   }
 
   /// Those that were set.
-  private mutating func settings(_ settings: QueueSettings) {
+  private mutating func settings(_ settings: QueueSettings, deadLetter: String) {
     beginObject()
     for field in SettingsField.allCases {
       if field == .groups {
@@ -265,11 +308,16 @@ extension JSONWriter {
       switch field {
       case .maxRetries: retries(Int(value))
       case .retry: if let policy = settings.retry { retry(policy) }
-      case .delay, .lease, .retention, .aging: string(DurationText.text(milliseconds: value))
+      case .delay, .lease, .timeout, .retention, .aging: string(DurationText.text(milliseconds: value))
       case .priority, .maxLength, .maxBytes, .maxPayloadBytes, .concurrency: integer(value)
       case .onFull: string(QueueFullPolicy(rawValue: value)?.name ?? "")
       case .rate: rate(field.settings.map { settings[$0] ?? 0 })
       case .requeueExpired: bool(true)
+      case .deadLetter:
+        beginObject()
+        self.field("queue", deadLetter)
+        if value > 0 { self.field("after", value) }
+        endObject()
       case .groups: break
       }
     }

@@ -68,6 +68,8 @@ extension Defect {
     case .jumpBelieved: "a wrong wall clock runs jobs before their time"
     case .timeLostInCarry: "after compaction a job tells another time than before"
     case .extendNotLogged: "an extended lease ends early after a restart"
+    case .timeoutExtended: "a worker that hangs, and whose heart beats on, keeps its job for ever"
+    case .deadLetterIgnored: "what failed stays dead where nobody looks"
     case .cancelLostInReplay: "a cancelled job goes on after a restart"
     case .attemptsKept: "a replayed dead letter dies at its first failure"
     case .retentionDropsRunning: "a job vanishes from its worker's hands"

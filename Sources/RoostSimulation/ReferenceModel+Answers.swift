@@ -99,7 +99,7 @@ extension ReferenceModel {
     let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > clocks.due
     let isReady = job.delayMilliseconds == 0 && !isWall
     var made = Job(
-      id: accepted.id, origin: Origin(job), state: isReady ? .ready : .scheduled, rank: nextRank(),
+      id: accepted.id, origin: Origin(job), queue: job.queue, state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
     made.readySince = now.log
@@ -148,6 +148,7 @@ extension ReferenceModel {
   ) throws(Violation) {
     guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "extend") }
     guard job.state == .running, job.lease == lease else { return try refused(.leaseLost, answer, "extend") }
+    if job.attemptEnds > 0, job.attemptEnds <= now.log { return try refused(.leaseLost, answer, "extend") }
     if now.conditions.refusesExtensions { return try refused(.diskLow, answer, "extend") }
     if !progress.isEmpty {
       guard 2 * progress.count <= now.conditions.largeResultBytes else {
@@ -157,6 +158,7 @@ extension ReferenceModel {
       job.progress = progress
     }
     if milliseconds > 0 { job.leaseDuration = milliseconds * 1_000_000 }
+    if job.attemptEnds > 0 { job.leaseDuration = min(job.leaseDuration, job.attemptEnds - now.log) }
     now.conditions.extensionsLeft -= 1
     job.deadline = now.log + job.leaseDuration
     job.foreseen = now.wall + job.leaseDuration / 1_000_000
@@ -218,7 +220,7 @@ extension ReferenceModel {
 
   func visible(_ id: JobID, _ viewer: Viewer) -> Job? {
     guard let job = jobs[id.number.rawValue], job.id == id,
-      viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
+      viewer.sees(queue: job.queue, owner: job.wanted.owner)
     else { return nil }
     return job
   }

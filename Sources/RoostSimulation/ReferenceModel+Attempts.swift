@@ -29,13 +29,14 @@ extension ReferenceModel {
       }
       now.conditions.largeResultBytes -= 2 * finish.text.count
     }
+    let group = group(of: job)
     switch finish.outcome {
     case .acked: end(&job, .acked, .acked, finish.text)
     case .failed: try fail(&job, finish, answer)
     default: release(&job, finish)
     }
     jobs[job.id.number.rawValue] = job
-    hold(group(of: job.wanted), milliseconds: finish.holdGroupMilliseconds)
+    hold(group, milliseconds: finish.holdGroupMilliseconds)
     hasJustFinished = true
     try changed(job, answer, "finish")
   }
@@ -57,7 +58,7 @@ extension ReferenceModel {
   /// A job that left answers its worker all the same, unless a restart has forgotten it.
   private mutating func finishOfDeparted(_ finish: Request.Finish, _ answer: Answer) throws(Violation) {
     guard let gone = departed[finish.job.number.rawValue], gone.job.id == finish.job,
-      finish.viewer.sees(queue: gone.job.wanted.queue, owner: gone.job.wanted.owner),
+      finish.viewer.sees(queue: gone.job.queue, owner: gone.job.wanted.owner),
       finish.outcome.isToldByWorker, isByItsWorker(finish, gone.job), gone.isCertain || answer.refusal != .jobNotFound
     else { return try refused(.jobNotFound, answer, "finish of a job that is not there") }
     guard gone.job.lastOutcome == finish.outcome, gone.job.said == finish.text else {
@@ -72,10 +73,11 @@ extension ReferenceModel {
   mutating func fail(_ job: inout Job, _ finish: Request.Finish, _ answer: Answer) throws(Violation) {
     if job.isCancelRequested { return end(&job, .failed, .cancelled, finish.text) }
     guard finish.isRetryable, job.attempts < job.maxAttempts else {
-      return end(&job, .failed, .dead, finish.text)
+      _ = try endFailed(&job, .failed, .dead, finish.text)
+      return
     }
     let allowed = pauses(of: job)
-    end(&job, .failed, .retry, finish.text)
+    guard try !endFailed(&job, .failed, .retry, finish.text) else { return }
     var pause = finish.delayMilliseconds
     if pause < 0, case .changed(_, let deadline, _) = answer {
       pause = deadline - now.wall
@@ -103,6 +105,35 @@ extension ReferenceModel {
     }
   }
 
+  /// The end of an attempt that failed.
+  ///
+  /// - Returns: Whether the job began anew in another queue.
+  mutating func endFailed(
+    _ job: inout Job, _ outcome: Outcome, _ next: JobState, _ text: [UInt8]
+  ) throws(Violation) -> Bool {
+    guard next != .cancelled, let after = setups[job.queue]?.settings[.deadLetter],
+      next == .dead || after > 0 && job.attempts >= after, try takes(Request.deadLetterQueue(after), from: job.queue)
+    else {
+      end(&job, outcome, next, text)
+      return false
+    }
+    end(&job, outcome, .dead, text)
+    job.queue = Request.deadLetterQueue(after)
+    if totals[job.queue] == nil { totals[job.queue] = QueueTotals() }
+    job.state = .ready
+    job.attempts = 0
+    job.rank = nextRank()
+    job.readySince = now.log
+    return true
+  }
+
+  /// Whether a queue can take a job of another; it is made room for.
+  private mutating func takes(_ target: String, from queue: String) throws(Violation) -> Bool {
+    guard target != queue, !isDraining(target) else { return false }
+    if totals.count < limits.maxQueues || totals[target] != nil { return true }
+    return try madeRoom()
+  }
+
   /// The end of an attempt, or of waiting when `outcome` is `cancelled`.
   mutating func end(_ job: inout Job, _ outcome: Outcome, _ next: JobState, _ text: [UInt8]) {
     let isAttempt = outcome != .cancelled
@@ -113,20 +144,21 @@ extension ReferenceModel {
     job.isWall = false
     job.isCancelRequested = false
     job.progress = []
+    job.attemptEnds = 0
     job.endedAt = now.wall
     job.endedUptime = uptime
     job.lastPause = 0
     if next == .acked || next == .cancelled {
       let own = job.wanted.policy.retentionMilliseconds
-      let retention = own >= 0 ? own : setups[job.wanted.queue]?.settings[.retention] ?? limits.retentionMilliseconds
+      let retention = own >= 0 ? own : setups[job.queue]?.settings[.retention] ?? limits.retentionMilliseconds
       job.deadline = uptime + retention * 1_000_000
     }
     switch outcome {
-    case .acked: totals[job.wanted.queue]!.acked += 1
-    case .failed, .expired: totals[job.wanted.queue]!.failed += 1
+    case .acked: totals[job.queue]!.acked += 1
+    case .failed, .expired, .timedOut: totals[job.queue]!.failed += 1
     default: break
     }
-    if next == .dead { totals[job.wanted.queue]!.dead += 1 }
+    if next == .dead { totals[job.queue]!.dead += 1 }
   }
 
   /// The pauses, in milliseconds, that the policy allows after the attempt that is just ending.

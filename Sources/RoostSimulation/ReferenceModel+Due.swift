@@ -57,9 +57,9 @@ extension ReferenceModel {
       var job = jobs[number]!
       let image = seen(job.id)
       if job.state == .running, image?.state != .running || granted.contains(number) {
-        try expire(&job, image)
+        let isMoved = try expire(&job, image)
         // One that is READY again keeps its place.
-        if job.state != .ready { job.rank = rank }
+        if job.state != .ready || isMoved { job.rank = rank }
       }
       if job.state == .scheduled || job.state == .retry, image?.state == .ready || granted.contains(number) {
         try expect(isDue(job), "job \(number), \(job.state.name), is READY before it is due")
@@ -87,22 +87,26 @@ extension ReferenceModel {
     if !hasMore { try expect(finished.count <= limits.retentionMaxJobs, "too many finished jobs stay") }
   }
 
-  private mutating func expire(_ job: inout Job, _ image: JobImage?) throws(Violation) {
+  /// - Returns: Whether the job began anew in another queue.
+  private mutating func expire(_ job: inout Job, _ image: JobImage?) throws(Violation) -> Bool {
     let number = job.id.number.rawValue
     guard let ending = leaseCheck.ending else { throw Violation(message: "the lease of job \(number) had no grace") }
     try expect(job.deadline <= ending, "the lease of job \(number) ended early")
-    let again: JobState = setups[job.wanted.queue]?.settings[.requeueExpired] != nil ? .ready : .retry
+    let outcome: Outcome = job.attemptEnds > 0 && job.deadline >= job.attemptEnds ? .timedOut : .expired
+    let isRequeued = outcome == .expired && setups[job.queue]?.settings[.requeueExpired] != nil
+    let again: JobState = isRequeued ? .ready : .retry
     let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? again : .dead
     let allowed = pauses(of: job)
     let rank = job.rank
-    end(&job, .expired, next, [])
+    guard try !endFailed(&job, outcome, next, []) else { return true }
     if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
-    guard next == .retry else { return }
+    guard next == .retry else { return false }
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
     try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     job.deadline = now.log + pause * 1_000_000
     job.foreseen = now.wall + pause
     job.lastPause = pause
+    return false
   }
 
   private func isDue(_ job: Job) -> Bool {

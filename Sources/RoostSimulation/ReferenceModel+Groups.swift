@@ -40,7 +40,11 @@ extension ReferenceModel {
     GroupKey(queue: job.queue, owner: Array(job.owner.utf8), name: job.group)
   }
 
-  func jobs(of key: GroupKey) -> [Job] { jobs.values.filter { group(of: $0.wanted) == key } }
+  func group(of job: Job) -> GroupKey {
+    GroupKey(queue: job.queue, owner: Array(job.wanted.owner.utf8), name: job.wanted.group)
+  }
+
+  func jobs(of key: GroupKey) -> [Job] { jobs.values.filter { group(of: $0) == key } }
 
   // MARK: Changes
 
@@ -185,7 +189,7 @@ extension ReferenceModel {
 
   /// A lease never reached its worker.
   mutating func refundGroup(_ job: Job) {
-    let key = group(of: job.wanted)
+    let key = group(of: job)
     guard var group = groups[key], let rate = rate(of: key, group.settings),
       let place = group.leases.lastIndex(where: { $0.number == job.lease!.number }),
       group.leases[place].time == group.lastLease
@@ -215,7 +219,7 @@ extension ReferenceModel {
       try expect(viewer.sees(queue: queue, owner: owner), "group \(key) is shown to \(viewer)")
       try verify(key, group)
     }
-    let known = Set(jobs.values.map { self.group(of: $0.wanted) }).union(groups.filter { $0.value.isTold }.keys)
+    let known = Set(jobs.values.map { self.group(of: $0) }).union(groups.filter { $0.value.isTold }.keys)
     for key in known where key.queue == queue && !shown.contains(key) {
       let owner = String(decoding: key.owner, as: UTF8.self)
       try expect(!viewer.sees(queue: queue, owner: owner), "group \(key) is not shown")

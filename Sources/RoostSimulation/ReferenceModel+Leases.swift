@@ -62,13 +62,15 @@ extension ReferenceModel {
     lastLease = grant.lease.number
     var job = jobs[number]!
     let own = Int64(job.wanted.policy.leaseMilliseconds)
-    let duration =
+    let timeout = Int64(job.wanted.policy.timeoutMilliseconds)
+    let asked =
       lease.leaseMilliseconds > 0
       ? lease.leaseMilliseconds
-      : own > 0 ? own : setups[job.wanted.queue]?.settings[.lease] ?? limits.leaseMilliseconds
+      : own > 0 ? own : setups[job.queue]?.settings[.lease] ?? limits.leaseMilliseconds
+    let duration = timeout > 0 ? min(asked, timeout) : asked
     try tookTurn(job)
-    try leased(from: job.wanted.queue, grant.lease.number)
-    try leased(from: group(of: job.wanted), grant.lease.number)
+    try leased(from: job.queue, grant.lease.number)
+    try leased(from: group(of: job), grant.lease.number)
     job.state = .running
     job.attempts += 1
     job.deadline = now.log + duration * 1_000_000
@@ -77,14 +79,16 @@ extension ReferenceModel {
     job.lease = grant.lease
     job.leaseKey = lease.key
     job.leaseDuration = duration * 1_000_000
+    job.attemptEnds = timeout > 0 ? now.log + timeout * 1_000_000 : 0
     job.leasedAt = now.wall
     job.lastOutcome = nil
     try expect(
       grant.id == job.id && Int(grant.attempt) == job.attempts && Int(grant.maxAttempts) == job.maxAttempts
-        && grant.priority == job.wanted.priority && grant.until == wallDeadline(job),
+        && grant.priority == job.wanted.priority && grant.until == wallDeadline(job)
+        && grant.timeoutMilliseconds == timeout,
       "grant \(grant) of job \(number), attempt \(job.attempts)")
     jobs[number] = job
-    totals[job.wanted.queue]!.leased += 1
+    totals[job.queue]!.leased += 1
   }
 
   /// A waiting worker got a job.
@@ -96,7 +100,7 @@ extension ReferenceModel {
     else { throw Violation(message: "an answer that nobody waits for: \(reply)") }
     let waiter = waiters[index]
     try granted(reply.answer, to: waiter.wanted)
-    let queue = jobs[number]!.wanted.queue
+    let queue = jobs[number]!.queue
     if isAlone {
       try expect(
         waiters.first { $0.wanted.queues.contains(queue) }?.ticket == reply.ticket, "a waiter was passed over")

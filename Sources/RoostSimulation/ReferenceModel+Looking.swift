@@ -47,8 +47,8 @@ extension ReferenceModel {
   }
 
   func isListed(_ job: Job, _ list: Request.List) -> Bool {
-    (list.queue == nil || job.wanted.queue == list.queue) && (list.state == nil || job.state == list.state)
-      && list.viewer.sees(queue: job.wanted.queue, owner: job.wanted.owner)
+    (list.queue == nil || job.queue == list.queue) && (list.state == nil || job.state == list.state)
+      && list.viewer.sees(queue: job.queue, owner: job.wanted.owner)
   }
 
   /// A queue as it is read by itself.
@@ -65,7 +65,7 @@ extension ReferenceModel {
 
   private func verify(_ name: String, _ image: QueueImage) throws(Violation) {
     var counts = StateCounts()
-    for job in jobs.values where job.wanted.queue == name { counts[job.state] += 1 }
+    for job in jobs.values where job.queue == name { counts[job.state] += 1 }
     try expect(image.counts == counts, "counts of queue \(name)")
     try expect(image.totals == totals[name], "totals of queue \(name): \(image.totals), not \(totals[name]!)")
     try verifySetup(name, image)

@@ -32,7 +32,7 @@ extension ReferenceModel {
 
   private func matches(_ job: Job, _ wanted: Request.Operate) -> Bool {
     wanted.kind.states.contains(job.state) && wanted.states & 1 << job.state.rawValue != 0
-      && (wanted.queue == nil || wanted.queue == job.wanted.queue)
+      && (wanted.queue == nil || wanted.queue == job.queue)
       && (wanted.type == nil || wanted.type == job.wanted.type)
       && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
       && job.id.createdMilliseconds < wanted.before
@@ -46,7 +46,7 @@ extension ReferenceModel {
     if wanted.kind == .deleteQueue {
       guard totals[wanted.queue!] != nil else { return try expect(images.isEmpty, "a queue that is not there goes") }
       if isDraining(wanted.queue!) { return try refused(.draining, answer, "a second deletion") }
-      if wanted.isForEmpty, jobs.values.contains(where: { $0.wanted.queue == wanted.queue }) {
+      if wanted.isForEmpty, jobs.values.contains(where: { $0.queue == wanted.queue }) {
         return try refused(.queueNotEmpty, answer, "a deletion")
       }
     }
@@ -133,10 +133,10 @@ extension ReferenceModel {
       try expect(!operations.contains { $0.phase == .active }, "an operation does not go on")
       for operation in operations where operation.phase == .waiting {
         try expect(
-          jobs.values.contains { $0.wanted.queue == operation.wanted.queue && $0.state == .running },
+          jobs.values.contains { $0.queue == operation.wanted.queue && $0.state == .running },
           "queue \(operation.wanted.queue!) is not deleted")
         try expect(
-          !jobs.values.contains { $0.wanted.queue == operation.wanted.queue && $0.state != .running },
+          !jobs.values.contains { $0.queue == operation.wanted.queue && $0.state != .running },
           "queue \(operation.wanted.queue!) is deleted, and holds more than what runs")
       }
     }
@@ -148,7 +148,7 @@ extension ReferenceModel {
     case .advanced: preconditionFailure("taken apart before")
     case .deleted(let queue):
       try expect(wanted.kind == .deleteQueue && wanted.queue == queue, "queue \(queue) was deleted unasked")
-      try expect(!jobs.values.contains { $0.wanted.queue == queue }, "queue \(queue) was deleted with its jobs")
+      try expect(!jobs.values.contains { $0.queue == queue }, "queue \(queue) was deleted with its jobs")
       (totals[queue], setups[queue], idleSince[queue]) = (nil, nil, nil)
       forgetGroups(of: queue)
       return

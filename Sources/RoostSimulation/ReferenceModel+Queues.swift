@@ -5,7 +5,7 @@ import RoostCore
 extension ReferenceModel {
   /// Notes which queues hold no job any more, and which do again.
   mutating func noteIdle() {
-    let busy = Set(jobs.values.map(\.wanted.queue))
+    let busy = Set(jobs.values.map(\.queue))
     for name in totals.keys {
       if busy.contains(name) || isTold(name) {
         idleSince[name] = nil

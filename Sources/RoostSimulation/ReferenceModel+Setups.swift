@@ -53,7 +53,7 @@ extension ReferenceModel {
     // What changes nothing needs no room.
     if setup.settings == setups[name]?.settings ?? QueueSettings() { return try look(at: name, image) }
     if setup.settings[.groupOrdered] != setups[name]?.settings[.groupOrdered],
-      jobs.values.contains(where: { $0.wanted.queue == name })
+      jobs.values.contains(where: { $0.queue == name })
     {
       return try refused(.queueNotEmpty, answer, "another order of queue \(name)")
     }
@@ -147,6 +147,9 @@ extension ReferenceModel {
       job.maxRetries = settings?[.maxRetries].map { UInt16($0) } ?? limits.maxRetries
     }
     if !job.given.contains(.retry) { job.policy.retry = settings?.retry ?? limits.retry }
+    if !job.given.contains(.timeout) {
+      job.policy.timeoutMilliseconds = UInt32(settings?[.timeout] ?? limits.timeoutMilliseconds)
+    }
     if !job.given.contains(.priority) { job.priority = settings?[.priority].map { Int8($0) } ?? 0 }
     if !job.given.contains(.due) { (job.delayMilliseconds, job.runAtMilliseconds) = (settings?[.delay] ?? 0, 0) }
     return job
@@ -163,8 +166,8 @@ extension ReferenceModel {
       try refused(.priorityInOrder, answer, "submit")
       return false
     }
-    let waiting = jobs.values.filter { $0.wanted.queue == job.queue && $0.state.isWaiting }
-    let ofGroup = waiting.count { group(of: $0.wanted) == group(of: job) }
+    let waiting = jobs.values.filter { $0.queue == job.queue && $0.state.isWaiting }
+    let ofGroup = waiting.count { group(of: $0) == group(of: job) }
     let mostOfGroup = groups[group(of: job)]?.settings[.maxLength] ?? settings[.groupMaxLength]
     let tooMany = min(
       2,
@@ -176,7 +179,7 @@ extension ReferenceModel {
       try refused(.queueFull, answer, "submit")
       return false
     }
-    let own = waiting.filter { $0.state == .ready && group(of: $0.wanted) == group(of: job) }
+    let own = waiting.filter { $0.state == .ready && group(of: $0) == group(of: job) }
     if answer.refusal == .queueFull {
       try expect(own.count < tooMany, "a full queue had jobs that might go")
       return false
@@ -205,7 +208,7 @@ extension ReferenceModel {
     guard let setup = setups[name] else { return nil }
     if setup.isPaused { return .paused }
     if let most = setup.settings[.concurrency] {
-      let running = jobs.values.lazy.filter { $0.wanted.queue == name && $0.state == .running }.count
+      let running = jobs.values.lazy.filter { $0.queue == name && $0.state == .running }.count
       if running >= most { return .concurrency }
     }
     if let rate = setup.rate, setup.nextLease - (rate.burst - 1) * rate.interval > now.log { return .rate }
@@ -228,12 +231,12 @@ extension ReferenceModel {
 
   /// A lease never reached its worker.
   mutating func refund(_ job: Job) {
-    guard let setup = setups[job.wanted.queue], let rate = setup.rate,
+    guard let setup = setups[job.queue], let rate = setup.rate,
       let place = setup.leases.lastIndex(where: { $0.number == job.lease!.number }),
       setup.leases[place].time == setup.lastLease
     else { return }
-    setups[job.wanted.queue]!.nextLease = max(0, setup.nextLease - rate.interval)
-    setups[job.wanted.queue]!.leases.remove(at: place)
+    setups[job.queue]!.nextLease = max(0, setup.nextLease - rate.interval)
+    setups[job.queue]!.leases.remove(at: place)
   }
 
   /// Whether a job goes before another: by priority and what time added to it, then by rank.
@@ -245,13 +248,13 @@ extension ReferenceModel {
   /// Of jobs of one queue the one with the smaller place goes first: all of them rise alike.
   private func place(_ job: Job) -> Int64 {
     let priority = Int64(job.wanted.priority)
-    guard let aging = setups[job.wanted.queue]?.settings[.aging] else { return -priority }
+    guard let aging = setups[job.queue]?.settings[.aging] else { return -priority }
     return job.readySince - priority * aging * 1_000_000
   }
 
   private func effectivePriority(_ job: Job) -> Double {
     let priority = Double(job.wanted.priority)
-    guard let aging = setups[job.wanted.queue]?.settings[.aging] else { return priority }
+    guard let aging = setups[job.queue]?.settings[.aging] else { return priority }
     return priority + Double(now.log - job.readySince) / Double(aging * 1_000_000)
   }
 

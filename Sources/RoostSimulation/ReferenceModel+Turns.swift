@@ -18,8 +18,8 @@ extension ReferenceModel {
   /// READY jobs of a queue that may be granted next; which of several it is is not known.
   func candidates(of queue: String) -> [Job] {
     var ready: [GroupKey: [Job]] = [:]
-    for job in jobs.values where job.state == .ready && job.wanted.queue == queue {
-      ready[group(of: job.wanted), default: []].append(job)
+    for job in jobs.values where job.state == .ready && job.queue == queue {
+      ready[group(of: job), default: []].append(job)
     }
     ready = ready.filter { hold($0.key) == nil }
     if isOrdered(queue) { for (key, jobs) in ready { ready[key] = [jobs.min { $0.number < $1.number }!] } }
@@ -38,7 +38,7 @@ extension ReferenceModel {
   /// Those before which none of the others goes. Of what became READY together any may be the first of its priority.
   private func first(of jobs: [Job]) -> [Job] {
     var heads: [[Job]] = []
-    for level in Dictionary(grouping: jobs, by: { "\(group(of: $0.wanted)) \($0.wanted.priority)" }).values {
+    for level in Dictionary(grouping: jobs, by: { "\(group(of: $0)) \($0.wanted.priority)" }).values {
       let rank = level.map(\.rank).min()!
       heads.append(level.filter { $0.rank == rank })
     }
@@ -51,11 +51,11 @@ extension ReferenceModel {
 
   /// A group gives a job: no other that could have given one has waited longer than its share says.
   mutating func tookTurn(_ job: Job) throws(Violation) {
-    let (queue, mine) = (job.wanted.queue, group(of: job.wanted))
+    let (queue, mine) = (job.queue, group(of: job))
     guard isFair(queue) else { return }
     passed[mine] = nil
     var waiting: [GroupKey: [Job]] = [:]
-    for candidate in candidates(of: queue) { waiting[group(of: candidate.wanted), default: []].append(candidate) }
+    for candidate in candidates(of: queue) { waiting[group(of: candidate), default: []].append(candidate) }
     for key in passed.keys where key.queue == queue && waiting[key] == nil { passed[key] = nil }
     for (key, jobs) in waiting where key != mine {
       let first = jobs.map(\.number).min()!

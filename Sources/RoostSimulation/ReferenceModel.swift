@@ -35,6 +35,8 @@ struct ReferenceModel {
   struct Job {
     var id: JobID
     let origin: Origin
+    /// Where it is: a job that failed may go to another queue.
+    var queue: String
     var state: JobState
     /// The order of entering the list of its state; what became due together has one rank.
     var rank: UInt64
@@ -49,6 +51,8 @@ struct ReferenceModel {
     var lease: LeaseID?
     var leaseKey = ""
     var leaseDuration: Int64 = 0
+    /// Log time at which the attempt is over; 0: at no such time.
+    var attemptEnds: Int64 = 0
     var leasedAt: Int64 = 0
     var endedAt: Int64 = 0
     var endedUptime: Int64 = 0
@@ -195,6 +199,7 @@ struct ReferenceModel {
     leaseCheck = LeaseCheck()
     for (number, job) in jobs where job.state == .running {
       let grace = min(job.leaseDuration, 60_000_000_000)
+      if job.attemptEnds > 0 { jobs[number]!.attemptEnds = max(job.attemptEnds, now.log + grace) }
       guard job.deadline < now.log + grace else { continue }
       jobs[number]!.deadline = now.log + grace
       jobs[number]!.foreseen = now.wall + grace / 1_000_000

@@ -14,6 +14,7 @@ enum Request {
   case awaitEnd(JobID, isForged: Bool, Viewer, milliseconds: Int64)
   case list(List)
   case queue(String)
+  /// Where it says that a queue takes what failed, it is `deadLetterQueue`.
   case configure(String, QueueSettingsChange)
   /// `until`: wall milliseconds; 0: until somebody resumes it.
   case pause(String, reason: [UInt8], until: Int64)
@@ -83,6 +84,11 @@ enum Request {
 }
 
 /// The kinds of requests, as a report counts them.
+extension Request {
+  /// The queue that takes what failed in another, by after how many attempts it does.
+  static func deadLetterQueue(_ after: Int64) -> String { ["mail", "letters", "img-a"][Int(after) % 3] }
+}
+
 package enum RequestKind: String, CaseIterable, Sendable {
   case submit
   case submitFollowed = "submit within a batch"
@@ -204,7 +210,9 @@ struct Submission {
 
   /// The hashes of its fields: as many bytes as the daemon writes.
   var keyFields: [UInt8] {
-    let count = group.isEmpty ? KeyFields.bytesWithoutGroup : KeyFields.bytes
+    let count =
+      given.contains(.timeout) && policy.timeoutMilliseconds > 0
+      ? KeyFields.bytes : KeyFields.leastBytes + (group.isEmpty ? 0 : 2)
     return (0..<count).map { UInt8(truncatingIfNeeded: fingerprint >> UInt64($0 % 8 * 8)) }
   }
 }

@@ -50,7 +50,8 @@ struct RequestEncoder {
     case .configure(let name, let change):
       return .configure(
         Command.Configure(
-          name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.clearedBits))
+          name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.clearedBits,
+          deadLetter: put(Array((change.settings[.deadLetter].map { Request.deadLetterQueue($0) } ?? "").utf8))))
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
     case .operate(let wanted):

@@ -246,7 +246,9 @@ extension Simulation {
         try model.verify(count: daemon.store.machine.jobCount, seen)
         // To the nanosecond: two pasts may differ by that alone.
         for row in found.rows where row.state == JobState.running.rawValue {
-          try model.expect(model.jobs[row.number]!.deadline == row.deadline, "the lease of job \(row.number)")
+          let job = model.jobs[row.number]!
+          try model.expect(job.deadline == row.deadline, "the lease of job \(row.number)")
+          try model.expect(job.attemptEnds == row.attemptEnds, "the end of job \(row.number)'s attempt")
         }
         self.model = model
         try checkMemory()
@@ -277,6 +279,7 @@ extension StateMachine.Image {
     for index in image.rows.indices where image.rows[index].state == JobState.running.rawValue {
       image.rows[index].deadline = 0
       image.rows[index].foreseen = 0
+      image.rows[index].attemptEnds = min(image.rows[index].attemptEnds, 1)
     }
     return image
   }

@@ -289,7 +289,7 @@ final class Daemon {
 
   func noteChanges() {
     var board = board
-    store.machine.tellChanges { image, name, _ in
+    store.machine.tellChanges { image, name, _, _ in
       board[image.id] = image.exists ? (String(decoding: name, as: UTF8.self), image) : nil
     }
     self.board = board

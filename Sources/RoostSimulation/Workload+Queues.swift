@@ -67,7 +67,7 @@ extension Workload {
     if kind == .deleteQueue {
       let brief = Self.briefQueue + "\(random.below(6))"
       wanted.queue =
-        random.chance(0.3) ? brief : known(model, .ready)?.wanted.queue ?? queues.randomElement(using: &random)!
+        random.chance(0.3) ? brief : known(model, .ready)?.queue ?? queues.randomElement(using: &random)!
       (wanted.states, wanted.type, wanted.owner, wanted.before, wanted.limit) = (255, nil, nil, .max, .max)
       wanted.isForEmpty = random.chance(0.2)
     }
@@ -79,7 +79,7 @@ extension Workload {
     for _ in 0..<(1 + random.below(3)) {
       let isCleared = random.chance(0.3)
       func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
-      switch random.below(19) {
+      switch random.below(22) {
       case 12: change.set(.groupConcurrency, value(1 + random.below(2)))
       case 13: change.set(.groupMaxLength, value(1 + random.below(6)))
       case 14:
@@ -88,6 +88,8 @@ extension Workload {
         change.set(.groupRateBurst, value(1 + random.below(3)))
       case 17: change.set(.groupOrdered, value(1))
       case 18: change.set(.requeueExpired, value(1))
+      case 20, 21: change.set(.deadLetter, value(random.below(3)))
+      case 19: change.set(.timeout, value(random.chance(0.3) ? 0 : leastLease + random.below(9_000)))
       case 15, 16:
         change.set(.groupFair, value(1))
         change.set(.groupPriority, value(random.below(2)))

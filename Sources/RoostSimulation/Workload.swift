@@ -84,7 +84,8 @@ struct Workload {
   /// A worker that takes anything and waits for nothing.
   func takeAll() -> Request.Lease {
     Request.Lease(
-      queues: queues + (0..<6).map { Self.briefQueue + "\($0)" }, worker: "last", key: "k1", leaseMilliseconds: 20_000,
+      queues: queues + ["letters"] + (0..<6).map { Self.briefQueue + "\($0)" }, worker: "last", key: "k1",
+      leaseMilliseconds: 20_000,
       waitMilliseconds: 0)
   }
 
@@ -100,7 +101,7 @@ struct Workload {
     job.isFollowed = random.chance(0.05)
     job.isOfBytes = random.chance(0.1)
     if managesQueues {
-      job.given = Command.Submit.Given(rawValue: UInt8(random.below(16)))
+      job.given = Command.Submit.Given(rawValue: UInt8(random.below(32)))
       if random.chance(0.6) { job.group = "g\(random.below(4))" }
     }
     if random.chance(0.06) {
@@ -147,7 +148,8 @@ struct Workload {
     return JobPolicy(
       retry: random.chance(0.1) ? .standard : retry,
       leaseMilliseconds: random.chance(0.3) ? 0 : UInt32(leastLease + random.below(8_000)),
-      retentionMilliseconds: [-1, -1, 0, 2_000, 90_000][random.below(5)])
+      retentionMilliseconds: [-1, -1, 0, 2_000, 90_000][random.below(5)],
+      timeoutMilliseconds: random.chance(0.2) ? UInt32(leastLease + random.below(9_000)) : 0)
   }
 
   private mutating func payload() -> [UInt8] {
@@ -171,7 +173,8 @@ struct Workload {
 
   private mutating func lease() -> Request.Lease {
     var lease = Request.Lease(
-      queues: queues.shuffled(using: &random).prefix(1 + random.below(queues.count))
+      queues: (queues + (random.chance(0.2) ? ["letters"] : [])).shuffled(using: &random)
+        .prefix(1 + random.below(queues.count))
         + (random.chance(0.03) ? ["none"] : []),
       worker: "w\(random.below(5))", key: apiKeys.randomElement(using: &random)!,
       leaseMilliseconds: random.chance(0.7) ? 0 : Int64(leastLease + random.below(20_000)),
@@ -243,7 +246,7 @@ struct Workload {
   static let briefQueue = "brief-"
 
   private mutating func cancel(_ model: ReferenceModel) -> Request {
-    let brief = model.jobs.values.filter { $0.state == .scheduled && $0.wanted.queue.hasPrefix(Self.briefQueue) }
+    let brief = model.jobs.values.filter { $0.state == .scheduled && $0.queue.hasPrefix(Self.briefQueue) }
     if random.chance(0.6), let job = brief.min(by: { $0.number < $1.number }) {
       return .cancel(job.id, .all, reason: [])
     }

@@ -114,7 +114,7 @@ struct ContractUser: Sendable {
 
   func submitAndRead() async throws {
     let whole = """
-      {"payload":1,"type":"t","queue":"whole","priority":"high","max_retries":0,"lease":"1m","retention":"1h",
+      {"payload":1,"type":"t","queue":"whole","priority":"high","max_retries":0,"lease":"1m","timeout":"1h","retention":"1h",
        "retry":{"initial":"1s","factor":1.5,"max":"1m","jitter":"none"},"metadata":{"k":"v"},"tags":["a"],
        "traceparent":"00-x","idempotency_key":"one"}
       """
@@ -215,11 +215,22 @@ struct ContractUser: Sendable {
   }
 
   func readQueues() async throws {
+    try await ask("PATCH", "/queues/source", daemon.admin, #"{"dead_letter":{"queue":"sink"}}"#, expecting: 200)
+    try await ask("PATCH", "/queues/sink", daemon.admin, #"{"retention":"1h"}"#, expecting: 200)
+    let sunk = try await submit(#""queue":"source","max_retries":0"#)
+    for queue in ["source", "sink"] {
+      let (job, lease) = try await lease(queue)
+      #expect(job == sunk)
+      try await ask("POST", job + "/fail", daemon.worker, #"{"error":"x","lease_id":"\#(lease)"}"#, expecting: 200)
+    }
+    try await ask("GET", sunk, daemon.client, expecting: 200)
+    try await ask("GET", "/dlq", daemon.admin, expecting: 200)
     _ = try await submit(#""queue":"work""#)
     let settings = """
       {"concurrency":9,"max_retries":"unlimited","rate":{"limit":9,"per":"1s"},"retry":{"max":"1m"},"priority":"low",
        "delay":"0s","lease":"1m","retention":"1h","max_bytes":1000,"on_full":"reject","max_payload_bytes":9,"aging":"1h",
-       "requeue_expired":true}
+       "requeue_expired":true,"timeout":"5m",
+       "dead_letter":{"queue":"failed","after":3}}
       """
     try await ask("PATCH", "/queues/set", daemon.admin, settings, expecting: 200)
     try await ask("POST", "/queues/set/pause", daemon.admin, #"{"reason":"r"}"#, expecting: 200)

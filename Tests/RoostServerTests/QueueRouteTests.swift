@@ -12,14 +12,14 @@ struct QueueRouteTests {
     try await TestDaemon.run { daemon in
       let all = """
         {"max_retries":"unlimited","retry":{"initial":"5s","factor":1.5,"max":"1h","jitter":"equal"},"priority":"high",
-         "delay":"10s","lease":"2m","retention":"1h","max_length":5,"max_bytes":100000,"on_full":"drop_oldest",
+         "delay":"10s","lease":"2m","timeout":"1h","retention":"1h","max_length":5,"max_bytes":100000,"on_full":"drop_oldest",
          "max_payload_bytes":512,"concurrency":3,"rate":{"limit":100,"per":"1m","burst":4},"aging":"10m"}
         """
       let set = try await daemon.send("PATCH", "/queues/q", daemon.admin, all)
       #expect(set.status == 200, "\(set.text)")
       let wanted = """
         "settings":{"max_retries":"unlimited","retry":{"initial":"5s","factor":1.5,"max":"1h","jitter":"equal"},\
-        "priority":10,"delay":"10s","lease":"2m","retention":"1h","max_length":5,"max_bytes":100000,\
+        "priority":10,"delay":"10s","lease":"2m","timeout":"1h","retention":"1h","max_length":5,"max_bytes":100000,\
         "on_full":"drop_oldest","max_payload_bytes":512,"concurrency":3,"rate":{"limit":100,"per":"1m","burst":4},\
         "aging":"10m"}
         """
@@ -35,6 +35,85 @@ struct QueueRouteTests {
     }
   }
 
+  @Test("an attempt has the time that its job says, else its queue; the lease, the job and its key know it")
+  func timeouts() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"timeout":"90s"}"#)
+      func leased(_ fields: String) async throws -> Reply {
+        let made = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q"\#(fields)}"#)
+        #expect(made.status == 201, "\(made.text)")
+        return try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"lease":"2h"}"#)
+      }
+      let ofQueue = try await leased("")
+      #expect(ofQueue.string("timeout") == "1m30s" && ofQueue.string("lease") == "1m30s", "\(ofQueue.text)")
+      #expect(ofQueue.string("deadline") == ofQueue.string("lease_until"))
+      let own = try await leased(#","timeout":"3h""#)
+      #expect(own.string("timeout") == "3h" && own.string("lease") == "2h", "\(own.text)")
+      let job = try await daemon.send("GET", "/jobs/\(own.string("job_id") ?? "")", daemon.client)
+      #expect(job.string("deadline") == own.string("deadline") && own.string("deadline") != nil, "\(job.text)")
+      let endless = try await leased(#","timeout":"0s""#)
+      #expect(endless.json["timeout"] == nil && endless.json["deadline"] == nil, "\(endless.text)")
+
+      let key = #"{"payload":1,"queue":"keyed","idempotency_key":"k","timeout":"1h"}"#
+      #expect(try await daemon.send("POST", "/jobs", daemon.client, key).status == 201)
+      let again = try await daemon.send(
+        "POST", "/jobs", daemon.client, key.replacingOccurrences(of: "1h", with: "60m"))
+      #expect(again.status == 200, "\(again.text)")
+      for other in [
+        key.replacingOccurrences(of: "1h", with: "2h"), key.replacingOccurrences(of: #","timeout":"1h""#, with: ""),
+      ] {
+        let conflict = try await daemon.send("POST", "/jobs", daemon.client, other)
+        #expect(conflict.status == 409 && conflict.text.contains(#""fields":["timeout"]"#), "\(conflict.text)")
+      }
+      for bad in ["99ms", "31d", "soon", "-1s"] {
+        let refused = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"timeout":"\#(bad)"}"#)
+        #expect(refused.status == 422 && refused.text.contains(#""field":"timeout""#), "\(bad): \(refused.text)")
+      }
+    }
+  }
+
+  @Test("what fails goes where its queue says, begins anew there, and says whence it came")
+  func deadLetters() async throws {
+    try await TestDaemon.run { daemon in
+      let set = try await daemon.send(
+        "PATCH", "/queues/pay", daemon.admin, #"{"dead_letter":{"queue":"failed","after":2}}"#)
+      #expect(set.text.contains(#""dead_letter":{"queue":"failed","after":2}"#), "\(set.text)")
+      let bad = [
+        (#"{"queue":"pay"}"#, 422, "dead_letter.queue"), (#"{"after":2}"#, 400, "dead_letter.queue"),
+        (#"{"queue":"failed","after":0}"#, 422, "after"), (#"{"queue":"a b"}"#, 422, "queue"),
+        (#"{"queue":"failed","when":1}"#, 400, "dead_letter.when"),
+      ]
+      for (body, status, field) in bad {
+        let reply = try await daemon.send("PATCH", "/queues/pay", daemon.admin, #"{"dead_letter":\#(body)}"#)
+        #expect(reply.status == status && reply.text.contains("\(field)\""), "\(body): \(reply.text)")
+      }
+      let made = try await daemon.send(
+        "POST", "/jobs", daemon.client, #"{"payload":7,"queue":"pay","group":"g","retry":{"initial":"0s","max":"0s"}}"#)
+      let id = try #require(made.string("job_id"))
+      func fail(_ queue: String) async throws -> (leased: Reply, failed: Reply) {
+        let leased = try await daemon.send(
+          "POST", "/jobs/lease", daemon.worker, #"{"queues":["\#(queue)"],"wait":"20s"}"#)
+        let body = #"{"error":"no","lease_id":"\#(leased.string("lease_id") ?? "")"}"#
+        return (leased, try await daemon.send("POST", "/jobs/\(id)/fail", daemon.worker, body))
+      }
+      #expect(try await fail("pay").failed.string("state") == "RETRY")
+      #expect(try await fail("pay").failed.string("state") == "READY")
+      let seen = try await daemon.send("GET", "/jobs/\(id)", daemon.client)
+      #expect(seen.string("queue") == "failed" && seen.string("source") == "pay", "\(seen.text)")
+      #expect(seen.string("group") == "g" && seen.json["attempts"] as? Int == 0, "\(seen.text)")
+      let listed = try await daemon.send("GET", "/jobs?queue=failed", daemon.client)
+      #expect(listed.text.contains(id) && listed.text.contains(#""source":"pay""#), "\(listed.text)")
+      #expect(try await !daemon.send("GET", "/jobs?queue=pay", daemon.client).text.contains(id))
+      let (leased, failed) = try await fail("failed")
+      #expect(leased.string("source") == "pay" && leased.json["attempt"] as? Int == 1, "\(leased.text)")
+      #expect(failed.string("state") == "RETRY")
+      let history = try await daemon.send("GET", "/jobs/\(id)/history", daemon.client)
+      #expect((history.json["items"] as? [Any])?.count == 3, "\(history.text)")
+      let none = try await daemon.send("PATCH", "/queues/pay", daemon.admin, #"{"dead_letter":null}"#)
+      #expect(!none.text.contains("dead_letter"), "\(none.text)")
+    }
+  }
+
   @Test("a bad setting is refused with its field, and nothing is changed")
   func refused() async throws {
     try await TestDaemon.run { daemon in
@@ -46,7 +125,8 @@ struct QueueRouteTests {
         (#"{"rate":{"limit":1,"per":"1ms"}}"#, 422, "rate.per"),
         (#"{"aging":"1ms"}"#, 422, "aging"), (#"{"on_full":"explode"}"#, 422, "on_full"),
         (#"{"priority":128}"#, 422, "priority"), (#"{"max_payload_bytes":999999999}"#, 422, "max_payload_bytes"),
-        (#"{"lease":"1ms"}"#, 422, "lease"), (#"{"concurency":1}"#, 400, "concurency"),
+        (#"{"lease":"1ms"}"#, 422, "lease"), (#"{"timeout":"99ms"}"#, 422, "timeout"),
+        (#"{"concurency":1}"#, 400, "concurency"),
       ]
       for (body, status, field) in bad {
         let mixed = body.replacingOccurrences(of: "{\"", with: "{\"retention\":\"1h\",\"", options: .anchored)

@@ -55,7 +55,9 @@ extension StateMachine {
       row: jobs.hot(slot).pointee, cold: cold.pointee, policy: policy(cold.pointee.policy),
       key: cold.pointee.key == .none ? nil : keys.entry(cold.pointee.key).pointee, lease: cell,
       worker: cell.map { workerNames.bytes($0.worker) } ?? none, keyID: cell.map { keyNames.bytes($0.keyID) } ?? none,
-      keyFields: step.bytes(command.keyFields), body: step.bytes(command.body), history: step.bytes(command.history))
+      keyFields: step.bytes(command.keyFields), body: step.bytes(command.body),
+      queue: jobs.hot(slot).pointee.flags & RowFlags.moved == 0 ? none : queueNames.bytes(queue(of: slot)),
+      history: step.bytes(command.history))
     if !defects.isEmpty { spoil(&event) }
     let place = event.encode(into: &step.records)
     Carried.apply(to: slot, at: place, in: &self)

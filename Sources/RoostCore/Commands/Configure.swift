@@ -6,11 +6,14 @@ extension Command {
     package var settings: ByteRange
     /// `QueueSettingsChange.clearedBits`: those that return to the daemon's default.
     package var cleared: UInt64
+    /// The queue that takes what failed, if the settings say that there is one.
+    package var deadLetter: ByteRange
 
-    package init(name: ByteRange, settings: ByteRange, cleared: UInt64) {
+    package init(name: ByteRange, settings: ByteRange, cleared: UInt64, deadLetter: ByteRange = .empty) {
       self.name = name
       self.settings = settings
       self.cleared = cleared
+      self.deadLetter = deadLetter
     }
   }
 }
@@ -30,17 +33,20 @@ extension StateMachine {
     let known = queueNames.find(name)
     let old = known == .none ? nil : setup(known)?.pointee
     let new = change.applied(to: old?.settings ?? QueueSettings())
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
     var rate = RateState()
     if let limit = LeaseRate(new) {
       rate = old?.rate ?? rate
       if new.rate != old?.settings.rate { rate = fitted(rate, to: limit) }
     }
-    if new != old?.settings ?? QueueSettings() {
+    let isNamed = change.settings[.deadLetter] != nil
+    let taker = isNamed ? step.bytes(command.deadLetter) : new[.deadLetter] == nil ? none : deadLetterName(old)
+    if new != old?.settings ?? QueueSettings() || !taker.elementsEqual(deadLetterName(old)) {
       if new[.groupOrdered] != old?.settings[.groupOrdered], known != .none, queues[Int(known)].jobs > 0 {
         return step.answer(ticket, .refused(.queueNotEmpty))
       }
       guard mayChange(queue: command.name, ticket, &step) else { return }
-      let event = QueueConfigured(rate: rate, settings: new, name: name)
+      let event = QueueConfigured(rate: rate, settings: new, deadLetter: taker, name: name)
       event.encode(into: &step.records)
       event.apply(to: &self)
     }

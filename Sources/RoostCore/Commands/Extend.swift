@@ -41,6 +41,9 @@ extension StateMachine {
     guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot),
       cell.pointee.id == command.lease
     else { return step.answer(ticket, .refused(.leaseLost)) }
+    let end = defects.contains(.timeoutExtended) ? 0 : cell.pointee.attemptEnds
+    // The attempt is over, if not yet ended.
+    guard end == 0 || end > now.log else { return step.answer(ticket, .refused(.leaseLost)) }
     if conditions.refusesExtensions { return step.answer(ticket, .refused(.diskLow)) }
     if !command.progress.isEmpty {
       // As a large result: on a full disk it must not take what completions need.
@@ -49,10 +52,11 @@ extension StateMachine {
       conditions.largeResultBytes -= cost
       report(slot, step.bytes(command.progress), command.progressChecksum ^ checksumSeal(row.pointee.number), &step)
     }
-    let duration = command.milliseconds > 0 ? command.milliseconds.nanoseconds : cell.pointee.duration
+    let asked = command.milliseconds > 0 ? command.milliseconds.nanoseconds : cell.pointee.duration
+    let duration = end == 0 ? asked : min(asked, end - now.log)
     let event = Extended(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration,
-      until: now.wall + duration / 1_000_000)
+      until: now.wall + duration / 1_000_000, attemptEnds: end)
     if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     conditions.extensionsLeft -= 1
     event.apply(to: slot, in: &self)

@@ -35,7 +35,10 @@ extension Command {
 }
 
 extension Command.Finish: StateCommand {
-  var mostBytes: Int { Int(text.count) + 2_048 + (holdGroupMilliseconds > 0 ? GroupSet.mostBytes : 0) }
+  var mostBytes: Int {
+    Int(text.count) + 2_304 + Moved.mostBytes
+      + (holdGroupMilliseconds > 0 ? GroupSet.mostBytes : 0)
+  }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     state.finish(self, ticket, &step)
@@ -53,15 +56,16 @@ extension StateMachine {
       guard cost <= conditions.largeResultBytes else { return step.answer(ticket, .refused(.diskLow)) }
       conditions.largeResultBytes -= cost
     }
+    // It is no part of what the reserve is kept for. First: the job may leave its group.
+    if command.holdGroupMilliseconds > 0, conditions.diskLevel == 0 {
+      hold(group: jobs.hot(slot).pointee.group, command, &step)
+    }
     switch command.outcome {
     case .acked: end(slot, .acked, .acked, text: command.text, command.textChecksum, &step)
     case .failed: fail(slot, command, &step)
     case .released, .undelivered: release(slot, command, &step)
-    case .expired, .cancelled, .cancelRequested: preconditionFailure("a worker cannot end an attempt this way")
-    }
-    // It is no part of what the reserve is kept for.
-    if command.holdGroupMilliseconds > 0, conditions.diskLevel == 0 {
-      hold(group: jobs.hot(slot).pointee.group, command, &step)
+    case .expired, .timedOut, .cancelled, .cancelRequested:
+      preconditionFailure("a worker cannot end an attempt this way")
     }
     hasJustFinished = true
     step.answer(ticket, changed(slot))
@@ -89,10 +93,10 @@ extension StateMachine {
       return end(slot, .failed, .cancelled, text: command.text, command.textChecksum, &step)
     }
     guard command.isRetryable, row.pointee.attempts < row.pointee.maxAttempts else {
-      return end(slot, .failed, .dead, text: command.text, command.textChecksum, &step)
+      return endFailed(slot, .failed, .dead, text: command.text, command.textChecksum, &step)
     }
     let pause = command.delayMilliseconds >= 0 ? command.delayMilliseconds : nextPause(slot)
-    end(slot, .failed, .retry, text: command.text, command.textChecksum, pause: pause, &step)
+    endFailed(slot, .failed, .retry, text: command.text, command.textChecksum, pause: pause, &step)
   }
 
   /// A longer wait is not shortened.

@@ -118,7 +118,8 @@ extension StateMachine {
   /// Leases a READY job.
   mutating func grant(_ slot: Slot, _ terms: LeaseTerms, _ step: inout Step) -> Answer.Grant {
     let row = jobs.hot(slot)
-    let milliseconds = leaseDuration(slot, asked: terms.milliseconds)
+    let policy = policy(jobs.cold(slot).pointee.policy)
+    let milliseconds = leaseDuration(slot, asked: terms.milliseconds, policy)
     let duration = milliseconds.nanoseconds
     let event = Leased(
       number: row.pointee.number, base: row.pointee.base, lease: LeaseID(epoch: epoch, number: nextLease),
@@ -131,13 +132,37 @@ extension StateMachine {
     return Answer.Grant(
       id: id(slot), lease: event.lease, attempt: row.pointee.attempts, maxAttempts: row.pointee.maxAttempts,
       priority: row.pointee.priority, until: wall(ofLog: event.deadline), leaseMilliseconds: milliseconds,
-      base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes)
+      timeoutMilliseconds: Int64(policy.timeoutMilliseconds),
+      base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
+      queue: queueOfMoved(slot))
   }
 
-  /// Milliseconds: what the worker asked, else what the job says, else the default.
-  func leaseDuration(_ slot: Slot, asked: Int64) -> Int64 {
-    if asked > 0 { return asked }
-    let own = policy(jobs.cold(slot).pointee.policy).leaseMilliseconds
-    return own > 0 ? Int64(own) : settings(ofJob: slot)?[.lease] ?? limits.leaseMilliseconds
+  /// The number of the queue in which a job stands that was moved; else `.none`.
+  func queueOfMoved(_ slot: Slot) -> UInt32 {
+    jobs.hot(slot).pointee.flags & RowFlags.moved == 0 ? .none : queue(of: slot)
+  }
+
+  /// Milliseconds: what the worker asked, else what the job says, else the default; never longer than its attempt may
+  /// run.
+  private func leaseDuration(_ slot: Slot, asked: Int64, _ policy: JobPolicy) -> Int64 {
+    let own = Int64(policy.leaseMilliseconds)
+    let duration =
+      asked > 0 ? asked : own > 0 ? own : settings(ofJob: slot)?[.lease] ?? limits.leaseMilliseconds
+    return policy.timeoutMilliseconds == 0 ? duration : min(duration, Int64(policy.timeoutMilliseconds))
+  }
+
+  /// Wall milliseconds at which a RUNNING job's attempt is over; 0: at no such time.
+  func attemptEnd(_ slot: Slot) -> Int64 {
+    let row = jobs.hot(slot)
+    guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot),
+      cell.pointee.attemptEnds != 0
+    else { return 0 }
+    return row.pointee.foreseen + (cell.pointee.attemptEnds - row.pointee.deadline) / 1_000_000
+  }
+
+  /// Log time at which an attempt is over that began at a log time; 0: it may go on as long as its lease is extended.
+  func attemptEnd(_ slot: Slot, begun: Int64) -> Int64 {
+    let timeout = policy(jobs.cold(slot).pointee.policy).timeoutMilliseconds
+    return timeout == 0 ? 0 : begun + Int64(timeout).nanoseconds
   }
 }

@@ -23,6 +23,7 @@ extension StateMachine {
     if queue != .none, queues[Int(queue)].exists {
       var image = image(ofQueue: queue)
       image.pauseReason = step.copy(pauseReason(queue))
+      image.deadLetter = step.copy(deadLetterName(setup(queue)?.pointee))
       step.queues.append(image)
     }
     step.answer(ticket, .queues(first: first, count: Int32(step.queues.count) - first))

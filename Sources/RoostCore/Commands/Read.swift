@@ -33,11 +33,12 @@ extension StateMachine {
     return JobImage(
       id: id(slot), state: state, priority: row.pointee.priority, attempts: row.pointee.attempts,
       maxAttempts: row.pointee.maxAttempts, cancelRequested: row.pointee.flags & RowFlags.cancelRequested != 0,
-      deadline: foreseen(slot), leasedAt: cell?.leasedAt ?? 0,
+      deadline: foreseen(slot), attemptEnds: attemptEnd(slot), leasedAt: cell?.leasedAt ?? 0,
       endedAt: state.isFinished ? cell?.endedAt ?? 0 : 0,
       worker: cell.map { step.copy(workerNames.bytes($0.worker)) } ?? .empty,
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
       history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0,
-      report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: cell?.reportBytes ?? 0)
+      report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: cell?.reportBytes ?? 0,
+      queue: queueOfMoved(slot))
   }
 }

@@ -51,7 +51,8 @@ extension Command {
       package static let priority = Given(rawValue: 4)
       /// `delay` or `run_at`.
       package static let due = Given(rawValue: 8)
-      package static let all: Given = [.maxRetries, .retry, .priority, .due]
+      package static let timeout = Given(rawValue: 16)
+      package static let all: Given = [.maxRetries, .retry, .priority, .due, .timeout]
     }
   }
 }
@@ -109,6 +110,9 @@ extension StateMachine {
       command.maxRetries = settings?[.maxRetries].map { UInt16($0) } ?? limits.maxRetries
     }
     if !given.contains(.retry) { command.policy.retry = settings?.retry ?? limits.retry }
+    if !given.contains(.timeout) {
+      command.policy.timeoutMilliseconds = UInt32(settings?[.timeout] ?? limits.timeoutMilliseconds)
+    }
     if !given.contains(.priority) { command.priority = settings?[.priority].map { Int8($0) } ?? 0 }
     if !given.contains(.due) {
       (command.delayMilliseconds, command.runAtMilliseconds) = (settings?[.delay] ?? 0, 0)

@@ -102,7 +102,7 @@ extension StateMachine {
 
   /// An attempt ended.
   mutating func noteEnd(ofAttempt slot: Slot, _ outcome: Outcome, _ next: JobState, leasedAt: Int64) {
-    guard outcome == .acked || outcome == .failed || outcome == .expired else { return }
+    guard outcome == .acked || outcome == .failed || outcome == .expired || outcome == .timedOut else { return }
     let (ran, time) = (now.wall - leasedAt, now.log)
     note(slot) {
       $0.run.record(milliseconds: ran, at: time)

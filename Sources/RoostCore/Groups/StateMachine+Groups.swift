@@ -18,6 +18,13 @@ extension StateMachine {
     return group
   }
 
+  /// The group of a job that comes from another queue: that of the same name.
+  mutating func groupForJob(queue: UInt32, owner: UInt32, likeThatOf group: Slot) -> Slot {
+    // Copied: making a group may move what is looked at.
+    let name = [UInt8](nameOfGroup(group))
+    return name.withUnsafeBytes { groupForJob(queue: queue, owner: owner, name: $0) }
+  }
+
   /// The group, made if need be; without jobs and a cell of its own it must be closed again.
   mutating func openGroup(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
     let known = name.isEmpty ? UInt32.none : groupNames.find(name)

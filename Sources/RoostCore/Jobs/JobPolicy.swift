@@ -5,12 +5,20 @@ package struct JobPolicy: Hashable, Sendable, BitwiseCopyable {
   package var leaseMilliseconds: UInt32
   /// Milliseconds; −1: the daemon's default.
   package var retentionMilliseconds: Int64
+  /// How long an attempt may run, however often its lease is extended, milliseconds; 0: as long as it is.
+  package var timeoutMilliseconds: UInt32
 
-  package init(retry: RetryPolicy, leaseMilliseconds: UInt32, retentionMilliseconds: Int64) {
+  package init(
+    retry: RetryPolicy, leaseMilliseconds: UInt32, retentionMilliseconds: Int64, timeoutMilliseconds: UInt32 = 0
+  ) {
     self.retry = retry
     self.leaseMilliseconds = leaseMilliseconds
     self.retentionMilliseconds = retentionMilliseconds
+    self.timeoutMilliseconds = timeoutMilliseconds
   }
+
+  /// The longest time that an attempt may be given, milliseconds.
+  package static let mostTimeout: Int64 = 2_592_000_000
 
   /// Retries of a job that may fail without end. Its attempts are counted up to this many.
   package static let unlimitedRetries = UInt16.max - 1
@@ -49,25 +57,32 @@ package struct RetryPolicy: Hashable, Sendable, BitwiseCopyable {
 // MARK: In the log
 
 extension JobPolicy {
-  /// 25 bytes.
+  /// Bytes of `encode` at most.
+  static let mostBytes = 29
+  /// In the byte of the jitter: the time that an attempt may take follows.
+  private static let hasTimeout: UInt8 = 0x80
+
   func encode(into out: inout RecordWriter) {
     out.put(retry.initialMilliseconds)
     out.put(retry.factorThousandths)
     out.put(retry.maxMilliseconds)
-    out.put(retry.jitter.rawValue)
+    out.put(retry.jitter.rawValue | (timeoutMilliseconds == 0 ? 0 : Self.hasTimeout))
     out.put(leaseMilliseconds)
     out.put(retentionMilliseconds)
+    if timeoutMilliseconds != 0 { out.put(timeoutMilliseconds) }
   }
 
   /// Nil where no such jitter is known.
   @inline(__always)
   init?(_ reader: inout RecordReader) {
     let (initial, factor, max) = (reader.get(UInt32.self), reader.get(UInt32.self), reader.get(UInt32.self))
-    guard let jitter = Jitter(rawValue: reader.get()) else { return nil }
+    let spread = reader.get(UInt8.self)
+    guard let jitter = Jitter(rawValue: spread & ~Self.hasTimeout) else { return nil }
     retry = RetryPolicy(
       initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max, jitter: jitter)
     leaseMilliseconds = reader.get()
     retentionMilliseconds = reader.get()
+    timeoutMilliseconds = spread & Self.hasTimeout == 0 ? 0 : reader.get()
   }
 }
 
@@ -89,7 +104,8 @@ private struct PolicyBytes: BitwiseCopyable {
   private var factor: UInt32
   private var max: UInt32
   private var lease: UInt32
-  private var jitter: UInt64
+  private var timeout: UInt32
+  private var jitter: UInt32
 
   init(_ policy: JobPolicy) {
     retention = policy.retentionMilliseconds
@@ -97,7 +113,8 @@ private struct PolicyBytes: BitwiseCopyable {
     factor = policy.retry.factorThousandths
     max = policy.retry.maxMilliseconds
     lease = policy.leaseMilliseconds
-    jitter = UInt64(policy.retry.jitter.rawValue)
+    timeout = policy.timeoutMilliseconds
+    jitter = UInt32(policy.retry.jitter.rawValue)
   }
 
   var policy: JobPolicy {
@@ -105,6 +122,6 @@ private struct PolicyBytes: BitwiseCopyable {
       retry: RetryPolicy(
         initialMilliseconds: initial, factorThousandths: factor, maxMilliseconds: max,
         jitter: Jitter(rawValue: UInt8(jitter)) ?? .none),
-      leaseMilliseconds: lease, retentionMilliseconds: retention)
+      leaseMilliseconds: lease, retentionMilliseconds: retention, timeoutMilliseconds: timeout)
   }
 }

@@ -3,11 +3,16 @@
 ///
 /// A job without them was submitted before there were any: its fingerprint is of bytes, not of what they mean.
 package enum KeyFields: Int, CaseIterable, Sendable {
-  case payload, type, priority, delay, runAt, maxRetries, retry, lease, retention, tags, group
+  case payload, type, priority, delay, runAt, maxRetries, retry, lease, retention, tags, group, timeout
 
-  /// Bytes of all, and of those that a job without a group has, as all had when there were none.
+  /// Bytes of all, and of those that every job has. The others follow up to the last that a job says; one before it that
+  /// it does not say is 0. So a job that says nothing new has the fields that it always had.
   package static let bytes = 2 * allCases.count
-  package static let bytesWithoutGroup = bytes - 2
+  package static let leastBytes = 2 * KeyFields.group.rawValue
+
+  static func isPossible(_ count: Int) -> Bool {
+    count == 0 || (leastBytes...bytes).contains(count) && count.isMultiple(of: 2)
+  }
 
   /// The name on the wire.
   package var name: String {
@@ -21,12 +26,12 @@ package enum KeyFields: Int, CaseIterable, Sendable {
   /// The fields in which two jobs differ, by name; empty where neither is known to.
   package static func differing(_ a: [UInt8], _ b: [UInt8]) -> [String] {
     guard !a.isEmpty, !b.isEmpty else { return [] }
-    // The last is missing where a job has no group.
+    // The last are missing where a job does not say them.
     return allCases.filter { !hash($0, in: a).elementsEqual(hash($0, in: b)) }.map(\.name)
   }
 
   private static func hash(_ field: KeyFields, in fields: [UInt8]) -> ArraySlice<UInt8> {
     let place = 2 * field.rawValue
-    return place + 2 <= fields.count ? fields[place..<place + 2] : []
+    return place + 2 <= fields.count ? fields[place..<place + 2] : [0, 0]
   }
 }

@@ -3,6 +3,8 @@ struct LeaseCell: BitwiseCopyable {
   var id = LeaseID(epoch: 0, number: 0)
   /// Nanoseconds.
   var duration: Int64 = 0
+  /// Log time at which the attempt is over, however often its lease is extended; 0: it has no such time.
+  var attemptEnds: Int64 = 0
   /// Wall times, milliseconds.
   var leasedAt: Int64 = 0
   var endedAt: Int64 = 0

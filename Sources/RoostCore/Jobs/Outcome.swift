@@ -9,6 +9,8 @@ package enum Outcome: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case undelivered = 5
   case cancelled = 6
   case cancelRequested = 7
+  /// It ran longer than its job's `timeout`.
+  case timedOut = 8
 
   /// Whether it ends a lease; otherwise it ends a job's waiting, or asks its worker to stop.
   package var endsAttempt: Bool { self != .cancelled && self != .cancelRequested }

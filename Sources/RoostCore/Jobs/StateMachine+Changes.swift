@@ -11,12 +11,14 @@ extension StateMachine {
 
   /// Writes and applies the end of an attempt, or of a waiting job's waiting.
   ///
-  /// - Parameter pause: Milliseconds until RETRY or SCHEDULED is due.
+  /// - Parameters:
+  ///   - pause: Milliseconds until RETRY or SCHEDULED is due.
+  ///   - isForGood: False where the job begins anew at once: nobody is told that it ended.
   mutating func end(
     _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: ByteRange, _ checksum: UInt32, pause: Int64 = 0,
-    _ step: inout Step
+    isForGood: Bool = true, _ step: inout Step
   ) {
-    end(slot, outcome, next, text: step.bytes(text), checksum, pause: pause, &step)
+    end(slot, outcome, next, text: step.bytes(text), checksum, pause: pause, isForGood: isForGood, &step)
   }
 
   /// Cancels a waiting job for a reason of the daemon's own.
@@ -28,7 +30,7 @@ extension StateMachine {
 
   private mutating func end(
     _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: UnsafeRawBufferPointer, _ checksum: UInt32,
-    pause: Int64 = 0, _ step: inout Step
+    pause: Int64 = 0, isForGood: Bool = true, _ step: inout Step
   ) {
     let row = jobs.hot(slot)
     let cell = existingLeaseCell(slot)?.pointee
@@ -46,7 +48,7 @@ extension StateMachine {
     let place = event.encode(into: &step.records)
     if wasHeld { noteEnd(ofAttempt: slot, outcome, next, leasedAt: cell!.leasedAt) }
     event.apply(to: slot, at: place, in: &self)
-    if next.isFinished { noteEnd(slot) }
+    if next.isFinished, isForGood { noteEnd(slot) }
   }
 
   /// Each entry into a list takes a new order number; what is handed back undelayed keeps its place.

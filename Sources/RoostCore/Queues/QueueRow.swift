@@ -90,6 +90,8 @@ package struct QueueTotals: Equatable, Sendable, BitwiseCopyable {
 package struct QueueActivity: Equatable, Sendable, BitwiseCopyable {
   /// Leases that ended by their time; they count as failed attempts in the totals, too.
   package var expired: UInt64 = 0
+  /// Attempts that ran too long; they count as failed, too.
+  package var timedOut: UInt64 = 0
   package var cancelled: UInt64 = 0
   /// Submits answered with the job that their idempotency key had made before.
   package var idempotent: UInt64 = 0

@@ -39,6 +39,11 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   case groupOrdered = 26
   /// 1: a job whose lease ended by its time is READY at once.
   case requeueExpired = 27
+  /// For jobs that do not say, decided at the submit; 0: attempts may run as long as their leases are extended.
+  case timeout = 28
+  /// A queue takes what failed here, instead of being DEAD, or after so many attempts; 0: instead of being DEAD alone. Its
+  /// name stands beside the settings.
+  case deadLetter = 29
 
   /// They are there together, or not at all.
   package static let ofRate: [QueueSetting] = [.rateLimit, .ratePeriod, .rateBurst]
@@ -60,6 +65,8 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
     case .priority: -128...127
     case .delay, .retention: 0...315_360_000_000
     case .lease: 100...43_200_000
+    case .timeout: 0...JobPolicy.mostTimeout
+    case .deadLetter: 0...1_000
     case .maxLength, .concurrency, .groupMaxLength, .groupConcurrency: 1...1_000_000_000
     case .maxBytes, .maxPayloadBytes: 1...1 << 50
     case .onFull, .groupFair, .groupPriority: 0...1
@@ -94,7 +101,7 @@ package enum GroupPriority: Int64, Sendable, CaseIterable {
 package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   /// A bit for each setting that is there.
   private var mask: UInt64 = 0
-  private var values: InlineArray<28, Int64> = InlineArray(repeating: 0)
+  private var values: InlineArray<30, Int64> = InlineArray(repeating: 0)
 
   package init() {}
 

@@ -2,6 +2,8 @@
 struct QueueSetup: BitwiseCopyable {
   var settings = QueueSettings()
   var rate = RateState()
+  /// The queue that takes what failed here, in `StateMachine.reasons`; `.none` where none does.
+  var deadLetter: UInt32 = .none
   /// Wall time, milliseconds; 0 while it is not paused.
   var pausedAt: Int64 = 0
   /// Wall time, milliseconds; 0: until somebody says so.
@@ -54,6 +56,10 @@ extension StateMachine {
 
   /// Frees the cell where it says nothing any more.
   mutating func closeSetup(_ queue: UInt32) {
+    if let setup = setup(queue), setup.pointee.settings[.deadLetter] == nil, setup.pointee.deadLetter != .none {
+      reasons.release(setup.pointee.deadLetter)
+      setup.pointee.deadLetter = .none
+    }
     guard let setup = setup(queue), setup.pointee.settings.isEmpty, !setup.pointee.isPaused else { return }
     setups.free(queues[Int(queue)].setup)
     queues[Int(queue)].setup = .none
@@ -161,12 +167,20 @@ extension StateMachine {
     let name = queueNames.bytes(queue)
     // One that says nothing would count as the end of what was said.
     if !setup.settings.isEmpty {
-      QueueConfigured(rate: carriedRate(setup), settings: setup.settings, name: name)
-        .encode(into: &step.records)
+      QueueConfigured(
+        rate: carriedRate(setup), settings: setup.settings, deadLetter: deadLetterName(setup), name: name
+      )
+      .encode(into: &step.records)
     }
     guard setup.isPaused else { return }
     QueuePaused(at: setup.pausedAt, until: setup.pausedUntil, reason: reasons.bytes(setup.reason), name: name)
       .encode(into: &step.records)
+  }
+
+  /// The name of the queue that takes what failed; empty where none does.
+  func deadLetterName(_ setup: QueueSetup?) -> UnsafeRawBufferPointer {
+    guard let setup, setup.deadLetter != .none else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    return reasons.bytes(setup.deadLetter)
   }
 
   private func carriedRate(_ setup: QueueSetup) -> RateState {

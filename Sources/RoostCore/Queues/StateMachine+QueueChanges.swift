@@ -8,7 +8,7 @@ extension StateMachine {
       readySince: readySince(queue), waitingBytes: row.waitingBytes, settings: setup?.settings ?? QueueSettings(),
       hold: hold(queue), nextLease: nextLease(queue), isPaused: setup?.isPaused ?? false,
       pausedAt: setup?.pausedAt ?? 0,
-      pausedUntil: setup?.pausedUntil ?? 0, pauseReason: .empty)
+      pausedUntil: setup?.pausedUntil ?? 0, pauseReason: .empty, deadLetter: .empty)
   }
 
   /// Why a queue is paused, as whoever paused it said; empty while it is not.
@@ -26,13 +26,16 @@ extension StateMachine {
   /// Tells of every queue of which something changed since this was asked last: a copy kept by these is what the queues
   /// are, and costs no more than the changes did. Its name comes with each.
   package mutating func tellChanges(
-    _ tell: (QueueImage, _ name: UnsafeRawBufferPointer, _ pauseReason: UnsafeRawBufferPointer) -> Void
+    _ tell: (
+      QueueImage, _ name: UnsafeRawBufferPointer, _ pauseReason: UnsafeRawBufferPointer,
+      _ deadLetter: UnsafeRawBufferPointer
+    ) -> Void
   ) {
     for queue in changedQueues {
       queues[Int(queue)].hasChanged = false
       let image = image(ofQueue: queue)
       let name = image.exists ? queueNames.bytes(queue) : UnsafeRawBufferPointer(start: nil, count: 0)
-      tell(image, name, pauseReason(queue))
+      tell(image, name, pauseReason(queue), deadLetterName(setup(queue)?.pointee))
     }
     changedQueues.removeAll(keepingCapacity: true)
   }

@@ -26,6 +26,8 @@ struct Carried: LogRecord {
   var worker: UnsafeRawBufferPointer
   var keyID: UnsafeRawBufferPointer
   var body: UnsafeRawBufferPointer
+  /// The queue in which it stands; empty: that of its body.
+  var queue: UnsafeRawBufferPointer
   /// Newest first.
   var history: UnsafeRawBufferPointer
 
@@ -36,7 +38,7 @@ struct Carried: LogRecord {
 
   // MARK: Bytes
 
-  private static let fixedBytes = 338
+  private static let fixedBytes = 352
 
   private enum Parts {
     static let key: UInt8 = 1
@@ -46,12 +48,23 @@ struct Carried: LogRecord {
     static let said: UInt8 = 8
     /// The wall time of the deadline; missing in records of earlier versions.
     static let foreseen: UInt8 = 16
-    /// With that of the group.
-    static let groupField: UInt8 = 32
+    /// The key's fields are more than every job has: their bytes are counted in a byte before them.
+    static let moreFields: UInt8 = 32
+    /// A byte with further parts follows.
+    static let more: UInt8 = 64
+  }
+
+  private enum FurtherParts {
+    /// The log time at which the attempt is over.
+    static let attemptEnds: UInt8 = 1
+    /// The queue in which it stands, other than its body says.
+    static let queue: UInt8 = 2
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
-    let variable = worker.count + keyID.count + body.count + history.count
+    let further =
+      (lease.attemptEnds == 0 ? 0 : FurtherParts.attemptEnds) | (queue.isEmpty ? 0 : FurtherParts.queue)
+    let variable = queue.count + worker.count + keyID.count + body.count + history.count
     var out = records.open(Self.kind, atMost: Self.fixedBytes + variable)
     out.put(number)
     out.put(created)
@@ -66,11 +79,13 @@ struct Carried: LogRecord {
     out.put(
       (hasKey ? Parts.key : 0) | (hasLease ? Parts.lease | Parts.said : 0)
         | (hasKey && !keyFields.isEmpty ? Parts.keyFields : 0) | (hasForeseen ? Parts.foreseen : 0)
-        | (hasKey && keyFields.count == KeyFields.bytes ? Parts.groupField : 0))
+        | (hasKey && keyFields.count > KeyFields.leastBytes ? Parts.moreFields : 0) | (further == 0 ? 0 : Parts.more))
+    if further != 0 { out.put(further) }
     if hasKey {
       out.put(keyHash.low)
       out.put(keyHash.high)
       out.put(keyFingerprint)
+      if keyFields.count > KeyFields.leastBytes { out.put(UInt8(keyFields.count)) }
       out.put(keyFields)
     }
     if hasLease {
@@ -89,6 +104,11 @@ struct Carried: LogRecord {
       out.put(keyID)
     }
     if hasForeseen { out.put(foreseen) }
+    if lease.attemptEnds != 0 { out.put(lease.attemptEnds) }
+    if !queue.isEmpty {
+      out.put(UInt8(truncatingIfNeeded: queue.count))
+      out.put(queue)
+    }
     out.put(UInt32(truncatingIfNeeded: body.count))
     out.put(body)
     out.put(history)
@@ -98,7 +118,7 @@ struct Carried: LogRecord {
   init(
     row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, lease: LeaseCell?,
     worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, keyFields: UnsafeRawBufferPointer,
-    body: UnsafeRawBufferPointer, history: UnsafeRawBufferPointer
+    body: UnsafeRawBufferPointer, queue: UnsafeRawBufferPointer, history: UnsafeRawBufferPointer
   ) {
     number = row.number
     created = cold.created
@@ -122,6 +142,7 @@ struct Carried: LogRecord {
     self.keyID = keyID
     self.keyFields = keyFields
     self.body = body
+    self.queue = queue
     self.history = history
   }
 
@@ -139,6 +160,7 @@ struct Carried: LogRecord {
     guard let policy = JobPolicy(&reader) else { return nil }
     self.policy = policy
     let parts = reader.get(UInt8.self)
+    let further = parts & Parts.more == 0 ? 0 : reader.get(UInt8.self)
     hasKey = parts & Parts.key != 0
     hasLease = parts & Parts.lease != 0
     hasSaid = parts & Parts.said != 0
@@ -147,11 +169,12 @@ struct Carried: LogRecord {
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
     let hasFields = hasKey && parts & Parts.keyFields != 0
-    let fieldBytes = parts & Parts.groupField != 0 ? KeyFields.bytes : KeyFields.bytesWithoutGroup
-    keyFields = hasFields ? reader.get(count: fieldBytes) : UnsafeRawBufferPointer(start: nil, count: 0)
+    let hasMore = hasFields && parts & Parts.moreFields != 0
+    let fieldBytes = hasMore ? Int(reader.get(UInt8.self)) : hasFields ? KeyFields.leastBytes : 0
+    keyFields = reader.get(count: fieldBytes)
     lease = LeaseCell()
-    worker = UnsafeRawBufferPointer(start: nil, count: 0)
-    keyID = worker
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    (worker, keyID) = (none, none)
     if hasLease {
       lease.id = LeaseID(epoch: reader.get(), number: reader.get())
       lease.duration = reader.get()
@@ -166,10 +189,12 @@ struct Carried: LogRecord {
       keyID = reader.get(count: Int(keyBytes))
     }
     if hasForeseen { foreseen = reader.get() }
+    if further & FurtherParts.attemptEnds != 0 { lease.attemptEnds = reader.get() }
+    queue = further & FurtherParts.queue == 0 ? none : reader.get(count: Int(reader.get(UInt8.self)))
     let bodyBytes = reader.get(UInt32.self)
     body = reader.get(count: Int(bodyBytes))
     history = reader.rest
-    guard !reader.isShort else { return nil }
+    guard !reader.isShort, KeyFields.isPossible(keyFields.count) else { return nil }
     if lease.lastOutcome != 0, !hasSaid { lease.said = saidInHistory }
   }
 
@@ -208,7 +233,9 @@ struct Carried: LogRecord {
     }
     let known: UInt16 =
       state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
-    guard flags & ~known == 0, RecordBounds.isOrder(order) || order == 0 && state == .scheduled else {
+    guard flags & ~(known | RowFlags.moved) == 0, (flags & RowFlags.moved == 0) == queue.isEmpty,
+      RecordBounds.isOrder(order) || order == 0 && state == .scheduled
+    else {
       throw .unfit("\(state.name)", "flags \(flags), order \(order)", position)
     }
     let deadlines: ClosedRange<Int64> =
@@ -231,6 +258,9 @@ struct Carried: LogRecord {
       lease.lastOutcome == 0 || Outcome(rawValue: lease.lastOutcome) != nil
     else { throw .unfit("a lease within its bounds", "\(lease.id), outcome \(lease.lastOutcome)", position) }
     try RecordBounds.check(lease.duration, in: 0...RecordBounds.span, "duration", at: position)
+    guard lease.attemptEnds == 0 || state == .running && (deadline...machine.later).contains(lease.attemptEnds) else {
+      throw .unfit("an attempt that ends with its lease, or later", "\(lease.attemptEnds)", position)
+    }
     try RecordBounds.check(lease.endedUptime, in: 0...machine.now.log, "uptime", at: position)
   }
 
@@ -269,7 +299,7 @@ struct Carried: LogRecord {
       machine.policy(cold.pointee.policy) == policy, hasLease == (cold.pointee.lease != .none),
       machine.existingLeaseCell(slot).map({ isCopy(of: $0.pointee) }) ?? true
     else { throw .unfit("job \(number) as it stands", "another", position) }
-    guard machine.queueNames.bytes(machine.queue(of: slot)).elementsEqual(body.queue),
+    guard machine.queueNames.bytes(machine.queue(of: slot)).elementsEqual(queue.isEmpty ? body.queue : queue),
       machine.nameOfGroup(row.pointee.group).elementsEqual(body.group),
       machine.ownerNames.bytes(cold.pointee.owner).elementsEqual(body.owner),
       machine.typeNames.bytes(cold.pointee.type).elementsEqual(body.type)
@@ -280,6 +310,7 @@ struct Carried: LogRecord {
   private func isCopy(of known: LeaseCell) -> Bool {
     known.id == lease.id && known.duration == lease.duration && known.leasedAt == lease.leasedAt
       && known.endedAt == lease.endedAt && known.endedUptime == lease.endedUptime && known.pause == lease.pause
+      && (known.attemptEnds == lease.attemptEnds || known.attemptEnds != 0 && known.attemptEnds < lease.attemptEnds)
       && known.lastOutcome == lease.lastOutcome && (known.said == lease.said || !hasSaid)
       && (known.history == 0) == history.isEmpty
   }
@@ -295,7 +326,7 @@ struct Carried: LogRecord {
     row.pointee.base = place.position.rawValue
     row.pointee.order = order
     row.pointee.deadline = deadline
-    let queue = machine.queueForJob(body.queue)
+    let queue = machine.queueForJob(queue.isEmpty ? body.queue : queue)
     let owner = machine.ownerNames.intern(body.owner)
     row.pointee.group = machine.groupForJob(queue: queue, owner: owner, name: body.group)
     row.pointee.priority = priority
@@ -321,6 +352,7 @@ struct Carried: LogRecord {
       (cell.pointee.id, cell.pointee.duration) = (lease.id, lease.duration)
       (cell.pointee.leasedAt, cell.pointee.endedAt) = (lease.leasedAt, lease.endedAt)
       (cell.pointee.endedUptime, cell.pointee.pause) = (lease.endedUptime, lease.pause)
+      cell.pointee.attemptEnds = lease.attemptEnds
       cell.pointee.lastOutcome = lease.lastOutcome
       cell.pointee.said = lease.said
       cell.pointee.history = history.isEmpty ? 0 : place.position.rawValue
@@ -432,6 +464,7 @@ struct Carried: LogRecord {
       out.add("key_id", name: keyID)
     }
     out.add(body)
+    if !queue.isEmpty { out.add("moved_to", name: queue) }
     out.add("history_bytes", history.count)
     return out
   }

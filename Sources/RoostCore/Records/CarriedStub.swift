@@ -34,7 +34,7 @@ struct CarriedStub: LogRecord {
   init?(_ reader: inout RecordReader) {
     self.init(start: &reader)
     keyFields = reader.rest
-    guard [0, KeyFields.bytesWithoutGroup, KeyFields.bytes].contains(keyFields.count) else { return nil }
+    guard KeyFields.isPossible(keyFields.count) else { return nil }
   }
 
   /// Without the key fields, which go to the record's end.

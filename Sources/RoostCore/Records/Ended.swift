@@ -74,7 +74,7 @@ struct Ended: JobRecord {
     let isPossible =
       switch entry.outcome {
       case .acked: next == .acked
-      case .failed: next == .retry || next == .dead || next == .cancelled
+      case .failed, .timedOut: next == .retry || next == .dead || next == .cancelled
       case .expired: next == .retry || next == .ready || next == .dead || next == .cancelled
       case .released, .undelivered: next == .ready || next == .scheduled || next == .cancelled
       case .cancelled: next == .cancelled
@@ -158,6 +158,7 @@ struct Ended: JobRecord {
       cell.pointee.lastOutcome = entry.outcome.rawValue
       cell.pointee.said = entry.textChecksum(number: number)
     }
+    cell.pointee.attemptEnds = 0
     cell.pointee.endedAt = entry.endedAt
     cell.pointee.endedUptime = uptime
     cell.pointee.pause = pause
@@ -191,12 +192,13 @@ struct Ended: JobRecord {
   private func count(in queue: UInt32, of state: inout StateMachine) {
     switch entry.outcome {
     case .acked: state.queues[Int(queue)].totals.acked += 1
-    case .failed, .expired: state.queues[Int(queue)].totals.failed += 1
+    case .failed, .expired, .timedOut: state.queues[Int(queue)].totals.failed += 1
     case .released, .undelivered, .cancelled, .cancelRequested: break
     }
     if next == .dead { state.queues[Int(queue)].totals.dead += 1 }
     guard state.isLive else { return }
     if entry.outcome == .expired { state.queues[Int(queue)].activity.expired += 1 }
+    if entry.outcome == .timedOut { state.queues[Int(queue)].activity.timedOut += 1 }
     if next == .cancelled { state.queues[Int(queue)].activity.cancelled += 1 }
   }
 

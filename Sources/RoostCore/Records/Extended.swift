@@ -6,6 +6,8 @@ struct Extended: JobRecord {
   var duration: Int64
   /// Wall time of the deadline, milliseconds; missing in records of earlier versions.
   var until: Int64?
+  /// Log time at which the attempt is over; 0: at no such time. A grace after a start may have put it off.
+  var attemptEnds: Int64 = 0
 
   static var kind: RecordKind { .extended }
   static var layout: [RecordField] { [8, .position, 8, 8, 8] }
@@ -13,21 +15,23 @@ struct Extended: JobRecord {
   // MARK: Bytes
 
   func encode(into records: inout RecordBuffer) {
-    var out = records.open(Self.kind, atMost: 48)
+    var out = records.open(Self.kind, atMost: 56)
     out.put(number)
     out.put(base)
     out.put(deadline)
     out.put(duration)
     if let until { out.put(until) }
+    if attemptEnds != 0 { out.put(attemptEnds) }
     records.close(out)
   }
 
-  init(number: UInt64, base: UInt64, deadline: Int64, duration: Int64, until: Int64?) {
+  init(number: UInt64, base: UInt64, deadline: Int64, duration: Int64, until: Int64, attemptEnds: Int64) {
     self.number = number
     self.base = base
     self.deadline = deadline
     self.duration = duration
     self.until = until
+    self.attemptEnds = attemptEnds
   }
 
   init(_ reader: inout RecordReader) {
@@ -36,6 +40,7 @@ struct Extended: JobRecord {
     deadline = reader.get()
     duration = reader.get()
     until = reader.isAtEnd ? nil : reader.get()
+    attemptEnds = reader.isAtEnd ? 0 : reader.get()
   }
 
   // MARK: Replay
@@ -44,6 +49,9 @@ struct Extended: JobRecord {
     try RecordBounds.checkNumber(number, at: position)
     guard RecordBounds.isWall(until ?? 0) else { throw .unfit("a wall time", "\(until ?? 0)", position) }
     try RecordBounds.checkLease(duration, until: deadline, now: state.now.log, at: position)
+    guard attemptEnds == 0 || (deadline...state.later).contains(attemptEnds) else {
+      throw .unfit("an attempt that ends with its lease, or later", "\(attemptEnds)", position)
+    }
   }
 
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
@@ -56,7 +64,9 @@ struct Extended: JobRecord {
     let row = state.jobs.hot(slot)
     row.pointee.foreseen = until ?? row.pointee.foreseen + (deadline - row.pointee.deadline) / 1_000_000
     row.pointee.deadline = deadline
-    state.leases.pointer(state.jobs.cold(slot).pointee.lease).pointee.duration = duration
+    let lease = state.leases.pointer(state.jobs.cold(slot).pointee.lease)
+    lease.pointee.duration = duration
+    lease.pointee.attemptEnds = attemptEnds
     if state.isLive { state.leaseHeap.update(slot, deadline: deadline, in: state.jobs) }
   }
 
@@ -78,6 +88,7 @@ struct Extended: JobRecord {
     out.add("deadline", deadline)
     out.add("duration", duration)
     if let until { out.add("until_ms", until) }
+    if attemptEnds != 0 { out.add("attempt_ends", attemptEnds) }
     return out
   }
 }

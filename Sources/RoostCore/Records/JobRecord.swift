@@ -78,7 +78,8 @@ extension StateMachine {
   mutating func fit(_ slot: Slot) {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
-    row.pointee.flags &= state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
+    row.pointee.flags &=
+      RowFlags.moved | (state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0)
     row.pointee.attempts = min(row.pointee.attempts, row.pointee.maxAttempts - (state.isWaiting ? 1 : 0))
     if state != .running, let cell = existingLeaseCell(slot) { forgetReport(cell) }
   }

@@ -99,6 +99,7 @@ struct Leased: JobRecord {
       slot, worker: state.workerNames.intern(worker), keyID: state.keyNames.intern(keyID))
     cell.pointee.id = lease
     cell.pointee.duration = duration
+    cell.pointee.attemptEnds = state.attemptEnd(slot, begun: deadline - duration)
     cell.pointee.leasedAt = at
     cell.pointee.lastOutcome = 0
     cell.pointee.said = 0

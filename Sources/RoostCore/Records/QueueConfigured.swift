@@ -2,6 +2,8 @@
 struct QueueConfigured: LogRecord {
   var rate: RateState
   var settings: QueueSettings
+  /// The queue that takes what failed; empty unless the settings say that there is one.
+  var deadLetter: UnsafeRawBufferPointer
   var name: UnsafeRawBufferPointer
 
   static var kind: RecordKind { .queueConfigured }
@@ -9,7 +11,7 @@ struct QueueConfigured: LogRecord {
 
   // MARK: Bytes
 
-  static let mostBytes = 1 + 24 + QueueSettings.mostBytes + Int(UInt8.max)
+  static let mostBytes = 1 + 24 + QueueSettings.mostBytes + 1 + 2 * Int(UInt8.max)
 
   func encode(into records: inout RecordBuffer) {
     var out = records.open(Self.kind, atMost: Self.mostBytes)
@@ -17,13 +19,18 @@ struct QueueConfigured: LogRecord {
     out.put(rate.last)
     out.put(rate.firstOfLast)
     settings.encode(into: &out)
+    if settings[.deadLetter] != nil {
+      out.put(UInt8(truncatingIfNeeded: deadLetter.count))
+      out.put(deadLetter)
+    }
     out.put(name)
     records.close(out)
   }
 
-  init(rate: RateState, settings: QueueSettings, name: UnsafeRawBufferPointer) {
+  init(rate: RateState, settings: QueueSettings, deadLetter: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) {
     self.rate = rate
     self.settings = settings
+    self.deadLetter = deadLetter
     self.name = name
   }
 
@@ -31,13 +38,17 @@ struct QueueConfigured: LogRecord {
     rate = RateState(theoretical: reader.get(), last: reader.get(), firstOfLast: reader.get())
     guard let settings = QueueSettings(&reader) else { return nil }
     self.settings = settings
+    let deadLetterBytes = settings[.deadLetter] == nil ? 0 : reader.get(UInt8.self)
+    deadLetter = reader.get(count: Int(deadLetterBytes))
     name = reader.rest
   }
 
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
-    guard (1...Int(UInt8.max)).contains(name.count), settings.fitsQueue else {
+    guard (1...Int(UInt8.max)).contains(name.count), settings.fitsQueue,
+      deadLetter.isEmpty == (settings[.deadLetter] == nil)
+    else {
       throw .unfit("a queue's settings within their bounds", "\(name.count) bytes, or others", position)
     }
     let latest = LeaseRate(settings)?.latest(at: state.now.log)
@@ -57,6 +68,11 @@ struct QueueConfigured: LogRecord {
     let (before, order) = (setup.pointee.settings, state.order(of: queue))
     setup.pointee.settings = settings
     setup.pointee.rate = rate
+    if settings[.deadLetter] != nil {
+      let known = state.reasons.intern(deadLetter)
+      if setup.pointee.deadLetter != .none { state.reasons.release(setup.pointee.deadLetter) }
+      setup.pointee.deadLetter = known
+    }
     state.closeSetup(queue)
     if before.groupRate != settings.groupRate { state.fitRates(ofGroupsOf: queue) }
     guard state.isLive else { return }
@@ -79,6 +95,7 @@ struct QueueConfigured: LogRecord {
     out.add("theoretical", rate.theoretical)
     out.add("last_lease", rate.last)
     out.add("first_of_last", rate.firstOfLast)
+    if !deadLetter.isEmpty { out.add("dead_letter_queue", name: deadLetter) }
     for setting in QueueSetting.allCases { if let value = settings[setting] { out.add("\(setting)", value) } }
     return out
   }

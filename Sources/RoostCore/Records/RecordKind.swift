@@ -24,6 +24,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case operationAdvanced = 19
   case queueDeleted = 20
   case groupSet = 21
+  case moved = 22
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -51,6 +52,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .operationAdvanced: OperationAdvanced.self
     case .queueDeleted: QueueDeleted.self
     case .groupSet: GroupSet.self
+    case .moved: Moved.self
     }
   }
 

@@ -24,14 +24,14 @@ struct Submitted: LogRecord {
   // MARK: Bytes
 
   /// The bytes before the body.
-  static let fixedBytes = 1 + 8 * 4 + 2 + 1 + 1 + 1 + 25 + 24 + KeyFields.bytes
+  static let fixedBytes = 1 + 8 * 4 + 2 + 1 + 1 + 1 + JobPolicy.mostBytes + 25 + KeyFields.bytes
 
   private enum Flags {
     static let wall: UInt8 = 1
     static let key: UInt8 = 2
     static let keyFields: UInt8 = 4
-    /// With that of the group.
-    static let groupField: UInt8 = 8
+    /// They are more than every job has: their bytes are counted in a byte before them.
+    static let moreFields: UInt8 = 8
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
@@ -45,12 +45,13 @@ struct Submitted: LogRecord {
     out.put(state.rawValue)
     out.put(
       (isWall ? Flags.wall : 0) | (hasKey ? Flags.key : 0) | (hasKey && !keyFields.isEmpty ? Flags.keyFields : 0)
-        | (hasKey && keyFields.count == KeyFields.bytes ? Flags.groupField : 0))
+        | (hasKey && keyFields.count > KeyFields.leastBytes ? Flags.moreFields : 0))
     policy.encode(into: &out)
     if hasKey {
       out.put(keyHash.low)
       out.put(keyHash.high)
       out.put(keyFingerprint)
+      if keyFields.count > KeyFields.leastBytes { out.put(UInt8(keyFields.count)) }
       out.put(keyFields)
     }
     let bodyStart = out.cursor
@@ -79,10 +80,11 @@ struct Submitted: LogRecord {
     keyHash = hasKey ? KeyHash(low: reader.get(), high: reader.get()) : KeyHash(low: 0, high: 0)
     keyFingerprint = hasKey ? reader.get() : 0
     let hasFields = hasKey && flags & Flags.keyFields != 0
-    let fieldBytes = flags & Flags.groupField != 0 ? KeyFields.bytes : KeyFields.bytesWithoutGroup
-    keyFields = hasFields ? reader.get(count: fieldBytes) : UnsafeRawBufferPointer(start: nil, count: 0)
+    let hasMore = hasFields && flags & Flags.moreFields != 0
+    let fieldBytes = hasMore ? Int(reader.get(UInt8.self)) : hasFields ? KeyFields.leastBytes : 0
+    keyFields = reader.get(count: fieldBytes)
     body = reader.rest
-    guard !reader.isShort else { return nil }
+    guard !reader.isShort, KeyFields.isPossible(keyFields.count) else { return nil }
   }
 
   init(

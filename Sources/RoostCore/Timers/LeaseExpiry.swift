@@ -83,17 +83,19 @@ extension StateMachine {
     leaseCheck.last == .min ? now.log : leaseCheck.last + limits.leaseCheckMilliseconds.nanoseconds
   }
 
-  /// The lease is over and its worker has said nothing: a failed attempt.
+  /// The lease is over and its worker has said nothing, or the attempt ran too long: a failed attempt.
   private mutating func expire(_ slot: Slot, _ step: inout Step) {
     let row = jobs.hot(slot)
+    let limit = leases.pointer(jobs.cold(slot).pointee.lease).pointee.attemptEnds
+    let outcome: Outcome = limit != 0 && row.pointee.deadline >= limit ? .timedOut : .expired
     if row.pointee.flags & RowFlags.cancelRequested != 0 {
-      end(slot, .expired, .cancelled, text: .empty, 0, &step)
-    } else if row.pointee.attempts < row.pointee.maxAttempts, settings(ofJob: slot)?[.requeueExpired] != nil {
-      end(slot, .expired, .ready, text: .empty, 0, &step)
-    } else if row.pointee.attempts < row.pointee.maxAttempts {
-      end(slot, .expired, .retry, text: .empty, 0, pause: nextPause(slot), &step)
+      end(slot, outcome, .cancelled, text: .empty, 0, &step)
+    } else if row.pointee.attempts >= row.pointee.maxAttempts {
+      endFailed(slot, outcome, .dead, text: .empty, 0, &step)
+    } else if outcome == .expired, settings(ofJob: slot)?[.requeueExpired] != nil {
+      endFailed(slot, outcome, .ready, text: .empty, 0, &step)
     } else {
-      end(slot, .expired, .dead, text: .empty, 0, &step)
+      endFailed(slot, outcome, .retry, text: .empty, 0, pause: nextPause(slot), &step)
     }
   }
 }

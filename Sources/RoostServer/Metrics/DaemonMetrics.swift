@@ -77,6 +77,7 @@ package final class DaemonMetrics: Sendable {
     let totals: [(Metric, KeyPath<QueueView, UInt64>)] = [
       (.submitted, \.totals.submitted), (.leased, \.totals.leased), (.acked, \.totals.acked),
       (.failed, \.totals.failed), (.dead, \.totals.dead), (.expired, \.activity.expired),
+      (.timedOut, \.activity.timedOut),
       (.cancelled, \.activity.cancelled), (.idempotent, \.activity.idempotent),
     ]
     for (metric, total) in totals {

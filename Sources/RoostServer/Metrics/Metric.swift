@@ -35,6 +35,8 @@ extension Metric {
     "roost_jobs_failed_total", .counter, "Attempts failed, expired leases included, since the queue began.")
   static let dead = Metric("roost_jobs_dead_total", .counter, "Jobs that died, since the queue began.")
   static let expired = Metric("roost_jobs_expired_total", .counter, "Leases that expired, since the start.")
+  static let timedOut = Metric(
+    "roost_jobs_timed_out_total", .counter, "Attempts that ran longer than their timeout, since the start.")
   static let cancelled = Metric("roost_jobs_cancelled_total", .counter, "Jobs cancelled, since the start.")
   static let idempotent = Metric(
     "roost_jobs_idempotent_hits_total", .counter,

@@ -1,0 +1,117 @@
+/// A job stands in another queue from here on, in the group of the same name.
+struct Moved: JobRecord {
+  var number: UInt64
+  var base: UInt64
+  /// Where a READY job now stands in its list; unchanged in any other state.
+  var order: UInt64
+  /// Whether it is READY now, whatever it was, with all its attempts before it.
+  var beginsAnew: Bool
+  var queue: UnsafeRawBufferPointer
+
+  static var kind: RecordKind { .moved }
+  static var layout: [RecordField] { [8, .position, 8, 1] }
+
+  // MARK: Bytes
+
+  static let mostBytes = 1 + 8 + 8 + 8 + 1 + Int(UInt8.max)
+
+  func encode(into records: inout RecordBuffer) {
+    var out = records.open(Self.kind, atMost: Self.mostBytes)
+    out.put(number)
+    out.put(base)
+    out.put(order)
+    out.put(UInt8(beginsAnew ? 1 : 0))
+    out.put(queue)
+    records.close(out)
+  }
+
+  init(number: UInt64, base: UInt64, order: UInt64, beginsAnew: Bool, queue: UnsafeRawBufferPointer) {
+    self.number = number
+    self.base = base
+    self.order = order
+    self.beginsAnew = beginsAnew
+    self.queue = queue
+  }
+
+  init(_ reader: inout RecordReader) {
+    number = reader.get()
+    base = reader.get()
+    order = reader.get()
+    beginsAnew = reader.get(UInt8.self) != 0
+    queue = reader.rest
+  }
+
+  // MARK: Replay
+
+  func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
+    guard RecordBounds.isNumber(number), RecordBounds.isOrder(order) || order == 0 && !beginsAnew,
+      (1...Int(UInt8.max)).contains(queue.count)
+    else { throw .unfit("a job's new queue", "\(queue.count) bytes, order \(order) of job \(number)", position) }
+  }
+
+  func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
+    try checkFields(state, at: place.position)
+    let slot = try locate(in: state, at: place.position)
+    try checkSequence(state, on: slot, at: place.position)
+    state.nextOrder = max(state.nextOrder, order + 1)
+    if slot != .none { apply(to: slot, in: &state) }
+  }
+
+  private func checkSequence(
+    _ state: borrowing StateMachine, on slot: Slot, at position: LogPosition
+  ) throws(ReplayError) {
+    guard order <= state.nextOrder, !beginsAnew || order == state.nextOrder else {
+      throw .unfit("order number \(state.nextOrder)", "\(order)", position)
+    }
+    guard slot != .none else { return }
+    let row = state.jobs.hot(slot).pointee
+    let isListed = beginsAnew || row.state == JobState.ready.rawValue
+    guard row.state != JobState.running.rawValue, order == (isListed ? state.nextOrder : row.order) else {
+      throw state.misplaced("a job that does not run", slot, position)
+    }
+  }
+
+  func apply(to slot: Slot, in state: inout StateMachine) {
+    let row = state.jobs.hot(slot)
+    state.leave(slot)
+    if state.isLive { state.unindex(slot) }
+    let (old, owner) = (row.pointee.group, state.jobs.cold(slot).pointee.owner)
+    let target = state.queueForJob(queue)
+    row.pointee.group = state.groupForJob(queue: target, owner: owner, likeThatOf: old)
+    state.gained(target)
+    state.lost(state.groups[old].pointee.queue)
+    state.lostJob(ofGroup: old)
+    row.pointee.flags |= RowFlags.moved
+    row.pointee.order = order
+    state.nextOrder = max(state.nextOrder, order + 1)
+    if state.isLive { state.index(slot) }
+    guard beginsAnew else { return state.enter(slot, JobState(rawValue: row.pointee.state)!) }
+    row.pointee.deadline = state.now.log
+    row.pointee.flags &= ~RowFlags.wall
+    row.pointee.attempts = 0
+    state.enter(slot, .ready)
+  }
+
+  // MARK: Salvage
+
+  func salvage(
+    into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
+  ) {
+    state.nextOrder = max(state.nextOrder, order + 1)
+    let slot = find(in: &state, &notes)
+    guard slot != .none else { return }
+    guard state.jobs.hot(slot).pointee.state != JobState.running.rawValue else { return notes.misfits += 1 }
+    apply(to: slot, in: &state)
+    state.fit(slot)
+  }
+
+  // MARK: Description
+
+  func description(by describer: inout RecordDescriber) -> RecordDescription? {
+    var out = jobDescription
+    out.add("order", order)
+    out.add("begins_anew", beginsAnew)
+    out.add("queue", name: queue)
+    return out
+  }
+}
