@@ -109,6 +109,32 @@ public struct Client: Sendable {
     return try await state(after: .post(path(id) + "/cancel", body.bytes))
   }
 
+  /// Says something else of a job that waits.
+  ///
+  /// ```swift
+  /// try await client.change(id) { job in
+  ///   job.priority = .critical
+  ///   job.delay = .zero
+  /// }
+  /// ```
+  ///
+  /// - Returns: The job as it is now.
+  /// - Throws: ``RoostError`` with code `wrong_state` if it does not wait.
+  @discardableResult
+  public func change(_ id: JobID, _ change: (inout JobChange) throws -> Void) async throws -> Job {
+    var wanted = JobChange()
+    try change(&wanted)
+    var body = JSONWriter()
+    body.beginObject()
+    if let priority = wanted.priority { body.field("priority", priority.rawValue) }
+    if let retries = wanted.maxRetries { body.field("max_retries", retries: retries) }
+    if let delay = wanted.delay { body.field("delay", duration: delay) }
+    if let time = wanted.runAt { body.field("run_at", milliseconds: time.milliseconds) }
+    if let queue = wanted.queue { body.field("queue", queue) }
+    body.endObject()
+    return try Job(JSONFields(try await transport.send(.patch(path(id), body.bytes))))
+  }
+
   /// Runs a job now that waits for its time or its next attempt, or again if it is DEAD or CANCELLED.
   ///
   /// It is sent again only where the daemon certainly did not do it: a job that was replayed, and has failed meanwhile,

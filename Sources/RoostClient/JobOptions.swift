@@ -65,6 +65,18 @@ public struct JobOptions: Sendable {
   }
 }
 
+/// What is to be another of a job that waits (``Client/change(_:_:)``); nil: as it is.
+public struct JobChange: Sendable {
+  public var priority: JobPriority?
+  /// Those that are spent stay spent: one attempt is left at least.
+  public var maxRetries: Int?
+  /// From now; `.zero`: at once. Not together with `runAt`.
+  public var delay: Duration?
+  public var runAt: Date?
+  /// Another queue, where it stands at its place among the others.
+  public var queue: String?
+}
+
 /// Which of the ready jobs of a queue goes first: −128 to 127, higher first.
 public struct JobPriority: RawRepresentable, Sendable, Hashable, Comparable, ExpressibleByIntegerLiteral {
   public let rawValue: Int

@@ -4,7 +4,7 @@ import RoostAPI
 /// Something that the daemon does to many jobs, in the background; it goes on across restarts.
 public struct Operation: Sendable, Identifiable {
   public let id: String
-  /// `cancel`, `delete`, `replay`, `purge` or `delete_queue`.
+  /// `cancel`, `delete`, `replay`, `retry`, `move`, `purge` or `delete_queue`.
   public let action: String
   /// `running`, `waiting` (for the RUNNING jobs of a queue that is deleted), `done` or `stopped`.
   public let state: String
@@ -45,6 +45,8 @@ extension Client {
     case delete
     /// Dead letters begin anew.
     case replay
+    /// Jobs that wait for their next attempt are READY at once; those that wait for their time, too, if `states` says so.
+    case retry
   }
 
   /// Does something to all jobs that match, of those that there are now, each once. The key must be one that may manage
@@ -52,14 +54,29 @@ extension Client {
   ///
   /// It is sent again only where the daemon certainly did not take it.
   public func perform(_ action: BulkAction, on jobs: JobSelection) async throws -> Operation {
-    var request = Transport.Request.post("/operations", body(action, jobs, isDry: false))
+    try await begin(body(action.rawValue, jobs, isDry: false))
+  }
+
+  /// Puts all waiting jobs that match into another queue, each in its state and at its place among the others there.
+  public func move(_ jobs: JobSelection, to queue: String) async throws -> Operation {
+    try await begin(body("move", jobs, to: queue, isDry: false))
+  }
+
+  /// Begins all dead letters that match anew, in another queue.
+  public func replay(_ jobs: JobSelection, to queue: String) async throws -> Operation {
+    try await begin(body("replay", jobs, to: queue, isDry: false))
+  }
+
+  private func begin(_ body: [UInt8]) async throws -> Operation {
+    var request = Transport.Request.post("/operations", body)
     request.isIdempotent = false
     return try Operation(JSONFields(try await transport.send(request)))
   }
 
   /// How many jobs ``perform(_:on:)`` would change now.
   public func count(_ action: BulkAction, on jobs: JobSelection) async throws -> Int {
-    let answer = try JSONFields(try await transport.send(.post("/operations", body(action, jobs, isDry: true))))
+    let answer = try JSONFields(
+      try await transport.send(.post("/operations", body(action.rawValue, jobs, isDry: true))))
     return try answer.required("matches", JSONFields.integer)
   }
 
@@ -90,10 +107,11 @@ extension Client {
     return try Operation(JSONFields(try await transport.send(.delete(path))))
   }
 
-  private func body(_ action: BulkAction, _ jobs: JobSelection, isDry: Bool) -> [UInt8] {
+  private func body(_ action: String, _ jobs: JobSelection, to target: String? = nil, isDry: Bool) -> [UInt8] {
     var body = JSONWriter()
     body.beginObject()
-    body.field("action", action.rawValue)
+    body.field("action", action)
+    if let target { body.field("to", target) }
     if let queue = jobs.queue { body.field("queue", queue) }
     if let type = jobs.type { body.field("type", type) }
     if let owner = jobs.ownerID { body.field("owner_id", owner) }

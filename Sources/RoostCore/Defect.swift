@@ -62,6 +62,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case timeoutExtended = "timeout-extended"
   /// What failed stays where it is, whatever queue should take it.
   case deadLetterIgnored = "dead-letter-ignored"
+  /// A copy leaves out that its job was moved to another queue.
+  case queueLostInCarry = "queue-lost-in-carry"
+  /// What is changed of a waiting job is answered, but not logged.
+  case changeNotLogged = "change-not-logged"
   /// The request to cancel a RUNNING job is lost with the process.
   case cancelLostInReplay = "cancel-lost-in-replay"
   /// A dead letter that is replayed keeps its spent attempts.

@@ -260,6 +260,21 @@ extension Engine {
     return (after.state, after.cancelRequested)
   }
 
+  /// Says something else of a job that waits.
+  ///
+  /// - Throws: `wrongState` where it does not; `priorityInOrder`; `draining` and `tooManyQueues` of the queue that it is to
+  ///   go to; `diskLow`.
+  package func change(_ id: JobID, viewer: Viewer, _ change: JobChange) async throws(Refusal) {
+    var asked = AskedBytes()
+    let (viewer, queue) = (asked.add(viewer), asked.add(change.queue ?? ""))
+    let job = try reference(id)
+    _ = try await ask(asked.bytes) { base in
+      var command = Command.Change(job: job, viewer: viewer.from(base), queue: queue.from(base))
+      (command.priority, command.maxRetries, command.due) = (change.priority, change.maxRetries, change.due)
+      return .change(command)
+    }
+  }
+
   /// Makes a waiting job READY at once, or gives a DEAD or CANCELLED one a new life.
   package func runNow(_ id: JobID, viewer: Viewer) async throws(Refusal) -> JobState {
     try await runNow(id, viewer, onlyDead: false)

@@ -6,6 +6,8 @@ package struct OperationSpec: Sendable {
   /// Those of the kind that count.
   package var states: Set<JobState>
   package var queue: String?
+  /// Where jobs go that are moved or replayed; nil: they stay in their queues.
+  package var target: String?
   package var type: String?
   package var owner: String?
   /// Only jobs submitted before this wall time.
@@ -28,6 +30,8 @@ package struct OperationView: Sendable {
   package var kind: OperationKind
   package var phase: OperationPhase
   package var queue: String?
+  /// Where jobs go.
+  package var target: String?
   package var type: String?
   package var owner: String?
   package var limit: UInt64?
@@ -45,7 +49,8 @@ extension Engine {
   /// Begins an operation.
   ///
   /// - Returns: Nil where a queue is to be deleted that does not exist.
-  /// - Throws: `tooManyOperations`, `draining` when the queue is under deletion, `queueNotEmpty`, `diskLow`.
+  /// - Throws: `tooManyOperations`, `tooManyQueues`, `draining` when the queue, or that to which jobs are to go, is under
+  ///   deletion, `queueNotEmpty`, `diskLow`.
   package func begin(_ spec: OperationSpec) async throws(Refusal) -> OperationView? {
     let (selection, asked) = encode(spec)
     return try await operations(asked.bytes) { base in
@@ -104,9 +109,10 @@ extension Engine {
   private func encode(_ spec: OperationSpec) -> (JobSelection, AskedBytes) {
     var asked = AskedBytes()
     let states = spec.states.reduce(UInt8(0)) { $0 | 1 << $1.rawValue }
-    let selection = JobSelection(
+    var selection = JobSelection(
       kind: spec.kind, states: states, queue: asked.add(spec.queue ?? ""), type: asked.add(spec.type ?? ""),
       owner: asked.add(spec.owner ?? ""), before: spec.beforeMilliseconds ?? .max, limit: spec.limit ?? .max)
+    selection.target = asked.add(spec.target ?? "")
     return (selection, asked)
   }
 }
@@ -115,6 +121,7 @@ extension JobSelection {
   fileprivate func from(_ base: Int) -> JobSelection {
     var placed = self
     (placed.queue, placed.type, placed.owner) = (queue.from(base), type.from(base), owner.from(base))
+    placed.target = target.from(base)
     return placed
   }
 }
@@ -123,7 +130,8 @@ extension OperationView {
   fileprivate init(_ image: OperationImage, _ delivery: Delivery) {
     func text(_ range: ByteRange) -> String? { range.isEmpty ? nil : delivery.text(range) }
     self.init(
-      id: image.id, kind: image.kind, phase: image.phase, queue: text(image.queue), type: text(image.type),
+      id: image.id, kind: image.kind, phase: image.phase, queue: text(image.queue), target: text(image.target),
+      type: text(image.type),
       owner: text(image.owner), limit: image.limit == .max ? nil : image.limit,
       states: Set(image.kind.states.filter { image.states & 1 << $0.rawValue != 0 }),
       beforeMilliseconds: image.before == .max ? nil : image.before,

@@ -47,6 +47,17 @@ package struct JobSpec: Sendable {
   }
 }
 
+/// What is to be another of a job that waits; nil: as it is.
+package struct JobChange: Sendable {
+  package var priority: Int8?
+  /// 0…1,000 or `JobPolicy.unlimitedRetries`; those that are spent stay spent, one attempt is left at least.
+  package var maxRetries: UInt16?
+  package var due: Command.Change.Due?
+  package var queue: String?
+
+  package init() {}
+}
+
 /// Which jobs a caller may see. What it may not see does not exist for it.
 package enum Viewer: Hashable, Sendable {
   /// An admin: every job.

@@ -98,9 +98,7 @@ package struct SubmitBody {
     case .priority: spec.priority = try json.priority(name)
     case .delay: spec.delayMilliseconds = try json.duration(name, Bounds.tenYears)
     case .runAt:
-      let time = try json.timestamp(name)
-      guard Bounds.runAt.contains(time) else { throw json.outOfRange(name, "a time before the year 2100") }
-      spec.runAtMilliseconds = time
+      spec.runAtMilliseconds = try json.runAt(name)
     case .maxRetries: spec.maxRetries = try json.retries(name)
     case .retry: spec.retry = try json.retryPolicy(name)
     case .lease: spec.leaseMilliseconds = try json.duration(name, Bounds.lease)
@@ -164,6 +162,13 @@ extension JSONReader {
     case "critical": return 20
     default: throw outOfRange(name, "low, medium, high, critical, or a number between -128 and 127")
     }
+  }
+
+  /// A time before 2100, milliseconds.
+  mutating func runAt(_ name: String) throws(Rejection) -> Int64 {
+    let time = try timestamp(name)
+    guard Bounds.runAt.contains(time) else { throw outOfRange(name, "a time before the year 2100") }
+    return time
   }
 
   /// A number of retries, or `unlimited`.

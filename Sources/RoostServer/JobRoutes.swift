@@ -39,6 +39,18 @@ let jobRoutes: [Route] = [
     json.endObject()
     return Answer(200, json)
   },
+  Route(
+    "PATCH", "/jobs/{id}", .cancel, fields: changeTable.allNames, audit: .ofAdmins("job.change")
+  ) { (request, backend) throws(Rejection) in
+    let change = try decodeChange(request)
+    try await refusable { () throws(Refusal) in
+      try await backend.engine.change(request.jobID, viewer: request.viewer, change)
+    }
+    let job = try await read(request, backend)
+    var json = JSONWriter(capacity: 512)
+    json.job(job, withPayload: false, withResult: true)
+    return Answer(200, json)
+  },
   Route("DELETE", "/jobs/{id}", .cancel, audit: .ofAdmins("job.delete")) { (request, backend) throws(Rejection) in
     try await deleteJob(request, backend, onlyDead: false)
   },
@@ -97,6 +109,33 @@ private func waitForEnd(
         request.jobID, viewer: request.viewer, waitMilliseconds: milliseconds)
     }
   }.value
+}
+
+private enum ChangeField: String, CaseIterable {
+  case priority, maxRetries = "max_retries", delay, runAt = "run_at", queue
+}
+
+private let changeTable = FieldTable(ChangeField.self)
+
+private func decodeChange(_ request: RouteRequest) throws(Rejection) -> JobChange {
+  var change = JobChange()
+  var (delay, runAt): (Int64?, Int64?)
+  try decodeOptional(request.body, changeTable) { (field, json) throws(Rejection) in
+    let name = field.rawValue
+    switch field {
+    case .priority: change.priority = try json.priority(name)
+    case .maxRetries: change.maxRetries = try json.retries(name)
+    case .delay: delay = try json.duration(name, Bounds.tenYears)
+    case .runAt: runAt = try json.runAt(name)
+    case .queue: change.queue = try json.queueName(name)
+    }
+  }
+  if delay != nil, runAt != nil {
+    throw Rejection(.contradiction, field: "run_at", "delay and run_at contradict each other: give one of them")
+  }
+  change.due = delay.map { .delay($0) } ?? runAt.map { .runAt($0) }
+  if let queue = change.queue { try request.requireQueue(queue) }
+  return change
 }
 
 private enum CancelField: String, CaseIterable { case reason }

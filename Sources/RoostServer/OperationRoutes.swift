@@ -40,6 +40,12 @@ let operationRoutes: [Route] = [
     let wanted = try decodePurge(request)
     return try await begin(wanted.spec, isDry: wanted.isDry, backend)
   },
+  Route(
+    "POST", "/queues/{queue}/move", .manageQueues, fields: moveTable.allNames, audit: .always("queue.move")
+  ) { (request, backend) throws(Rejection) in
+    let wanted = try decodeMove(request)
+    return try await begin(wanted.spec, isDry: wanted.isDry, backend)
+  },
   Route("DELETE", "/queues/{queue}", .manageQueues, parameters: ["purge"], audit: .always("queue.delete")) {
     (request, backend) throws(Rejection) in
     let name = try managedQueue(request)
@@ -97,11 +103,16 @@ private func mayUse(_ operation: OperationView, _ request: RouteRequest) -> Bool
 // MARK: Bodies
 
 private enum OperationField: String, CaseIterable {
-  case action, queue, type, owner = "owner_id", states, olderThan = "older_than", limit, dryRun = "dry_run"
+  case action, queue, to, type, owner = "owner_id", states, olderThan = "older_than", limit, dryRun = "dry_run"
 }
 
 private enum PurgeField: String, CaseIterable { case states, type, olderThan = "older_than", dryRun = "dry_run" }
 
+private enum MoveField: String, CaseIterable {
+  case to, states, type, olderThan = "older_than", limit, dryRun = "dry_run"
+}
+
+private let moveTable = FieldTable(MoveField.self)
 private let operationTable = FieldTable(OperationField.self)
 private let purgeTable = FieldTable(PurgeField.self)
 
@@ -113,6 +124,7 @@ private func decodeOperation(_ request: RouteRequest) throws(Rejection) -> (spec
     switch field {
     case .action: kind = try json.action("action")
     case .queue: spec.queue = try json.queueName("queue")
+    case .to: spec.target = try json.queueName("to")
     case .type: spec.type = try json.plainText("type", 1...200)
     case .owner: spec.owner = try json.plainText("owner_id", 1...255)
     case .states: states = try json.states("states")
@@ -122,11 +134,50 @@ private func decodeOperation(_ request: RouteRequest) throws(Rejection) -> (spec
     }
   }
   guard let kind else {
-    throw Rejection(.missingField, field: "action", "action is missing: cancel, delete or replay")
+    throw Rejection(.missingField, field: "action", "action is missing: cancel, delete, replay, retry or move")
   }
   spec.kind = kind
-  spec.states = try allowed(states, kind)
+  // What is to run next week is not what a bulk retry is for, unless somebody says so.
+  spec.states = try states == nil && kind == .retry ? [.retry] : allowed(states, kind)
   try requireUse(of: spec.queue, request)
+  try checkTarget(spec, request)
+  return (spec, isDry)
+}
+
+/// Whether jobs may go where they are to go.
+private func checkTarget(_ spec: OperationSpec, _ request: RouteRequest) throws(Rejection) {
+  guard let target = spec.target else {
+    if spec.kind == .move {
+      throw Rejection(.missingField, field: "to", "to is missing: which queue takes them")
+    }
+    return
+  }
+  guard spec.kind == .move || spec.kind == .replay else {
+    throw Rejection(
+      .contradiction, field: "to", "to goes with move and replay alone")
+  }
+  guard target != spec.queue || spec.kind == .replay else {
+    throw Rejection(.contradiction, field: "to", "to is the queue itself: name another")
+  }
+  try request.requireQueue(target)
+}
+
+private func decodeMove(_ request: RouteRequest) throws(Rejection) -> (spec: OperationSpec, isDry: Bool) {
+  var states: Set<JobState>?
+  var spec = OperationSpec(kind: .move, queue: try managedQueue(request))
+  var isDry = false
+  try decodeOptional(request.body, moveTable) { (field, json) throws(Rejection) in
+    switch field {
+    case .to: spec.target = try json.queueName("to")
+    case .states: states = try json.states("states")
+    case .type: spec.type = try json.plainText("type", 1...200)
+    case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
+    case .limit: spec.limit = UInt64(try json.integer("limit", 1...Int64(JobNumber.limit)))
+    case .dryRun: isDry = try json.boolean("dry_run")
+    }
+  }
+  spec.states = try allowed(states, .move)
+  try checkTarget(spec, request)
   return (spec, isDry)
 }
 
@@ -167,8 +218,10 @@ private func allowed(_ named: Set<JobState>?, _ kind: OperationKind) throws(Reje
 extension JSONReader {
   fileprivate mutating func action(_ name: String) throws(Rejection) -> OperationKind {
     let text = try string(name)
-    let known: [OperationKind] = [.cancel, .delete, .replay]
-    guard let kind = known.first(where: { $0.name == text }) else { throw outOfRange(name, "cancel, delete or replay") }
+    let known: [OperationKind] = [.cancel, .delete, .replay, .retry, .move]
+    guard let kind = known.first(where: { $0.name == text }) else {
+      throw outOfRange(name, "cancel, delete, replay, retry or move")
+    }
     return kind
   }
 
@@ -198,6 +251,7 @@ extension JSONWriter {
     field("state", operation.phase.name)
     field("done", operation.done)
     if let queue = operation.queue { field("queue", queue) }
+    if let target = operation.target { field("to", target) }
     if let type = operation.type { field("type", type) }
     if let owner = operation.owner { field("owner_id", owner) }
     if operation.states != Set(operation.kind.states) {

@@ -6,9 +6,11 @@ struct Arguments {
   static let usage = """
     usage: roost-sim [--seed N | --seeds A-B | --time 1h [--seed FIRST]] [--operations N] [--turns LIST]
                      [--defect NAME] [--verbose]
+           roost-sim --damage A-B [--defect NAME]
            roost-sim --mutations
       --time        plays one seed after the other for so long (30s, 10m, 1h); without --seed from a random one on
       --operations  of each seed at least so many (1000)
+      --damage      damages a small directory of each seed: the ends of its files, one after the other
       --mutations   the table of which check notices which defect
       --turns       plays these parts of the seed's history alone, as a shrunk failure names them
       defects: \(Mutation.allCases.map(\.name).joined(separator: ", "))
@@ -22,6 +24,7 @@ struct Arguments {
   var isVerbose = false
   /// Instead of playing histories.
   var wantsMutations = false
+  var wantsDamage = false
 
   /// Nil when it cannot be understood.
   init?(_ words: ArraySlice<String>) {
@@ -35,7 +38,8 @@ struct Arguments {
         guard let seed = words.popFirst().flatMap({ UInt64($0) }) else { return nil }
         seeds = seed...seed
         hasSeeds = true
-      case "--seeds":
+      case "--seeds", "--damage":
+        wantsDamage = word == "--damage"
         let bounds = (words.popFirst() ?? "").split(separator: "-").compactMap { UInt64($0) }
         guard bounds.count == 2, bounds[0] <= bounds[1] else { return nil }
         seeds = bounds[0]...bounds[1]

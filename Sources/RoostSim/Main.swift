@@ -16,6 +16,9 @@ enum Main {
       let areAllNoticed = MutationGate.table { say($0) }
       exit(areAllNoticed ? 0 : 1)
     }
+    if arguments.wantsDamage {
+      exit(DamageSweep.play(arguments.seeds, defects: arguments.defects) { say($0) } ? 0 : 1)
+    }
     say(
       "roost-sim of \(Commit.name), seeds from \(arguments.seeds.lowerBound), \(arguments.operations) operations each")
     let started = ContinuousClock.now

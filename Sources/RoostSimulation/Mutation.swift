@@ -70,6 +70,8 @@ extension Defect {
     case .extendNotLogged: "an extended lease ends early after a restart"
     case .timeoutExtended: "a worker that hangs, and whose heart beats on, keeps its job for ever"
     case .deadLetterIgnored: "what failed stays dead where nobody looks"
+    case .queueLostInCarry: "after compaction and a restart moved jobs are back where they failed"
+    case .changeNotLogged: "a job that was put off runs at its old time after a restart"
     case .cancelLostInReplay: "a cancelled job goes on after a restart"
     case .attemptsKept: "a replayed dead letter dies at its first failure"
     case .retentionDropsRunning: "a job vanishes from its worker's hands"

@@ -54,6 +54,7 @@ extension ReferenceModel {
     case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
+    case .change(let wanted): try change(wanted, answer)
     case .runNow(let id, let viewer, let onlyDead): try runNow(id, viewer, onlyDead, answer)
     case .delete(let id, let viewer, let onlyDead): try delete(id, viewer, onlyDead, answer)
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
@@ -99,7 +100,8 @@ extension ReferenceModel {
     let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > clocks.due
     let isReady = job.delayMilliseconds == 0 && !isWall
     var made = Job(
-      id: accepted.id, origin: Origin(job), queue: job.queue, state: isReady ? .ready : .scheduled, rank: nextRank(),
+      id: accepted.id, origin: Origin(job), queue: job.queue, priority: job.priority,
+      maxAttempts: Int(job.maxRetries) + 1, state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
     made.readySince = now.log
@@ -183,6 +185,43 @@ extension ReferenceModel {
     }
     jobs[id.number.rawValue] = job
     try changed(job, answer, "cancel")
+  }
+
+  private mutating func change(_ wanted: Request.Change, _ answer: Answer) throws(Violation) {
+    guard var job = visible(wanted.job, wanted.viewer) else { return try refused(.jobNotFound, answer, "change") }
+    guard job.state.isWaiting else { return try refused(.wrongState, answer, "change") }
+    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "change") }
+    let target = wanted.queue.flatMap { $0 == job.queue ? nil : $0 }
+    let isOrdered = setups[target ?? job.queue]?.settings[.groupOrdered] != nil
+    if isOrdered, wanted.priority ?? (target == nil ? 0 : job.priority) != 0 {
+      return try refused(.priorityInOrder, answer, "change")
+    }
+    if let target {
+      if isDraining(target) { return try refused(.draining, answer, "change") }
+      if totals[target] == nil, totals.count >= limits.maxQueues, !(try madeRoom()) {
+        return try refused(.tooManyQueues, answer, "change")
+      }
+    }
+    if let priority = wanted.priority { job.priority = priority }
+    if let retries = wanted.maxRetries { job.maxAttempts = max(Int(retries), job.attempts) + 1 }
+    switch wanted.due {
+    case nil: break
+    case .delay(let milliseconds)? where milliseconds > 0:
+      (job.state, job.isWall) = (.scheduled, false)
+      job.deadline = now.log + milliseconds * 1_000_000
+      job.foreseen = now.wall + milliseconds
+    case .runAt(let time)? where time > clocks.due:
+      (job.state, job.isWall, job.deadline, job.foreseen) = (.scheduled, true, time * 1_000_000, time)
+    case .delay?, .runAt?:
+      if job.state != .ready { (job.readySince, job.rank) = (now.log, nextRank()) }
+      (job.state, job.isWall) = (.ready, false)
+    }
+    if let target {
+      job.queue = target
+      if totals[target] == nil { totals[target] = QueueTotals() }
+    }
+    jobs[job.number] = job
+    try changed(job, answer, "change")
   }
 
   private mutating func runNow(

@@ -151,7 +151,7 @@ extension ReferenceModel {
   }
 
   /// Whether time alone may let the job's group or queue go on.
-  func isTimed(_ job: Submission) -> Bool {
+  func isTimed(_ job: Job) -> Bool {
     let key = group(of: job)
     return setups[job.queue]?.rate != nil || groups[key] != nil
       || rate(of: key, groups[key]?.settings ?? QueueSettings()) != nil

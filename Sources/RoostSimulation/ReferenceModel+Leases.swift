@@ -54,7 +54,10 @@ extension ReferenceModel {
   mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease) throws(Violation) {
     let number = grant.id.number.rawValue
     let best = best(of: lease)
-    try expect(best.contains(number), "job \(number) was granted before \(best)")
+    try expect(
+      best.contains(number),
+      "job \(number) was granted before \(best): "
+        + ([number] + best).map { place(of: jobs[$0]) }.joined(separator: ", before "))
     try expect(grant.lease.number > lastLease, "lease \(grant.lease) after \(lastLease)")
     try expect(grant.lease.epoch == epoch, "lease \(grant.lease) of epoch \(epoch)")
     try expect(!now.conditions.refusesLeases, "job \(number) was granted without room for its completion")
@@ -84,11 +87,17 @@ extension ReferenceModel {
     job.lastOutcome = nil
     try expect(
       grant.id == job.id && Int(grant.attempt) == job.attempts && Int(grant.maxAttempts) == job.maxAttempts
-        && grant.priority == job.wanted.priority && grant.until == wallDeadline(job)
+        && grant.priority == job.priority && grant.until == wallDeadline(job)
         && grant.timeoutMilliseconds == timeout,
       "grant \(grant) of job \(number), attempt \(job.attempts)")
     jobs[number] = job
     totals[job.queue]!.leased += 1
+  }
+
+  /// What decides about a job's place, in words.
+  func place(of job: Job?) -> String {
+    guard let job else { return "none" }
+    return "\(job.queue), \(job.state.name), priority \(job.priority), rank \(job.rank), READY since \(job.readySince)"
   }
 
   /// A waiting worker got a job.
@@ -124,7 +133,7 @@ extension ReferenceModel {
     }
     guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
     for waiter in waiters {
-      let best = best(of: waiter.wanted).filter { isLast || !isTimed(jobs[$0]!.wanted) }
+      let best = best(of: waiter.wanted).filter { isLast || !isTimed(jobs[$0]!) }
       try expect(best.isEmpty, "a worker waits while job \(best) is READY")
     }
   }

@@ -26,6 +26,8 @@ extension ReferenceModel {
     case cancelled(UInt64)
     case replayed(UInt64)
     case purged(UInt64)
+    case hastened(UInt64)
+    case moved(UInt64, to: String, beginsAnew: Bool)
     case deleted(queue: String)
     case advanced(id: UInt64, OperationPhase, done: UInt64)
   }
@@ -36,6 +38,7 @@ extension ReferenceModel {
       && (wanted.type == nil || wanted.type == job.wanted.type)
       && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
       && job.id.createdMilliseconds < wanted.before
+      && (wanted.kind != .move || job.queue != wanted.target)
   }
 
   // MARK: Commands
@@ -53,6 +56,12 @@ extension ReferenceModel {
     if operations.count(where: { $0.phase == .active }) >= 16 {
       return try refused(.tooManyOperations, answer, "an operation")
     }
+    if let target = wanted.target, !isDraining(target), totals[target] == nil, totals.count >= limits.maxQueues,
+      !(try madeRoom())
+    {
+      return try refused(.tooManyQueues, answer, "an operation")
+    }
+    if let target = wanted.target, isDraining(target) { return try refused(.draining, answer, "an operation") }
     guard case .operations = answer, let image = images.first, images.count == 1 else {
       throw Violation(message: "an operation began as \(answer)")
     }
@@ -124,6 +133,11 @@ extension ReferenceModel {
       for change in changes { try apply(change, place) }
       changes = []
       try expect(done == operations[place].done, "operation \(id) did \(operations[place].done), and says \(done)")
+      if phase == .stopped {
+        let target = operations[place].wanted.target
+        try expect(
+          target.map { isDraining($0) || totals[$0] == nil } ?? false, "operation \(id) stopped by itself")
+      }
       if phase.isOver { end(place, phase) } else { operations[place].phase = phase }
       if phase == .done { try passedOverNone(operations[place]) }
     }
@@ -152,7 +166,8 @@ extension ReferenceModel {
       (totals[queue], setups[queue], idleSince[queue]) = (nil, nil, nil)
       forgetGroups(of: queue)
       return
-    case .cancelled(let number), .replayed(let number), .purged(let number):
+    case .cancelled(let number), .replayed(let number), .purged(let number), .hastened(let number),
+      .moved(let number, _, _):
       guard var job = jobs[number], number <= operations[place].lastNumber, matches(job, wanted) else {
         throw Violation(
           message:
@@ -168,9 +183,30 @@ extension ReferenceModel {
         return purge(number, job)
       }
       if case .replayed = change {
-        try expect(job.state == .dead && wanted.kind == .replay, "job \(number), \(job.state.name), was replayed")
+        let isThere = wanted.target == nil || wanted.target == job.queue
+        try expect(
+          job.state == .dead && wanted.kind == .replay && isThere, "job \(number), \(job.state.name), was replayed")
         (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
         job.rank = nextRank()
+      } else if case .hastened = change {
+        let isExpected = wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
+        try expect(isExpected, "job \(number), \(job.state.name), was made READY")
+        (job.state, job.readySince, job.isWall) = (.ready, now.log, false)
+        job.rank = nextRank()
+      } else if case .moved(_, let queue, let beginsAnew) = change {
+        let isExpected = wanted.kind == .replay ? job.state == .dead : wanted.kind == .move && job.state.isWaiting
+        try expect(
+          isExpected && queue == wanted.target && queue != job.queue && !isDraining(queue)
+            && beginsAnew == (wanted.kind == .replay), "job \(number), \(job.state.name), was moved to \(queue)")
+        if totals[queue] == nil, totals.count >= limits.maxQueues {
+          try expect(try madeRoom(), "queue \(queue) has no room")
+        }
+        if totals[queue] == nil { totals[queue] = QueueTotals() }
+        job.queue = queue
+        if beginsAnew {
+          (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
+          job.rank = nextRank()
+        }
       } else {
         try expect(job.state.isWaiting, "job \(number), \(job.state.name), was cancelled")
         end(&job, .cancelled, .cancelled, Array(CancelReason.operation.rawValue.utf8))

@@ -190,7 +190,7 @@ extension ReferenceModel {
       }
       for other in own where jobs[other.number]!.state == .ready && other.number != number {
         try expect(
-          (gone.wanted.priority, gone.rank) <= (other.wanted.priority, other.rank),
+          (gone.priority, gone.rank) <= (other.priority, other.rank),
           "job \(number) made room before \(other.number)")
       }
       var cancelled = jobs[number]!
@@ -241,19 +241,19 @@ extension ReferenceModel {
 
   /// Whether a job goes before another: by priority and what time added to it, then by rank.
   func goesBefore(_ a: Job, _ b: Job) -> Bool {
-    if a.wanted.queue == b.wanted.queue { return (place(a), a.rank) < (place(b), b.rank) }
+    if a.queue == b.queue { return (place(a), a.rank) < (place(b), b.rank) }
     return (-effectivePriority(a), a.rank) < (-effectivePriority(b), b.rank)
   }
 
   /// Of jobs of one queue the one with the smaller place goes first: all of them rise alike.
   private func place(_ job: Job) -> Int64 {
-    let priority = Int64(job.wanted.priority)
+    let priority = Int64(job.priority)
     guard let aging = setups[job.queue]?.settings[.aging] else { return -priority }
     return job.readySince - priority * aging * 1_000_000
   }
 
   private func effectivePriority(_ job: Job) -> Double {
-    let priority = Double(job.wanted.priority)
+    let priority = Double(job.priority)
     guard let aging = setups[job.queue]?.settings[.aging] else { return priority }
     return priority + Double(now.log - job.readySince) / Double(aging * 1_000_000)
   }

@@ -33,12 +33,12 @@ extension ReferenceModel {
 
   func isOrdered(_ queue: String) -> Bool { setups[queue]?.settings[.groupOrdered] != nil }
 
-  private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.wanted.priority).max() }
+  private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.priority).max() }
 
   /// Those before which none of the others goes. Of what became READY together any may be the first of its priority.
   private func first(of jobs: [Job]) -> [Job] {
     var heads: [[Job]] = []
-    for level in Dictionary(grouping: jobs, by: { "\(group(of: $0)) \($0.wanted.priority)" }).values {
+    for level in Dictionary(grouping: jobs, by: { "\(group(of: $0)) \($0.priority)" }).values {
       let rank = level.map(\.rank).min()!
       heads.append(level.filter { $0.rank == rank })
     }

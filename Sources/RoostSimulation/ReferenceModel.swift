@@ -37,6 +37,8 @@ struct ReferenceModel {
     let origin: Origin
     /// Where it is: a job that failed may go to another queue.
     var queue: String
+    var priority: Int8
+    var maxAttempts: Int
     var state: JobState
     /// The order of entering the list of its state; what became due together has one rank.
     var rank: UInt64
@@ -68,7 +70,6 @@ struct ReferenceModel {
     var wanted: Submission { _read { yield origin.submission } }
     /// The result or error with which the last lease ended.
     var said: [UInt8] { history.first { $0.outcome.endsAttempt }?.text ?? [] }
-    var maxAttempts: Int { Int(wanted.maxRetries) + 1 }
     var number: UInt64 { id.number.rawValue }
   }
 
@@ -223,7 +224,7 @@ struct ReferenceModel {
       Int(seen.attempts) == job.attempts && Int(seen.maxAttempts) == job.maxAttempts,
       "job \(number) has \(seen.attempts)/\(seen.maxAttempts) attempts, should have \(job.attempts)")
     try expect(job.attempts <= job.maxAttempts, "job \(number) has too many attempts")
-    try expect(seen.priority == job.wanted.priority, "job \(number) has priority \(seen.priority)")
+    try expect(seen.priority == job.priority, "job \(number) has priority \(seen.priority)")
     try expect(seen.cancelRequested == job.isCancelRequested, "job \(number): cancel request \(seen.cancelRequested)")
     try expect(seen.deadline == wallDeadline(job), "job \(number) ends \(seen.deadline), not \(wallDeadline(job))")
     try expect(seen.leasedAt == job.leasedAt, "job \(number) leased at \(seen.leasedAt), not \(job.leasedAt)")

@@ -8,6 +8,7 @@ enum Request {
   case finish(Finish)
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
   case cancel(JobID, Viewer, reason: [UInt8])
+  case change(Change)
   case runNow(JobID, Viewer, onlyDead: Bool)
   case delete(JobID, Viewer, onlyDead: Bool)
   case read(JobID, isForged: Bool, Viewer)
@@ -43,11 +44,22 @@ enum Request {
     var isNext = false
   }
 
+  struct Change {
+    var job: JobID
+    var viewer: Viewer
+    var priority: Int8?
+    var maxRetries: UInt16?
+    var due: Command.Change.Due?
+    var queue: String?
+  }
+
   struct Operate {
     var kind: OperationKind
     /// A bit for each state's raw value.
     var states: UInt8
     var queue: String?
+    /// Where jobs go that are moved or replayed.
+    var target: String?
     var type: String?
     var owner: String?
     /// Wall milliseconds.
@@ -103,7 +115,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case failForGood = "fail for good"
   case release
   case undelivered
-  case extend, cancel
+  case extend, cancel, change
   case retryNow = "retry now"
   case replay
   case delete
@@ -154,6 +166,7 @@ extension Request {
       }
     case .extend: .extend
     case .cancel: .cancel
+    case .change: .change
     case .runNow(_, _, let onlyDead): onlyDead ? .replay : .retryNow
     case .delete(_, _, let onlyDead): onlyDead ? .deleteDead : .delete
     case .read: .read

@@ -30,6 +30,11 @@ struct RequestEncoder {
     case .cancel(let job, let viewer, let reason):
       return .cancel(
         Command.Cancel(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
+    case .change(let wanted):
+      var change = Command.Change(
+        job: reference(wanted.job), viewer: put(wanted.viewer), queue: put(Array((wanted.queue ?? "").utf8)))
+      (change.priority, change.maxRetries, change.due) = (wanted.priority, wanted.maxRetries, wanted.due)
+      return .change(change)
     case .runNow(let job, let viewer, let onlyDead):
       return .runNow(Command.RunNow(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
     case .delete(let job, let viewer, let onlyDead):
@@ -55,10 +60,11 @@ struct RequestEncoder {
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
     case .operate(let wanted):
-      let selection = JobSelection(
+      var selection = JobSelection(
         kind: wanted.kind, states: wanted.states, queue: put(Array((wanted.queue ?? "").utf8)),
         type: put(Array((wanted.type ?? "").utf8)), owner: put(Array((wanted.owner ?? "").utf8)),
         before: wanted.before, limit: wanted.limit)
+      selection.target = put(Array((wanted.target ?? "").utf8))
       if wanted.isDry { return .countMatching(Command.CountMatching(selection)) }
       var operate = Command.Operate(selection)
       operate.isForEmpty = wanted.isForEmpty

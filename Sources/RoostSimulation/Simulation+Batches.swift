@@ -188,7 +188,10 @@ extension Simulation {
       }
       switch kind {
       case .ended: changes.append(.cancelled(number()))
-      case .readied: changes.append(.replayed(number()))
+      case .readied: changes.append(record[25] == 0 ? .hastened(number()) : .replayed(number()))
+      case .moved:
+        let queue = String(decoding: record.dropFirst(26), as: UTF8.self)
+        changes.append(.moved(number(), to: queue, beginsAnew: record[25] != 0))
       case .purged: changes.append(.purged(number()))
       case .queueDeleted: changes.append(.deleted(queue: String(decoding: record.dropFirst(), as: UTF8.self)))
       case .operationAdvanced:

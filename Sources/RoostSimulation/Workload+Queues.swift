@@ -64,6 +64,9 @@ extension Workload {
       before: random.chance(0.8) ? .max : model.now.wall - Int64(random.below(9_000)),
       limit: random.chance(0.8) ? .max : UInt64(1 + random.below(5)))
     wanted.isDry = random.chance(0.2)
+    if kind == .move || kind == .replay && random.chance(0.3) {
+      wanted.target = random.chance(0.3) ? "letters" : queues.randomElement(using: &random)!
+    }
     if kind == .deleteQueue {
       let brief = Self.briefQueue + "\(random.below(6))"
       wanted.queue =

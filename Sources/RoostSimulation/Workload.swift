@@ -63,7 +63,8 @@ struct Workload {
     case ..<56: return .lease(lease())
     case ..<76: return random.chance(0.03) ? .lease(next()) : finish(model)
     case ..<80: return extend(model)
-    case ..<84: return cancel(model)
+    case ..<83: return cancel(model)
+    case ..<84: return change(model)
     case ..<86: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
     case ..<88:
       return .delete(
@@ -252,6 +253,23 @@ struct Workload {
     }
     return .cancel(
       pick(model, preferring: random.chance(0.5) ? .running : .retry), viewer(), reason: bytes(random.below(40)))
+  }
+
+  private mutating func change(_ model: ReferenceModel) -> Request {
+    var wanted = Request.Change(
+      job: pick(model, preferring: [.scheduled, .ready, .retry][random.below(3)]), viewer: viewer())
+    if random.chance(0.4) { wanted.priority = [0, 10, -10, 127, -128][random.below(5)] }
+    if random.chance(0.4) { wanted.maxRetries = UInt16(random.below(4)) }
+    switch random.below(6) {
+    case 0: wanted.due = .delay(Int64(random.below(4_000)))
+    case 1: wanted.due = .delay(0)
+    case 2: wanted.due = .runAt(max(1, model.now.wall + Int64(random.below(8_000)) - 2_000))
+    default: break
+    }
+    if managesQueues, random.chance(0.3) {
+      wanted.queue = random.chance(0.2) ? "letters" : queues.randomElement(using: &random)!
+    }
+    return .change(wanted)
   }
 
   private mutating func list(_ model: ReferenceModel) -> Request.List {

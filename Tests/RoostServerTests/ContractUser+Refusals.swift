@@ -120,10 +120,13 @@ extension ContractUser {
     try await ask("POST", "/queues/q/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
     try await ask("POST", "/operations", daemon.admin, #"{"action":"explode"}"#, expecting: 422)
     try await ask("POST", "/queues/q/purge", daemon.admin, #"{"states":[]}"#, expecting: 422)
+    try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"q"}"#, expecting: 422)
     try await ask("DELETE", "/queues/a%20b", daemon.admin, expecting: 422)
     try await ask("POST", "/queues/a%20b/resume", daemon.admin, expecting: 422)
     for (path, body) in bodies { try await ask("POST", path, daemon.admin, body, expecting: 422) }
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"max_retires":1}"#, expecting: 400)
     try await ask("POST", "/jobs", daemon.client, "{", expecting: 400)
+    try await ask("PATCH", job, daemon.client, #"{"prio":1}"#, expecting: 400)
+    try await ask("PATCH", job, daemon.client, #"{"priority":999}"#, expecting: 422)
   }
 }

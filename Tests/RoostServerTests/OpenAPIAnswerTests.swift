@@ -129,11 +129,15 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/ack", daemon.worker, #"{"result":[1],"lease_id":"\#(lease)"}"#, expecting: 200)
     try await ask("GET", job, daemon.client, expecting: 200)
     try await ask("POST", job + "/cancel", daemon.client, expecting: 409)
+    try await ask("PATCH", job, daemon.client, #"{"priority":1}"#, expecting: 409)
     try await ask("POST", job + "/ack", daemon.worker, #"{"result":[2],"lease_id":"\#(lease)"}"#, expecting: 409)
     try await ask("DELETE", job, daemon.client, expecting: 200)
 
     let later = try await submit(#""queue":"later","delay":"1h""#)
     try await ask("GET", later, daemon.client, expecting: 200)
+    try await ask(
+      "PATCH", later, daemon.client, #"{"priority":"low","max_retries":7,"run_at":"2099-01-01T00:00:00Z"}"#,
+      expecting: 200)
     try await ask("DELETE", later, daemon.client, expecting: 409)
     try await ask("POST", later + "/retry", daemon.client, expecting: 200)
     try await ask("POST", later + "/retry", daemon.client, expecting: 409)
@@ -244,6 +248,11 @@ struct ContractUser: Sendable {
     _ = try await lease("held")
     try await ask("DELETE", "/queues/held?purge=true", daemon.admin, expecting: 202)
     try await ask("PATCH", "/queues/held", daemon.admin, #"{"aging":"1h"}"#, expecting: 409)
+    try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"held"}"#, expecting: 409)
+    let backTo = #"{"action":"replay","queue":"q","to":"held"}"#
+    try await ask("POST", "/operations", daemon.admin, backTo, expecting: 409)
+    try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"r","dry_run":true}"#, expecting: 200)
+    try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"r"}"#, expecting: 202)
     try await ask("POST", "/queues/held/pause", daemon.admin, expecting: 409)
     let filter = #""states":["DEAD"],"older_than":"1h""#
     let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5,\#(filter)}"#

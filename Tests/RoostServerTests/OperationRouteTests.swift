@@ -71,6 +71,48 @@ struct OperationRouteTests {
     }
   }
 
+  @Test("waiting jobs go to another queue in their order, dead letters begin anew there, retries run at once")
+  func moves() async throws {
+    try await TestDaemon.run { daemon in
+      var ids: [String] = []
+      for _ in 0..<3 { ids.append(try await submit(daemon, "q")) }
+      let moved = try await end(
+        of: daemon.send("POST", "/queues/q/move", daemon.admin, #"{"to":"r"}"#), daemon)
+      #expect(moved["done"] as? Int == 3 && moved["to"] as? String == "r" && moved["action"] as? String == "move")
+      func lease(_ queue: String) async throws -> Reply {
+        try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["\#(queue)"]}"#)
+      }
+      var leased: [Reply] = []
+      for id in ids {
+        leased.append(try await lease("r"))
+        #expect(leased.last?.string("job_id") == id && leased.last?.string("source") == "q")
+      }
+      for (reply, isRetryable) in zip(leased, [true, false, false]) {
+        let lease = #""lease_id":"\#(reply.string("lease_id") ?? "")""#
+        let body =
+          isRetryable ? #"{\#(lease),"error":"x","retry_after":"1h"}"# : #"{\#(lease),"error":"x","retryable":false}"#
+        let path = "/jobs/\(reply.string("job_id") ?? "")/fail"
+        #expect(try await daemon.send("POST", path, daemon.worker, body).status == 200)
+      }
+      let retried = try await end(
+        of: daemon.send("POST", "/operations", daemon.admin, #"{"action":"retry","queue":"r"}"#), daemon)
+      #expect(retried["done"] as? Int == 1)
+      #expect(try await state(daemon, ids[0]) == "READY")
+      let replay = #"{"action":"replay","queue":"r","to":"s"}"#
+      let replayed = try await end(of: daemon.send("POST", "/operations", daemon.admin, replay), daemon)
+      #expect(replayed["done"] as? Int == 2)
+      let counts = try await daemon.send("GET", "/queues/s", daemon.client).json["counts"] as? [String: Int]
+      #expect(counts?["READY"] == 2)
+      for (body, field) in [
+        (#"{"action":"cancel","to":"s"}"#, "to"), (#"{"action":"move","queue":"q","to":"q"}"#, "to"),
+        (#"{"action":"move","queue":"q"}"#, "to"), (#"{"action":"retry","states":["DEAD"]}"#, "states"),
+      ] {
+        let refused = try await daemon.send("POST", "/operations", daemon.admin, body)
+        #expect((400...422).contains(refused.status) && refused.text.contains(#""field":"\#(field)""#), "\(body)")
+      }
+    }
+  }
+
   @Test("a purge leaves what runs; a deletion waits for it, and takes no jobs meanwhile")
   func purgeAndDelete() async throws {
     try await TestDaemon.run { daemon in

@@ -67,6 +67,10 @@ extension StateMachine {
 
   private func spoil(_ event: inout Carried) {
     if defects.contains(.orderLostInCarry) { event.order = nextOrder }
+    if defects.contains(.queueLostInCarry) {
+      event.queue = UnsafeRawBufferPointer(start: nil, count: 0)
+      event.flags &= ~RowFlags.moved
+    }
     if defects.contains(.timeLostInCarry) { event.foreseen = 0 }
     if defects.contains(.keyLostInCarry) { event.hasKey = false }
     if defects.contains(.ruleLostInCarry) { event.keyFields = UnsafeRawBufferPointer(start: nil, count: 0) }

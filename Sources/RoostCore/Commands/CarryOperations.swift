@@ -39,6 +39,7 @@ extension StateMachine {
       before: operation.before, bound: operation.bound, limit: operation.limit,
       queue: operation.queue == .none ? none : queueNames.bytes(operation.queue),
       type: operation.type == .none ? none : typeNames.bytes(operation.type),
-      owner: operation.owner == .none ? none : ownerNames.bytes(operation.owner))
+      owner: operation.owner == .none ? none : ownerNames.bytes(operation.owner),
+      target: operation.target == .none ? none : queueNames.bytes(operation.target))
   }
 }

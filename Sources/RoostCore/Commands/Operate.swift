@@ -10,7 +10,7 @@ extension Command {
 }
 
 extension Command.Operate: StateCommand {
-  var mostBytes: Int { OperationBegan.mostBytes + 1_024 }
+  var mostBytes: Int { OperationBegan.mostBytes + 1_280 }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     if state.conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
@@ -23,10 +23,14 @@ extension Command.Operate: StateCommand {
       if isForEmpty, state.queues[Int(queue)].jobs > 0 { return step.answer(ticket, .refused(.queueNotEmpty)) }
     }
     guard state.operations.mayBegin else { return step.answer(ticket, .refused(.tooManyOperations)) }
+    if !selection.target.isEmpty, let refusal = state.whyNotTaken(by: step.bytes(selection.target), &step) {
+      return step.answer(ticket, .refused(refusal))
+    }
     let event = OperationBegan(
       id: state.operations.next, at: state.now.wall, kind: selection.kind, states: selection.states,
       before: selection.before, bound: state.nextNumber, limit: selection.limit, queue: step.bytes(selection.queue),
-      type: step.bytes(selection.type), owner: step.bytes(selection.owner))
+      type: step.bytes(selection.type), owner: step.bytes(selection.owner),
+      target: step.bytes(selection.target))
     event.encode(into: &step.records)
     event.apply(to: &state)
     Command.ReadOperations(id: event.id).decide(in: &state, ticket, &step)

@@ -5,6 +5,8 @@ package struct JobSelection: Sendable, BitwiseCopyable {
   package var states: UInt8
   // Empty: any.
   package var queue: ByteRange
+  /// Where jobs go that are moved or replayed; empty: they stay in their queues.
+  package var target = ByteRange.empty
   package var type: ByteRange
   package var owner: ByteRange
   /// Only jobs submitted before this wall time, milliseconds.
@@ -30,9 +32,10 @@ extension StateMachine {
   /// An operation that would begin now, for a count; nil where a name that it gives is nobody's: then none matches.
   mutating func operation(of selection: JobSelection, _ step: borrowing Step) -> Operation? {
     var wanted = Operation(
-      id: 0, kind: selection.kind, states: selection.states, queue: .none, type: .none, owner: .none,
+      id: 0, kind: selection.kind, states: selection.states, queue: .none, target: .none, type: .none, owner: .none,
       before: selection.before, bound: nextNumber, limit: selection.limit, startedAt: 0, cursor: nextNumber)
     if !selection.queue.isEmpty { wanted.queue = queueNames.find(step.bytes(selection.queue)) }
+    if !selection.target.isEmpty { wanted.target = queueNames.find(step.bytes(selection.target)) }
     if !selection.type.isEmpty { wanted.type = typeNames.find(step.bytes(selection.type)) }
     if !selection.owner.isEmpty { wanted.owner = ownerNames.find(step.bytes(selection.owner)) }
     let isNobodys =
@@ -77,7 +80,8 @@ extension StateMachine {
   }
 
   private func matches(_ slot: Slot, _ operation: Operation) -> Bool {
-    (operation.type == .none || jobs.cold(slot).pointee.type == operation.type)
+    (operation.kind != .move || queue(of: slot) != operation.target)
+      && (operation.type == .none || jobs.cold(slot).pointee.type == operation.type)
       && jobs.cold(slot).pointee.created < operation.before
   }
 }

@@ -10,6 +10,10 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case purge = 4
   /// As a purge, until the queue holds no job; then it goes, with its settings. Meanwhile it takes none.
   case deleteQueue = 5
+  /// Jobs that wait for their time, or for their next attempt, are READY at once.
+  case retry = 6
+  /// Jobs that wait go to another queue, each in its state and at its place.
+  case move = 7
 
   /// The name on the wire.
   package var name: String { self == .deleteQueue ? "delete_queue" : "\(self)" }
@@ -21,6 +25,8 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case .cancel: [.scheduled, .retry, .ready, .retry]
     case .delete: [.acked, .cancelled, .dead]
     case .replay: [.dead]
+    case .retry: [.retry, .scheduled]
+    case .move: [.scheduled, .retry, .ready, .retry]
     // What this cancels stays for as long as its retention says.
     case .purge: [.acked, .cancelled, .dead, .scheduled, .retry, .ready, .retry]
     case .deleteQueue: [.scheduled, .retry, .ready, .acked, .cancelled, .dead]
@@ -50,6 +56,8 @@ struct Operation {
   var states: UInt8
   /// Of `StateMachine.queueNames`; `.none`: any.
   var queue: UInt32
+  /// Of `StateMachine.queueNames`: where jobs go that are moved or replayed; `.none`: they stay in their queues.
+  var target: UInt32
   /// Of `StateMachine.typeNames`; `.none`: any.
   var type: UInt32
   /// Of `StateMachine.ownerNames`; `.none`: any.
@@ -135,6 +143,7 @@ package struct OperationImage: Sendable, BitwiseCopyable {
   package var states: UInt8
   /// In `Step.text`; empty: any.
   package var queue: ByteRange
+  package var target: ByteRange
   package var type: ByteRange
   package var owner: ByteRange
   /// Wall milliseconds; the last there are: any.
@@ -150,6 +159,7 @@ extension StateMachine {
     OperationImage(
       id: operation.id, kind: operation.kind, phase: operation.phase, states: operation.states,
       queue: operation.queue == .none ? .empty : step.copy(queueNames.bytes(operation.queue)),
+      target: operation.target == .none ? .empty : step.copy(queueNames.bytes(operation.target)),
       type: operation.type == .none ? .empty : step.copy(typeNames.bytes(operation.type)),
       owner: operation.owner == .none ? .empty : step.copy(ownerNames.bytes(operation.owner)),
       before: operation.before, limit: operation.limit, startedAt: operation.startedAt, endedAt: operation.endedAt,

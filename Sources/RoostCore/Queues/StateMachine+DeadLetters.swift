@@ -24,28 +24,29 @@ extension StateMachine {
       isDead || after > 0 && jobs.hot(slot).pointee.attempts >= after, !defects.contains(.deadLetterIgnored)
     else { return nil }
     let name = reasons.bytes(setup.deadLetter)
-    return takes(name, from: queue, &step) ? name : nil
+    guard queueNames.find(name) != queue else { return nil }
+    return whyNotTaken(by: name, &step) == nil ? name : nil
   }
 
-  /// Whether a queue can take jobs of another; it is made room for.
-  private mutating func takes(_ name: UnsafeRawBufferPointer, from queue: UInt32, _ step: inout Step) -> Bool {
+  /// Why a queue cannot take jobs of others now; nil where it can. It is made room for.
+  mutating func whyNotTaken(by name: UnsafeRawBufferPointer, _ step: inout Step) -> Refusal? {
     let target = queueNames.find(name)
     if target != .none {
-      guard target != queue, !queues[Int(target)].isDraining,
-        self.setup(target)?.pointee.settings[.groupOrdered] == nil || groups.slotLimit < Self.mostOrderedGroups
-      else { return false }
+      if queues[Int(target)].isDraining { return .draining }
+      let isOrdered = self.setup(target)?.pointee.settings[.groupOrdered] != nil
+      if isOrdered, groups.slotLimit >= Self.mostOrderedGroups { return .overloaded }
     }
-    return makeRoom(for: name, &step)
+    return makeRoom(for: name, &step) ? nil : .tooManyQueues
   }
 
   /// Puts a job into another queue.
   ///
-  /// - Parameter beginsAnew: It is READY there, with all its attempts before it; otherwise it stays in its state.
+  /// - Parameter beginsAnew: It is READY there, with all its attempts before it; otherwise it stays in its state, and at
+  ///   its place among the others.
   mutating func move(_ slot: Slot, to queue: UnsafeRawBufferPointer, beginsAnew: Bool, _ step: inout Step) {
     let row = jobs.hot(slot)
-    let isListed = beginsAnew || row.pointee.state == JobState.ready.rawValue
     let event = Moved(
-      number: row.pointee.number, base: row.pointee.base, order: isListed ? nextOrder : row.pointee.order,
+      number: row.pointee.number, base: row.pointee.base, order: beginsAnew ? nextOrder : row.pointee.order,
       beginsAnew: beginsAnew, queue: queue)
     event.encode(into: &step.records)
     event.apply(to: slot, in: &self)

@@ -2,7 +2,7 @@
 struct Moved: JobRecord {
   var number: UInt64
   var base: UInt64
-  /// Where a READY job now stands in its list; unchanged in any other state.
+  /// Where the job stands in its list: behind the others if it begins anew, else where it stood.
   var order: UInt64
   /// Whether it is READY now, whatever it was, with all its attempts before it.
   var beginsAnew: Bool
@@ -60,19 +60,19 @@ struct Moved: JobRecord {
   private func checkSequence(
     _ state: borrowing StateMachine, on slot: Slot, at position: LogPosition
   ) throws(ReplayError) {
-    guard order <= state.nextOrder, !beginsAnew || order == state.nextOrder else {
+    guard beginsAnew ? order == state.nextOrder : order < state.nextOrder else {
       throw .unfit("order number \(state.nextOrder)", "\(order)", position)
     }
     guard slot != .none else { return }
     let row = state.jobs.hot(slot).pointee
-    let isListed = beginsAnew || row.state == JobState.ready.rawValue
-    guard row.state != JobState.running.rawValue, order == (isListed ? state.nextOrder : row.order) else {
+    guard row.state != JobState.running.rawValue, beginsAnew || order == row.order else {
       throw state.misplaced("a job that does not run", slot, position)
     }
   }
 
   func apply(to slot: Slot, in state: inout StateMachine) {
     let row = state.jobs.hot(slot)
+    let foreseen = row.pointee.foreseen
     state.leave(slot)
     if state.isLive { state.unindex(slot) }
     let (old, owner) = (row.pointee.group, state.jobs.cold(slot).pointee.owner)
@@ -85,7 +85,11 @@ struct Moved: JobRecord {
     row.pointee.order = order
     state.nextOrder = max(state.nextOrder, order + 1)
     if state.isLive { state.index(slot) }
-    guard beginsAnew else { return state.enter(slot, JobState(rawValue: row.pointee.state)!) }
+    guard beginsAnew else {
+      let same = JobState(rawValue: row.pointee.state)!
+      if same.hasDeadline { row.pointee.foreseen = foreseen }
+      return state.enter(slot, same)
+    }
     row.pointee.deadline = state.now.log
     row.pointee.flags &= ~RowFlags.wall
     row.pointee.attempts = 0

@@ -74,6 +74,7 @@ struct OperationAdvanced: LogRecord {
     if operation.kind == .deleteQueue { state.setDraining(operation.queue, !phase.isOver) }
     guard let gone = state.operations.update(operation) else { return }
     if gone.queue != .none { state.closeQueue(gone.queue) }
+    if gone.target != .none { state.closeQueue(gone.target) }
     if gone.type != .none { state.typeNames.release(gone.type) }
     if gone.owner != .none { state.ownerNames.release(gone.owner) }
   }

@@ -12,10 +12,12 @@ struct OperationBegan: LogRecord {
   var queue: UnsafeRawBufferPointer
   var type: UnsafeRawBufferPointer
   var owner: UnsafeRawBufferPointer
+  /// Where jobs go; empty: they stay in their queues.
+  var target: UnsafeRawBufferPointer
 
   static var kind: RecordKind { .operationBegan }
   static var layout: [RecordField] { [8, 8, 1, 1, 8, 8, 8, 1, 1, 1] }
-  static let mostBytes = 1 + 8 + 8 + 1 + 1 + 24 + 3 + 3 * Int(UInt8.max)
+  static let mostBytes = 1 + 8 + 8 + 1 + 1 + 24 + 3 + 4 * Int(UInt8.max)
 
   // MARK: Bytes
 
@@ -34,12 +36,14 @@ struct OperationBegan: LogRecord {
     out.put(queue)
     out.put(type)
     out.put(owner)
+    out.put(target)
     records.close(out)
   }
 
   init(
     id: UInt64, at: Int64, kind: OperationKind, states: UInt8, before: Int64, bound: UInt64, limit: UInt64,
-    queue: UnsafeRawBufferPointer, type: UnsafeRawBufferPointer, owner: UnsafeRawBufferPointer
+    queue: UnsafeRawBufferPointer, type: UnsafeRawBufferPointer, owner: UnsafeRawBufferPointer,
+    target: UnsafeRawBufferPointer
   ) {
     self.id = id
     self.at = at
@@ -51,6 +55,7 @@ struct OperationBegan: LogRecord {
     self.queue = queue
     self.type = type
     self.owner = owner
+    self.target = target
   }
 
   init?(_ reader: inout RecordReader) {
@@ -66,13 +71,15 @@ struct OperationBegan: LogRecord {
     queue = reader.get(count: Int(queueBytes))
     type = reader.get(count: Int(typeBytes))
     owner = reader.get(count: Int(ownerBytes))
+    target = reader.rest
   }
 
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard (1...RecordBounds.counter).contains(id), RecordBounds.isWall(at), bound <= JobNumber.limit,
-      !queue.isEmpty || kindOfOperation != .deleteQueue
+      !queue.isEmpty || kindOfOperation != .deleteQueue, target.count <= Int(UInt8.max),
+      target.isEmpty ? kindOfOperation != .move : kindOfOperation == .move || kindOfOperation == .replay
     else { throw .unfit("an operation within its bounds", "\(id) up to job \(bound)", position) }
   }
 
@@ -102,6 +109,7 @@ struct OperationBegan: LogRecord {
     let named = queue.isEmpty ? UInt32.none : state.openQueue(queue)
     let operation = Operation(
       id: id, kind: kindOfOperation, states: states, queue: named,
+      target: target.isEmpty ? .none : state.openQueue(target),
       type: type.isEmpty ? .none : state.typeNames.intern(type),
       owner: owner.isEmpty ? .none : state.ownerNames.intern(owner), before: before, bound: bound, limit: limit,
       startedAt: at, cursor: bound)
@@ -127,6 +135,7 @@ struct OperationBegan: LogRecord {
     out.add("bound", bound)
     out.add("limit", limit)
     out.add("queue", name: queue)
+    if !target.isEmpty { out.add("target", name: target) }
     out.add("type", name: type)
     out.add("owner", name: owner)
     return out

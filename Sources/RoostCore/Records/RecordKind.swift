@@ -25,6 +25,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case queueDeleted = 20
   case groupSet = 21
   case moved = 22
+  case changed = 23
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -53,6 +54,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .queueDeleted: QueueDeleted.self
     case .groupSet: GroupSet.self
     case .moved: Moved.self
+    case .changed: Changed.self
     }
   }
 

@@ -13,14 +13,22 @@ enum OperationSteps: DueSource {
     var masks = Self.masks
     var left = (most + 1) / 2
     while left > 0, operation.done < operation.limit, let slot = state.nextMatch(of: &operation, masks: &masks) {
+      guard operation.target == .none || state.takes(operation, &step) else {
+        operation.phase = .stopped
+        break
+      }
       if !state.defects.contains(.operationSkips) || !operation.cursor.isMultiple(of: 7) {
-        state.change(slot, by: operation.kind, &step)
+        state.change(slot, by: operation, &step)
       }
       operation.done += 1
       left -= 1
     }
     let isOver = operation.hasLookedAtAll || operation.done >= operation.limit
-    if isOver { state.end(&operation, &step) }
+    if operation.phase == .stopped {
+      operation.endedAt = state.now.wall
+    } else if isOver {
+      state.end(&operation, &step)
+    }
     state.advance(operation, &step)
     return (most + 1) / 2 - left
   }
@@ -30,9 +38,18 @@ extension StateMachine {
   /// An operation goes on, or a deletion may: a job of its queue came into another state since.
   var hasOperationsToStep: Bool { operations.active != nil || !drained.isEmpty }
 
-  fileprivate mutating func change(_ slot: Slot, by kind: OperationKind, _ step: inout Step) {
-    let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
-    if state.isWaiting {
+  /// Whether the queue to which jobs are to go takes them.
+  fileprivate mutating func takes(_ operation: Operation, _ step: inout Step) -> Bool {
+    whyNotTaken(by: queueNames.bytes(operation.target), &step) == nil
+  }
+
+  fileprivate mutating func change(_ slot: Slot, by operation: Operation, _ step: inout Step) {
+    let (state, kind) = (JobState(rawValue: jobs.hot(slot).pointee.state)!, operation.kind)
+    if kind == .move || kind == .replay && operation.target != .none && operation.target != queue(of: slot) {
+      move(slot, to: queueNames.bytes(operation.target), beginsAnew: kind == .replay, &step)
+    } else if kind == .retry {
+      ready(slot, isReplay: false, &step)
+    } else if state.isWaiting {
       cancel(slot, because: .operation, &step)
       // Before it may leave: somebody may wait for its end.
       if !endedJobs.isEmpty { answerEnds(&step) }
