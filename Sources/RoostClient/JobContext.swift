@@ -21,6 +21,8 @@ public struct JobContext: Sendable {
   /// The lease's fencing token: it belongs to this attempt only. Written into your own store together with the effect,
   /// it tells whether this attempt or a later one had it.
   public let leaseID: String
+  /// When the lease ends unless it is extended, which the worker sees to.
+  package let leaseUntil: Date?
   /// Says the job's id, type and attempt with each line.
   public let logger: Logger
 
@@ -54,6 +56,7 @@ public struct JobContext: Sendable {
     tags = job.tags
     traceparent = job.traceparent
     leaseID = job.leaseID
+    leaseUntil = job.leaseUntil
     var logger = logger
     logger[metadataKey: "job_id"] = "\(job.id)"
     logger[metadataKey: "type"] = "\(job.type)"
@@ -69,6 +72,7 @@ struct LeasedJob: Sendable {
   let leaseID: String
   /// How long it is leased; nil if the daemon does not say.
   let lease: Duration?
+  let leaseUntil: Date?
   let payload: RawJSON
   let type: String
   let queue: String
@@ -85,6 +89,7 @@ struct LeasedJob: Sendable {
     id = JobID(try fields.required("job_id", JSONFields.text))
     leaseID = try fields.required("lease_id", JSONFields.text)
     lease = fields.duration("lease")
+    leaseUntil = fields.date("lease_until")
     payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
     type = fields.text("type") ?? ""
     queue = try fields.required("queue", JSONFields.text)

@@ -107,11 +107,15 @@ final class WorkerSession: Sendable {
     var backoff = Backoff(transport.configuration.retry)
     while let free = await freeSlots() {
       let begun = Self.clock.now
-      switch await interruptible({ await self.lease(upTo: free) }) {
+      // Where no job runs an answer at once tells whether there is one.
+      let mayStop = worker.configuration.stopsWhenIdle && free == worker.configuration.concurrency
+      let wait = mayStop ? .zero : worker.configuration.pollWait
+      switch await interruptible({ await self.lease(upTo: free, wait: wait) }) {
       case .success(let jobs):
+        if mayStop, jobs.isEmpty { return nil }
         for job in jobs { start(job) }
         // An empty answer comes after the whole wait; earlier, the daemon is stopping, and asking on would spin.
-        let isEarly = jobs.isEmpty && begun.duration(to: Self.clock.now) < worker.configuration.pollWait / 2
+        let isEarly = jobs.isEmpty && begun.duration(to: Self.clock.now) < wait / 2
         if !isEarly { backoff.reset() } else { await pause(backoff.pause()) }
       case .failure(.cancelled): break
       case .failure(.refused(let error)):
@@ -136,7 +140,7 @@ final class WorkerSession: Sendable {
   }
 
   /// One long poll. The slots it asks for stay free until it is answered, so that no more is leased than runs.
-  private func lease(upTo count: Int) async -> Result<[LeasedJob], Transport.Failure> {
+  private func lease(upTo count: Int, wait: Duration) async -> Result<[LeasedJob], Transport.Failure> {
     var body = JSONWriter()
     body.beginObject()
     if case .weighted(let weights) = worker.configuration.queueOrder {
@@ -154,11 +158,11 @@ final class WorkerSession: Sendable {
     }
     body.field("max_jobs", min(count, 1_000))
     if let lease = worker.configuration.lease { body.field("lease", duration: lease) }
-    body.field("wait", duration: worker.configuration.pollWait)
+    if wait > .zero { body.field("wait", duration: wait) }
     body.field("worker_id", worker.configuration.workerID)
     body.endObject()
     var request = Transport.Request.post("/jobs/lease", body.bytes)
-    request.wait = worker.configuration.pollWait
+    request.wait = wait
     do throws(Transport.Failure) {
       let answer = try await transport.sendOnce(request)
       do throws(RoostError) {
