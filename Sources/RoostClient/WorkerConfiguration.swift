@@ -24,6 +24,8 @@ public struct WorkerConfiguration: Sendable {
   package var cancellationGrace: Duration = .seconds(2)
   /// Whether the worker stops by itself once no job is ready and none runs.
   package var stopsWhenIdle = false
+  /// How many jobs the worker takes before it stops by itself; nil sets no bound.
+  package var mostJobs: Int?
 
   public init() {}
 

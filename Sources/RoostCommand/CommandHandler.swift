@@ -12,8 +12,6 @@ struct CommandHandler: Sendable {
   let snooze: Duration
   /// What a command gets between SIGTERM and SIGKILL.
   let grace: Duration
-  /// Whether the worker stops with the first job.
-  let runsOnce: Bool
   let logger: Logger
   /// Why the command cannot be started; nil while it can.
   let obstacle = Obstacle()
@@ -33,7 +31,7 @@ struct CommandHandler: Sendable {
   /// - Throws: Why it ended, where it was told to.
   func run(_ payload: RawJSON, _ context: JobContext) async throws -> Outcome {
     let outcome = obstacle.found == nil ? try await attempt(payload, context) : .snooze(.zero)
-    return runsOnce || obstacle.found != nil ? outcome.stoppingWorker() : outcome
+    return obstacle.found == nil ? outcome : outcome.stoppingWorker()
   }
 
   private func attempt(_ payload: RawJSON, _ context: JobContext) async throws -> Outcome {
@@ -67,8 +65,8 @@ struct CommandHandler: Sendable {
     case .exited(65): return .fail(Self.error("exit status 65", ending))
     case .exited(75): return .snooze(snooze)
     case .exited(126) where !Task.isCancelled, .exited(127) where !Task.isCancelled:
-      let status = ending.reason == .exited(126) ? "126: it, or a command in it, cannot be executed" : "127: it, or a command in it, was not found"
-      return cannotStart("it ended with status \(status)\(Self.tail(ending))")
+      let why = ending.reason == .exited(126) ? "cannot be executed" : "was not found"
+      return cannotStart("its status says that it, or a command in it, \(why)\(Self.tail(ending))")
     case .exited(let status): return try failed(Self.error("exit status \(status)", ending))
     case .signalled(let signal):
       let name = roost_signal_name(signal).map { "SIG" + String(cString: $0) } ?? "signal \(signal)"
@@ -79,7 +77,9 @@ struct CommandHandler: Sendable {
   }
 
   private func completed(_ output: [UInt8]?) -> Outcome {
-    guard let output else { return .fail("standard output is larger than \(Self.outputBytes) bytes, the most a result may have") }
+    guard let output else {
+      return .fail("standard output is larger than \(Self.outputBytes) bytes, the most a result may have")
+    }
     if let json = try? RawJSON(bytes: output) { return .complete(json) }
     // As a shell's $(…): without the ends of the last lines.
     let text = output.prefix((output.lastIndex { $0 != UInt8(ascii: "\n") }).map { $0 + 1 } ?? 0)

@@ -39,7 +39,8 @@ struct JobVariables {
     while let list = next, let variable = list.pointee {
       next = list + 1
       let name = variable.withMemoryRebound(to: UInt8.self, capacity: strlen(variable)) { bytes in
-        String(decoding: UnsafeBufferPointer(start: bytes, count: strlen(variable)).prefix { $0 != 0x3D }, as: UTF8.self)
+        String(
+          decoding: UnsafeBufferPointer(start: bytes, count: strlen(variable)).prefix { $0 != 0x3D }, as: UTF8.self)
       }
       guard !withheld.contains(name) else { continue }
       variables.append(Array(UnsafeBufferPointer(start: variable, count: strlen(variable) + 1)))

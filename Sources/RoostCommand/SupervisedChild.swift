@@ -113,7 +113,8 @@ private struct Streams {
   /// Waits until a pipe, or the control socket, has something to do, and does it.
   mutating func transfer(or control: Int32) {
     var events = [
-      pollfd(fd: control, events: Int16(POLLIN), revents: 0), pollfd(fd: input ?? -1, events: Int16(POLLOUT), revents: 0),
+      pollfd(fd: control, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: input ?? -1, events: Int16(POLLOUT), revents: 0),
       pollfd(fd: output ?? -1, events: Int16(POLLIN), revents: 0),
       pollfd(fd: errors ?? -1, events: Int16(POLLIN), revents: 0),
     ]

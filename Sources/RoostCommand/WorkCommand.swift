@@ -64,7 +64,7 @@ struct WorkCommand: AsyncParsableCommand {
     try DescriptorLimit.ofClient()
     let logger = Logger(label: "roost") { _ in LineLogHandler(level: .notice) }
     let handler = CommandHandler(
-      command: command, snooze: snooze.duration, grace: killAfter.duration, runsOnce: once, logger: logger)
+      command: command, snooze: snooze.duration, grace: killAfter.duration, logger: logger)
     var worker = Worker(
       client: try daemon.client(logger: logger), queues: queues, configuration: workerConfiguration)
     worker.handleOthers { payload, context in try await handler.run(payload, context) }
@@ -90,6 +90,7 @@ struct WorkCommand: AsyncParsableCommand {
     // A job goes back when its command is gone, not before.
     configuration.cancellationGrace = killAfter.duration + .seconds(5)
     configuration.stopsWhenIdle = drain
+    if once { configuration.mostJobs = 1 }
     if order == .listed { configuration.queueOrder = .listed }
     if !weight.isEmpty {
       configuration.queueOrder = .weighted(weight.reduce(into: [:]) { $0[$1.queue] = $1.weight })

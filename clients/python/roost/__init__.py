@@ -1143,10 +1143,7 @@ class _Session:
 
     def _conclude(self, record: _Record) -> _Outcome:
         try:
-            result = self._call(self, record)
-            body = {} if result is None else {"result": result}
-            _encoded(body)
-            return "ack", body
+            return self._completed(self._call(self, record))
         except Snooze as snooze:
             return "release", {"delay": _duration(snooze.delay)}
         except PermanentFailure as failure:
@@ -1165,6 +1162,14 @@ class _Session:
             name = type(error).__name__
             return "fail", {
                 "error": _bounded(f"{name}: {error}" if str(error) else name), "retryable": record.reason is None}
+
+    def _completed(self, result: Any) -> _Outcome:
+        body = {} if result is None else {"result": result}
+        try:
+            _encoded(body)
+        except (TypeError, ValueError, RecursionError) as error:
+            return "fail", {"error": _bounded(f"the result is no JSON: {error}"), "retryable": False}
+        return "ack", body
 
     # Telling.
 
