@@ -173,10 +173,25 @@ static void watch(struct supervisor *self) {
 
 // MARK: The supervisor
 
+// Closes every descriptor but these four: the worker may have as many open as it may.
+static void close_others(const int ends[4]) {
+  unsigned from = 0;
+  while (1) {
+    // The lowest one that is kept from here on.
+    unsigned kept = ~0U;
+    for (int i = 0; i < 4; i++)
+      if ((unsigned)ends[i] >= from && (unsigned)ends[i] < kept) kept = (unsigned)ends[i];
+    if (kept > from) close_range(from, kept == ~0U ? kept : kept - 1, 0);
+    if (kept == ~0U) return;
+    from = kept + 1;
+  }
+}
+
 // Leaves nothing open but the command's streams, as 0, 1 and 2, and the control socket. Closed streams of the worker may
 // have given these ends low numbers: they are moved out of the way first.
 static bool arrange(const int streams[3], int control) {
   int ends[] = {streams[0], streams[1], streams[2], control};
+  close_others(ends);
   for (int i = 0; i < 4; i++)
     if ((ends[i] = fcntl(ends[i], F_DUPFD, 10)) < 0) return false;
   for (int i = 0; i < 4; i++)

@@ -36,8 +36,8 @@ from typing import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "AlreadyEnded", "AsyncClient", "AsyncJobContext", "AsyncWorker", "Client", "Conflict", "DeadLetter", "Duration", "Extended",
-    "Forbidden", "IdempotencyConflict", "InvalidRequest", "Job", "JobCancelled", "JobContext", "LeaseLost", "LeasedJob",
+    "AlreadyEnded", "AsyncClient", "AsyncJobContext", "AsyncWorker", "Client", "Conflict", "DeadLetter", "Duration",
+    "Extended", "Forbidden", "IdempotencyConflict", "InvalidRequest", "Job", "JobCancelled", "JobContext", "LeaseLost", "LeasedJob",
     "NewJob", "NoResult", "NotFound", "PermanentFailure", "Queue", "QueueFull", "Retry", "RoostError", "ServerError",
     "Snooze", "Submitted", "TimedOut", "Unauthorized", "Unavailable", "UnexpectedAnswer", "Unreachable", "Worker",
 ]
@@ -84,7 +84,7 @@ class RoostError(Exception):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the same request may succeed later. The client has repeated it already, for as long as it was told."""
+        """Whether the same request may succeed later. The client has repeated it already."""
         if self.status is None:
             return self.code == "unreachable"
         return self.status in (408, 429, 502, 503, 504, 507) or (self.status >= 500 and not self.from_daemon)
@@ -1002,8 +1002,10 @@ class _Context:
 
 
 class JobContext(_Context):
-    """What a handler knows of its job, and how it says how far it is. A thread cannot be stopped from outside: a handler
-    that runs for long calls ``check`` or ``progress`` now and then."""
+    """What a handler knows of its job, and how it says how far it is.
+
+    A thread cannot be stopped from outside: a handler that runs for long calls ``check`` or ``progress`` now and then.
+    """
 
     def wait_cancelled(self, timeout: Duration) -> bool:
         """Sleeps, unless the handler is to stop: then True, at once."""
@@ -1256,6 +1258,9 @@ class _Session:
             if code is None:
                 # The daemon counts from when it was asked, or later.
                 record.ends_at = asked + length
+            if record.has_concluded:
+                # An outcome that was told meanwhile has ended the lease; whoever tells it hears what became of it.
+                return
         if code is not None and (_STATUS_OF_ITEM.get(str(code)) == 409 or code == "job_not_found"):
             _logger.warning("job %s: the lease was lost", record.job.id)
             self._cancel(record, "lost")
@@ -1414,7 +1419,7 @@ class Worker(_Worker):
     _handlers: Dict[Optional[str], Handler]
 
     def handler(self, type: Optional[str] = None) -> Callable[[Handler], Handler]:
-        """Registers the function below it for jobs of a type; without a type, for all that have no handler."""
+        """Registers the function below it, for jobs of a type or for all that have no handler."""
         def register(function: Handler) -> Handler:
             self.handle(type, function)
             return function
@@ -1427,7 +1432,7 @@ class Worker(_Worker):
     def run(self) -> None:
         """Works until it is stopped. In the main thread SIGTERM and SIGINT stop it; a second one cancels what runs.
 
-        :raises RoostError: if the daemon itself refuses to lease at all (401, 403, 422). One that is away is waited for.
+        :raises RoostError: if the daemon itself refuses to lease at all: 401, 403, 422. One that is away is waited for.
         """
         session = self._begin(self._call)
         failures: List[BaseException] = []
@@ -1448,7 +1453,8 @@ class Worker(_Worker):
                 session.stop()
 
         is_main = threading.current_thread() is threading.main_thread()
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)} if is_main else {}
+        numbers = (signal.SIGTERM, signal.SIGINT) if is_main else ()
+        before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
             # A thread of its own: this one is there for signals.
             threading.Thread(target=work, name="roost-worker", daemon=True).start()
@@ -1476,7 +1482,7 @@ class AsyncWorker(_Worker):
     _handlers: Dict[Optional[str], AsyncHandler]
 
     def handler(self, type: Optional[str] = None) -> Callable[[AsyncHandler], AsyncHandler]:
-        """Registers the coroutine function below it for jobs of a type; without a type, for all that have no handler."""
+        """Registers the coroutine function below it, for jobs of a type or for all that have no handler."""
         def register(function: AsyncHandler) -> AsyncHandler:
             self.handle(type, function)
             return function

@@ -52,7 +52,8 @@ class Daemon:
         log.write_text("")
         with open(log, "a") as errors, open(self.folder / "keys", "w") as output:
             self.process = subprocess.Popen(
-                [ROOST, "serve", "--dev", "--port", str(self.port), "--wal-dir", str(self.folder / "data"), *self.arguments],
+                [ROOST, "serve", "--dev", "--port", str(self.port), "--wal-dir", str(self.folder / "data"),
+                 *self.arguments],
                 stdout=output, stderr=errors, preexec_fn=_die_with_parent)
         found = until("the daemon listens", lambda: self._listening(log))
         self.port = int(found.group(1))

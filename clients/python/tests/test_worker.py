@@ -67,8 +67,9 @@ class WorkerTests(unittest.TestCase):
         self.assertEqual(jobs["retry"].result, ["retry", 2, True])
         self.assertEqual(jobs["snooze"].result, ["snooze", 1, False])
         for word, attempts, error in (
-            ("permanent", 1, "never"), ("bug", 2, "KeyError: "), ("exit", 2, "SystemExit: 3"), ("unspeakable", 1, "JSON"),
-            ("large", 1, "the outcome was refused: payload_too_large"), ("unknown", 1, "no handler for the type nobody"),
+            ("permanent", 1, "never"), ("bug", 2, "KeyError: "), ("exit", 2, "SystemExit: 3"),
+            ("unspeakable", 1, "JSON"), ("large", 1, "the outcome was refused: payload_too_large"),
+            ("unknown", 1, "no handler for the type nobody"),
         ):
             self.assertEqual((jobs[word].state, jobs[word].attempts), ("DEAD", attempts), word)
             self.assertIn(error, jobs[word].error or "", word)
