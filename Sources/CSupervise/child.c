@@ -97,4 +97,9 @@ void roost_prepare_to_supervise(void) {
 
 char *const *roost_environment(void) { return environ; }
 
+int roost_ignores(int signal) {
+  struct sigaction action;
+  return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 const char *roost_signal_name(int signal) { return sigabbrev_np(signal); }

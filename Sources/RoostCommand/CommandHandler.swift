@@ -109,7 +109,7 @@ struct CommandHandler: Sendable {
 
   /// The job goes back as it came, and the worker stops: it would do the same with every other one.
   private func cannotStart(_ reason: String) -> Outcome {
-    obstacle.note("cannot run \(inert(command[0])): \(reason)")
+    obstacle.note("cannot run \(inert(command[0])): \(inert(reason))")
     return .snooze(.zero)
   }
 

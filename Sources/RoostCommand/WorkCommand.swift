@@ -105,7 +105,9 @@ struct WorkCommand: AsyncParsableCommand {
       configuration: ServiceGroupConfiguration(
         services: [.init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)],
         logger: Logger(label: "roost.services") { _ in SwiftLogNoOpLogHandler() }))
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+    // `nohup roost work` is to outlive the terminal.
+    let hangUp: [UnixSignal] = roost_ignores(SIGHUP) == 0 ? [.sighup] : []
+    let signals = await UnixSignalsSequence(trapping: [.sigterm, .sigint] + hangUp)
     let working = Task { try await group.run() }
     let listening = Task {
       var isStopping = false

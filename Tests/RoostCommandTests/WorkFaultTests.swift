@@ -161,23 +161,62 @@ struct WorkFaultTests {
     }
   }
 
-  @Test("faults 19, 31: under kills of daemon and workers every job's command runs to its end, and every job ends ACKED")
+  @Test("a worker that was started by nohup goes on when its terminal is gone")
+  func hangUp() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start([])
+      defer { daemon.end(SIGKILL) }
+      let work = try WorkProcess(
+        scene, port: daemon.port, key: daemon.worker, ["--", "sh", "-c", "echo done"],
+        through: ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"])
+      let first = try daemon.submit()
+      try waitUntil("it works") { try daemon.get(first).state == "ACKED" }
+      work.signal(SIGHUP)
+      let second = try daemon.submit()
+      try waitUntil("it still works") { try daemon.get(second).state == "ACKED" }
+      #expect(work.end(SIGTERM) == 0 && !work.said.contains("SIGHUP"), "\(work.said)")
+    }
+  }
+
+  @Test("where files are too few for another command its job waits, and no attempt is spent")
+  func descriptors() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start([])
+      defer { daemon.end(SIGKILL) }
+      let ids = try (0..<40).map { _ in try daemon.submit() }
+      let work = try WorkProcess(
+        scene, port: daemon.port, key: daemon.worker,
+        ["--concurrency", "40", "--", "sh", "-c", "until [ -e gate ]; do sleep 0.02; done"],
+        through: ["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"])
+      try waitUntil("files ran out") { work.said.contains("could not be started now") }
+      try Data().write(to: scene.directory.appendingPathComponent("gate"))
+      try waitUntil("every job is done or waits") {
+        try ids.allSatisfy { ["ACKED", "SCHEDULED"].contains(try daemon.get($0).state) }
+      }
+      #expect(work.end(SIGTERM) == 0)
+      let jobs = try ids.map { try daemon.get($0) }
+      #expect(jobs.contains { $0.state == "ACKED" } && jobs.contains { $0.state == "SCHEDULED" })
+      for job in jobs { #expect(job.integer("attempts") == (job.state == "ACKED" ? 1 : 0), "\(job.text)") }
+      #expect(!work.said.contains("supervisor"), "\(work.said)")
+    }
+  }
+
+  @Test("faults 19, 31: under kills of daemon and workers every command runs to its end, every job is ACKED")
   func kills() async throws {
     try await Scene.run { scene in
       var daemon = try DaemonProcess(in: scene.directory, ["--dev"] + Scene.quick)
       let port = daemon.port
       defer { daemon.kill() }
-      let keys = daemon.printed.split(separator: "\n").reduce(into: [:]) { keys, line in
+      let keys: [String: String] = daemon.printed.split(separator: "\n").reduce(into: [:]) { keys, line in
         let parts = line.split(separator: "=", maxSplits: 1).map(String.init)
         if parts.count == 2 { keys[parts[0]] = parts[1] }
       }
       let (client, worker) = (try #require(keys["client_key"]), try #require(keys["worker_key"]))
       let count = 150
-      let jobs = (0..<count).map {
-        #"{"payload":\#($0),"lease":"1s","max_retries":"unlimited","retry":{"initial":"1ms","max":"10ms"}}"#
-      }.joined(separator: ",")
-      #expect(
-        try WireClient(port: port).send("POST", "/jobs/batch", client, #"{"jobs":[\#(jobs)]}"#).status == 200)
+      let policy = #""lease":"1s","max_retries":"unlimited","retry":{"initial":"1ms","max":"10ms"}"#
+      let jobs: [String] = (0..<count).map { "{\"payload\":\($0),\(policy)}" }
+      let body = "{\"jobs\":[\(jobs.joined(separator: ","))]}"
+      #expect(try WireClient(port: port).send("POST", "/jobs/batch", client, body).status == 200)
       func start() throws -> WorkProcess {
         // What a command begins and ends stands in files that no queue knows of.
         try WorkProcess(

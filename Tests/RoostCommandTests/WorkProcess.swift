@@ -8,12 +8,17 @@ final class WorkProcess {
   private let errors: URL
   private var status: Int32?
 
-  /// - Parameter arguments: Behind `work`: flags, `--` and the command.
-  init(_ scene: Scene, port: Int, key: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+  /// - Parameters:
+  ///   - arguments: Behind `work`: flags, `--` and the command.
+  ///   - through: A program that starts it, such as a shell that lowers a limit first.
+  init(
+    _ scene: Scene, port: Int, key: String, _ arguments: [String], environment: [String: String] = [:],
+    through prefix: [String] = []
+  ) throws {
     errors = scene.directory.appendingPathComponent(".\(UUID().uuidString).err")
     SecretWatch.shared.register(keysIn: key)
     process = try SpawnedProcess.start(
-      [DaemonProcess.binary.path, "work"] + arguments, in: scene.directory,
+      prefix + [DaemonProcess.binary.path, "work"] + arguments, in: scene.directory,
       environment: ["ROOST_URL": "http://127.0.0.1:\(port)", "ROOST_KEY": key].merging(environment) { _, own in own },
       output: scene.directory.appendingPathComponent(".out"), errors: errors)
   }

@@ -40,6 +40,9 @@ void roost_prepare_to_supervise(void);
 // The environment as it is, bytes and all; it ends with NULL.
 char *const *roost_environment(void);
 
+// Whether this process was started with a signal ignored, as by nohup.
+int roost_ignores(int signal);
+
 // What a signal is called: "KILL"; NULL where it has no name.
 const char *roost_signal_name(int signal);
 

@@ -37,8 +37,8 @@ from typing import (
 __version__ = "0.1.0"
 __all__ = [
     "AlreadyEnded", "AsyncClient", "AsyncJobContext", "AsyncWorker", "Client", "Conflict", "DeadLetter", "Duration",
-    "Extended", "Forbidden", "IdempotencyConflict", "InvalidRequest", "Job", "JobCancelled", "JobContext", "LeaseLost", "LeasedJob",
-    "NewJob", "NoResult", "NotFound", "PermanentFailure", "Queue", "QueueFull", "Retry", "RoostError", "ServerError",
+    "Extended", "Forbidden", "IdempotencyConflict", "InvalidRequest", "Job", "JobCancelled", "JobContext", "LeaseLost",
+    "LeasedJob", "NewJob", "NoResult", "NotFound", "PermanentFailure", "Queue", "QueueFull", "Retry", "RoostError", "ServerError",
     "Snooze", "Submitted", "TimedOut", "Unauthorized", "Unavailable", "UnexpectedAnswer", "Unreachable", "Worker",
 ]
 
