@@ -145,7 +145,7 @@ struct WorkCommandTests {
       }
       for (key, queue, code) in [
         (daemon.client, "default", "forbidden_scope"), ("worker_no", "default", "invalid_key"),
-        (daemon.worker, "no such name!", "invalid_field"),
+        (daemon.worker, "no such name!", "out_of_range"),
       ] {
         let outcome = try scene.roost(
           ["work", "--queue", queue, "--", "true"], environment: environment.merging(["ROOST_KEY": key]) { $1 })
