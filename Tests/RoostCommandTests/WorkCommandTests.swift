@@ -6,10 +6,10 @@ import Testing
 struct WorkCommandTests {
   /// What a command does, by the job's type, and what the job becomes.
   static let outcomes: [(script: String, state: String, holds: String)] = [
-    (#"cat"#, "ACKED", #""result":{"n" : [1.50, "\u0000\ud83d\ude00é"]}"#),
+    (#"cat"#, "ACKED", #""result":{"n" : [1.50, "\u0000\ud83d\ude00é"]},"#),
     (#"echo '{"a": [1]}'"#, "ACKED", #""result":{"a": [1]}"#),
-    (#"printf 'two\nlines\n\n'"#, "ACKED", #""result":"two\nlines"}"#),
-    (#"printf 'a\377\000b'"#, "ACKED", #""result":"a"# + "\u{FFFD}" + #"\u0000b"}"#),
+    (#"printf 'two\nlines\n\n'"#, "ACKED", #""result":"two\nlines","#),
+    (#"printf 'a\377\000b'"#, "ACKED", #""result":"a"# + "\u{FFFD}" + #"\u0000b","#),
     (#"true"#, "ACKED", #""attempts":1"#),
     (#"echo half; echo why >&2; exit 65"#, "DEAD", #""result_error":"exit status 65: why""#),
     (#"echo later >&2; exit 75"#, "SCHEDULED", #""attempts":0"#),

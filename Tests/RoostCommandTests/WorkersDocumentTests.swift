@@ -25,7 +25,7 @@ struct WorkersDocumentTests {
       _ = try file("count-words", command)
       // As a service manager starts it: the signal reaches the worker itself.
       let program = try file(
-        interpreter == "node" ? "worker.mjs" : "worker", recipe.replacing("\nroost work", with: "\nexec roost work"))
+        interpreter == "node" ? "worker.mjs" : "worker", name == "work" ? "exec " + recipe : recipe)
       let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
       let worker = try SpawnedProcess.start(
         ["env", "PATH=\(DaemonProcess.binary.deletingLastPathComponent().path):\(path)", interpreter, program],
@@ -63,7 +63,7 @@ struct WorkersDocumentTests {
         let begin = part.range(of: "\n", range: fence.upperBound..<part.endIndex),
         let end = part.range(of: "```\n", range: begin.upperBound..<part.endIndex)
       else { continue }
-      blocks[name] = "\n" + part[begin.upperBound..<end.lowerBound]
+      blocks[name] = String(part[begin.upperBound..<end.lowerBound])
     }
     return blocks
   }
