@@ -64,6 +64,7 @@ let package = Package(
   targets: [
     .target(name: "CCRC32C"),
     .target(name: "COpenAPI"),
+    .target(name: "CSupervise"),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
@@ -102,7 +103,7 @@ let package = Package(
       name: "RoostCommand",
       dependencies: [
         "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", "RoostCron",
-        logging,
+        "CSupervise", logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Yams", package: "Yams"),

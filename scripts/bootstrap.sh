@@ -51,6 +51,8 @@ want_for_tests() {
   want redis-server command -v redis-server
   want openssl command -v openssl               # certificates
   want prometheus command -v promtool           # checks /metrics
+  want nodejs command -v node                   # a worker of docs/workers.md, as are jq and curl
+  want jq command -v jq
   want ffmpeg command -v ffmpeg                 # the video example
   want docker-compose command -v docker-compose # validates docker-compose.yml
   want systemd command -v systemd-analyze       # validates packaging/roost.service

@@ -26,6 +26,8 @@ public struct JobContext: Sendable {
   /// The lease's fencing token: it belongs to this attempt only. Written into your own store together with the effect,
   /// it tells whether this attempt or a later one had it.
   public let leaseID: String
+  /// When the lease ends unless it is extended, which the worker sees to.
+  package let leaseUntil: Date?
   /// Says the job's id, type and attempt with each line.
   public let logger: Logger
 
@@ -61,6 +63,7 @@ public struct JobContext: Sendable {
     tags = job.tags
     traceparent = job.traceparent
     leaseID = job.leaseID
+    leaseUntil = job.leaseUntil
     var logger = logger
     logger[metadataKey: "job_id"] = "\(job.id)"
     logger[metadataKey: "type"] = "\(job.type)"
@@ -80,6 +83,7 @@ struct LeasedJob: Sendable {
   let timeout: Duration?
   /// The same as a time.
   let deadline: Date?
+  let leaseUntil: Date?
   let payload: RawJSON
   let type: String
   let queue: String
@@ -99,6 +103,7 @@ struct LeasedJob: Sendable {
     lease = fields.duration("lease")
     timeout = fields.duration("timeout")
     deadline = fields.date("deadline")
+    leaseUntil = fields.date("lease_until")
     payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
     type = fields.text("type") ?? ""
     queue = try fields.required("queue", JSONFields.text)

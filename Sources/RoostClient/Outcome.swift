@@ -15,6 +15,7 @@ public struct Outcome: Sendable, Encodable {
   let kind: Kind
   /// How long the job's group gives no other job.
   private(set) var groupHold: Duration?
+  private(set) var stopsWorker = false
 
   /// Done, without a result: the job becomes ACKED.
   public static let complete = Outcome(kind: .complete(nil))
@@ -50,6 +51,13 @@ public struct Outcome: Sendable, Encodable {
   public func holdingGroup(for duration: Duration) -> Outcome {
     var outcome = self
     outcome.groupHold = duration
+    return outcome
+  }
+
+  /// The same, and the worker that says so takes no more jobs: it stops as after SIGTERM.
+  package func stoppingWorker() -> Outcome {
+    var outcome = self
+    outcome.stopsWorker = true
     return outcome
   }
 

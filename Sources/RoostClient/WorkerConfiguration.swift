@@ -20,6 +20,13 @@ public struct WorkerConfiguration: Sendable {
   /// From which of several queues jobs come first.
   public var queueOrder = QueueOrder.priority
 
+  /// What a cancelled handler gets to end by itself when the worker stops, before its job is handed back without it.
+  package var cancellationGrace: Duration = .seconds(2)
+  /// Whether the worker stops by itself once no job is ready and none runs.
+  package var stopsWhenIdle = false
+  /// How many jobs the worker takes before it stops by itself; nil sets no bound.
+  package var mostJobs: Int?
+
   public init() {}
 
   /// In which order a worker's queues give their jobs.

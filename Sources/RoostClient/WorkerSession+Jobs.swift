@@ -29,6 +29,8 @@ extension WorkerSession {
       state.held[job.leaseID] = held
       WorkerThread.task {
         let (conclusion, ending) = await handler.value
+        // Before the job can come back: it is not to be leased again here.
+        if case .returned(let outcome) = conclusion, outcome.stopsWorker { self.drain() }
         await self.settle(job, conclusion, ending)
         self.forget(job)
       }

@@ -129,11 +129,17 @@ extension WorkerSession {
       postpone(lease, until: Self.clock.now + lease.duration.heartbeat, endsAt: asked + lease.duration)
       if fields.flag("cancel_requested") { end(lease, .cancelRequested) }
     } catch .refused(let error) where error.meansLeaseLost {
+      // An outcome that was told meanwhile has ended the lease; whoever tells it hears what became of it.
+      guard hasRunningHandler(lease) else { return }
       logger.warning("the lease was lost, the job is stopped", metadata: about(lease.job, error))
       end(lease, .leaseLost)
     } catch {
       throw error
     }
+  }
+
+  private func hasRunningHandler(_ lease: Lease) -> Bool {
+    state.withLock { $0.held[lease.token]?.hasConcluded == false }
   }
 
   /// Sets when a lease is to be extended next, and when it ends if that is known anew.

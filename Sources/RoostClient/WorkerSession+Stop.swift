@@ -4,9 +4,6 @@ import Synchronization
 
 /// Stopping: handlers get time to finish, and what is left is handed back.
 extension WorkerSession {
-  /// What a cancelled handler gets to end by itself before its job is handed back without it.
-  private static let cancellationGrace = Duration.seconds(2)
-
   func drain() {
     let interrupt = state.withLock { state in
       state.isDraining = true
@@ -36,7 +33,7 @@ extension WorkerSession {
     await waitUntilIdle(atMost: worker.configuration.drainTimeout, orAborted: true)
     abort()
     for lease in running(forgotten: false) { end(lease, .drained) }
-    await waitUntilIdle(atMost: Self.cancellationGrace, orAborted: false)
+    await waitUntilIdle(atMost: worker.configuration.cancellationGrace, orAborted: false)
     // What these handlers still return is told to nobody. A job whose handler has ended is not handed back, even if
     // the daemon could not be told so: it was done, and would be done again at once.
     let left = running(forgotten: true)

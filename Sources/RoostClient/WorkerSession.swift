@@ -107,13 +107,19 @@ final class WorkerSession: Sendable {
   /// - Returns: Why the daemon will not lease to this worker at all.
   private func leaseLoop() async -> RoostError? {
     var backoff = Backoff(transport.configuration.retry)
-    while let free = await freeSlots() {
+    var taken = 0
+    while let free = await freeSlots(after: taken) {
       let begun = Self.clock.now
-      switch await interruptible({ await self.lease(upTo: free) }) {
+      // Where no job runs an answer at once tells whether there is one.
+      let mayStop = worker.configuration.stopsWhenIdle && state.withLock { $0.held.isEmpty }
+      let wait = mayStop ? .zero : worker.configuration.pollWait
+      switch await interruptible({ await self.lease(upTo: free, wait: wait) }) {
       case .success(let jobs):
+        if mayStop, jobs.isEmpty { return nil }
         for job in jobs { start(job) }
+        taken += jobs.count
         // An empty answer comes after the whole wait; earlier, the daemon is stopping, and asking on would spin.
-        let isEarly = jobs.isEmpty && begun.duration(to: Self.clock.now) < worker.configuration.pollWait / 2
+        let isEarly = jobs.isEmpty && begun.duration(to: Self.clock.now) < wait / 2
         if !isEarly { backoff.reset() } else { await pause(backoff.pause()) }
       case .failure(.cancelled): break
       case .failure(.refused(let error)):
@@ -127,18 +133,20 @@ final class WorkerSession: Sendable {
 
   /// Waits until there is room for a job.
   ///
-  /// - Returns: For how many; nil if the worker takes no more.
-  private func freeSlots() async -> Int? {
+  /// - Returns: For how many; nil if the worker takes no more, and none runs unless it was told to stop.
+  private func freeSlots(after taken: Int) async -> Int? {
+    let left = worker.configuration.mostJobs.map { $0 - taken } ?? .max
     while true {
-      let free: Int? = state.withLock { $0.isDraining ? nil : worker.configuration.concurrency - $0.held.count }
-      guard let free else { return nil }
+      let (held, isDraining) = state.withLock { ($0.held.count, $0.isDraining) }
+      if isDraining || left <= 0 && held == 0 { return nil }
+      let free = min(worker.configuration.concurrency - held, left)
       if free > 0 { return free }
       await change()
     }
   }
 
   /// One long poll. The slots it asks for stay free until it is answered, so that no more is leased than runs.
-  private func lease(upTo count: Int) async -> Result<[LeasedJob], Transport.Failure> {
+  private func lease(upTo count: Int, wait: Duration) async -> Result<[LeasedJob], Transport.Failure> {
     var body = JSONWriter()
     body.beginObject()
     if case .weighted(let weights) = worker.configuration.queueOrder {
@@ -156,11 +164,11 @@ final class WorkerSession: Sendable {
     }
     body.field("max_jobs", min(count, 1_000))
     if let lease = worker.configuration.lease { body.field("lease", duration: lease) }
-    body.field("wait", duration: worker.configuration.pollWait)
+    if wait > .zero { body.field("wait", duration: wait) }
     body.field("worker_id", worker.configuration.workerID)
     body.endObject()
     var request = Transport.Request.post("/jobs/lease", body.bytes)
-    request.wait = worker.configuration.pollWait
+    request.wait = wait
     do throws(Transport.Failure) {
       let answer = try await transport.sendOnce(request)
       do throws(RoostError) {

@@ -61,6 +61,8 @@ enum ExitStatus: Int32 {
   case outputLost = 74
   /// `roost lease`: no job is ready.
   case nothingToLease = 75
+  /// `roost work`: the command cannot be run.
+  case cannotRun = 78
 }
 
 extension CommandFailure {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 import RoostAPI
 import RoostClient
 
@@ -13,6 +14,22 @@ struct DaemonAddress: ParsableArguments {
 
   func connection() throws(CommandFailure) -> RoostConnection {
     try trust.connection(to: DaemonURL(flag: url).text, key: key())
+  }
+
+  /// The same for the SDK's client, which asks again by itself.
+  func client(logger: Logger) throws(CommandFailure) -> Client {
+    var configuration = ClientConfiguration()
+    configuration.logger = logger
+    let url = try DaemonURL(flag: url).text
+    let key = try key()
+    do throws(RoostError) {
+      let files = try trust.files()
+      configuration.trustRoots = files.roots
+      configuration.certificate = files.clientCertificate
+      return try Client(url: url, key: key, configuration: configuration)
+    } catch {
+      throw CommandFailure(.usage, inert(error.message))
+    }
   }
 
   private func key() throws(CommandFailure) -> String {

@@ -11,7 +11,8 @@ struct Roost: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, KeysCommand.self, SubmitCommand.self, GetCommand.self, LeaseCommand.self, AckCommand.self,
-      ChangeCommand.self, DeleteCommand.self, QueueCommand.self, OperationCommand.self, StatsCommand.self,
+      WorkCommand.self, ChangeCommand.self, DeleteCommand.self, QueueCommand.self, OperationCommand.self,
+      StatsCommand.self,
       WorkersCommand.self,
       ScheduleCommand.self, HealthCommand.self, WalCommand.self, BackupCommand.self, RestoreCommand.self,
     ])

@@ -15,11 +15,16 @@ struct TrustOptions: ParsableArguments {
   /// - Throws: `usage` if a file cannot be used.
   func connection(to url: String, key: String?, isOwn: Bool = false) throws(CommandFailure) -> RoostConnection {
     do throws(RoostError) {
-      let files = try TrustFiles(authority: caFile, certificate: cert, key: certKey, environment: Variables.all)
+      let files = try files()
       let check: RoostConnection.CertificateCheck = !isOwn ? .full : files.authority == nil ? .none : .withoutName
       return try RoostConnection(url: url, key: key, trust: files, certificateCheck: check)
     } catch {
       throw CommandFailure(.usage, inert(error.message))
     }
+  }
+
+  /// The files that flags and environment name.
+  func files() throws(RoostError) -> TrustFiles {
+    try TrustFiles(authority: caFile, certificate: cert, key: certKey, environment: Variables.all)
   }
 }

@@ -26,7 +26,7 @@ struct CommandSlipTests {
         ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"], ["keys", "migrate"],
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
-        ["stats"], ["workers"],
+        ["stats"], ["workers"], ["work"],
       ]
       for command in commands {
         let outcome = try CommandOutcome(roost: command + ["--help"], in: directory)

@@ -56,10 +56,18 @@ package struct SpawnedProcess {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     streams(&actions)
     inheritNothingElse(&actions)
+    // Threads of Dispatch block signals: a child that inherits that never hears SIGTERM, unless it unblocks it itself.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let variables = environment.map { "\($0)=\($1)" }
     var process: Int32 = 0
     let failure = withCStrings(command) { words in
-      withCStrings(variables) { posix_spawnp(&process, command[0], &actions, nil, words, $0) }
+      withCStrings(variables) { posix_spawnp(&process, command[0], &actions, &attributes, words, $0) }
     }
     guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO) }
     return process
