@@ -14,7 +14,9 @@ struct KeysCommand: AsyncParsableCommand {
       Exit codes: 0 done, 1 refused, 64 a wrong flag, 69 Redis did not answer, 73 the key store cannot be used, 74 the \
       output was lost.
       """,
-    subcommands: [Create.self, List.self, Rotate.self, Revoke.self, MigrateKeysCommand.self, ImportKeysCommand.self])
+    subcommands: [
+      Create.self, List.self, Rotate.self, Revoke.self, WhoAmI.self, MigrateKeysCommand.self, ImportKeysCommand.self,
+    ])
 
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -92,6 +94,19 @@ struct KeysCommand: AsyncParsableCommand {
           details: ["key_owner": record.ownerID.text, "key_type": record.type.rawValue]))
       try CommandOutput.write(line: "revoked \(record.maskedKey)", after: "the key is revoked all the same")
     }
+  }
+}
+
+extension KeysCommand {
+  /// `roost keys whoami`: asks a daemon, not the key store.
+  struct WhoAmI: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "whoami", abstract: "Ask a daemon what a key is: type, owner, scopes, queues, expiry.",
+      discussion: "Asks the daemon of --url with the key of ROOST_KEY or --key-file.")
+
+    @OptionGroup var daemon: DaemonAddress
+
+    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/whoami") }
   }
 }
 
