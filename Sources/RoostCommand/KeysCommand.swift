@@ -15,7 +15,7 @@ struct KeysCommand: AsyncParsableCommand {
       output was lost.
       """,
     subcommands: [
-      Create.self, List.self, Rotate.self, Revoke.self, WhoAmI.self, MigrateKeysCommand.self, ImportKeysCommand.self,
+      Create.self, List.self, Rotate.self, Revoke.self, KeysWhoAmICommand.self, MigrateKeysCommand.self, ImportKeysCommand.self,
     ])
 
   struct Create: AsyncParsableCommand {
@@ -94,19 +94,6 @@ struct KeysCommand: AsyncParsableCommand {
           details: ["key_owner": record.ownerID.text, "key_type": record.type.rawValue]))
       try CommandOutput.write(line: "revoked \(record.maskedKey)", after: "the key is revoked all the same")
     }
-  }
-}
-
-extension KeysCommand {
-  /// `roost keys whoami`: asks a daemon, not the key store.
-  struct WhoAmI: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "whoami", abstract: "Ask a daemon what a key is: type, owner, scopes, queues, expiry.",
-      discussion: "Asks the daemon of --url with the key of ROOST_KEY or --key-file.")
-
-    @OptionGroup var daemon: DaemonAddress
-
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/whoami") }
   }
 }
 

@@ -20,13 +20,15 @@ struct QueueListing {
   }
 
   init(_ query: Query) throws(Rejection) {
-    order = try query["sort"].map { name throws(Rejection) in
+    if let name = query["sort"] {
       guard let order = Order(rawValue: name) else {
         let names = Order.allCases.map(\.rawValue).joined(separator: ", ")
         throw Rejection(.outOfRange, field: "sort", "sort must be one of \(names)")
       }
-      return order
-    } ?? .name
+      self.order = order
+    } else {
+      order = .name
+    }
     match = query["match"]?.asciiLowercased
     let cursor = try query.cursor()
     limit = query["limit"] == nil && cursor == nil ? nil : try query.limit()

@@ -117,7 +117,9 @@ package enum Audit: Sendable, Equatable {
 extension Route {
   /// One whose answer needs neither key nor engine.
   package convenience init(_ method: String, _ path: String, answering answer: @escaping @Sendable () -> Answer) {
-    self.init(method, path, nil, early: { (_, _) in answer() }, immediate: answer) { (_, _) throws(Rejection) in answer() }
+    self.init(method, path, nil, early: { (_, _) in answer() }, immediate: answer) { (_, _) throws(Rejection) in
+      answer()
+    }
   }
 }
 

@@ -39,7 +39,7 @@ extension ContractUser {
 
   private func filled(_ path: String) -> String {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
-      .replacingOccurrences(of: "{group}", with: "none")
+      .replacingOccurrences(of: "{group}", with: "none").replacingOccurrences(of: "{file}", with: "none")
   }
 
   private func lackScope() async throws {
@@ -71,7 +71,7 @@ extension ContractUser {
 
   private func findNothing() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in [job, job + "/history", letter, "/queues/none"] {
+    for path in [job, job + "/history", letter, "/queues/none", "/ui/none"] {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
     for path in [job + "/cancel", job + "/retry", job + "/ack", letter + "/replay"] {

@@ -55,10 +55,10 @@ function nice(most) {
   return [1, 2, 5, 10].map((step) => step * unit).find((value) => value >= most);
 }
 
-/** How much of a limit is used. */
-export function meter(used, limit, label) {
+/** How much of a limit is used; one that is there to be reached is no alarm. */
+export function meter(used, limit, label, { isAlarm = true } = {}) {
   const part = Math.min(1, limit > 0 ? used / limit : 0);
-  const level = part >= 0.95 ? 'bad' : part >= 0.8 ? 'warn' : 'good';
+  const level = part >= 0.95 && isAlarm ? 'bad' : part >= 0.8 ? 'warn' : 'good';
   return h('span', { class: `meter ${level}`, role: 'meter', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': limit, 'aria-valuenow': used },
     h('span', { css: { width: `${(part * 100).toFixed(1)}%` } }));
 }

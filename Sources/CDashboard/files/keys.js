@@ -36,7 +36,9 @@ function status(key) { return key.revoked_at ? 'revoked' : key.expires_at && Dat
 function list(context, state) {
   const found = state.keys.filter((key) => (state.all || status(key) === 'active') && (!state.match || [key.name, key.owner_id, key.id].some((text) => text.toLowerCase().includes(state.match))))
     .sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
-  const mayRevoke = context.mayChange('keys:revoke');
+  const ranks = ['client', 'worker', 'admin'];
+  // One's own, those of one's owner that are of no higher type, and an admin's any.
+  const mayRevoke = (key) => context.mayChange('keys:revoke') && ranks.indexOf(key.type) <= ranks.indexOf(context.me.type);
   return [
     table('keys', [
       { name: 'Name', isHeading: true, kind: 'wide', of: (key) => [key.name, ' ', key.id === context.me.key_id && badge('good', 'yours'), status(key) !== 'active' && badge(status(key))] },
@@ -47,7 +49,7 @@ function list(context, state) {
       { name: 'Made', kind: 'tight', of: (key) => when(key.created_at) },
       { name: 'Last used', kind: 'tight', of: (key) => (key.last_used_at ? when(key.last_used_at) : '–') },
       { name: 'Expires', kind: 'tight', of: (key) => (key.expires_at ? when(key.expires_at) : 'never') },
-      mayRevoke && { name: 'Actions', kind: 'tight', of: (key) => status(key) === 'active' && button('Revoke', () => revoke(context, key), { kind: 'danger' }) },
+      context.mayChange('keys:revoke') && { name: 'Actions', kind: 'tight', of: (key) => status(key) === 'active' && mayRevoke(key) && button('Revoke', () => revoke(context, key), { kind: 'danger' }) },
     ].filter(Boolean), found.slice(0, SHOWN), { keyOf: (key) => key.id }),
     found.length > SHOWN && h('p', { class: 'hint' }, `${count(SHOWN)} of ${plural(found.length, 'key')}: filter by name, owner or id.`),
   ];

@@ -106,13 +106,13 @@ function limits(queue) {
   const { settings, counts } = queue;
   const waiting = counts.READY + counts.SCHEDULED + counts.RETRY;
   const rows = [
-    settings.concurrency && ['Running at once', counts.RUNNING, settings.concurrency, short],
+    settings.concurrency && ['Running at once', counts.RUNNING, settings.concurrency, short, false],
     settings.max_length && ['Waiting jobs', waiting, settings.max_length, short],
     settings.max_bytes && ['Waiting bytes', queue.waiting_bytes, settings.max_bytes, bytes],
-    settings.rate && ['Leases a minute', queue.rates.leased_per_minute, perMinute(settings.rate), short],
+    settings.rate && ['Leases a minute', queue.rates.leased_per_minute, perMinute(settings.rate), short, false],
   ].filter(Boolean);
   return h('section', { class: 'panel', 'aria-label': 'limits' }, h('h2', {}, 'Limits'),
-    rows.length ? h('div', { class: 'limits' }, rows.map(([label, used, limit, show]) => h('div', { class: 'row', key: label }, h('span', {}, label), h('span', {}, `${show(used)} of ${show(limit)}`), meter(used, limit, label))))
+    rows.length ? h('div', { class: 'limits' }, rows.map(([label, used, limit, show, isAlarm = true]) => h('div', { class: 'row', key: label }, h('span', {}, label), h('span', {}, `${show(used)} of ${show(limit)}`), meter(used, limit, label, { isAlarm }))))
       : h('p', { class: 'hint' }, 'None are set: see concurrency, rate and max_length below.'));
 }
 

@@ -26,7 +26,7 @@ export function button(label, onclick, { kind = '', disabled = false, title, pre
 
 /** One number with its name. */
 export function tile(label, value, { note, href, level = '' } = {}) {
-  const inside = [h('span', { class: 'label' }, label), h('b', {}, value), h('span', { class: 'note' }, note ?? ' ')];
+  const inside = [h('span', { class: 'label' }, label), h('b', {}, value), h('span', { class: 'note' }, note ?? '\u00a0')];
   return href ? h('a', { class: `tile ${level}`, href }, inside) : h('div', { class: `tile ${level}` }, inside);
 }
 
