@@ -51,7 +51,7 @@ class Browser:
     def go(self, path, page):
         """Opens a page of the dashboard, and waits until it shows what it asked for."""
         self.run("location.hash = arguments[0]", "#/" + path)
-        self.until(lambda: self.all(f"#main[data-page='{page}'] h1") and not self.all(".loading"), path)
+        self.until(lambda: self.all(f"#main[data-page='{page}'] h1") and not self.shown(".loading"), path)
 
     # What one sees
 
@@ -73,8 +73,11 @@ class Browser:
     def all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def shown(self, selector):
+        return [one for one in self.all(selector) if one.is_displayed()]
+
     def find(self, selector):
-        return self.until(lambda: next((one for one in self.all(selector) if one.is_displayed()), None), selector)
+        return self.until(lambda: next(iter(self.shown(selector)), None), selector)
 
     def text(self, selector="body"):
         return self.driver.find_element(By.CSS_SELECTOR, selector).text
@@ -83,10 +86,10 @@ class Browser:
         self.until(lambda: text in self.text(selector), f"“{text}” in {selector}")
 
     def is_gone(self, selector):
-        self.until(lambda: not [one for one in self.all(selector) if one.is_displayed()], f"{selector} is gone")
+        self.until(lambda: not self.shown(selector), f"{selector} is gone")
 
     def buttons(self):
-        return [one.text for one in self.all("#main button, #main a.button") if one.is_displayed()]
+        return [one.text for one in self.shown("#main button, #main a.button")]
 
     # What one does
 

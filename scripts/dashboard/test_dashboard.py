@@ -505,8 +505,8 @@ class Rights(DashboardTest):
     def test_client(self):
         """A client's key sees its jobs and may cancel them; what it may not do is not there."""
         browser, daemon = self.browser, self.daemon
-        daemon.submit("email", 2)
         daemon.kill_jobs("email")
+        daemon.submit("email", 2)
         browser.sign_in(daemon, "client")
         self.assertEqual(browser.text("#nav").split("\n")[:3], ["Overview", "Queues", "Jobs"])
         self.assertFalse({"Workers", "Operations"} & set(browser.text("#nav").split("\n")))
@@ -537,8 +537,8 @@ class ReadOnly(Rights):
     def test_client(self):
         """With DASHBOARD=readonly even an admin is offered no change, and a script of the page gets none through."""
         browser, daemon = self.browser, self.daemon
-        daemon.submit("email", 2)
         daemon.kill_jobs("email")
+        daemon.submit("email", 2)
         daemon.submit("tenants", 1, group="acme")
         browser.sign_in(daemon)
         browser.sees("read-only", "#tools")

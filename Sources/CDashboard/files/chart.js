@@ -33,7 +33,7 @@ export function lineChart({ id, title, note, history, openedAt, series, show, re
   const summary = `${title}: ` + (nearest ? series.map((line) => `${line.name} ${show(line.of(nearest))}`).join(', ') : 'no data yet');
   return h('figure', { class: 'chart', key: id },
     h('figcaption', {},
-      h('h3', {}, title, h('small', {}, note)),
+      h('h2', {}, title, h('small', {}, note)),
       h('div', { class: 'legend' },
         series.map((line) => h('span', { key: line.name, class: `key ${line.kind}` }, line.name, ' ', h('b', {}, nearest ? show(line.of(nearest)) : '–'))),
         h('time', {}, isHovered ? clock(nearest.at) : 'now'))),

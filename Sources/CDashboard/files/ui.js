@@ -45,7 +45,7 @@ export function table(label, columns, rows, { keyOf, mark } = {}) {
 /** What to do where there is nothing yet: words, and the command that would fill the page. */
 export function empty(title, text, command) {
   return h('div', { class: 'empty' },
-    h('h3', {}, title), h('p', {}, text),
+    h('h2', {}, title), h('p', {}, text),
     command && h('div', { class: 'command' }, h('pre', { tabindex: '0', 'aria-label': 'command' }, command), copyButton(command)));
 }
 
@@ -100,12 +100,17 @@ export function toast(text, level = 'good') {
 export function dialog(title, view) {
   const element = document.getElementById('dialog');
   const back = document.activeElement;
-  const draw = () => render(element,
+  // What still draws an earlier dialog must not draw over this one.
+  const own = (element.roost = {});
+  const draw = () => element.roost === own && render(element,
     h('form', { method: 'dialog', onsubmit: (event) => event.preventDefault() },
       h('header', {}, h('h2', { id: 'dialog-title' }, title), button('✕', close, { kind: 'quiet close', title: 'Close (Esc)' })),
       view({ redraw: draw, close })));
   function close() { element.close(); }
   element.onclose = () => {
+    // It is told later, when the next one may be open.
+    if (element.open) return;
+    element.roost = null;
     render(element);
     back?.focus?.();
   };
