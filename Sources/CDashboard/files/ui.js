@@ -101,8 +101,8 @@ export function dialog(title, view) {
   const element = document.getElementById('dialog');
   const back = document.activeElement;
   // What still draws an earlier dialog must not draw over this one.
-  const own = (element.roost = {});
-  const draw = () => element.roost === own && render(element,
+  const own = (element.drawnBy = {});
+  const draw = () => element.drawnBy === own && render(element,
     h('form', { method: 'dialog', onsubmit: (event) => event.preventDefault() },
       h('header', {}, h('h2', { id: 'dialog-title' }, title), button('✕', close, { kind: 'quiet close', title: 'Close (Esc)' })),
       view({ redraw: draw, close })));
@@ -110,7 +110,7 @@ export function dialog(title, view) {
   element.onclose = () => {
     // It is told later, when the next one may be open.
     if (element.open) return;
-    element.roost = null;
+    element.drawnBy = null;
     render(element);
     back?.focus?.();
   };
