@@ -39,30 +39,34 @@ struct QueueListing {
   ///   - queues: Those that the caller may see, by name.
   ///   - rates: Of a queue, lately.
   func page(of queues: [QueueView], rates: (QueueView) -> QueueRates.Rates) -> Page {
-    var found = queues.filter { queue in match.map { queue.name.asciiLowercased.contains($0) } ?? true }
-      .map { ($0, rates($0)) }
+    var found = queues.indices.filter { place in
+      match.map { queues[place].name.asciiLowercased.contains($0) } ?? true
+    }
     if order != .name {
-      let ranks = found.map { rank($0, $1) }
+      var ranks = [Rank](repeating: Rank(0), count: queues.count)
+      for place in found { ranks[place] = rank(queues[place], rates) }
       // By name where the ranks are equal, so that a list that does not change keeps its order.
-      let places = found.indices.sorted { ranks[$0] != ranks[$1] ? ranks[$0] > ranks[$1] : $0 < $1 }
-      found = places.map { found[$0] }
+      found.sort { ranks[$0] != ranks[$1] ? ranks[$0] > ranks[$1] : $0 < $1 }
     }
     let rest = found.dropFirst(skipped)
-    let items = rest.prefix(limit ?? rest.count)
-    let isMore = items.count < rest.count
-    return Page(items: Array(items), matches: found.count, next: isMore ? skipped + items.count : nil)
+    let shown = rest.prefix(limit ?? rest.count)
+    return Page(
+      items: shown.map { (queues[$0], rates(queues[$0])) }, matches: found.count,
+      next: shown.count < rest.count ? skipped + shown.count : nil)
   }
 
   /// The larger, the further ahead.
-  private func rank(_ queue: QueueView, _ rates: QueueRates.Rates) -> Rank {
+  private func rank(_ queue: QueueView, _ rates: (QueueView) -> QueueRates.Rates) -> Rank {
     let age = queue.oldestReadyMilliseconds ?? -1
-    return switch order {
-    case .name: Rank(0)
-    case .waiting: Rank(Int64(queue.waiting))
-    case .oldest: Rank(age)
-    case .dead: Rank(Int64(queue.count(.dead)))
-    case .rate: Rank(Int64(rates.submitted + rates.leased))
-    case .trouble: Rank(Int64(Self.trouble(queue, rates)), age, Int64(queue.count(.dead)))
+    switch order {
+    case .name: return Rank(0)
+    case .waiting: return Rank(Int64(queue.waiting))
+    case .oldest: return Rank(age)
+    case .dead: return Rank(Int64(queue.count(.dead)))
+    case .rate:
+      let rates = rates(queue)
+      return Rank(Int64(rates.submitted + rates.leased))
+    case .trouble: return Rank(Int64(Self.trouble(queue, rates(queue))), age, Int64(queue.count(.dead)))
     }
   }
 

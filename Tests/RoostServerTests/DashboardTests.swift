@@ -37,9 +37,9 @@ import Testing
     return types[String(name.split(separator: ".").last ?? "")] ?? "none"
   }
 
-  @Test("all of it is at most 150 KB")
+  @Test("all of it is at most 150 KiB")
   func size() {
-    #expect(DashboardFile.all(.on).values.reduce(0) { $0 + $1.bytes.count } <= 150_000)
+    #expect(DashboardFile.all(.on).values.reduce(0) { $0 + $1.bytes.count } <= 150 * 1_024)
   }
 
   @Test(

@@ -18,6 +18,7 @@ class DashboardTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.maxDiff = None
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
 
@@ -189,16 +190,17 @@ class Visit(DashboardTest):
         self.assertEqual(browser.axe(), [], "signing in")
         browser.sign_in(daemon)
         pages = PAGES + [("queues/tenants", "queues/one"), (f"jobs/{dead}", "jobs/one"), (f"jobs/{done}", "jobs/one")]
-        pictures = os.environ.get("ROOST_SCREENSHOTS")
+        pictures, found = os.environ.get("ROOST_SCREENSHOTS"), []
         for width, theme in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]:
             browser.size(width, 900)
             browser.run("document.documentElement.dataset.theme = arguments[0]", theme)
             for path, page in pages:
                 browser.go(path, page)
-                self.assertEqual(browser.axe(), [], f"{path} {width} {theme}")
+                found += [f"{path} {width} {theme}: {one}" for one in browser.axe()]
                 self.assertLessEqual(browser.run("return document.documentElement.scrollWidth"), width, path)
                 if pictures:
                     browser.driver.save_screenshot(f"{pictures}/{page.replace('/', '-')}-{width}-{theme}.png")
+        self.assertEqual(found, [])
         browser.size(1280, 900)
         browser.go("keys", "keys")
         browser.click("#make")

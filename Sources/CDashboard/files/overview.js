@@ -46,7 +46,7 @@ function verdict(found, stats) {
   const level = found.some((one) => one.level === 'bad') ? 'bad' : found.length ? 'warn' : 'good';
   const worst = found.filter((one) => one.level === 'bad').length;
   const title = level === 'good' ? 'All is well' : worst ? `${plural(worst, 'thing needs', 'things need')} attention` : `${plural(found.length, 'thing')} to watch`;
-  const quiet = stats.isPart ? `Your key sees ${plural(pulse.matches, 'queue')}; the sums are of the ten that want a look first.`
+  const quiet = stats.isPart ? `Your key sees ${plural(pulse.matches, 'queue')}; the sums are of those that want a look first.`
     : `${plural(pulse.matches, 'queue')}. Log, disk, memory, clock and keys are fine; no queue is stuck.`;
   return h('section', { class: `verdict ${level}`, key: 'verdict', 'aria-label': 'verdict' },
     h('h1', {}, h('span', { class: 'dot', 'aria-hidden': 'true' }), title),
@@ -86,7 +86,7 @@ function errorRate(rates) {
 function queues() {
   return h('section', { key: 'queues', 'aria-label': 'queues by trouble' },
     h('div', { class: 'heading' }, h('h2', {}, 'Queues, the worst first'), h('a', { href: '#/queues' }, `all ${count(pulse.matches)} →`)),
-    h('ul', { class: 'queuelist' }, pulse.queues.map((queue) => h('li', { key: queue.name, class: LEVELS[trouble(queue)] },
+    h('ul', { class: 'queuelist' }, pulse.queues.slice(0, 10).map((queue) => h('li', { key: queue.name, class: LEVELS[trouble(queue)] },
       h('span', { class: 'dot', 'aria-hidden': 'true' }),
       h('span', { class: 'name' }, queueLink(queue.name, { 'data-open': true }),
         queue.paused && badge('paused', 'paused'), !queue.paused && queue.held_by && badge('warn', `held: ${queue.held_by}`)),

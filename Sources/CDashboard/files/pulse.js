@@ -5,6 +5,7 @@ import { api, key } from './api.js';
 import { count, duration, milliseconds, perSecond, plural } from './format.js';
 
 const EVERY_MS = 4_000;
+const LOOKED_AT = 25;
 const KEPT = 3_600_000 / EVERY_MS;
 
 export const pulse = {
@@ -15,7 +16,7 @@ export const pulse = {
   at: null,
   ready: null,
   stats: null,
-  /** Queues by trouble, the first ten. */
+  /** Queues by trouble, the first of them. */
   queues: [],
   matches: 0,
   /** Since when the daemon does not answer. */
@@ -53,7 +54,7 @@ async function tick() {
     if (pulse.ready.checks.log === 'replaying') throw Object.assign(new Error('starting'), { code: 'starting' });
     const mayStat = asked.scopes.includes('jobs:lease');
     const [list, stats] = await Promise.all([
-      api.get('/queues?sort=trouble&limit=10'), mayStat ? api.get('/stats') : null]);
+      api.get(`/queues?sort=trouble&limit=${LOOKED_AT}`), mayStat ? api.get('/stats') : null]);
     if (asked !== me) return;
     Object.assign(pulse, { queues: list.items, matches: list.matches, stats: stats ?? summed(list), at: Date.now() });
     const wasLost = pulse.lostSince !== null;
@@ -149,6 +150,7 @@ export function problems(identity) {
   together('dead_per_minute', (queue) => queue.rates.dead_per_minute > 0, (sum, names, only) => add('bad', `${plural(sum, 'job')} died in the last minute: ${names}.`, 'Look at their errors; replay them once the cause is mended.', only ? `#/dead?queue=${encodeURIComponent(only)}` : '#/dead'));
   for (const queue of pulse.queues) ofQueue(queue, add);
   together('failed_per_minute', fails, (sum, names, only) => add('warn', `${plural(sum, 'attempt')} failed in the last minute: ${names}.`, 'More than a tenth of those begun; they are retried.', `#/jobs?q=${encodeURIComponent(only ? `queue:${only} state:RETRY` : 'state:RETRY')}`));
+  if (pulse.matches > LOOKED_AT && trouble(pulse.queues.at(-1)) > 1) add('warn', `More queues than the ${LOOKED_AT} worst want a look.`, 'These are told of here.', '#/queues');
   const expiry = identity.expires_at ? Date.parse(identity.expires_at) - Date.now() : Infinity;
   if (expiry < 7 * 86_400_000) add('warn', `Your key expires in ${duration(expiry)}.`, 'Ask for a new one, or make one under Keys.', '#/keys');
   return found.sort((a, b) => (a.level === 'bad' ? 0 : 1) - (b.level === 'bad' ? 0 : 1));
