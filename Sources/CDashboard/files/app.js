@@ -2,23 +2,32 @@
 // does not answer.
 
 import { api, isReadOnly, key, onSignedOut } from './api.js';
+import { open as deadPage } from './dead.js';
 import { h, render } from './dom.js';
 import { duration } from './format.js';
+import { open as jobPage } from './job.js';
+import { open as jobsPage } from './jobs.js';
+import { open as keysPage } from './keys.js';
+import { open as operationsPage } from './operations.js';
+import { open as overviewPage } from './overview.js';
 import * as heart from './pulse.js';
+import { open as queuePage } from './queue.js';
+import { open as queuesPage } from './queues.js';
 import { badge, button, dialog, failure, field, loading } from './ui.js';
+import { open as workersPage } from './workers.js';
 
-/** Pages of the navigation: path, name, key after `g`, module, and the scope without which it shows nothing. */
+/** Pages of the navigation: path, name, key after `g`, what opens it, and the scope without which it shows nothing. */
 const PAGES = [
-  { path: '', name: 'Overview', key: 'o', load: () => import('./overview.js') },
-  { path: 'queues', name: 'Queues', key: 'q', load: () => import('./queues.js') },
-  { path: 'jobs', name: 'Jobs', key: 'j', load: () => import('./jobs.js') },
-  { path: 'dead', name: 'Dead letters', key: 'd', load: () => import('./dead.js') },
-  { path: 'workers', name: 'Workers', key: 'w', scope: 'jobs:lease', load: () => import('./workers.js') },
-  { path: 'operations', name: 'Operations', key: 'p', scope: 'queues:manage', load: () => import('./operations.js') },
-  { path: 'keys', name: 'Keys', key: 'k', scope: 'keys:read', load: () => import('./keys.js') },
+  { path: '', name: 'Overview', key: 'o', open: overviewPage },
+  { path: 'queues', name: 'Queues', key: 'q', open: queuesPage },
+  { path: 'jobs', name: 'Jobs', key: 'j', open: jobsPage },
+  { path: 'dead', name: 'Dead letters', key: 'd', open: deadPage },
+  { path: 'workers', name: 'Workers', key: 'w', scope: 'jobs:lease', open: workersPage },
+  { path: 'operations', name: 'Operations', key: 'p', scope: 'queues:manage', open: operationsPage },
+  { path: 'keys', name: 'Keys', key: 'k', scope: 'keys:read', open: keysPage },
 ];
 /** Pages of one thing, below those of many. */
-const DETAILS = { queues: () => import('./queue.js'), jobs: () => import('./job.js') };
+const DETAILS = { queues: queuePage, jobs: jobPage };
 
 const places = Object.fromEntries(['top', 'nav', 'tools', 'banner', 'main'].map((id) => [id, document.getElementById(id)]));
 let me = null;
@@ -135,11 +144,9 @@ async function open() {
   drawFrame();
   render(places.main, loading());
   places.main.dataset.page = '';
-  const module = await (args.length && DETAILS[name] ? DETAILS[name]() : found.load());
-  if (page !== opened) return;
-  opened.own = module.open(context(args, query));
+  opened.own = (args.length && DETAILS[name] ? DETAILS[name] : found.open)(context(args, query));
   document.title = `${opened.own.title} · Roost`;
-  places.main.dataset.page = args.length ? `${name}/one` : found.path || 'overview';
+  opened.name = args.length ? `${name}/one` : found.path || 'overview';
   scrollTo(0, 0);
   await load();
 }
@@ -182,6 +189,7 @@ function draw() {
   // What was there stays while the daemon does not answer: the banner says so.
   const error = page.error && !page.error.isUnreachable && page.error.code !== 'starting' ? page.error : null;
   render(places.main, error && failure(error), page.own.view());
+  places.main.dataset.page = page.name;
 }
 
 // MARK: The frame
