@@ -47,7 +47,7 @@ async function signIn(token) {
     if (error.isSignedOut) return;
     me = null;
     // Without an answer nothing is known about the key: it is tried again.
-    if (error.isUnreachable || error.code === 'starting') {
+    if (error.isUnreachable || error.status >= 500) {
       drawWaiting(error);
       setTimeout(() => { if (key.get() === token && !me) signIn(token); }, 1_000);
     } else {
@@ -77,7 +77,10 @@ function drawSignIn() {
   const submit = (event) => {
     event.preventDefault();
     token = document.getElementById('key').value.trim();
-    if (token) signIn(token);
+    // Others cannot stand in a header.
+    if (/^[!-~]+$/.test(token)) return signIn(token);
+    signInSays = new Error('That is no key: a key has letters, digits and _ only.');
+    drawSignIn();
   };
   render(places.main,
     h('section', { class: 'signin', key: 'signin' },
@@ -97,8 +100,8 @@ function drawSignIn() {
 
 function drawWaiting(error) {
   render(places.main, h('section', { class: 'signin', key: 'waiting' },
-    h('h1', {}, error.code === 'starting' ? 'The daemon is starting' : 'The daemon does not answer'),
-    h('p', { role: 'status' }, error.code === 'starting' ? 'It replays its log. This page goes on by itself.' : 'Trying again every second …'),
+    h('h1', {}, error.code === 'starting' ? 'The daemon is starting' : error.isUnreachable ? 'The daemon does not answer' : 'The daemon cannot serve now'),
+    h('p', { role: 'status' }, error.code === 'starting' ? 'It replays its log. This page goes on by itself.' : error.isUnreachable ? 'Trying again every second …' : error.message),
     button('Sign out', () => signOut())));
 }
 

@@ -4,7 +4,8 @@
 import { api, path, query } from './api.js';
 import { ACTIONS, bulk, each } from './bulk.js';
 import { h } from './dom.js';
-import { count, plural } from './format.js';
+import { count, plural, short } from './format.js';
+import { pulse } from './pulse.js';
 import { badge, button, empty, jobLink, loading, pager, queueLink, table, when } from './ui.js';
 
 export const STATES = ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'ACKED', 'DEAD', 'CANCELLED'];
@@ -48,12 +49,14 @@ export function open(context) {
       // Rows do not move under a selection.
       if (state.filter.problem || (state.picked.size && state.page)) return;
       const { queue, state: one } = state.filter;
+      // How many there are in each state: of one queue, else of all that the sums know.
+      state.counts = queue ? (await api.get(path`/queues/${queue}`).catch(() => null))?.counts : pulse.stats?.isPart ? null : pulse.stats?.counts;
       state.page = await api.get('/jobs' + query({ queue, state: one, limit: SIZE, cursor: state.cursors.at(-1) }));
     },
     view: () => [
       h('div', { class: 'heading' }, h('h1', {}, 'Jobs'), h('span', { class: 'hint' }, 'newest first')),
       h('div', { class: 'bar' }, filterLine(context, state, search),
-        h('div', { class: 'actions', role: 'group', 'aria-label': 'state' }, STATES.map((one) => button(one.toLowerCase(), () => {
+        h('div', { class: 'actions', role: 'group', 'aria-label': 'state' }, STATES.map((one) => button([one.toLowerCase(), h('small', {}, ` ${state.counts ? short(state.counts[one]) : ''}`)], () => {
           state.line = [state.filter.queue && `queue:${state.filter.queue}`, state.filter.state !== one && `state:${one}`].filter(Boolean).join(' ');
           search();
         }, { kind: 'quiet', pressed: state.filter.state === one, title: MEANING[one] })))),
