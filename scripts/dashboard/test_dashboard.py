@@ -86,6 +86,9 @@ class Visit(DashboardTest):
             browser.find(".empty")
         browser.go("operations", "operations")
         browser.sees("No operations")
+        browser.sign_in(self.daemon, "client")
+        browser.sees("No jobs yet")
+        self.assertNotIn("NaN", browser.text())
 
     def test_overview(self):
         """What is wrong stands at the top with what to do, and goes when it is over."""
@@ -243,6 +246,9 @@ class Actions(DashboardTest):
         settings = daemon.ask("GET", "queues/email")["settings"]
         self.assertEqual(settings, {"concurrency": 4, "rate": {"limit": 100, "per": "1m", "burst": 10}, "groups": {"max_length": 9}})
         browser.sees("0 of 4")
+        browser.type("[name=retry]", '{"initial": "5s", "max": "1m"}')
+        self.assertEqual(browser.run("return document.querySelector('[name=retry]').value"), '{"initial": "5s", "max": "1m"}')
+        browser.press_button("Undo")
         browser.type("[name=max_bytes]", "-1")
         browser.click("#save")
         browser.sees("max_bytes must be")

@@ -4,7 +4,7 @@
 import { api, isReadOnly, key, onSignedOut } from './api.js';
 import { open as deadPage } from './dead.js';
 import { h, render } from './dom.js';
-import { duration } from './format.js';
+import { clock } from './format.js';
 import { open as jobPage } from './job.js';
 import { open as jobsPage } from './jobs.js';
 import { open as keysPage } from './keys.js';
@@ -213,14 +213,14 @@ function drawFrame() {
 
 function drawBanner() {
   const { lostSince, error, ready } = heart.pulse;
-  const isLost = me && lostSince && Date.now() - lostSince >= 0;
+  const isLost = me && lostSince;
   places.banner.className = isLost ? 'lost' : '';
   document.body.classList.toggle('stale', Boolean(isLost));
   if (!isLost) return render(places.banner);
   const replay = ready?.replay;
   const text = error?.code === 'starting'
     ? `The daemon is starting: it has replayed ${replay?.of_bytes ? Math.floor((100 * replay.bytes) / replay.of_bytes) : 0} % of its log.`
-    : error?.isUnreachable || !error ? `The daemon does not answer since ${duration(Date.now() - lostSince)}. What you see is as of then; this page goes on by itself.`
+    : error?.isUnreachable || !error ? `The daemon does not answer since ${clock(new Date(lostSince).toISOString())}. What you see is as of then; this page goes on by itself.`
     : `The daemon refuses: ${error.message}`;
   render(places.banner, text);
 }
@@ -311,7 +311,6 @@ document.querySelector('.skip').onclick = (event) => {
 
 applyTheme();
 addEventListener('hashchange', open);
-setInterval(() => { if (me && heart.pulse.lostSince) drawBanner(); }, 1_000);
 drawFrame();
 if (key.get()) signIn(key.get());
 else drawSignIn();

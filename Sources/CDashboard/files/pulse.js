@@ -28,17 +28,19 @@ let timer = null;
 let changed = () => {};
 let me = null;
 let before = null;
+let turns = 0;
 
 /** Begins, or goes on with another key. */
 export function start(identity, onChange) {
   stop();
-  Object.assign(pulse, { history: [], openedAt: Date.now(), at: null, ready: null, stats: null, queues: [], matches: 0 });
+  Object.assign(pulse, { history: [], openedAt: Date.now(), at: null, ready: null, stats: null, queues: [], matches: 0, lostSince: null, error: null });
   [me, changed, before] = [identity, onChange, null];
   tick();
 }
 
 export function stop() {
   clearTimeout(timer);
+  turns += 1;
   me = null;
 }
 
@@ -47,22 +49,23 @@ export function hurry() { if (me) tick(); }
 
 async function tick() {
   clearTimeout(timer);
-  const asked = me;
+  const turn = (turns += 1);
   let wait = EVERY_MS;
   try {
     pulse.ready = await api.ready();
     if (pulse.ready.checks.log === 'replaying') throw Object.assign(new Error('starting'), { code: 'starting' });
-    const mayStat = asked.scopes.includes('jobs:lease');
+    if (turn !== turns) return;
+    const mayStat = me.scopes.includes('jobs:lease');
     const [list, stats] = await Promise.all([
       api.get(`/queues?sort=trouble&limit=${LOOKED_AT}`), mayStat ? api.get('/stats') : null]);
-    if (asked !== me) return;
+    if (turn !== turns) return;
     Object.assign(pulse, { queues: list.items, matches: list.matches, stats: stats ?? summed(list), at: Date.now() });
     const wasLost = pulse.lostSince !== null;
     pulse.lostSince = pulse.error = null;
     note(pulse.stats);
     if (wasLost) pulse.onRecovered?.();
   } catch (error) {
-    if (asked !== me) return;
+    if (turn !== turns) return;
     pulse.error = error;
     pulse.lostSince ??= Date.now();
     wait = Date.now() - pulse.lostSince > 30_000 ? 5_000 : 1_000;
@@ -86,7 +89,7 @@ function note(stats) {
   const longest = (which, quantile) => Math.max(0, ...stats.items.map((item) => milliseconds(item[which][quantile]) ?? 0));
   if (before) {
     const seconds = (now - before.now) / 1_000;
-    const rate = (name) => Math.max(0, stats.totals[name] - before.totals[name]) / seconds;
+    const rate = (name) => Math.max(0, (stats.totals[name] ?? 0) - (before.totals[name] ?? 0)) / seconds;
     pulse.history.push({
       at: Date.now(), submitted: rate('submitted'), acked: rate('acked'), failed: rate('failed'), dead: rate('dead'),
       wait50: longest('wait', 'p50'), wait99: longest('wait', 'p99'), run99: longest('run', 'p99'),

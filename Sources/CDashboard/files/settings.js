@@ -57,7 +57,8 @@ export function settingsForm(context, queue, state) {
     state.error = null;
     try {
       const body = {};
-      for (const [name, text] of changes()) {
+      for (const [name, typed] of changes()) {
+        const text = typed.trim();
         const kind = SETTINGS.find(([one]) => one === name)[1];
         const value = text === '' ? null : kind.read(text);
         const [first, second] = name.split('.');
@@ -81,7 +82,7 @@ export function settingsForm(context, queue, state) {
       const set = value === undefined ? '' : kind.show(value);
       const shown = state.given[name] ?? set;
       const note = (text) => {
-        if (text === set) delete state.given[name];
+        if (text.trim() === set) delete state.given[name];
         else state.given[name] = text;
         context.redraw();
       };
@@ -91,7 +92,7 @@ export function settingsForm(context, queue, state) {
         h('span', { class: 'label' }, label),
         kind.choices
           ? h('select', { name, value: shown, onchange: (event) => note(event.target.value) }, ['', ...kind.choices].map((one) => h('option', { value: one, selected: one === shown }, one || 'default')))
-          : h('input', { name, value: shown, placeholder, spellcheck: 'false', autocomplete: 'off', oninput: (event) => note(event.target.value.trim()) }),
+          : h('input', { name, value: shown, placeholder, spellcheck: 'false', autocomplete: 'off', oninput: (event) => note(event.target.value) }),
         h('small', {}, meaning));
     })));
 }
