@@ -102,7 +102,7 @@ extension ContractUser {
     try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"wait":0}"#, expecting: 400)
     try await ask("POST", "/queues/q/groups/g/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
     try await ask("POST", "/queues/q/groups/_g/resume", daemon.admin, expecting: 422)
-    for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b"] {
+    for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b", "/queues?sort=x"] {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }
     for path in [job, letter] { try await ask("GET", path + "?payload=perhaps", daemon.admin, expecting: 422) }

@@ -141,13 +141,11 @@ import Testing
     }
     try await TestDaemon.run {
       $0.dashboard = .readonly
-      $0.metricsPort = 0
     } _: { daemon in
       let page = try await daemon.send("GET", "/")
       #expect(
         page.text.contains("<html lang=\"en\" data-mode=\"readonly\">") && !page.text.contains("data-mode=\"on\""))
       #expect(page.headers["content-length"] == "\(page.body.count)")
-      #expect(try await daemon.send("GET", "/metrics").code == "route_not_found")
       #expect(try await daemon.send("POST", "/queues/q/pause", daemon.admin).status == 200)
     }
   }
