@@ -589,15 +589,28 @@ class Trouble(DashboardTest):
         browser.go("jobs", "jobs")
         browser.until(lambda: len(browser.all("tbody tr")) == 5, "all five")
 
-    def test_absent_at_first(self):
-        """A page that is opened again while the daemon is down waits for it, and does not forget the key."""
+    def test_opened_meanwhile(self):
+        """A page that is opened while the daemon is down shows itself once that is back; nothing fails unheard."""
         browser, daemon = self.browser, self.daemon
+        daemon.submit("email", 3)
         browser.sign_in(daemon)
-        browser.run("location.hash = '#/queues'")
-        daemon.kill()
-        # The page itself stands in the tab: only the daemon is gone. Signing in again is what a reload would do.
         browser.run("window.heard = []; addEventListener('unhandledrejection', (event) => window.heard.push(String(event.reason)))")
+        daemon.kill()
         browser.sees("The daemon does not answer", "#banner")
+        browser.run("location.hash = '#/jobs'")
+        browser.sees("Jobs", "h1")
         daemon.start()
+        browser.until(lambda: len(browser.all("tbody tr")) == 3, "the jobs")
         browser.until(lambda: not browser.text("#banner"), "the banner goes")
         self.assertEqual(browser.run("return window.heard"), [])
+
+    def test_key_ends(self):
+        """A key that expires or is revoked while the page is open signs out, and says why."""
+        browser, daemon = self.browser, self.daemon
+        made = daemon.ask("POST", "admin/keys", {"name": "n", "owner_id": "dev", "type": "admin"})
+        browser.sign_in(daemon, made["key"])
+        browser.go("queues", "queues")
+        daemon.ask("DELETE", "keys/" + made["id"])
+        browser.find("#key")
+        browser.sees("the API key was revoked")
+        self.assertEqual(browser.text("#nav"), "")
