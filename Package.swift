@@ -65,6 +65,7 @@ let package = Package(
     .target(name: "CCRC32C"),
     .target(name: "COpenAPI"),
     .target(name: "CSupervise"),
+    .target(name: "CDashboard", exclude: ["files"]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
@@ -81,6 +82,7 @@ let package = Package(
       name: "RoostServer",
       dependencies: [
         "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI",
+        "CDashboard",
         logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),

@@ -56,7 +56,9 @@ want_for_tests() {
   want ffmpeg command -v ffmpeg                 # the video example
   want docker-compose command -v docker-compose # validates docker-compose.yml
   want systemd command -v systemd-analyze       # validates packaging/roost.service
-  want python3-venv python3 -c 'import ensurepip, venv' # schemathesis and hadolint, from PyPI
+  want chromium command -v chromium             # the dashboard's tests
+  want chromium-driver command -v chromedriver
+  want python3-venv python3 -c 'import ensurepip, venv' # schemathesis, hadolint and selenium, from PyPI
 }
 
 export PATH="$PATH:/usr/sbin:/sbin" # ldconfig

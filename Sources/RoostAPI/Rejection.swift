@@ -24,6 +24,11 @@ package struct Rejection: Error, Sendable, Equatable {
   package struct Header: Sendable, Equatable {
     package var name: String
     package var value: String
+
+    package init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
   }
 
   package init(_ code: ErrorCode, _ message: String) {

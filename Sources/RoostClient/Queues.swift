@@ -108,10 +108,36 @@ public struct QueueSettings: Sendable, Hashable {
   }
 }
 
+/// What stands first in a list of queues.
+public enum QueueOrder: String, Sendable, CaseIterable {
+  case name
+  /// What wants a look: jobs that die or wait long.
+  case trouble
+  /// The most waiting jobs.
+  case waiting
+  /// The job that has been READY longest.
+  case oldest
+  /// The most dead letters.
+  case dead
+  /// The most submits and leases a minute.
+  case rate
+}
+
 extension Client {
   /// The queues that this key may see.
-  public func queues() async throws -> [QueueStatus] {
-    let answer = try JSONFields(try await transport.send(.get("/queues")))
+  ///
+  /// - Parameters:
+  ///   - order: What stands first.
+  ///   - text: Only those whose names hold it.
+  ///   - limit: So many at most, 1 to 200; nil: all.
+  public func queues(
+    sortedBy order: QueueOrder = .name, matching text: String? = nil, limit: Int? = nil
+  ) async throws -> [QueueStatus] {
+    let given = [
+      ("sort", order == .name ? nil : order.rawValue), ("match", text), ("limit", limit.map(String.init)),
+    ].compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }
+    let path = given.isEmpty ? "/queues" : "/queues?\(given.joined(separator: "&"))"
+    let answer = try JSONFields(try await transport.send(.get(path)))
     var queues: [QueueStatus] = []
     for bytes in try answer.required("items", JSONFields.elements) {
       queues.append(try QueueStatus(JSONFields(bytes)))

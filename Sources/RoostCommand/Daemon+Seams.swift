@@ -59,6 +59,7 @@ extension Daemon {
     front.metricsPort = configuration.metricsPort
     front.metricsHost = configuration.metricsHost
     front.metricsQueues = configuration.metricsQueues
+    front.dashboard = configuration.dashboard
     front.tls = tls
     front.answers = answers
     let failures = configuration.authFailuresPerMinute

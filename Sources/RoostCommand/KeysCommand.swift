@@ -14,7 +14,10 @@ struct KeysCommand: AsyncParsableCommand {
       Exit codes: 0 done, 1 refused, 64 a wrong flag, 69 Redis did not answer, 73 the key store cannot be used, 74 the \
       output was lost.
       """,
-    subcommands: [Create.self, List.self, Rotate.self, Revoke.self, MigrateKeysCommand.self, ImportKeysCommand.self])
+    subcommands: [
+      Create.self, List.self, Rotate.self, Revoke.self, KeysWhoAmICommand.self, MigrateKeysCommand.self,
+      ImportKeysCommand.self,
+    ])
 
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

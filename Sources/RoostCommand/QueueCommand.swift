@@ -15,8 +15,17 @@ struct QueueCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the queues that the key may use.")
 
     @OptionGroup var daemon: DaemonAddress
+    @Option(help: "Their order: name, trouble, waiting, oldest, dead or rate.") var sort: String?
+    @Option(help: "Only those whose names hold this.") var match: String?
+    @Option(help: "So many at most; 200 at once.") var limit: Int?
+    @Option(help: "Where the page begins: next_cursor of the one before.") var cursor: String?
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/queues") }
+    func run() async throws {
+      let given = [("sort", sort), ("match", match), ("limit", limit.map(String.init)), ("cursor", cursor)]
+      let query = given.compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }
+      try await daemon.connection().printAnswer(
+        to: .get, query.isEmpty ? "/queues" : "/queues?\(query.joined(separator: "&"))")
+    }
   }
 
   struct Show: AsyncParsableCommand {

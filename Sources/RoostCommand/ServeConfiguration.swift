@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import RoostCore
 import RoostKeys
+import RoostServer
 
 /// What `roost serve` runs with: flags over environment over settings file over defaults, read once and checked as a
 /// whole.
@@ -166,6 +167,7 @@ extension ServeConfiguration {
   package var metricsPort: Int? { number(.metricsPort) }
   package var metricsHost: String { text(.metricsHost) ?? "" }
   package var metricsQueues: Int { number(.metricsQueues) ?? 0 }
+  package var dashboard: DashboardMode { text(.dashboard).flatMap { DashboardMode(rawValue: $0) } ?? .on }
   package var logsAccess: Bool { isSo(.accessLog) }
   package var logLevel: Logger.Level { text(.logLevel).flatMap { Logger.Level(rawValue: $0) } ?? .info }
   package var logFormat: LogFormat { text(.logFormat).flatMap { LogFormat(rawValue: $0) } ?? .text }

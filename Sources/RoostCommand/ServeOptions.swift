@@ -35,6 +35,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.metricsPort) var metricsPort: String?
   @Option(.metricsHost) var metricsHost: String?
   @Option(.metricsQueues) var metricsQueues: String?
+  @Option(.dashboard) var dashboard: String?
   @Flag(.accessLog) var accessLog: Bool?
   @Option(.logLevel) var logLevel: String?
   @Option(.logFormat) var logFormat: String?
@@ -54,7 +55,7 @@ struct ServeOptions: ParsableArguments {
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
-      .metricsQueues: metricsQueues,
+      .metricsQueues: metricsQueues, .dashboard: dashboard,
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout,
     ]

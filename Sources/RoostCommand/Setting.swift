@@ -33,6 +33,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case metricsPort = "METRICS_PORT"
   case metricsHost = "METRICS_HOST"
   case metricsQueues = "METRICS_QUEUES"
+  case dashboard = "DASHBOARD"
   case accessLog = "ACCESS_LOG"
   case logLevel = "LOG_LEVEL"
   case logFormat = "LOG_FORMAT"
@@ -167,6 +168,11 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(
         .integer(0...10_000), "200", sample: "20",
         "How many queues have metrics of their own; the others share `(other)` (see [metrics.md](metrics.md)).")
+    case .dashboard:
+      .init(
+        .choice(["on", "off", "readonly"], also: ["true": "on", "false": "off"]), "on", sample: "readonly",
+        "The page at `/` (see [dashboard.md](dashboard.md)). `readonly`: it shows, and offers to change nothing; what a "
+          + "key may do over the API stays the same.")
     case .accessLog:
       .init(
         .boolean, "false", sample: "true",

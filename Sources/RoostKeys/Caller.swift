@@ -12,7 +12,7 @@ package final class Caller: Sendable {
   /// Whether no queue is closed to it; asked before the patterns are walked.
   package let allowsAllQueues: Bool
   /// When its key ends; nil for never.
-  let expiresAt: Date?
+  package let expiresAt: Date?
   /// The hash that its key had; nil where no record stands behind it.
   let secretHash: SecretHash?
 

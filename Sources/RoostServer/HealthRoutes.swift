@@ -12,7 +12,7 @@ let healthRoutes: [Route] = [
     json.endObject()
     return Answer(200, json)
   },
-  Route("GET", "/readyz", nil, early: replaying) { (_, backend) throws(Rejection) in
+  Route("GET", "/readyz", nil, early: { progress, _ in replaying(progress) }) { (_, backend) throws(Rejection) in
     let health = await backend.engine.health()
     let keys = await backend.keyHealth.state()
     let isReady = health.isWritable && health.diskLevel == 0 && !health.hasCorruptPayload && keys == .ok

@@ -4,6 +4,18 @@ import RoostKeys
 
 /// Keys: made, listed, revoked. Only the answer to the creation carries a whole key.
 let keyRoutes: [Route] = [
+  Route("GET", "/whoami", .read) { (request, _) throws(Rejection) in
+    let caller = request.caller
+    var json = JSONWriter(capacity: 384)
+    json.beginObject()
+    json.field("key_id", caller.keyID)
+    json.field("owner_id", caller.ownerID.text)
+    json.field("type", caller.type.rawValue)
+    json.rights(caller.scopes, caller.queues)
+    if let date = caller.expiresAt { json.field("expires_at", milliseconds: milliseconds(date)) }
+    json.endObject()
+    return Answer(200, json)
+  },
   Route(
     "POST", "/admin/keys", .createKeys, fields: keyTable.allNames, audit: .always("key.create")
   ) { (request, backend) throws(Rejection) in
@@ -108,18 +120,23 @@ extension JSONWriter {
     field("name", record.name)
     field("owner_id", record.ownerID.text)
     field("type", record.type.rawValue)
-    key("scopes")
-    beginArray()
-    for scope in record.scopes.listed { string(scope.rawValue) }
-    endArray()
-    key("queues")
-    beginArray()
-    for queue in record.queues { string(queue.description) }
-    endArray()
+    rights(record.scopes, record.queues)
     field("created_at", milliseconds: milliseconds(record.createdAt))
     if let date = record.expiresAt { field("expires_at", milliseconds: milliseconds(date)) }
     if let date = record.revokedAt { field("revoked_at", milliseconds: milliseconds(date)) }
     if let lastUse { field("last_used_at", milliseconds: milliseconds(lastUse)) }
     endObject()
+  }
+
+  /// What a key may do, and where.
+  fileprivate mutating func rights(_ scopes: ScopeSet, _ queues: [QueuePattern]) {
+    key("scopes")
+    beginArray()
+    for scope in scopes.listed { string(scope.rawValue) }
+    endArray()
+    key("queues")
+    beginArray()
+    for queue in queues { string(queue.description) }
+    endArray()
   }
 }

@@ -5,16 +5,20 @@ import RoostKeys
 
 /// Queues: what they hold, what is set for them, and pausing them.
 let queueRoutes: [Route] = [
-  Route("GET", "/queues", .read) { (request, backend) throws(Rejection) in
-    let queues = backend.engine.queues(viewer: request.viewer)
-    var json = JSONWriter(capacity: queues.count * 256 + 16)
+  Route("GET", "/queues", .read, parameters: ["sort", "match", "limit", "cursor"]) {
+    (request, backend) throws(Rejection) in
+    let listing = try QueueListing(request.query)
+    let page = listing.page(
+      of: backend.engine.queues(viewer: request.viewer).filter { request.maySee(queue: $0.name) }
+    ) { backend.metrics.rates.rates(of: $0) }
+    var json = JSONWriter(capacity: page.items.count * 512 + 64)
     json.beginObject()
     json.key("items")
     json.beginArray()
-    for queue in queues where request.maySee(queue: queue.name) {
-      json.queue(queue, backend.metrics.rates.rates(of: queue))
-    }
+    for (queue, rates) in page.items { json.queue(queue, rates) }
     json.endArray()
+    json.field("matches", page.matches)
+    if let next = page.next { json.field("next_cursor", String(next, radix: 16)) }
     json.endObject()
     return Answer(200, json)
   },

@@ -36,7 +36,8 @@ package func makeRoostServer(
   }
   let front = HTTPFront(
     door: door, authenticator: authenticator, configuration: configuration, audit: audit,
-    registry: metrics, logger: logger, table: configuration.metricsPort == nil ? .all : .withoutMetrics)
+    registry: metrics, logger: logger,
+    table: .main(hasMetrics: configuration.metricsPort == nil, dashboard: configuration.dashboard))
   let listener = Listener(
     host: configuration.host, port: configuration.port, front: front, group: group, logger: logger)
   let metricsListener = configuration.metricsPort.map { port in

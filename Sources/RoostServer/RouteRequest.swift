@@ -12,6 +12,8 @@ package struct RouteRequest: Sendable {
   package var idempotencyKey: String?
   /// The header of W3C Trace Context, where it is one; jobs submitted without a trace of their own belong to it.
   package var traceparent: String?
+  /// `If-None-Match`: what the client has already.
+  package var ifNoneMatch: String?
   package var body: [UInt8]
   /// The body, where it is answered while it comes; `body` is then empty.
   package var stream: BodyStream?

@@ -31,7 +31,7 @@ package final class Backend: Sendable {
 /// One row of the contract: method, path, the scope it needs, and what it does.
 package final class Route: Sendable {
   package typealias Handler = @Sendable (RouteRequest, Backend) async throws(Rejection) -> Answer
-  package typealias EarlyHandler = @Sendable (ReplayProgress) -> Answer
+  package typealias EarlyHandler = @Sendable (ReplayProgress, _ parameter: String) throws(Rejection) -> Answer
 
   package let method: String
   /// `/jobs/{id}/ack`; served under `/v1` too.
@@ -75,7 +75,8 @@ package final class Route: Sendable {
     self.direct = direct
     self.immediate = immediate
     self.early = early
-    segments = path.utf8.split(separator: UInt8(ascii: "/")).map {
+    // `/` has one segment, which is empty.
+    segments = path.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map {
       $0.first == UInt8(ascii: "{") ? .place : .text(Array($0))
     }
     hasParameters = path.contains("{")
@@ -116,7 +117,9 @@ package enum Audit: Sendable, Equatable {
 extension Route {
   /// One whose answer needs neither key nor engine.
   package convenience init(_ method: String, _ path: String, answering answer: @escaping @Sendable () -> Answer) {
-    self.init(method, path, nil, early: { _ in answer() }, immediate: answer) { (_, _) throws(Rejection) in answer() }
+    self.init(method, path, nil, early: { (_, _) in answer() }, immediate: answer) { (_, _) throws(Rejection) in
+      answer()
+    }
   }
 }
 
@@ -124,7 +127,7 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + operationRoutes
-      + figureRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes)
+      + figureRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes + dashboardRoutes(.on))
 
   package let routes: [Route]
   private let byLength: [[Route]]
@@ -194,6 +197,7 @@ package struct RouteTable: Sendable {
 
   private func isSame(_ path: UnsafeRawBufferPointer, _ range: Range<Int>, _ text: [UInt8]) -> Bool {
     guard range.count == text.count else { return false }
+    guard !text.isEmpty else { return true }
     return text.withUnsafeBytes { memcmp($0.baseAddress!, path.baseAddress! + range.lowerBound, range.count) == 0 }
   }
 

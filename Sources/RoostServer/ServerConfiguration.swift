@@ -54,6 +54,9 @@ package struct ServerConfiguration: Sendable {
   /// How many queues have series of their own, 0…10,000; the others share one.
   package var metricsQueues = 200
 
+  /// Whether the page at `/` is served, and whether it offers to change anything.
+  package var dashboard = DashboardMode.on
+
   package init() {}
 
   /// The largest body, bytes.

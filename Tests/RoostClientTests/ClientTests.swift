@@ -189,6 +189,28 @@ struct ClientTests {
     }
   }
 
+  @Test("queues come in the wanted order, those that match, so many")
+  func sortedQueues() async throws {
+    try await TestDaemon.run { daemon in
+      let client = try daemon.client()
+      for queue in ["mail-a", "mail-b", "mail-b", "other"] { try await client.submit("x", JobOptions(queue: queue)) }
+      #expect(try await client.queues(sortedBy: .waiting).map(\.name) == ["mail-b", "mail-a", "other"])
+      #expect(try await client.queues(matching: "MAIL").map(\.name) == ["mail-a", "mail-b"])
+      #expect(try await client.queues(sortedBy: .waiting, matching: "a", limit: 1).map(\.name) == ["mail-b"])
+      for order in QueueOrder.allCases { #expect(try await client.queues(sortedBy: order).count == 3) }
+    }
+  }
+
+  @Test("a client learns what its key is and may do")
+  func whoami() async throws {
+    try await TestDaemon.run { daemon in
+      let identity = try await daemon.client().whoami()
+      #expect(identity.type == "client" && identity.queues == ["*"] && identity.expiresAt == nil)
+      #expect(identity.scopes.contains("jobs:submit") && !identity.scopes.contains("admin"))
+      #expect(!identity.keyID.isEmpty && !identity.ownerID.isEmpty)
+    }
+  }
+
   @Test("a cancelled task stops waiting with CancellationError")
   func cancellation() async throws {
     try await TestDaemon.run { daemon in

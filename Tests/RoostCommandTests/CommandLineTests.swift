@@ -31,6 +31,31 @@ struct CommandLineTests {
     }
   }
 
+  @Test("a key says what it is, and queues are listed in an order, by name and in pages")
+  func asked() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start()
+      func roost(_ arguments: [String], _ key: String) throws -> CommandOutcome {
+        try scene.roost(arguments, environment: ["ROOST_URL": "http://127.0.0.1:\(daemon.port)", "ROOST_KEY": key])
+      }
+      let mine = try roost(["keys", "whoami"], daemon.worker)
+      #expect(mine.status == 0 && mine.output.contains(#""type":"worker""#), "\(mine.output)\(mine.errors)")
+      let none = try roost(["keys", "whoami"], "worker_x")
+      #expect(none.status == 1 && none.errors.contains("invalid_key"), "\(none.errors)")
+      for queue in ["mail", "mail-b", "mail-b", "other"] {
+        #expect(try roost(["submit", "--queue", queue, "1"], daemon.client).status == 0)
+      }
+      let first = try roost(["queue", "list", "--sort", "waiting", "--match", "mail", "--limit", "1"], daemon.client)
+      #expect(first.output.contains(#""name":"mail-b""#) && first.output.contains(#""matches":2"#), "\(first.output)")
+      let cursor = try #require(first.output.split(separator: "\"next_cursor\":\"").last?.prefix { $0 != "\"" })
+      let second = try roost(
+        ["queue", "list", "--sort", "waiting", "--match", "mail", "--limit", "1", "--cursor", "\(cursor)"],
+        daemon.client)
+      #expect(second.output.contains(#""name":"mail""#) && !second.output.contains("next_cursor"), "\(second.output)")
+      #expect(try roost(["queue", "list", "--sort", "size"], daemon.client).errors.contains("sort must be one of"))
+    }
+  }
+
   @Test("a key is rotated: both work until the old one is revoked, then only the new one, and the audit log says so")
   func rotation() async throws {
     try await Scene.run { scene in

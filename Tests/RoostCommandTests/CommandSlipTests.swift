@@ -24,6 +24,7 @@ struct CommandSlipTests {
       let commands = [
         [], ["serve"], ["keys"], ["submit"], ["get"], ["lease"], ["ack"], ["health"], ["wal"], ["backup"], ["restore"],
         ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"], ["keys", "migrate"],
+        ["keys", "whoami"],
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
         ["stats"], ["workers"], ["work"],

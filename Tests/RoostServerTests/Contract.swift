@@ -57,7 +57,7 @@ struct Contract: Sendable {
     var path = target.prefix { $0 != "?" }.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
     if path.first == "v1" { path = path.dropFirst() }
     let fitting = operations.filter { operation in
-      let pattern = operation.path.split(separator: "/")
+      let pattern = operation.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
       return pattern.count == path.count && zip(pattern, path).allSatisfy { $0.first == "{" ? !$1.isEmpty : $0 == $1 }
     }
     // A path that has a name of its own is no other's parameter.
@@ -82,7 +82,7 @@ struct Contract: Sendable {
     where check.resolve(header)["required"] == .boolean(true) && reply.headers[name.lowercased()] == nil {
       finding.problems.append("\(place) lacks the header \(name)")
     }
-    if method != "HEAD" { examineBody(response, reply, place, &finding) }
+    if method != "HEAD", reply.status != 304 { examineBody(response, reply, place, &finding) }
     return finding
   }
 

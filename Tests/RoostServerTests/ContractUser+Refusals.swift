@@ -39,7 +39,7 @@ extension ContractUser {
 
   private func filled(_ path: String) -> String {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
-      .replacingOccurrences(of: "{group}", with: "none")
+      .replacingOccurrences(of: "{group}", with: "none").replacingOccurrences(of: "{file}", with: "none")
   }
 
   private func lackScope() async throws {
@@ -71,7 +71,7 @@ extension ContractUser {
 
   private func findNothing() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in [job, job + "/history", letter, "/queues/none"] {
+    for path in [job, job + "/history", letter, "/queues/none", "/ui/none"] {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
     for path in [job + "/cancel", job + "/retry", job + "/ack", letter + "/replay"] {
@@ -102,7 +102,7 @@ extension ContractUser {
     try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"wait":0}"#, expecting: 400)
     try await ask("POST", "/queues/q/groups/g/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
     try await ask("POST", "/queues/q/groups/_g/resume", daemon.admin, expecting: 422)
-    for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b"] {
+    for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b", "/queues?sort=x"] {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }
     for path in [job, letter] { try await ask("GET", path + "?payload=perhaps", daemon.admin, expecting: 422) }

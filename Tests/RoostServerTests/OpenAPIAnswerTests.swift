@@ -270,7 +270,9 @@ struct ContractUser: Sendable {
     let busy = try await lease("work")
     for path in ["/stats", "/workers"] { try await ask("GET", path, daemon.worker, expecting: 200) }
     try await ask("POST", busy.job + "/release", daemon.worker, #"{"lease_id":"\#(busy.lease)"}"#, expecting: 200)
-    for path in ["/queues", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1"] {
+    for path in [
+      "/queues", "/queues?limit=1&sort=trouble", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1",
+    ] {
       try await ask("GET", path, daemon.client, expecting: 200)
     }
   }
@@ -312,6 +314,7 @@ struct ContractUser: Sendable {
     let wish = #"{"name":"n","owner_id":"alice","type":"client","expires_at":"2999-01-01T00:00:00Z"}"#
     let made = try await ask("POST", "/admin/keys", daemon.admin, wish, expecting: 201)
     let id = try #require(made.string("id"))
+    try await ask("GET", "/whoami", made.string("key"), expecting: 200)
     try await ask("DELETE", "/keys/\(id)", daemon.client, expecting: 200)
     try await ask("GET", "/keys", daemon.client, expecting: 200)
     try await ask("GET", "/admin/keys", daemon.admin, expecting: 200)
@@ -323,6 +326,10 @@ struct ContractUser: Sendable {
   func readOpenRoutes() async throws {
     for path in ["/health", "/healthz", "/readyz", "/openapi.yaml", "/metrics"] {
       try await ask("GET", path, nil, expecting: 200)
+    }
+    for path in ["/", "/ui/app.js", "/ui/style.css", "/ui/icon.svg"] {
+      let tag = try #require(try await ask("GET", path, nil, expecting: 200).headers["etag"])
+      try await ask("GET", path, nil, nil, ["If-None-Match: \(tag)"], expecting: 304)
     }
   }
 }

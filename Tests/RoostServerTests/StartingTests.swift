@@ -13,9 +13,10 @@ import Testing
       #expect(waiting.status == 503)
       #expect((waiting.json["checks"] as? [String: String]) == ["log": "replaying"])
       #expect((waiting.json["replay"] as? [String: Int]) == ["bytes": 3 << 20, "of_bytes": 64 << 20])
-      for path in ["/health", "/healthz", "/openapi.yaml"] {
+      for path in ["/health", "/healthz", "/openapi.yaml", "/", "/ui/app.js"] {
         #expect(try await daemon.send("GET", path).status == 200, "\(path)")
       }
+      #expect(try await daemon.send("GET", "/ui/none.js").code == "route_not_found")
       for (method, path) in [("POST", "/jobs"), ("GET", "/queues"), ("GET", "/metrics"), ("GET", "/admin/keys")] {
         let refused = try await daemon.send(method, path, daemon.admin, method == "POST" ? #"{"payload":1}"# : nil)
         #expect(refused.status == 503 && refused.code == "starting", "\(path): \(refused.text)")

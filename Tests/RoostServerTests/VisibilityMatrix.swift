@@ -57,6 +57,7 @@ struct VisibilityMatrix {
   static let rows: [String: Row] = [
     "GET /health": Row(.open), "GET /healthz": Row(.open), "GET /readyz": Row(.open),
     "GET /metrics": Row(.open), "GET /openapi.yaml": Row(.open),
+    "GET /": Row(.open), "GET /ui/{file}": Row(.open),
     "POST /jobs": Row(.useOfQueue) { #"{"payload":1,"queue":"\#($0.queue)"}"# },
     "POST /jobs/batch": Row(.useOfQueue) { #"{"jobs":[{"payload":1,"queue":"\#($0.queue)"}]}"# },
     "POST /jobs/lease": Row(.useOfQueue) { #"{"queues":["\#($0.queue)"]}"# },
@@ -74,7 +75,7 @@ struct VisibilityMatrix {
     "GET /queues/{queue}": Row(.sightOfQueue), "GET /queues/{queue}/jobs": Row(.sightOfQueue),
     "PATCH /queues/{queue}": Row(.useOfQueue) { _ in #"{"aging":"1h"}"# },
     "POST /queues/{queue}/pause": Row(.useOfQueue), "POST /queues/{queue}/resume": Row(.useOfQueue),
-    "GET /stats": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
+    "GET /whoami": Row(.scopeOnly), "GET /stats": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
     "GET /queues/{queue}/groups": Row(.sightOfQueue), "GET /queues/{queue}/groups/{group}": Row(.sightOfQueue),
     "PATCH /queues/{queue}/groups/{group}": Row(.useOfQueue) { _ in #"{"weight":2}"# },
     "POST /queues/{queue}/groups/{group}/pause": Row(.useOfQueue),

@@ -11,9 +11,13 @@ let metricsRoutes: [Route] = [
 ]
 
 extension RouteTable {
-  /// What the main listener serves when metrics have one of their own.
-  static let withoutMetrics = RouteTable(
-    all.routes.filter { route in !metricsRoutes.contains { $0.path == route.path } })
+  /// What the main listener serves.
+  ///
+  /// - Parameter hasMetrics: False: they have a listener of their own.
+  static func main(hasMetrics: Bool, dashboard: DashboardMode) -> RouteTable {
+    let elsewhere = Set(dashboardRoutes(.on).map(\.path) + (hasMetrics ? [] : metricsRoutes.map(\.path)))
+    return RouteTable(all.routes.filter { !elsewhere.contains($0.path) } + dashboardRoutes(dashboard))
+  }
   /// What the metrics listener serves.
   static let metricsOnly = RouteTable(metricsRoutes)
 }

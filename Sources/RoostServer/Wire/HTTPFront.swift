@@ -220,7 +220,7 @@ final class HTTPFront: Sendable {
   ) async throws(Rejection) -> Answer {
     let route = admitted.route
     exchange.route.store(route.index, ordering: .relaxed)
-    guard let backend = admitted.backend else { return route.early!(door.progress) }
+    guard let backend = admitted.backend else { return try route.early!(door.progress, admitted.parameter) }
     var caller = admitted.caller
     if caller != nil, !admitted.isFresh(at: .now) {
       caller = try await authenticate(request, peer)
@@ -251,6 +251,7 @@ final class HTTPFront: Sendable {
       body: exchange.body.map { Array($0.readableBytesView) } ?? [], identity: caller)
     request.idempotencyKey = admitted.idempotencyKey
     request.traceparent = head.traceparent
+    request.ifNoneMatch = head.ifNoneMatch
     request.onDisconnect = { exchange.onDisconnect($0) }
     request.isDisconnected = { exchange.isDisconnected }
     request.stream = exchange.stream

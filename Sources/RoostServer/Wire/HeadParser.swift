@@ -191,7 +191,9 @@ struct HeadParser {
     case 12:
       if Octet.isSame(name, "content-type") { try once(&head.contentType, found, "Content-Type") }
       if Octet.isSame(name, "x-request-id") { head.requestID = found }
-    case 13: if Octet.isSame(name, "authorization") { try once(&head.authorization, found, "Authorization") }
+    case 13:
+      if Octet.isSame(name, "authorization") { try once(&head.authorization, found, "Authorization") }
+      if Octet.isSame(name, "if-none-match") { head.ifNoneMatch = found }
     case 14: if Octet.isSame(name, "content-length") { try length(value, &head) }
     case 15: if Octet.isSame(name, "idempotency-key") { try once(&head.idempotencyKey, found, "Idempotency-Key") }
     case 16:

@@ -104,6 +104,8 @@ struct IncomingRequest: Sendable {
   var apiKey: String? { text(\.apiKey, .apiKey) }
   var contentType: String? { text(\.contentType, .contentType) }
 
+  var ifNoneMatch: String? { text(\.ifNoneMatch, .ifNoneMatch) }
+
   /// The header of W3C Trace Context, where it is one.
   var traceparent: String? { text(\.traceparent, .traceparent).flatMap(TraceContext.parent) }
 
@@ -187,6 +189,7 @@ extension HTTPField.Name {
   static let apiKey = HTTPField.Name("X-API-Key")!
   static let traceparent = HTTPField.Name("traceparent")!
   static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+  static let ifNoneMatch = HTTPField.Name("If-None-Match")!
 }
 
 extension ByteBuffer {

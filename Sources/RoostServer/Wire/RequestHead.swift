@@ -42,6 +42,7 @@ struct RequestHead {
   var requestID = Place.none
   var contentType = Place.none
   var traceparent = Place.none
+  var ifNoneMatch = Place.none
 
   /// Whether the connection can be used again behind this request's answer.
   var isPersistent: Bool { !closes && !wantsOtherProtocol && (!isOldVersion || keepsAlive) }

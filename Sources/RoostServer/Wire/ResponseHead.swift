@@ -28,7 +28,9 @@ struct ResponseHead {
     buffer.writeStaticString(Self.statusLine(status))
     buffer.writeStaticString("\r\nContent-Type: ")
     buffer.writeString(contentType)
-    if let length {
+    if status == 304 {
+      // Never has a body; a length would be that of the answer which is not sent again (RFC 9110 8.6).
+    } else if let length {
       buffer.writeStaticString("\r\nContent-Length: ")
       buffer.writeDecimal(length)
     } else if isChunked {
@@ -59,6 +61,7 @@ struct ResponseHead {
     case 201: "201 Created"
     case 202: "202 Accepted"
     case 204: "204 No Content"
+    case 304: "304 Not Modified"
     case 400: "400 Bad Request"
     case 401: "401 Unauthorized"
     case 403: "403 Forbidden"

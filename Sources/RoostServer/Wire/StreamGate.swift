@@ -439,7 +439,8 @@ struct StreamRequest: Sendable {
   private static func response(_ reply: HTTPFront.Reply) -> HTTPResponse {
     let answer = reply.answer
     return head(
-      answer.status, answer.contentType, length: answer.stream == nil ? answer.body.count : nil, reply.id,
+      answer.status, answer.contentType,
+      length: answer.stream == nil && answer.status != 304 ? answer.body.count : nil, reply.id,
       answer.headers)
   }
 
