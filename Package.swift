@@ -67,7 +67,8 @@ let package = Package(
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
-    .target(name: "RoostEngine", dependencies: ["RoostCore", "RoostLog", "CCRC32C"], swiftSettings: strict),
+    .target(
+      name: "RoostEngine", dependencies: ["RoostCore", "RoostCron", "RoostLog", "CCRC32C"], swiftSettings: strict),
     .target(
       name: "RoostKeys",
       dependencies: [
@@ -79,7 +80,7 @@ let package = Package(
     .target(
       name: "RoostServer",
       dependencies: [
-        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI",
+        "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI",
         logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),

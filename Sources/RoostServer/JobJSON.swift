@@ -31,6 +31,7 @@ extension JSONWriter {
     retries(job.maxRetries)
     field("lease_until", milliseconds: job.leaseUntilMilliseconds)
     field("lease", DurationText.text(milliseconds: job.leaseMilliseconds))
+    schedule(of: job.body)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { field("tags", raw: tags) }
@@ -55,6 +56,7 @@ extension JSONWriter {
     key("max_retries")
     retries(job.maxRetries)
     field("owner_id", job.body.owner)
+    schedule(of: job.body)
     times(job)
     if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
     if job.cancelRequested { field("cancel_requested", true) }

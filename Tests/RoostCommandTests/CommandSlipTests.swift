@@ -26,6 +26,7 @@ struct CommandSlipTests {
         ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"], ["keys", "migrate"],
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
+        ["schedules", "set"], ["schedules", "backfill"],
         ["stats"], ["workers"],
       ]
       for command in commands {

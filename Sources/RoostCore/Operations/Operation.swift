@@ -10,6 +10,12 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case purge = 4
   /// As a purge, until the queue holds no job; then it goes, with its settings. Meanwhile it takes none.
   case deleteQueue = 5
+  /// A schedule makes the jobs of instants that have passed. Its `type` is the schedule's name; instants lie behind
+  /// `bound` and up to `before`, and `cursor` is the last that was made, all in seconds since 1970.
+  case backfill = 6
+
+  /// Those that change jobs that there are.
+  package static let ofJobs: [OperationKind] = [.cancel, .delete, .replay, .purge, .deleteQueue]
 
   /// The name on the wire.
   package var name: String { self == .deleteQueue ? "delete_queue" : "\(self)" }
@@ -24,6 +30,7 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     // What this cancels stays for as long as its retention says.
     case .purge: [.acked, .cancelled, .dead, .scheduled, .retry, .ready, .retry]
     case .deleteQueue: [.scheduled, .retry, .ready, .acked, .cancelled, .dead]
+    case .backfill: []
     }
   }
 }
@@ -97,7 +104,9 @@ struct Operations {
   private(set) var nextEnd: UInt64 = 1
 
   /// The one that goes on: the first of those that do not wait.
-  var active: Operation? { running.first { $0.phase == .active } }
+  var active: Operation? { running.first { $0.phase == .active && $0.kind != .backfill } }
+  /// The backfill that goes on: apart from the others, as it may wait for what they make room for.
+  var backfill: Operation? { running.first { $0.phase == .active && $0.kind == .backfill } }
 
   var mayBegin: Bool {
     running.count < Self.mostRunning && running.count { $0.phase == .active } < Self.mostActive

@@ -24,6 +24,11 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case operationAdvanced = 19
   case queueDeleted = 20
   case groupSet = 21
+  case scheduleSet = 40
+  case scheduleFired = 41
+  case scheduleMissed = 42
+  case scheduleRan = 43
+  case scheduleRemoved = 44
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -51,6 +56,11 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .operationAdvanced: OperationAdvanced.self
     case .queueDeleted: QueueDeleted.self
     case .groupSet: GroupSet.self
+    case .scheduleSet: ScheduleSet.self
+    case .scheduleFired: ScheduleFired.self
+    case .scheduleMissed: ScheduleMissed.self
+    case .scheduleRan: ScheduleRan.self
+    case .scheduleRemoved: ScheduleRemoved.self
     }
   }
 

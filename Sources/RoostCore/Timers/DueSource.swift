@@ -35,6 +35,7 @@ extension StateMachine {
     WaitEnds.self,
     OperationSteps.self,
     LeaseExpiry.self,
+    ScheduleRuns.self,
     DelayedJobs.self,
     RunAtJobs.self,
     Retention.self,
@@ -47,6 +48,7 @@ extension StateMachine {
     IdleQueueExpiry.self,
     RateWaits.self,
     GroupWaits.self,
+    ScheduleInstants.self,
   ]
 
   /// Decides what is due, at most `limits.dueItemsPerStep` items, and on a full disk no more than fit.
