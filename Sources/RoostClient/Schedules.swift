@@ -129,7 +129,7 @@ public struct ScheduleRun: Sendable {
   public let count: Int
 
   public enum Outcome: String, Sendable {
-    case fired, missed
+    case fired, missed, backfilled
     /// It had waited for the end of the run before.
     case started
     /// ``Client/triggerSchedule(_:owner:)`` asked for it.
@@ -213,6 +213,25 @@ extension Client {
     var request = Transport.Request.post(schedulePath(name, owner, "/trigger"))
     request.isIdempotent = false
     return try SubmittedJob(JSONFields(try await transport.send(request)))
+  }
+
+  /// Makes the jobs of all instants between two times that have passed, 1,000 at most, in the background.
+  ///
+  /// It is not repeated by itself: a second request would make the jobs twice.
+  ///
+  /// - Returns: The operation's id.
+  @discardableResult
+  public func backfillSchedule(
+    _ name: String, from: Date, to: Date, owner: String? = nil
+  ) async throws -> String {
+    var body = JSONWriter()
+    body.beginObject()
+    body.field("from", milliseconds: from.milliseconds)
+    body.field("to", milliseconds: to.milliseconds)
+    body.endObject()
+    var request = Transport.Request.post(schedulePath(name, owner, "/backfill"), body.bytes)
+    request.isIdempotent = false
+    return try JSONFields(try await transport.send(request)).required("operation_id", JSONFields.text)
   }
 
   /// What became of a schedule's last instants, the latest first.

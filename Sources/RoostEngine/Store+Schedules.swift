@@ -64,6 +64,12 @@ extension Store {
   ///
   /// - Returns: Whether some are left, for the next batch.
   mutating func fireSchedules() -> Bool {
+    let hasMore = fireDue()
+    machine.meetWaiters(into: &step)
+    return hasMore
+  }
+
+  private mutating func fireDue() -> Bool {
     var left = Self.firesPerStep
     let room = log.frameLimitBytes - SegmentedLog.headroom
     while let work = machine.nextScheduleWork() {

@@ -84,7 +84,7 @@ package final class Simulation {
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
-    workload.setsSchedules = seed % 5 == 1 || seed % 25 == 0
+    workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)

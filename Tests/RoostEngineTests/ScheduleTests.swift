@@ -27,10 +27,12 @@ struct ScheduleTests {
   private static let name = ScheduleName(owner: owner, name: "s")
 
   private func fixture(_ hands: Hands, _ disk: SimulatedDisk = SimulatedDisk(seed: 1)) throws -> Fixture {
-    try Fixture(disk: disk, segmentBytes: 1 << 20) {
-      $0.clock = { hands.reading }
-      $0.bootID = 7
-    }
+    try Fixture(
+      disk: disk, segmentBytes: 1 << 20,
+      adjust: {
+        $0.clock = { hands.reading }
+        $0.bootID = 7
+      })
   }
 
   private func definition(
@@ -153,10 +155,12 @@ struct ScheduleTests {
       definition(
         fixture.engine, .cron("* * * * *", timezone: "Europe/Berlin", skipsGaps: false, passes: .first)))
     await fixture.engine.stop()
-    fixture = try Fixture(disk: disk, segmentBytes: 1 << 20) {
-      $0.clock = { hands.reading }
-      $0.zones = ZoneBook { _ in nil }
-    }
+    fixture = try Fixture(
+      disk: disk, segmentBytes: 1 << 20,
+      adjust: {
+        $0.clock = { hands.reading }
+        $0.zones = ZoneBook { _ in nil }
+      })
     hands.pass(120)
     let seen = try await look(fixture.engine)
     #expect(seen.hold == .late && seen.runs == 0)

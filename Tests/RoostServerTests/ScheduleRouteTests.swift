@@ -1,4 +1,5 @@
 import Foundation
+import RoostKeys
 import RoostServer
 import Testing
 

@@ -27,6 +27,9 @@ extension Command.FireSchedule: StateCommand {
   /// With as many ends of runs as a schedule that takes their place may cancel.
   var mostBytes: Int { Int(submit?.body.count ?? 0) + 2_048 + (kind == .fired ? 400 * Schedule.mostCancels : 0) }
 
+  /// What is due comes by many at once: `meetWaiters` follows the last.
+  var meetsWaiters: Bool { kind == .triggered }
+
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     let slot =
       id == 0

@@ -65,6 +65,11 @@ extension StateMachine {
     return isFull || hasOperationsToStep || !hungry.isEmpty && !conditions.refusesLeases
   }
 
+  /// Workers that wait get the jobs that schedules made.
+  package mutating func meetWaiters(into step: inout Step) {
+    if !hungry.isEmpty { feed(&step) }
+  }
+
   /// Log time at which something is due next; nil when nothing is.
   package var nextDeadline: Int64? {
     var next = Int64.max
