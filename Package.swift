@@ -69,7 +69,8 @@ let package = Package(
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
-    .target(name: "RoostEngine", dependencies: ["RoostCore", "RoostLog", "CCRC32C"], swiftSettings: strict),
+    .target(
+      name: "RoostEngine", dependencies: ["RoostCore", "RoostCron", "RoostLog", "CCRC32C"], swiftSettings: strict),
     .target(
       name: "RoostKeys",
       dependencies: [
@@ -81,8 +82,7 @@ let package = Package(
     .target(
       name: "RoostServer",
       dependencies: [
-        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI",
-        "CDashboard",
+        "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI", "CDashboard",
         logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),

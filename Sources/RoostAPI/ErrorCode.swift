@@ -24,6 +24,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case keyNotFound = "key_not_found"
   case noJobsAvailable = "no_jobs_available"
   case operationNotFound = "operation_not_found"
+  case scheduleNotFound = "schedule_not_found"
   case methodNotAllowed = "method_not_allowed"
   // 408, 413, 414, 415, 431: limits of the transport.
   case requestTimeout = "request_timeout"
@@ -45,6 +46,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case contradiction = "contradiction"
   case leaseIDRequired = "lease_id_required"
   case tooManyQueues = "too_many_queues"
+  case tooManySchedules = "too_many_schedules"
   case invalidField = "invalid_field"
   // 429: too much of it.
   case tooManyAttempts = "too_many_attempts"
@@ -69,7 +71,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .missingKey, .invalidKey, .revokedKey: 401
     case .forbidden, .forbiddenScope, .queueForbidden: 403
     case .routeNotFound, .jobNotFound, .queueNotFound, .groupNotFound, .keyNotFound, .noJobsAvailable,
-      .operationNotFound:
+      .operationNotFound, .scheduleNotFound:
       404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
@@ -79,7 +81,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .unsupportedEncoding: 415
-    case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .invalidField: 422
+    case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .tooManySchedules, .invalidField: 422
     case .tooManyAttempts, .queueFull: 429
     case .headersTooLarge: 431
     case .internalError, .payloadCorrupt: 500

@@ -92,6 +92,8 @@ public struct Job: Sendable, Identifiable {
   public let tags: [String]
   public let metadata: [String: String]
   public let traceparent: String?
+  /// The schedule that made it, if one did.
+  public let schedule: ScheduledInstant?
   /// What was submitted, if it was asked for.
   public let payload: RawJSON?
 
@@ -132,7 +134,19 @@ public struct Job: Sendable, Identifiable {
     tags = try fields.json("tags")?.decode() ?? []
     metadata = fields.texts("metadata")
     traceparent = fields.text("traceparent")
+    schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
     payload = fields.json("payload")
+  }
+}
+
+/// The schedule that made a job, and the instant that it made it for.
+public struct ScheduledInstant: Sendable, Hashable {
+  public let name: String
+  public let at: Date
+
+  init?(_ fields: JSONFields) {
+    guard let name = fields.text("name"), let at = fields.date("at") else { return nil }
+    (self.name, self.at) = (name, at)
   }
 }
 

@@ -23,6 +23,8 @@ public struct JobContext: Sendable {
   public let metadata: [String: String]
   public let tags: [String]
   public let traceparent: String?
+  /// The schedule that made the job, if one did.
+  public let schedule: ScheduledInstant?
   /// The lease's fencing token: it belongs to this attempt only. Written into your own store together with the effect,
   /// it tells whether this attempt or a later one had it.
   public let leaseID: String
@@ -62,6 +64,7 @@ public struct JobContext: Sendable {
     metadata = job.metadata
     tags = job.tags
     traceparent = job.traceparent
+    schedule = job.schedule
     leaseID = job.leaseID
     leaseUntil = job.leaseUntil
     var logger = logger
@@ -96,6 +99,7 @@ struct LeasedJob: Sendable {
   let metadata: [String: String]
   let tags: [String]
   let traceparent: String?
+  let schedule: ScheduledInstant?
 
   init(_ fields: JSONFields) throws(RoostError) {
     id = JobID(try fields.required("job_id", JSONFields.text))
@@ -116,6 +120,7 @@ struct LeasedJob: Sendable {
     metadata = fields.texts("metadata")
     tags = try fields.json("tags")?.decode() ?? []
     traceparent = fields.text("traceparent")
+    schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
   }
 }
 

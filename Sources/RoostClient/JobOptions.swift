@@ -131,7 +131,7 @@ public struct RetryPolicy: Sendable, Hashable {
 
 extension JSONWriter {
   /// The body of a submit: payload first, then what is not left out.
-  mutating func submit(_ payload: RawJSON, _ options: JobOptions, idempotencyKey: String) {
+  mutating func submit(_ payload: RawJSON, _ options: JobOptions, idempotencyKey: String?) {
     beginObject()
     field("payload", raw: payload.bytes[...])
     if let type = options.type { field("type", type) }
@@ -159,7 +159,7 @@ extension JSONWriter {
       endObject()
     }
     if let traceparent = options.traceparent { field("traceparent", traceparent) }
-    field("idempotency_key", options.idempotencyKey ?? idempotencyKey)
+    if let key = options.idempotencyKey ?? idempotencyKey { field("idempotency_key", key) }
     endObject()
   }
 

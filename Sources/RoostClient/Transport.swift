@@ -23,6 +23,7 @@ final class Transport: Sendable {
 
     static func get(_ path: String) -> Request { Request(method: .GET, path: path) }
     static func delete(_ path: String) -> Request { Request(method: .DELETE, path: path) }
+    static func put(_ path: String, _ body: [UInt8]) -> Request { Request(method: .PUT, path: path, body: body) }
     static func patch(_ path: String, _ body: [UInt8]) -> Request { Request(method: .PATCH, path: path, body: body) }
     static func post(_ path: String, _ body: [UInt8]? = nil) -> Request {
       Request(method: .POST, path: path, body: body)

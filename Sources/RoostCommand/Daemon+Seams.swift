@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import Metrics
 import RoostCore
+import RoostCron
 import RoostEngine
 import RoostKeys
 import RoostLog
@@ -14,6 +15,7 @@ extension Daemon {
   func engineConfiguration() -> EngineConfiguration {
     var limits = Limits()
     limits.maxQueues = configuration.maxQueues
+    limits.maxSchedules = configuration.maxSchedules
     limits.queueIdleMilliseconds = configuration.queueIdleMilliseconds
     limits.leaseMilliseconds = configuration.leaseMilliseconds
     limits.leaseCheckMilliseconds = configuration.leaseCheckMilliseconds
@@ -39,6 +41,7 @@ extension Daemon {
     engine.segmentBytes = configuration.segmentBytes
     engine.memoryLimitBytes = configuration.memoryLimitBytes
     engine.bootID = ClockReading.bootID()
+    engine.zones = ZoneBook(TimeZoneDatabase(environment: Variables.all))
     return engine
   }
 

@@ -3,10 +3,14 @@ import Foundation
 import RoostAPI
 import RoostCron
 
-/// `roost schedules …`: when schedules fire.
-struct ScheduleCommand: ParsableCommand {
+/// `roost schedules …`: what makes jobs at instants, and when those are.
+struct ScheduleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "schedules", abstract: "Say when a schedule fires.", subcommands: [Next.self])
+    commandName: "schedules", abstract: "List, show, set, delete, pause, resume and trigger schedules.",
+    subcommands: [
+      List.self, Show.self, Set.self, Delete.self, Pause.self, Resume.self, Trigger.self, Backfill.self, Runs.self,
+      Next.self,
+    ])
 
   struct Next: ParsableCommand {
     static let configuration = CommandConfiguration(

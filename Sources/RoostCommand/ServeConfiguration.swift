@@ -153,6 +153,7 @@ extension ServeConfiguration {
   package var idempotencyWindowMilliseconds: Int64 { milliseconds(.idempotencyWindow) }
   package var maxPayloadBytes: Int { number(.maxPayloadBytes) ?? 0 }
   package var maxQueues: Int { number(.maxQueues) ?? 0 }
+  package var maxSchedules: Int { number(.maxSchedules) ?? 0 }
   package var queueIdleMilliseconds: Int64 { milliseconds(.queueIdle) }
   package var maxWaiters: Int { number(.maxWaiters) ?? 0 }
   package var maxConnections: Int { number(.maxConnections) ?? 0 }

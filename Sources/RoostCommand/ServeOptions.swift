@@ -25,6 +25,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.maxPayloadBytes) var maxPayloadBytes: String?
   @Option(.maxQueues) var maxQueues: String?
   @Option(.queueIdle) var queueIdle: String?
+  @Option(.maxSchedules) var maxSchedules: String?
   @Option(.maxWaiters) var maxWaiters: String?
   @Option(.maxConnections) var maxConnections: String?
   @Option(.loops) var loops: String?
@@ -52,7 +53,8 @@ struct ServeOptions: ParsableArguments {
       .defaultMaxRetries: defaultMaxRetries, .retention: retention, .retentionMaxJobs: retentionMaxJobs,
       .defaultRetry: defaultRetry, .defaultTimeout: defaultTimeout, .deadRetention: deadRetention,
       .idempotencyWindow: idempotencyWindow,
-      .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle, .maxWaiters: maxWaiters,
+      .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle,
+      .maxSchedules: maxSchedules, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
       .metricsQueues: metricsQueues, .dashboard: dashboard,

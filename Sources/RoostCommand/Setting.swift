@@ -23,6 +23,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case maxPayloadBytes = "MAX_PAYLOAD_BYTES"
   case maxQueues = "MAX_QUEUES"
   case queueIdle = "QUEUE_IDLE"
+  case maxSchedules = "MAX_SCHEDULES"
   case maxWaiters = "MAX_WAITERS"
   case maxConnections = "MAX_CONNECTIONS"
   case loops = "LOOPS"
@@ -130,6 +131,9 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(
         .duration(0...315_360_000_000), "1h", sample: "10m",
         "How long a queue that holds no job, not even an ended one, is kept with its totals.")
+    case .maxSchedules:
+      .init(
+        .integer(0...1_000_000), "10000", sample: "50", "How many schedules may exist at once.")
     case .maxWaiters:
       .init(
         .integer(1...1_000_000), "100000", sample: "5000",

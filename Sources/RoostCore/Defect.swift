@@ -116,4 +116,22 @@ package enum Defect: String, Sendable, CaseIterable {
   case fullQueueTakes = "full-queue-takes"
   /// What a job does not say is the daemon's to say, whatever its queue says.
   case queueDefaultsIgnored = "queue-defaults-ignored"
+  /// Schedules fire while the wall clock is not believed.
+  case firesWhileSuspect = "fires-while-suspect"
+  /// A schedule that is set anew begins an hour before.
+  case editRepeats = "edit-repeats"
+  /// However many of its runs fail, a schedule goes on.
+  case failuresIgnored = "failures-ignored"
+  /// A schedule fires whether or not its last run has ended.
+  case overlapIgnored = "overlap-ignored"
+  /// A schedule fires, and its next instant is not logged.
+  case fireUnlogged = "fire-unlogged"
+  /// A trim forgets schedules.
+  case scheduleNotCarried = "schedule-not-carried"
+  /// Each instant that was missed fires, whatever the schedule says.
+  case catchUpIgnored = "catch-up-ignored"
+  /// A paused schedule that goes on makes up for what it missed.
+  case pauseMadeUp = "pause-made-up"
+  /// A schedule fires more often than it may.
+  case runsUnbounded = "runs-unbounded"
 }

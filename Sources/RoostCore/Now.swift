@@ -23,6 +23,8 @@ package struct Conditions: Sendable, BitwiseCopyable {
   /// 0: all is well; 1: no submits; 2: no leases either; 3: no results above `Limits.smallResultBytes`.
   package var diskLevel = 0
   package var isMemoryLow = false
+  /// The wall clock jumped and is not believed: no schedule fires.
+  package var isWallSuspect = false
   /// Leases that the disk's reserve still has room for: each needs some for its completion.
   package var leasesLeft = Int.max
   /// Extensions of leases that the disk's reserve still has room for.
@@ -47,6 +49,8 @@ package struct Conditions: Sendable, BitwiseCopyable {
 package struct Limits: Sendable {
   /// Queues that live at once; at this bound one without jobs makes room for a new one.
   package var maxQueues = 10_000
+  /// Schedules at once.
+  package var maxSchedules = 10_000
   /// How long a queue without jobs stays, milliseconds of log time.
   package var queueIdleMilliseconds: Int64 = 3_600_000
   /// Names of queues that do not exist for which workers may wait at once.

@@ -38,6 +38,7 @@ extension StateMachine {
     package var queues: [String]
     package var operations: [String]
     package var groups: [GroupState]
+    package var schedules: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -45,7 +46,7 @@ extension StateMachine {
       let time = max(a.logTime, b.logTime)
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
-        && a.operations == b.operations && a.groups(at: time) == b.groups(at: time)
+        && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -69,7 +70,9 @@ extension StateMachine {
         epoch, nextNumber, nextLease, nextOrder, UInt64(bitPattern: credited),
         UInt64(liveBytes), bootID,
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
-      stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates, logTime: now.log)
+      stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
+      schedules: scheduleImages,
+      logTime: now.log)
   }
 
   private func row(_ slot: Slot) -> Row {
@@ -223,6 +226,7 @@ extension StateMachine {
       if queues[id].isHungry != hungry.contains(UInt32(id)) { found.append("queue \(id) is met, or will not be") }
       found += brokenGroups(UInt32(id))
     }
+    found += brokenSchedules()
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
     if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
     if dead.count != Int(states[.dead]) || deadNumbers.count != dead.count { found.append("dead letters") }

@@ -103,6 +103,13 @@ package struct StateMachine: ~Copyable {
   var figures = JobFigures()
   /// What is done to many jobs.
   var operations = Operations()
+  var schedules = Schedules()
+  /// Schedules by their next instants (wall time, seconds); an entry may be of an instant that was taken back.
+  var scheduleHeap = ExpiryHeap()
+  /// Volatile: schedules whose instants found no room, by when they are tried again (log time).
+  var scheduleHoldHeap = ExpiryHeap()
+  /// Volatile: until when a backfill waits whose job found no room (log time).
+  var backfillHeldUntil: Int64 = 0
   /// Queues under deletion whose last RUNNING job may have ended.
   var drained: [UInt32] = []
   /// Queues whose pause ends by itself (wall time, nanoseconds); an entry may be of a pause that ended before.
@@ -192,7 +199,8 @@ package struct StateMachine: ~Copyable {
       + groupHeap.usedBytes + groupPauseHeap.usedBytes + toldGroups.count * MemoryLayout<Slot>.stride
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
-    return ofJobs + heaps + names + ofGroups + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
+    let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
+    return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -212,7 +220,9 @@ package struct StateMachine: ~Copyable {
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
       + endWaitIndex.residentBytes
-    return ofJobs + heaps + names + ofGroups + waits + sets.residentBytes + dead.residentBytes + queues.residentBytes
+    let ofSchedules = schedules.usedBytes + scheduleHeap.residentBytes + scheduleHoldHeap.residentBytes
+    return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
+      + queues.residentBytes
   }
 
   // MARK: Ground

@@ -16,6 +16,8 @@ package struct Step: ~Copyable {
   package var workers: [WorkerImage] = []
   /// Groups of `.groups` answers.
   package var groups: [GroupImage] = []
+  /// Schedules of `.schedules` answers.
+  package var schedules: [ScheduleImage] = []
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
 
@@ -36,6 +38,7 @@ package struct Step: ~Copyable {
     queues.removeAll(keepingCapacity: true)
     operations.removeAll(keepingCapacity: true)
     groups.removeAll(keepingCapacity: true)
+    schedules.removeAll(keepingCapacity: true)
     figures.removeAll(keepingCapacity: true)
     workers.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
@@ -93,6 +96,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case operations(first: Int32, count: Int32)
   /// Groups of `Step.groups`; go on at `next` unless it is 0.
   case groups(first: Int32, count: Int32, next: UInt32)
+  /// Schedules of `Step.schedules`; `hasMore` follow the last. `isNew`: the schedule was made by this command.
+  case schedules(first: Int32, count: Int32, hasMore: Bool, isNew: Bool)
   /// Of `Step.figures`.
   case figures(first: Int32, count: Int32)
   /// Of `Step.workers`; go on below `next` unless it is 0.

@@ -46,6 +46,20 @@ package struct OperationView: Sendable {
 
 /// Operations on many jobs: they go on by themselves, across restarts.
 extension Engine {
+  /// Begins to make the jobs of a schedule's instants between two that have passed, seconds since 1970, at least 1.
+  ///
+  /// - Throws: `scheduleNotFound`, `tooManyOperations`, `diskLow`.
+  package func backfill(
+    schedule name: ScheduleName, from: Int64, to: Int64
+  ) async throws(Refusal) -> OperationView {
+    var asked = AskedBytes()
+    let (owner, text) = (asked.add(name.owner), asked.add(name.name))
+    let begun = try await operations(asked.bytes) { base in
+      .backfill(Command.Backfill(owner: owner.from(base), name: text.from(base), from: from, to: to))
+    }
+    return begun[0]
+  }
+
   /// Begins an operation.
   ///
   /// - Returns: Nil where a queue is to be deleted that does not exist.

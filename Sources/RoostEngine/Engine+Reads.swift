@@ -236,7 +236,7 @@ extension JobView {
 }
 
 extension JobBody {
-  fileprivate init(_ layout: JobBodyLayout, withPayload: Bool) {
+  init(_ layout: JobBodyLayout, withPayload: Bool = true) {
     payload = withPayload ? [UInt8](layout.payload)[...] : []
     type = String(decoding: layout.type, as: UTF8.self)
     queue = String(decoding: layout.queue, as: UTF8.self)
@@ -245,6 +245,7 @@ extension JobBody {
     metadata = layout.metadata.isEmpty ? nil : [UInt8](layout.metadata)[...]
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
+    schedule = layout.madeBy
   }
 }
 

@@ -1,5 +1,6 @@
 import Dispatch
 import RoostCore
+import RoostCron
 import RoostLog
 import Synchronization
 
@@ -8,6 +9,8 @@ package final class Engine: Sendable {
   let mailbox: Mailbox
   let writer: Writer
   let secret: SipKey
+  /// The time zones of schedules.
+  package let zones: ZoneBook
   private let read: @Sendable () -> ClockReading
   /// What the start read.
   let replay: ReplayFigures
@@ -51,9 +54,10 @@ package final class Engine: Sendable {
     // The log, the next segment and the reserve, and what stands beside them: with less no job could be taken.
     let segmentBytes = min(options.segmentBytes, options.firstSegmentBytes)
     options.leastFreeBytes = (2 + options.reserveSpares) * segmentBytes + segmentBytes / 4
-    let setting = Store.Setting(
+    var setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
+    setting.zones = configuration.zones
     let began = MonotonicClock.nanoseconds
     var replay = ReplayFigures()
     var store = try Store.open(disk: disk, setting: setting) { progress in
@@ -68,6 +72,7 @@ package final class Engine: Sendable {
 
   private init(store: consuming Store, configuration: EngineConfiguration, replay: ReplayFigures) {
     self.replay = replay
+    zones = configuration.zones
     mailbox = Mailbox(bounds: configuration.mailbox)
     secret = store.machine.secret
     read = configuration.clock
@@ -149,6 +154,8 @@ package struct EngineConfiguration: Sendable {
   /// The kernel's boot id, hashed; 0 when unknown.
   package var bootID: UInt64 = 0
   package var clock: @Sendable () -> ClockReading = { ClockReading.now() }
+  /// The time zones of schedules.
+  package var zones = ZoneBook(TimeZoneDatabase())
   /// Called when the directory is this process's, and now and then while its log is replayed.
   package var onReplay: @Sendable (ReplayProgress) -> Void = { _ in }
   /// The log failed: everyone who waited has been told `outcomeUnknown`; the process must end.

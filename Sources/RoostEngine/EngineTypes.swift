@@ -297,6 +297,8 @@ package struct JobBody: Sendable {
   /// Raw JSON array of strings.
   package var tags: ArraySlice<UInt8>?
   package var traceparent: String?
+  /// The schedule that made the job, and the instant, seconds since 1970.
+  package var schedule: (name: String, instant: Int64)?
 
   /// It stands in another queue than was submitted; nil: in that.
   mutating func move(to queue: String?) {

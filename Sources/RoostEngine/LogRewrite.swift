@@ -88,6 +88,12 @@ package struct LogRewrite: ~Copyable {
   /// Writes the rest, marks a clean stop, and gives the state back as the new log has it.
   package consuming func finish() throws(LogError) -> StateMachine {
     try flush()
+    for carry in machine.scheduleCarries(before: .end) {
+      prepared.append(carry)
+      // Each may hold a job of some size.
+      if prepared.reduce(0, { $0 + $1.mostBytes }) >= pieceBytes { try flush() }
+    }
+    try flush()
     for carry in machine.queueCarries + machine.groupCarries {
       prepared.append(carry)
       if prepared.count == 100 { try flush() }
@@ -108,7 +114,7 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations: sum + command.mostBytes
+      case .carryQueues, .carryGroups, .carryOperations, .carrySchedule: sum + command.mostBytes
       default: sum + 512
       }
     }

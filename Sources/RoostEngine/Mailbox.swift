@@ -14,6 +14,7 @@ package struct Delivery: Sendable {
   package var operations: [OperationImage] = []
   package var groups: [GroupImage] = []
   package var figures: [FigureImage] = []
+  package var schedules: [ScheduleImage] = []
   package var workers: [WorkerImage] = []
   /// Of the commit, where queues are answered.
   package var logTime: Int64 = 0

@@ -1,5 +1,6 @@
 import CCRC32C
 import RoostCore
+import RoostCron
 import RoostLog
 
 /// The state machine over the log: opening, one batch after another, compaction. No threads: the engine's writer
@@ -29,6 +30,8 @@ package struct Store: ~Copyable {
   package private(set) var isReadOnly = false
   /// Due work waits for space: on a full disk it may not take what the reserve keeps for completions.
   package private(set) var isDueHeld = false
+  /// Of the last batch: behind these stand those of schedules that fired, and copies.
+  package private(set) var recordsBeforeFires = 0
   /// Compaction has copies to write, and waits until they find room for sure.
   package internal(set) var isCarryHeld = false
   /// As `SegmentedLog.isShortOfSpace` was when the batch began.
@@ -40,6 +43,7 @@ package struct Store: ~Copyable {
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
   package var memoryLimit: Int?
+  var planner: SchedulePlanner
 
   /// What opening needs and cannot know: the outside world comes in here.
   package struct Setting: Sendable {
@@ -52,6 +56,8 @@ package struct Store: ~Copyable {
     package var bootID: UInt64
     /// Seeds the random bits that jitter uses.
     package var entropy: UInt64
+    /// The time zones of schedules.
+    package var zones = ZoneBook(TimeZoneDatabase())
     /// Only tests put something in.
     package var defects: Set<Defect>
 
@@ -91,6 +97,7 @@ package struct Store: ~Copyable {
     clock = LogClock(time: 0, reading: setting.reading)
     reading = setting.reading
     entropy = setting.entropy
+    planner = SchedulePlanner(zones: setting.zones)
     lastFrameAt = setting.reading.boot
   }
 
@@ -147,6 +154,7 @@ package struct Store: ~Copyable {
     isShortOfSpace = log.isShortOfSpace
     machine.conditions = conditions(capacity: capacity)
     if isReadOnly { machine.conditions.diskLevel = 3 }
+    machine.conditions.isWallSuspect = clock.isWallSuspect
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
   }
@@ -154,12 +162,17 @@ package struct Store: ~Copyable {
   /// Decides one command. Returns false, with nothing done, when the batch must be committed before it.
   package mutating func handle(_ command: Command, ticket: UInt64) -> Bool {
     if isReadOnly, !command.isRead { return refuse(ticket, .diskLow) }
+    let (command, planned) = planned(command)
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
     let wanted = command.mostBytes
     if wanted > room - Self.groundBytes { return refuse(ticket, .tooLarge) }
     guard step.records.count + wanted <= room else { return false }
     if mightNotFit(command) { return refuse(ticket, .diskLow) }
-    machine.handle(command, ticket: ticket, into: &step)
+    if planned.isEmpty {
+      machine.handle(command, ticket: ticket, into: &step)
+    } else {
+      decide(command, ticket: ticket, planned)
+    }
     return true
   }
 
@@ -183,12 +196,14 @@ package struct Store: ~Copyable {
     }
     let hasMore = decidingDue && !isReadOnly ? machine.decideDue(into: &step) : false
     isDueHeld = hasMore && machine.conditions.dueItemsLeft < machine.limits.dueItemsPerStep
+    recordsBeforeFires = step.records.recordCount
+    let hasFires = decidingDue && !isReadOnly && fireSchedules()
     if decidingDue, !isReadOnly { emitCarries() }
     if step.records.recordCount > 0 {
       if machine.defects.contains(.replyBeforeSync) { isUnwritten = true } else { try write() }
     }
     log.provisioner.setRunningReserve(bytes: runningReserve)
-    return hasMore && !isDueHeld
+    return hasMore && !isDueHeld || hasFires
   }
 
   /// Covers the last answered frame with an empty one, after a second of idleness; and notes the time every ten

@@ -202,6 +202,9 @@ final class Writer: @unchecked Sendable {
     case .workers(let first, let count, _):
       delivery.workers = Array(store.step.workers[Int(first)..<Int(first + count)])
       delivery.text = store.step.text
+    case .schedules(let first, let count, _, _):
+      delivery.schedules = Array(store.step.schedules[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
     case .refused, .submitted, .nothing, .changed, .carried: break

@@ -17,6 +17,10 @@ enum Bounds {
   static let queuesPerLease = 32
   static let jobIDBytes = 128
   static let groupBytes = 128
+  static let scheduleBytes = 128
+  static let schedulePayloadBytes = 64 << 10
+  static let every: ClosedRange<Int64> = 1_000...315_360_000_000
+  static let jitter: ClosedRange<Int64> = 0...86_400_000
   static let groupHold: ClosedRange<Int64> = 0...86_400_000
   /// What a job may have beside its payload.
   static let envelopeBytes = 256 << 10
@@ -53,13 +57,13 @@ package struct SubmitBody {
     return spec
   }
 
-  /// The same where the job is an item of a list.
+  /// The same where the job is an item of a list, or the value of a field.
   package static func decode(
-    _ json: inout JSONReader, header: String?, maxPayloadBytes: Int
+    _ json: inout JSONReader, in name: String = "", header: String?, maxPayloadBytes: Int
   ) throws(Rejection) -> JobSpec {
     var spec = JobSpec(payload: [])
     var hasPayload = false
-    try json.object("", table) { (field, json) throws(Rejection) in
+    try json.object(name, table) { (field, json) throws(Rejection) in
       if field == .payload {
         spec.payload = try json.rawValue()
         hasPayload = true
@@ -68,12 +72,13 @@ package struct SubmitBody {
       }
     }
     guard hasPayload else {
-      throw Rejection(.missingField, field: "payload", "payload is missing: any JSON value will do")
+      let field = name.isEmpty ? "payload" : name + ".payload"
+      throw Rejection(.missingField, field: field, "\(field) is missing: any JSON value will do")
     }
     let bytes = payloadBytes(spec.payload, limit: maxPayloadBytes)
     guard bytes <= maxPayloadBytes else {
       throw Rejection(
-        .payloadTooLarge, field: "payload",
+        .payloadTooLarge, field: name.isEmpty ? "payload" : name + ".payload",
         "the payload has \(bytes) bytes, the limit is \(maxPayloadBytes): send a reference instead")
     }
     spec.payloadBytes = bytes

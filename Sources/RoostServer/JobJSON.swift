@@ -36,6 +36,7 @@ extension JSONWriter {
       field("timeout", DurationText.text(milliseconds: job.timeoutMilliseconds))
       field("deadline", milliseconds: time)
     }
+    schedule(of: job.body)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { field("tags", raw: tags) }
@@ -61,6 +62,7 @@ extension JSONWriter {
     key("max_retries")
     retries(job.maxRetries)
     field("owner_id", job.body.owner)
+    schedule(of: job.body)
     times(job)
     if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
     if job.cancelRequested { field("cancel_requested", true) }

@@ -244,7 +244,7 @@ extension JSONReader {
 }
 
 extension JSONWriter {
-  fileprivate mutating func operation(_ operation: OperationView) {
+  mutating func operation(_ operation: OperationView) {
     beginObject()
     field("operation_id", "\(operation.id)")
     field("action", operation.kind.name)
@@ -252,16 +252,22 @@ extension JSONWriter {
     field("done", operation.done)
     if let queue = operation.queue { field("queue", queue) }
     if let target = operation.target { field("to", target) }
-    if let type = operation.type { field("type", type) }
+    if operation.kind == .backfill {
+      field("schedule", operation.type ?? "")
+    } else if let type = operation.type {
+      field("type", type)
+    }
     if let owner = operation.owner { field("owner_id", owner) }
-    if operation.states != Set(operation.kind.states) {
+    if operation.kind != .backfill, operation.states != Set(operation.kind.states) {
       key("states")
       beginArray()
       for state in JobState.allCases where operation.states.contains(state) { string(state.name) }
       endArray()
     }
-    if let time = operation.beforeMilliseconds { field("submitted_before", milliseconds: time) }
-    if let limit = operation.limit { field("limit", limit) }
+    if operation.kind != .backfill {
+      if let time = operation.beforeMilliseconds { field("submitted_before", milliseconds: time) }
+      if let limit = operation.limit { field("limit", limit) }
+    }
     field("started_at", milliseconds: operation.startedAtMilliseconds)
     if let time = operation.endedAtMilliseconds { field("finished_at", milliseconds: time) }
     endObject()

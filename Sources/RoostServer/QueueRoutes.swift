@@ -337,7 +337,7 @@ extension JSONWriter {
     endObject()
   }
 
-  private mutating func retry(_ policy: RetryPolicy) {
+  mutating func retry(_ policy: RetryPolicy) {
     beginObject()
     field("initial", DurationText.text(milliseconds: Int64(policy.initialMilliseconds)))
     key("factor")

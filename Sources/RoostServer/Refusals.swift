@@ -48,6 +48,9 @@ extension Rejection {
         .contradiction, field: "priority",
         "the queue runs the jobs of a group in the order of their submits (groups.ordered): a priority contradicts that"
       )
+    case .scheduleNotFound: self.init(.scheduleNotFound, "there is no such schedule")
+    case .tooManySchedules:
+      self.init(.tooManySchedules, "the limit of schedules (MAX_SCHEDULES) is reached: delete one that is not used")
     case .draining: self.init(.draining, "the queue is being deleted: submit to another, or when it is gone")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
     }

@@ -126,8 +126,9 @@ extension Route {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + operationRoutes
-      + figureRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes + dashboardRoutes(.on))
+    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + scheduleRoutes
+      + operationRoutes + figureRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
+      + dashboardRoutes(.on))
 
   package let routes: [Route]
   private let byLength: [[Route]]

@@ -9,7 +9,7 @@ extension ReferenceModel {
   ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
     _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queue: QueueImage?,
-    operations: [OperationImage] = [], groups: [SeenGroup] = [], isTight: Bool
+    operations: [OperationImage] = [], groups: [SeenGroup] = [], schedules: [SeenSchedule] = [], isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
     let followsFinish = hasJustFinished
@@ -33,7 +33,7 @@ extension ReferenceModel {
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
         }
-        try answered(request, own.answer, page: page, queue: queue, operations, groups)
+        try answered(request, own.answer, page: page, queue: queue, operations, groups, schedules)
       }
     }
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
@@ -46,7 +46,7 @@ extension ReferenceModel {
 
   private mutating func answered(
     _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?, _ operations: [OperationImage],
-    _ groups: [SeenGroup]
+    _ groups: [SeenGroup], _ schedules: [SeenSchedule]
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
@@ -67,6 +67,12 @@ extension ReferenceModel {
     case .pauseGroup(let key, let reason, let until): try pause(key, reason, until, answer, groups)
     case .resumeGroup(let key): try resume(key, answer, groups)
     case .readGroups(let queue, let viewer): try look(atGroupsOf: queue, viewer, groups)
+    case .setSchedule(let key, let wish): try set(key, wish, answer, schedules)
+    case .pauseSchedule(let key): try pause(key, answer, schedules)
+    case .resumeSchedule(let key): try resume(key, answer, schedules)
+    case .removeSchedule(let key): try remove(key, answer, schedules)
+    case .triggerSchedule(let key): try trigger(key, answer)
+    case .readSchedules: try lookAtSchedules(schedules)
     case .operate(let wanted): try operate(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
@@ -76,42 +82,58 @@ extension ReferenceModel {
 
   // MARK: Submitting
 
-  private mutating func submit(_ job: Submission, _ answer: Answer) throws(Violation) {
+  mutating func submit(_ job: Submission, _ answer: Answer) throws(Violation) {
     if job.payload.count > mostPayloadBytes { return try refused(.tooLarge, answer, "submit") }
     let name = keyName(job)
     if let name, let key = keys[name], !isForgotten(key, answer) {
       guard key.isFor(job) else { return try conflict(key, answer) }
       return try submittedAgain(key, answer)
     }
-    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "submit") }
-    if now.conditions.isMemoryLow { return try refused(.memoryLow, answer, "submit") }
-    if isDraining(job.queue) { return try refused(.draining, answer, "submit") }
-    if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
-      return try refused(.tooManyQueues, answer, "submit")
-    }
-    let wanted = job
-    let job = filledIn(job)
-    guard try admitted(job, answer) else { return }
+    guard try hasRoom(for: job, answer) else { return }
     guard case .submitted(let accepted) = answer else { throw Violation(message: "submit: \(answer)") }
-    let number = accepted.id.number.rawValue
-    try expect(!accepted.isIdempotent, "job \(number) was not there before")
+    try expect(!accepted.isIdempotent, "job \(accepted.id.number.rawValue) was not there before")
+    let made = try enter(job, accepted.id)
+    try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
+    try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
+    if let name { keys[name] = Key(holder: .job(made.number), origin: Origin(job)) }
+  }
+
+  /// Whether a job is to be taken; if not, the answer must say why.
+  mutating func hasRoom(for job: Submission, _ answer: Answer) throws(Violation) -> Bool {
+    var refusal: Refusal?
+    if now.conditions.diskLevel >= 1 {
+      refusal = .diskLow
+    } else if now.conditions.isMemoryLow {
+      refusal = .memoryLow
+    } else if isDraining(job.queue) {
+      refusal = .draining
+    } else if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
+      refusal = .tooManyQueues
+    }
+    guard let refusal else { return try admitted(filledIn(job), answer) }
+    try refused(refusal, answer, "submit")
+    return false
+  }
+
+  /// A job was made, as it says and as its queue fills it in.
+  mutating func enter(_ wanted: Submission, _ id: JobID) throws(Violation) -> Job {
+    let job = filledIn(wanted)
+    let number = id.number.rawValue
     try expect(number > lastNumber, "job number \(number) after \(lastNumber)")
     lastNumber = number
     let isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds > clocks.due
     let isReady = job.delayMilliseconds == 0 && !isWall
     var made = Job(
-      id: accepted.id, origin: Origin(job), queue: job.queue, priority: job.priority,
-      maxAttempts: Int(job.maxRetries) + 1, state: isReady ? .ready : .scheduled, rank: nextRank(),
+      id: id, origin: Origin(job), queue: job.queue, priority: job.priority, maxAttempts: Int(job.maxRetries) + 1,
+      state: isReady ? .ready : .scheduled, rank: nextRank(),
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
     made.readySince = now.log
     made.foreseen = isWall ? job.runAtMilliseconds : now.wall + job.delayMilliseconds
-    try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
-    try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
     jobs[number] = made
     departed[number] = nil
     totals[job.queue, default: QueueTotals()].submitted += 1
-    if let name { keys[name] = Key(holder: .job(number), origin: Origin(wanted)) }
+    return made
   }
 
   /// A stub whose time is over may be gone or not, until the next step that leaves no due work behind.
@@ -295,7 +317,7 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .endWait, .drainWaiters, .readOperations: true
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .endWait, .drainWaiters, .readOperations: true
     case .operate(let wanted): wanted.isDry
     default: false
     }

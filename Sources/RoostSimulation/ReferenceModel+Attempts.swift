@@ -159,6 +159,7 @@ extension ReferenceModel {
     default: break
     }
     if next == .dead { totals[job.queue]!.dead += 1 }
+    if next.isFinished, job.wanted.schedule != [] { runEnded(job.number, next) }
   }
 
   /// The pauses, in milliseconds, that the policy allows after the attempt that is just ending.

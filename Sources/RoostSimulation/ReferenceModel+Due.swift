@@ -5,9 +5,12 @@ extension ReferenceModel {
   /// - Parameters:
   ///   - replies: To waiting workers.
   ///   - hasMore: Due work was left for the next step.
+  ///   - isShort: The disk may have had no room for something.
+  ///   - forgottenForFires: Queues that went for the jobs of schedules.
   ///   - seen: A job as the machine has it after the step.
   mutating func decidedDue(
-    _ replies: ArraySlice<Reply>, hasMore: Bool, count: Int, _ seen: (JobID) -> JobImage?
+    _ replies: ArraySlice<Reply>, hasMore: Bool, isShort: Bool, forgottenForFires: ArraySlice<String>, count: Int,
+    _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     var grants: [Reply] = []
     var ends: [Reply] = []
@@ -31,6 +34,9 @@ extension ReferenceModel {
       try endGroupPauses(hasMore: hasMore)
     }
     try forgetIdle(hasMore: hasMore || now.isReadOnly)
+    forgotten = forgottenForFires
+    try fired(hasMore: hasMore, isShort: isShort)
+    try expect(forgotten.isEmpty, "queues went for no job: \(forgotten)")
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
     for grant in grants { try served(grant, isAlone: false) }
     try noneIsLeftWaiting(isLast: true)
@@ -75,7 +81,7 @@ extension ReferenceModel {
           "job \(number), \(job.state.name), is lost")
         if job.state != .dead, job.deadline > uptime { pushedOut = max(pushedOut, job.rank) }
         purge(number, job)
-      } else if !hasMore {
+      } else if !hasMore, !stopped.contains(number) {
         try expect(!isOverdue(job), "job \(number), \(job.state.name), should be no longer so")
       }
     }
@@ -100,7 +106,7 @@ extension ReferenceModel {
     let rank = job.rank
     guard try !endFailed(&job, outcome, next, []) else { return true }
     if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
-    guard next == .retry else { return false }
+    guard next == .retry, !stopped.contains(number) else { return false }
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
     try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     job.deadline = now.log + pause * 1_000_000

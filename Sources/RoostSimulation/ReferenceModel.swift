@@ -140,6 +140,10 @@ struct ReferenceModel {
   /// Of each group that waits for its turn, by its first job: how often others had one meanwhile.
   var passed: [GroupKey: Passed] = [:]
   var dropped: ArraySlice<UInt64> = []
+  var schedules: [ScheduleKey: Schedule] = [:]
+  /// What the step's records say of them, and the runs that others took the place of.
+  var scheduleChanges: [ScheduleChange] = []
+  var stopped: Set<UInt64> = []
   /// Those that run and those that ended last.
   var operations: [Operation] = []
   /// What the step's records say an operation did.

@@ -24,6 +24,12 @@ enum Request {
   case pauseGroup(ReferenceModel.GroupKey, reason: [UInt8], until: Int64)
   case resumeGroup(ReferenceModel.GroupKey)
   case readGroups(String, Viewer)
+  case setSchedule(ReferenceModel.ScheduleKey, ReferenceModel.ScheduleWish)
+  case pauseSchedule(ReferenceModel.ScheduleKey)
+  case resumeSchedule(ReferenceModel.ScheduleKey)
+  case removeSchedule(ReferenceModel.ScheduleKey)
+  case triggerSchedule(ReferenceModel.ScheduleKey)
+  case readSchedules
   case operate(Operate)
   case stopOperation(UInt64)
   case readOperations
@@ -134,6 +140,12 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case pauseGroup = "pause a group"
   case resumeGroup = "resume a group"
   case readGroups = "look at groups"
+  case setSchedule = "set a schedule"
+  case pauseSchedule = "pause a schedule"
+  case resumeSchedule = "resume a schedule"
+  case removeSchedule = "remove a schedule"
+  case triggerSchedule = "trigger a schedule"
+  case readSchedules = "look at schedules"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
   case operateDry = "count what an operation would do"
@@ -156,6 +168,12 @@ extension Request {
     case .pauseGroup: .pauseGroup
     case .resumeGroup: .resumeGroup
     case .readGroups: .readGroups
+    case .setSchedule: .setSchedule
+    case .pauseSchedule: .pauseSchedule
+    case .resumeSchedule: .resumeSchedule
+    case .removeSchedule: .removeSchedule
+    case .triggerSchedule: .triggerSchedule
+    case .readSchedules: .readSchedules
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):
       switch finish.outcome {
@@ -203,6 +221,8 @@ struct Submission {
   var tags: [UInt8] = []
   var traceparent = ""
   var group = ""
+  /// Of a schedule's job: the instant, and the schedule's name.
+  var schedule: [UInt8] = []
   /// Further submits of its batch follow.
   var isFollowed = false
   /// Its key's fingerprint is one of bytes, as earlier versions wrote them.

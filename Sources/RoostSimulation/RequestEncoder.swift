@@ -81,6 +81,18 @@ struct RequestEncoder {
     case .readGroups(let queue, let viewer):
       return .readGroups(
         Command.ReadGroups(queue: put(Array(queue.utf8)), viewer: put(viewer), limit: 1_000))
+    case .setSchedule(let key, let wish): return change(key, .set(put(definition(wish).bytes)))
+    case .pauseSchedule(let key): return change(key, .pause(reason: put(Array("why".utf8))))
+    case .resumeSchedule(let key): return change(key, .resume)
+    case .removeSchedule(let key): return change(key, .remove)
+    case .triggerSchedule(let key):
+      var fire = Command.FireSchedule(id: 0, kind: .triggered, instant: 0)
+      (fire.owner, fire.name) = (put(key.owner), put(Array(key.name.utf8)))
+      return .fireSchedule(fire)
+    case .readSchedules:
+      var read = Command.ReadSchedules(owner: .empty)
+      read.limit = 1_000
+      return .readSchedules(read)
     case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
     }
   }
@@ -91,6 +103,29 @@ struct RequestEncoder {
     .changeGroup(
       Command.ChangeGroup(
         queue: put(Array(key.queue.utf8)), owner: put(key.owner), group: put(Array(key.name.utf8)), change: change))
+  }
+
+  private mutating func change(
+    _ key: ReferenceModel.ScheduleKey, _ change: Command.ChangeSchedule.Change
+  ) -> Command {
+    .changeSchedule(
+      Command.ChangeSchedule(owner: put(key.owner), name: put(Array(key.name.utf8)), change: change))
+  }
+
+  private func definition(_ wish: ReferenceModel.ScheduleWish) -> ScheduleDefinition {
+    let job = wish.job
+    var inner = RequestEncoder(secret: secret)
+    var command = inner.submit(job)
+    command.body = .empty
+    var definition = ScheduleDefinition(timing: .every(wish.every, from: wish.from), job: command, body: inner.arena)
+    definition.overlap = wish.overlap
+    definition.catchUp = wish.catchUp
+    definition.windowMilliseconds = wish.window.map { $0 * 1_000 }
+    definition.jitterMilliseconds = wish.jitterMilliseconds
+    definition.until = wish.until
+    definition.maxRuns = wish.maxRuns
+    definition.pauseOnFailure = wish.pauseOnFailure
+    return definition
   }
 
   private mutating func submit(_ job: Submission) -> Command.Submit {

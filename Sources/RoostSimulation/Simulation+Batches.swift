@@ -36,7 +36,8 @@ extension Simulation {
       var asked: [Asked] = []
       while next < requests.count {
         let first = daemon.store.step.replies.count
-        let isTight = daemon.store.mightNotFit(commands[next])
+        let planned = daemon.store.planned(commands[next]).command
+        let isTight = daemon.store.mightNotFit(planned)
         guard daemon.store.handle(commands[next], ticket: nextTicket) else { break }
         let replies = first..<daemon.store.step.replies.count
         let isTooLarge = daemon.store.step.replies[replies].first?.answer.refusal == .tooLarge
@@ -56,8 +57,10 @@ extension Simulation {
         failure = error
       }
       model.stepGrants = daemon.store.step.grants
-      model.forgotten = names(in: .queueForgotten)[...]
-      model.resumed = names(in: .queueResumed)[...]
+      let beforeFires = daemon.store.recordsBeforeFires
+      model.forgotten = names(in: .queueForgotten, ..<beforeFires)[...]
+      noteSchedules(from: askedRecords)
+      model.resumed = names(in: .queueResumed, 0...)[...]
       model.dropped = droppedJobs[...]
       model.bulk = bulkChanges(from: askedRecords)
       model.resumedGroups = resumedGroups(from: askedRecords)[...]
@@ -65,7 +68,8 @@ extension Simulation {
       for asked in asked { try judge(asked) }
       try model.decidedDue(
         daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
-        count: daemon.store.machine.jobCount, seen)
+        isShort: daemon.store.isShortOfSpace || disk.capacityBytes < .max,
+        forgottenForFires: names(in: .queueForgotten, beforeFires...)[...], count: daemon.store.machine.jobCount, seen)
       if let failure {
         candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
         throw failure
@@ -86,6 +90,7 @@ extension Simulation {
     var queue: QueueImage?
     var operations: [OperationImage] = []
     var groups: [ReferenceModel.SeenGroup] = []
+    var schedules: [ReferenceModel.SeenSchedule] = []
     for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
       if case .page(let first, let count, _, _) = reply.answer {
         page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
@@ -98,13 +103,18 @@ extension Simulation {
           ReferenceModel.SeenGroup(
             image: $0, name: text($0.name), owner: Array(text($0.owner).utf8), reason: text($0.pauseReason))
         }
+      } else if case .schedules(let first, let count, _, _) = reply.answer {
+        schedules = daemon.store.step.schedules[Int(first)..<Int(first + count)].map {
+          ReferenceModel.SeenSchedule(
+            image: $0, key: ReferenceModel.ScheduleKey(owner: Array(text($0.owner).utf8), name: text($0.name)))
+        }
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
     do throws(ReferenceModel.Violation) {
       try model.answered(
         asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
-        operations: operations, groups: groups, isTight: asked.isTight)
+        operations: operations, groups: groups, schedules: schedules, isTight: asked.isTight)
     } catch {
       if isVerbose { note("\(asked.request) failed") }
       throw error
@@ -136,10 +146,11 @@ extension Simulation {
   }
 
   /// The queues that the step's records of a kind name, in their order: it holds nothing but the name.
-  private func names(in kind: RecordKind) -> [String] {
-    var names: [String] = []
+  private func names(in kind: RecordKind, _ places: some RangeExpression<Int>) -> [String] {
+    var (names, place) = ([String](), 0)
     forEach(daemon.store.step.records) { record in
-      guard record[0] == kind.rawValue else { return }
+      defer { place += 1 }
+      guard record[0] == kind.rawValue, places.contains(place) else { return }
       names.append(String(decoding: record.dropFirst(), as: UTF8.self))
     }
     return names
@@ -161,6 +172,56 @@ extension Simulation {
           name: String(decoding: record[group..<queue], as: UTF8.self)))
     }
     return groups
+  }
+
+  /// What the step's records say of schedules: who they are, and what they did behind the requests.
+  private func noteSchedules(from first: Int) {
+    var (changes, place) = ([ReferenceModel.ScheduleChange](), 0)
+    var stopped: Set<UInt64> = []
+    let secret = daemon.store.machine.secret
+    var submittedDeadline: Int64 = 0
+    forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      func number(_ offset: Int) -> UInt64 {
+        UInt64(littleEndian: record.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      }
+      func instant(_ offset: Int) -> Int64? {
+        let seconds = Int64(bitPattern: number(offset))
+        return seconds == .min ? nil : seconds
+      }
+      switch RecordKind(of: record) {
+      case .scheduleSet?:
+        let name = 148 + Int(record[142])
+        scheduleNames[number(1)] = ReferenceModel.ScheduleKey(
+          owner: Array(record[148..<name]),
+          name: String(decoding: record[name..<name + Int(record[143])], as: UTF8.self))
+      case .scheduleFired? where place >= first:
+        guard let key = scheduleNames[number(1)], let kind = ScheduleRun.Kind(rawValue: record[41]) else { return }
+        let job = JobID(
+          number: JobNumber(rawValue: number(33)), createdMilliseconds: clock.reading.wall / 1_000_000, key: secret)
+        changes.append(
+          .fired(
+            key, kind, instant: instant(17)!, next: instant(25), number: number(33), deadline: submittedDeadline,
+            id: job))
+      case .submitted?: submittedDeadline = Int64(bitPattern: number(25))
+      case .scheduleMissed? where place >= first:
+        guard let key = scheduleNames[number(1)] else { return }
+        changes.append(
+          .missed(
+            key, first: instant(17)!, last: instant(25)!, next: instant(33), count: number(41),
+            ScheduleMiss(rawValue: record[49])))
+      case .ended? where place >= first:
+        guard let entries = StoredRecord(record).history?.entries else { return }
+        var reader = RecordReader(entries)
+        guard let entry = HistoryEntry(&reader), entry.text.elementsEqual(CancelReason.nextRun.rawValue.utf8),
+          [.cancelled, .cancelRequested].contains(entry.outcome)
+        else { return }
+        changes.append(.stopped(number(1)))
+        stopped.insert(number(1))
+      default: return
+      }
+    }
+    (model.scheduleChanges, model.stopped) = (changes, stopped)
   }
 
   /// The jobs that the step's records say made room in full queues, in their order.
@@ -234,6 +295,7 @@ extension Answer {
     case .carried: "carried"
     case .operations: "operations"
     case .groups: "groups"
+    case .schedules: "schedules"
     case .figures: "figures"
     case .workers: "workers"
     case .counted: "counted"

@@ -142,6 +142,8 @@ extension Simulation {
     var all = QueueSettingsChange()
     for setting in QueueSetting.allCases { all.set(setting, nil) }
     try batch(model.setups.keys.sorted().flatMap { [.configure($0, all), .resume($0)] })
+    try batch(
+      model.schedules.keys.sorted { "\($0)" < "\($1)" }.map { .removeSchedule($0) } + [.readSchedules])
     var own = QueueSettingsChange()
     for setting in QueueSetting.ofOneGroup { own.set(setting, nil) }
     let groups = model.groups.filter { $0.value.isTold }.keys.sorted { "\($0)" < "\($1)" }
@@ -179,7 +181,8 @@ extension Submission {
   fileprivate func matches(_ stored: JobBodyLayout) -> Bool {
     stored.payload.elementsEqual(payload) && stored.metadata.elementsEqual(metadata) && stored.tags.elementsEqual(tags)
       && stored.queue.elementsEqual(queue.utf8) && stored.type.elementsEqual(type.utf8)
-      && stored.owner.elementsEqual(owner.utf8) && stored.traceparent.elementsEqual(traceparent.utf8)
+      && stored.owner.elementsEqual(owner.utf8) && stored.schedule.elementsEqual(schedule)
+      && stored.traceparent.elementsEqual(traceparent.utf8)
   }
 }
 

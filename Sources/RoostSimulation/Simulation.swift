@@ -30,6 +30,8 @@ package final class Simulation {
   var isArmed = false
   /// The model as it was before the last frame with records; nil when that was no batch's.
   var beforeLastFrame: ReferenceModel?
+  /// Who schedules are, by their numbers, as records said last.
+  var scheduleNames: [UInt64: ReferenceModel.ScheduleKey] = [:]
   /// A file of the log as it was some time ago.
   var oldFile: (name: String, bytes: [UInt8])?
   var turn = 0
@@ -71,14 +73,18 @@ package final class Simulation {
       firstSegmentBytes: configuration.firstSegmentBytes,
       frameLimitBytes: (2 << 20) + mostPayloadBytes + (4 << 10), zeroFillPieceBytes: 2_048 << random.below(4),
       shrinkPieceBytes: configuration.segmentBytes / 2, reserveSpares: 2, defects: defects.log)
+    var limits = configuration.limits
+    // No draw of its own: histories of before stay what they were.
+    limits.maxSchedules = seed.isMultiple(of: 2) ? 3 : 100
     setting = Store.Setting(
-      options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
+      options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
     for name in configuration.names { report.settings[name, default: 0] += 1 }
-    model = ReferenceModel(limits: configuration.limits, mostPayloadBytes: mostPayloadBytes)
+    model = ReferenceModel(limits: limits, mostPayloadBytes: mostPayloadBytes)
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
+    workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)

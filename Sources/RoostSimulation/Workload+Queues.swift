@@ -55,7 +55,7 @@ extension Workload {
     case 1: return .stopOperation(model.operations.last?.id ?? 7)
     default: break
     }
-    let kind = OperationKind.allCases.randomElement(using: &random)!
+    let kind = OperationKind.ofJobs.randomElement(using: &random)!
     var wanted = Request.Operate(
       kind: kind, states: random.chance(0.8) ? 255 : UInt8(random.below(256)),
       queue: random.chance(0.7) ? queues.randomElement(using: &random)! : nil,

@@ -16,6 +16,8 @@ struct Workload {
   private let isReluctant: Bool
   /// Operators set and pause queues, and jobs leave to their queues what they do not say.
   var managesQueues = false
+  /// Somebody sets schedules.
+  var setsSchedules = false
 
   init(random: SeededRandom, queueCount: Int, crowd: Int) {
     self.random = random
@@ -41,6 +43,7 @@ struct Workload {
       lease.queues = [wanted.queue!]
       return [request, .lease(lease)]
     }
+    if setsSchedules, random.chance(0.06) { return [schedule(model)] }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]

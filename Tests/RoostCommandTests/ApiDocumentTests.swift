@@ -6,7 +6,7 @@ import Testing
 struct ApiDocumentTests {
   @Test(
     "every example reaches its route with its key and a body that is understood",
-    arguments: [("http-api.md", 21), ("queues.md", 16)])
+    arguments: [("http-api.md", 21), ("queues.md", 16), ("schedules.md", 13)])
   func examples(_ document: String, atLeast count: Int) async throws {
     let lines = try Self.examples(document)
     #expect(lines.count > count)

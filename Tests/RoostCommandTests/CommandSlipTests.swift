@@ -27,6 +27,7 @@ struct CommandSlipTests {
         ["keys", "whoami"],
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
+        ["schedules", "set"], ["schedules", "backfill"],
         ["stats"], ["workers"], ["work"],
       ]
       for command in commands {

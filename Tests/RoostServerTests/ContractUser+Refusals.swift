@@ -40,6 +40,7 @@ extension ContractUser {
   private func filled(_ path: String) -> String {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
       .replacingOccurrences(of: "{group}", with: "none").replacingOccurrences(of: "{file}", with: "none")
+      .replacingOccurrences(of: "{schedule}", with: "none")
   }
 
   private func lackScope() async throws {

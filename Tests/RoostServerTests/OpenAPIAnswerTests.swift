@@ -21,6 +21,10 @@ import Testing
       try await user.beRefused()
       try await user.guessKeys()
     }
+    let clock = MovedClock()
+    try await TestDaemon.run(clock: clock) { daemon in
+      try await ContractUser(daemon: daemon, witness: witness).useSchedules(clock)
+    }
     try await TestDaemon.run {
       $0.bodyTimeout = .milliseconds(20)
     } _: { daemon in

@@ -6,14 +6,16 @@ import RoostKeys
 import RoostServer
 import SecretWatch
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 /// The engine under test: the one place where it is made.
 ///
 /// - Parameter directory: The test's own, empty; removed afterwards.
-private func makeEngine(directory: String) throws -> Engine {
+private func makeEngine(directory: String, clock: MovedClock?) throws -> Engine {
   var configuration = EngineConfiguration(directory: directory + "/log") { Issue.record("the log failed: \($0)") }
   configuration.segmentBytes = 4 << 20
+  if let clock { configuration.clock = { clock.reading } }
   return try Engine.open(configuration)
 }
 
@@ -30,10 +32,12 @@ struct TestDaemon: Sendable {
 
   /// Runs `body` against a fresh server and shuts it down gracefully.
   ///
-  /// - Parameter opened: False: the engine is there, but the server has yet to be told.
+  /// - Parameters:
+  ///   - opened: False: the engine is there, but the server has yet to be told.
+  ///   - clock: The engine's; nil: the machine's.
   static func run(
     _ change: @Sendable (inout ServerConfiguration) -> Void = { _ in }, throttle: GuessThrottle? = nil,
-    opened: Bool = true,
+    opened: Bool = true, clock: MovedClock? = nil,
     _ body: @Sendable @escaping (TestDaemon) async throws -> Void
   ) async throws {
     let directory = NSTemporaryDirectory() + "roost-server-\(UUID().uuidString)"
@@ -41,7 +45,7 @@ struct TestDaemon: Sendable {
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let store = try EmbeddedKeyStore(directory: directory)
     let keys = KeyService(store: store)
-    let engine = try makeEngine(directory: directory)
+    let engine = try makeEngine(directory: directory, clock: clock)
     var configuration = ServerConfiguration()
     configuration.port = 0
     configuration.accessLog = true
@@ -121,6 +125,30 @@ struct TestDaemon: Sendable {
     // Whatever a test asks, no answer may be one that docs/openapi.yaml does not describe.
     #expect(Contract.shared.examine(method, path, reply).problems == [])
     return reply
+  }
+}
+
+/// Clocks that stand still until they are moved. They begin with November 2026.
+final class MovedClock: Sendable {
+  private let passed = Atomic<Int64>(0)
+  private let jumped = Atomic<Int64>(0)
+
+  /// 2026-11-01T00:00:00Z, nanoseconds since 1970.
+  private static let start: Int64 = 1_793_491_200_000_000_000
+
+  var reading: ClockReading {
+    let passed = passed.load(ordering: .sequentiallyConsistent)
+    let jumped = jumped.load(ordering: .sequentiallyConsistent)
+    return ClockReading(boot: 1_000_000_000_000 + passed, wall: Self.start + passed + jumped)
+  }
+
+  func pass(_ time: Duration) {
+    passed.add(Int64(time / .nanoseconds(1)), ordering: .sequentiallyConsistent)
+  }
+
+  /// The wall clock alone.
+  func jump(_ time: Duration) {
+    jumped.add(Int64(time / .nanoseconds(1)), ordering: .sequentiallyConsistent)
   }
 }
 

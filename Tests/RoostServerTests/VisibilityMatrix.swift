@@ -17,6 +17,10 @@ struct VisibilityMatrix {
     case sightOfQueue
     /// A list that shows to each caller what it may see; `VisibilityTests.lists` knows what.
     case list
+    /// A schedule of the job's owner that makes jobs in its queue.
+    case schedule
+    /// The same, to make jobs in its queue.
+    case useOfSchedule
     /// A key of the job's owner.
     case key
     /// Whatever the scope alone decides.
@@ -85,6 +89,16 @@ struct VisibilityMatrix {
     "POST /operations": Row(.useOfQueue) { #"{"action":"replay","queue":"\#($0.queue)","dry_run":true}"# },
     "GET /operations": Row(.scopeOnly), "GET /operations/{id}": Row(.scopeOnly),
     "DELETE /operations/{id}": Row(.scopeOnly),
+    "GET /schedules": Row(.list), "POST /schedules/preview": Row(.scopeOnly) { _ in #"{"cron":"@daily"}"# },
+    "GET /schedules/{schedule}": Row(.schedule), "GET /schedules/{schedule}/runs": Row(.schedule),
+    "PUT /schedules/{schedule}": Row(.useOfSchedule) {
+      #"{"cron":"@daily","job":{"payload":1,"queue":"\#($0.queue)"}}"#
+    },
+    "DELETE /schedules/{schedule}": Row(.schedule), "POST /schedules/{schedule}/pause": Row(.schedule),
+    "POST /schedules/{schedule}/resume": Row(.schedule), "POST /schedules/{schedule}/trigger": Row(.useOfSchedule),
+    "POST /schedules/{schedule}/backfill": Row(.useOfSchedule) { _ in
+      #"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}"#
+    },
     "POST /admin/keys": Row(.scopeOnly) { _ in #"{"name":"n","owner_id":"o","type":"client"}"# },
     "GET /admin/keys": Row(.scopeOnly), "DELETE /keys/{id}": Row(.key),
   ]
@@ -103,6 +117,9 @@ struct VisibilityMatrix {
     case .useOfQueue: return mayUseQueue ? .granted : .queueForbidden
     case .sightOfQueue: return type == .admin || mayUseQueue ? .granted : .queueForbidden
     case .job: return mayView(type, isOwner: isOwner, mayUseQueue: mayUseQueue) ? .granted : .hidden
+    case .schedule: return type == .admin || isOwner ? .granted : .hidden
+    case .useOfSchedule:
+      return type != .admin && !isOwner ? .hidden : mayUseQueue ? .granted : .queueForbidden
     case .key: return type == .admin || isOwner ? .granted : .keyForbidden
     }
   }

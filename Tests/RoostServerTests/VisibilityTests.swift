@@ -103,6 +103,9 @@ import Testing
   /// A dead job of alice's in a queue, and a client key of hers.
   private static func makeTarget(_ daemon: TestDaemon, queue: String) async throws -> VisibilityMatrix.Target {
     let key = try await daemon.keys.create(name: "target", ownerID: "alice", type: .client, by: .commandLine)
+    let schedule = #"{"cron":"@yearly","job":{"payload":1,"queue":"\#(queue)"}}"#
+    let set = try await daemon.send("PUT", "/schedules/\(queue)?owner_id=alice", daemon.admin, schedule)
+    #expect(set.status == 201, "\(set.text)")
     return VisibilityMatrix.Target(
       job: try await makeDead(daemon, owner: "alice", queue: queue), queue: queue, key: key.record.id)
   }
@@ -134,8 +137,9 @@ import Testing
     let job = try await daemon.send("GET", "/jobs/\(target.job)?payload=true", daemon.admin)
     let queue = try await daemon.send("GET", "/queues/\(target.queue)", daemon.admin)
     let key = try await daemon.keys.listAll(by: .commandLine).records.first { $0.id == target.key }
+    let schedule = try await daemon.send("GET", "/schedules/\(target.queue)?owner_id=alice", daemon.admin)
     let totals = queue.text.firstRange(of: "\"totals\"").map { queue.text[$0.lowerBound...] } ?? "no queue"
-    return job.text + totals + "\(String(describing: key?.revokedAt))"
+    return job.text + schedule.text + totals + "\(String(describing: key?.revokedAt))"
   }
 
   private static func ask(
@@ -145,6 +149,12 @@ import Testing
     if text.contains(#""forbidden_scope""#) { return .lacksScope }
     if text.contains(#""queue_forbidden""#) { return .queueForbidden }
     if text.contains(#""forbidden""#) { return .keyForbidden }
+    if text.contains(#""schedule_not_found""#) {
+      let unknown = VisibilityMatrix.Target(job: target.job, queue: target.queue + "-none", key: target.key)
+      let other = try await answer(daemon, route, row, unknown, key)
+      #expect(other.contains(#""queue_forbidden""#) || other == text, "not the same as an unknown schedule")
+      return .hidden
+    }
     guard text.contains(#""job_not_found""#) else { return .granted }
     for id in ["00000000-0000-8000-8000-000000000000", "ffffffff-ffff-8fff-8fff-ffffffffffff"] {
       let unknown = VisibilityMatrix.Target(job: id, queue: target.queue, key: target.key)
@@ -158,10 +168,13 @@ import Testing
     _ daemon: TestDaemon, _ route: Route, _ row: VisibilityMatrix.Row, _ target: VisibilityMatrix.Target, _ key: String
   ) async throws -> String {
     let id = row.access == .key ? target.key : target.job
+    // Of another owner than the caller's, if need be: a name alone is one's own.
+    let isOfAlice = row.access == .schedule || row.access == .useOfSchedule
     let path = route.path.replacing("{id}", with: id).replacing("{queue}", with: target.queue)
-      .replacing("{group}", with: "_")
+      .replacing("{group}", with: "_").replacing("{schedule}", with: target.queue)
     let reply = try await daemon.send(
-      route.method, path, route.scope == nil ? nil : key, row.body?(target), headers: ["X-Request-ID: same"])
+      route.method, path + (isOfAlice ? "?owner_id=alice" : ""), route.scope == nil ? nil : key, row.body?(target),
+      headers: ["X-Request-ID: same"])
     #expect(reply.status != 400 && reply.status != 405 && reply.status < 500, "\(reply.text)")
     let head = String(decoding: reply.head, as: UTF8.self).components(separatedBy: "\r\n")
       .filter { !$0.lowercased().hasPrefix("date:") }.joined(separator: "\n")

@@ -51,6 +51,13 @@ extension StateMachine {
         if let value = setup.settings[setting] { mix(UInt64(setting.rawValue), UInt64(bitPattern: value)) }
       }
     }
+    for slot in schedules.order {
+      let (row, state) = (schedules[slot], schedules[slot].state)
+      mix(row.id, UInt64(bitPattern: state.next) ^ UInt64(bitPattern: state.last) << 1)
+      mix(state.runs, state.misses.reduce(0, &+) << 1 | (state.isPaused ? 1 : 0))
+      for byte in row.definition.bytes { sum = sum &* 31 &+ UInt64(byte) }
+      for number in state.open { mix(row.id, number) }
+    }
     return sum
   }
 

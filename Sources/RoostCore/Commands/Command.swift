@@ -19,6 +19,13 @@ package enum Command: Sendable, BitwiseCopyable {
   case pause(Pause)
   case resume(Resume)
   case changeGroup(ChangeGroup)
+  case changeSchedule(ChangeSchedule)
+  case fireSchedule(FireSchedule)
+  case missInstants(MissInstants)
+  case backfill(Backfill)
+  case endBackfill(EndBackfill)
+  case readSchedules(ReadSchedules)
+  case carrySchedule(CarrySchedule)
   case readGroup(ReadGroup)
   case readGroups(ReadGroups)
   case readFigures(ReadFigures)
@@ -54,6 +61,13 @@ package enum Command: Sendable, BitwiseCopyable {
     case .pause(let command): command.decide(in: &state, ticket, &step)
     case .resume(let command): command.decide(in: &state, ticket, &step)
     case .changeGroup(let command): command.decide(in: &state, ticket, &step)
+    case .changeSchedule(let command): command.decide(in: &state, ticket, &step)
+    case .fireSchedule(let command): command.decide(in: &state, ticket, &step)
+    case .missInstants(let command): command.decide(in: &state, ticket, &step)
+    case .backfill(let command): command.decide(in: &state, ticket, &step)
+    case .endBackfill(let command): command.decide(in: &state, ticket, &step)
+    case .readSchedules(let command): command.decide(in: &state, ticket, &step)
+    case .carrySchedule(let command): command.decide(in: &state, ticket, &step)
     case .readGroup(let command): command.decide(in: &state, ticket, &step)
     case .readGroups(let command): command.decide(in: &state, ticket, &step)
     case .readFigures(let command): command.decide(in: &state, ticket, &step)
@@ -91,6 +105,13 @@ package enum Command: Sendable, BitwiseCopyable {
     case .pause(let command): Traits(command)
     case .resume(let command): Traits(command)
     case .changeGroup(let command): Traits(command)
+    case .changeSchedule(let command): Traits(command)
+    case .fireSchedule(let command): Traits(command)
+    case .missInstants(let command): Traits(command)
+    case .backfill(let command): Traits(command)
+    case .endBackfill(let command): Traits(command)
+    case .readSchedules(let command): Traits(command)
+    case .carrySchedule(let command): Traits(command)
     case .readGroup(let command): Traits(command)
     case .readGroups(let command): Traits(command)
     case .readFigures(let command): Traits(command)
@@ -162,6 +183,7 @@ extension StateMachine {
     if !command.isCopy { hasJustFinished = false }
     command.decide(in: &self, ticket, &step)
     if !endedJobs.isEmpty { answerEnds(&step) }
+    if !schedules.ended.isEmpty { endRuns(&step) }
     if !hungry.isEmpty, command.meetsWaiters { feed(&step) }
   }
 }

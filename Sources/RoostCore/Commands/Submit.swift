@@ -72,27 +72,41 @@ extension StateMachine {
       let known = keys.find(command.keyHash)
       if known != .none { return answerAgain(known, command, ticket, &step) }
     }
-    if conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
-    if conditions.isMemoryLow { return step.answer(ticket, .refused(.memoryLow)) }
+    do throws(Refusal) {
+      let slot = try make(command, &step)
+      step.answer(ticket, .submitted(accepted(slot)))
+    } catch {
+      step.answer(ticket, .refused(error))
+    }
+  }
+
+  /// Makes a job, if there is room for it.
+  ///
+  /// - Parameter laterMilliseconds: What is added to its delay.
+  @inline(__always)
+  mutating func make(
+    _ command: Command.Submit, laterMilliseconds: Int64 = 0, _ step: inout Step
+  ) throws(Refusal) -> Slot {
+    if conditions.diskLevel >= 1 { throw .diskLow }
+    if conditions.isMemoryLow { throw .memoryLow }
     let bytes = step.bytes(command.body)
     guard let body = JobBodyLayout(bytes) else { preconditionFailure("a handler encodes the body it submits") }
     // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
-    guard nextNumber < JobNumber.limit else { return step.answer(ticket, .refused(.overloaded)) }
-    if isDraining(body.queue) { return step.answer(ticket, .refused(.draining)) }
-    guard makeRoom(for: body.queue, &step) else { return step.answer(ticket, .refused(.tooManyQueues)) }
+    guard nextNumber < JobNumber.limit else { throw .overloaded }
+    if isDraining(body.queue) { throw .draining }
+    guard makeRoom(for: body.queue, &step) else { throw .tooManyQueues }
     var command = command
     let settings = settings(ofQueue: body.queue)
     fillIn(&command, settings)
-    if let settings, let refusal = admit(command, body, settings, &step) {
-      return step.answer(ticket, .refused(refusal))
-    }
+    command.delayMilliseconds += laterMilliseconds
+    if let settings, let refusal = admit(command, body, settings, &step) { throw refusal }
     let (deadline, isWall) = dueTime(of: command)
     let event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
       command: command, keyFields: step.bytes(command.keyFields), body: bytes)
     let place = event.encode(into: &step.records)
     event.apply(body, at: place, to: &self)
-    step.answer(ticket, .submitted(accepted(jobs.find(event.number))))
+    return jobs.find(event.number)
   }
 
   /// Whether an operation deletes this queue.
@@ -175,7 +189,7 @@ extension StateMachine {
     return (0, false)
   }
 
-  private func accepted(_ slot: Slot) -> Answer.Accepted {
+  func accepted(_ slot: Slot) -> Answer.Accepted {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     return Answer.Accepted(

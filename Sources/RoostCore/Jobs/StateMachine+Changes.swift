@@ -28,6 +28,16 @@ extension StateMachine {
     }
   }
 
+  /// Cancels a job for a reason of the daemon's own: one that waits at once, of one that runs the worker is asked to stop.
+  mutating func stop(_ slot: Slot, because reason: CancelReason, _ step: inout Step) {
+    let row = jobs.hot(slot).pointee
+    if JobState(rawValue: row.state)!.isWaiting { return cancel(slot, because: reason, &step) }
+    guard row.state == JobState.running.rawValue, row.flags & RowFlags.cancelRequested == 0 else { return }
+    reason.text.withUTF8Buffer {
+      end(slot, .cancelRequested, .running, text: UnsafeRawBufferPointer($0), reason.checksum, &step)
+    }
+  }
+
   private mutating func end(
     _ slot: Slot, _ outcome: Outcome, _ next: JobState, text: UnsafeRawBufferPointer, _ checksum: UInt32,
     pause: Int64 = 0, isForGood: Bool = true, _ step: inout Step
@@ -48,7 +58,9 @@ extension StateMachine {
     let place = event.encode(into: &step.records)
     if wasHeld { noteEnd(ofAttempt: slot, outcome, next, leasedAt: cell!.leasedAt) }
     event.apply(to: slot, at: place, in: &self)
-    if next.isFinished, isForGood { noteEnd(slot) }
+    guard next.isFinished else { return }
+    // A run of a schedule is over with its death, whatever queue takes the job.
+    if isForGood { noteEnd(slot) } else if schedules.hasRuns { noteRunEnd(slot) }
   }
 
   /// Each entry into a list takes a new order number; what is handed back undelayed keeps its place.

@@ -22,6 +22,9 @@ extension StateMachine {
     }
   }
 
+  /// A number from 0 up to, and without, `bound`.
+  func random(below bound: Int64, for number: UInt64) -> Int64 { below(bound, entropy(for: number)) }
+
   private func below(_ bound: Int64, _ random: UInt64) -> Int64 {
     Int64(UInt64(bound).multipliedFullWidth(by: random).high)
   }

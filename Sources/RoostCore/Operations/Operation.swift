@@ -14,6 +14,12 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case retry = 6
   /// Jobs that wait go to another queue, each in its state and at its place.
   case move = 7
+  /// A schedule makes the jobs of instants that have passed. Its `type` is the schedule's name; instants lie behind
+  /// `bound` and up to `before`, and `cursor` is the last that was made, all in seconds since 1970.
+  case backfill = 8
+
+  /// Those that change jobs that there are.
+  package static let ofJobs: [OperationKind] = [.cancel, .delete, .replay, .purge, .deleteQueue, .retry, .move]
 
   /// The name on the wire.
   package var name: String { self == .deleteQueue ? "delete_queue" : "\(self)" }
@@ -30,6 +36,7 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     // What this cancels stays for as long as its retention says.
     case .purge: [.acked, .cancelled, .dead, .scheduled, .retry, .ready, .retry]
     case .deleteQueue: [.scheduled, .retry, .ready, .acked, .cancelled, .dead]
+    case .backfill: []
     }
   }
 }
@@ -105,7 +112,9 @@ struct Operations {
   private(set) var nextEnd: UInt64 = 1
 
   /// The one that goes on: the first of those that do not wait.
-  var active: Operation? { running.first { $0.phase == .active } }
+  var active: Operation? { running.first { $0.phase == .active && $0.kind != .backfill } }
+  /// The backfill that goes on: apart from the others, as it may wait for what they make room for.
+  var backfill: Operation? { running.first { $0.phase == .active && $0.kind == .backfill } }
 
   var mayBegin: Bool {
     running.count < Self.mostRunning && running.count { $0.phase == .active } < Self.mostActive

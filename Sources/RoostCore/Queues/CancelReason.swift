@@ -4,11 +4,14 @@ package enum CancelReason: String, Sendable, CaseIterable {
   case queueFull = "queue_full"
   /// An operation on many jobs, as a purge.
   case operation
+  /// The next run of its schedule takes its place.
+  case nextRun = "next_run"
 
   var text: StaticString {
     switch self {
     case .queueFull: "queue_full"
     case .operation: "operation"
+    case .nextRun: "next_run"
     }
   }
 
@@ -17,6 +20,7 @@ package enum CancelReason: String, Sendable, CaseIterable {
     switch self {
     case .queueFull: 0x22E6_C0CA
     case .operation: 0x9D6D_F278
+    case .nextRun: 0x13B8_080E
     }
   }
 }

@@ -1,8 +1,8 @@
 /// What a job carries, as bytes: written once by the handler, copied unchanged by every carry.
 ///
 /// Layout (little endian): lengths of queue, type, owner, traceparent (`u8` each), of metadata (24 bits), group (`u8`),
-/// tags, payload (`u32` each), the sealed checksum (`u32`); then queue, type, owner, traceparent, group, metadata, tags and
-/// payload. Absent parts have length 0.
+/// tags (24 bits), schedule (`u8`), payload (`u32`), the sealed checksum (`u32`); then queue, type, owner, traceparent,
+/// group, schedule, metadata, tags and payload. Absent parts have length 0.
 package struct JobBodyLayout {
   package static let headerBytes = 20
   package static let checksumOffset = 16
@@ -12,6 +12,8 @@ package struct JobBodyLayout {
   package let owner: UnsafeRawBufferPointer
   package let traceparent: UnsafeRawBufferPointer
   package let group: UnsafeRawBufferPointer
+  /// The instant of the schedule that made the job, seconds since 1970 (`i64`), and the schedule's name.
+  package let schedule: UnsafeRawBufferPointer
   package let metadata: UnsafeRawBufferPointer
   package let tags: UnsafeRawBufferPointer
   package let payload: UnsafeRawBufferPointer
@@ -26,7 +28,7 @@ package struct JobBodyLayout {
     var reader = RecordReader(bytes)
     let (queueBytes, typeBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
     let (ownerBytes, traceBytes) = (reader.get(UInt8.self), reader.get(UInt8.self))
-    let (metadataAndGroup, tagsBytes) = (reader.get(UInt32.self), reader.get(UInt32.self))
+    let (metadataAndGroup, tagsAndSchedule) = (reader.get(UInt32.self), reader.get(UInt32.self))
     let payloadBytes = reader.get(UInt32.self)
     checksum = reader.get(UInt32.self)
     covered = reader.rest
@@ -35,8 +37,9 @@ package struct JobBodyLayout {
     owner = reader.get(count: Int(ownerBytes))
     traceparent = reader.get(count: Int(traceBytes))
     group = reader.get(count: Int(metadataAndGroup >> 24))
+    schedule = reader.get(count: Int(tagsAndSchedule >> 24))
     metadata = reader.get(count: Int(metadataAndGroup & 0xFF_FFFF))
-    tags = reader.get(count: Int(tagsBytes))
+    tags = reader.get(count: Int(tagsAndSchedule & 0xFF_FFFF))
     payload = reader.get(count: Int(payloadBytes))
     guard reader.isExhausted else { return nil }
   }
@@ -68,6 +71,40 @@ package struct JobBodyLayout {
       $0.storeBytes(of: sum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
     }
     return bytes
+  }
+}
+
+extension JobBodyLayout {
+  /// The body of a job that a schedule makes, its checksum still unsealed: this one, with the schedule's name.
+  ///
+  /// - Parameter instant: Seconds since 1970.
+  package func encoded(
+    schedule name: [UInt8], at instant: Int64, checksum: (UnsafeRawBufferPointer) -> UInt32
+  ) -> [UInt8] {
+    let scheduleBytes = 8 + name.count
+    let names = [queue, type, owner, traceparent, group]
+    var bytes = [UInt8]()
+    bytes.reserveCapacity(Self.headerBytes + covered.count + scheduleBytes)
+    for name in names.dropLast() { bytes.append(UInt8(name.count)) }
+    for count in [metadata.count | group.count << 24, tags.count | scheduleBytes << 24, payload.count, 0] {
+      withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    for name in names { bytes.append(contentsOf: name) }
+    withUnsafeBytes(of: instant.littleEndian) { bytes.append(contentsOf: $0) }
+    bytes.append(contentsOf: name)
+    for part in [metadata, tags, payload] { bytes.append(contentsOf: part) }
+    let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0[Self.headerBytes...])) }
+    bytes.withUnsafeMutableBytes {
+      $0.storeBytes(of: sum.littleEndian, toByteOffset: Self.checksumOffset, as: UInt32.self)
+    }
+    return bytes
+  }
+
+  /// The schedule that made the job, and the instant; nil where none did.
+  package var madeBy: (name: String, instant: Int64)? {
+    var reader = RecordReader(schedule)
+    let instant = reader.get(Int64.self)
+    return reader.isShort ? nil : (String(decoding: reader.rest, as: UTF8.self), instant)
   }
 }
 

@@ -61,10 +61,17 @@ struct OperationAdvanced: LogRecord {
     try checkFields(state, at: place.position)
     // Its beginning may stand in a segment that is gone, and a copy is to come.
     guard let operation = state.operations.find(id) else { return }
-    guard Int(pass) <= operation.kind.states.count, cursor <= operation.bound, done >= operation.done else {
+    guard Int(pass) <= operation.kind.states.count, isPossible(operation), done >= operation.done else {
       throw .unfit("operation \(id) further on", "\(done) jobs, at \(cursor) of \(pass)", place.position)
     }
     apply(to: &state)
+  }
+
+  /// Whether it may have come so far: others go down from their bound, a backfill up to an instant.
+  private func isPossible(_ operation: Operation) -> Bool {
+    operation.kind == .backfill
+      ? (operation.cursor...max(operation.cursor, UInt64(Schedule.instants.upperBound))).contains(cursor)
+      : cursor <= operation.bound
   }
 
   func apply(to state: inout StateMachine) {
@@ -85,7 +92,7 @@ struct OperationAdvanced: LogRecord {
     into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
   ) {
     guard let operation = state.operations.find(id) else { return }
-    if Int(pass) <= operation.kind.states.count, cursor <= operation.bound { apply(to: &state) }
+    if Int(pass) <= operation.kind.states.count, isPossible(operation) { apply(to: &state) }
   }
 
   // MARK: Description

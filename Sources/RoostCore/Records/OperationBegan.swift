@@ -79,13 +79,15 @@ struct OperationBegan: LogRecord {
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard (1...RecordBounds.counter).contains(id), RecordBounds.isWall(at), bound <= JobNumber.limit,
       !queue.isEmpty || kindOfOperation != .deleteQueue, target.count <= Int(UInt8.max),
-      target.isEmpty ? kindOfOperation != .move : kindOfOperation == .move || kindOfOperation == .replay
+      target.isEmpty ? kindOfOperation != .move : kindOfOperation == .move || kindOfOperation == .replay,
+      kindOfOperation != .backfill
+        || !type.isEmpty && Schedule.instants.contains(before) && bound <= UInt64(Schedule.instants.upperBound)
     else { throw .unfit("an operation within its bounds", "\(id) up to job \(bound)", position) }
   }
 
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
     try checkFields(state, at: place.position)
-    guard bound <= state.nextNumber else {
+    guard bound <= state.nextNumber || kindOfOperation == .backfill else {
       throw .unfit("jobs that were submitted before", "those up to \(bound)", place.position)
     }
     if let known = state.operations.find(id) {

@@ -124,6 +124,10 @@ package struct RecordDescription: Sendable, Equatable {
     add("type", name: body.type)
     add("owner", name: body.owner)
     if !body.traceparent.isEmpty { add("traceparent", name: body.traceparent) }
+    if let made = body.madeBy {
+      body.schedule.count > 8 ? add("schedule", text: made.name) : ()
+      add("instant", made.instant)
+    }
     if !body.metadata.isEmpty { add("metadata", content: body.metadata) }
     if !body.tags.isEmpty { add("tags", content: body.tags) }
     add("payload", content: body.payload)

@@ -26,6 +26,11 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case groupSet = 21
   case moved = 22
   case changed = 23
+  case scheduleSet = 40
+  case scheduleFired = 41
+  case scheduleMissed = 42
+  case scheduleRan = 43
+  case scheduleRemoved = 44
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -55,6 +60,11 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .groupSet: GroupSet.self
     case .moved: Moved.self
     case .changed: Changed.self
+    case .scheduleSet: ScheduleSet.self
+    case .scheduleFired: ScheduleFired.self
+    case .scheduleMissed: ScheduleMissed.self
+    case .scheduleRan: ScheduleRan.self
+    case .scheduleRemoved: ScheduleRemoved.self
     }
   }
 

@@ -27,6 +27,7 @@ extension StateMachine {
     listDraining()
     listOrdered()
     listGroups()
+    listSchedules()
     orderHeaps()
     try enlistStubs()
   }

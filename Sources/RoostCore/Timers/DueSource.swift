@@ -35,6 +35,7 @@ extension StateMachine {
     WaitEnds.self,
     OperationSteps.self,
     LeaseExpiry.self,
+    ScheduleRuns.self,
     DelayedJobs.self,
     RunAtJobs.self,
     Retention.self,
@@ -47,6 +48,7 @@ extension StateMachine {
     IdleQueueExpiry.self,
     RateWaits.self,
     GroupWaits.self,
+    ScheduleInstants.self,
   ]
 
   /// Decides what is due, at most `limits.dueItemsPerStep` items, and on a full disk no more than fit.
@@ -61,6 +63,11 @@ extension StateMachine {
     if !hungry.isEmpty { feed(&step) }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     return isFull || hasOperationsToStep || !hungry.isEmpty && !conditions.refusesLeases
+  }
+
+  /// Workers that wait get the jobs that schedules made.
+  package mutating func meetWaiters(into step: inout Step) {
+    if !hungry.isEmpty { feed(&step) }
   }
 
   /// Log time at which something is due next; nil when nothing is.
