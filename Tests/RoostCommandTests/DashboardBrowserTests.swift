@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// `scripts/dashboard-test.sh`: the running daemon's dashboard, used in Chromium.
-@Suite("Dashboard in a browser")
+/// `scripts/dashboard-test.sh`: the running daemon's dashboard, used in Chromium; one at a time, since each takes a core.
+@Suite("Dashboard in a browser", .serialized)
 struct DashboardBrowserTests {
   @Test(
     "the dashboard does what it says: signing in, each action, hostile texts, keys without rights, restarts, accessibility",
