@@ -43,7 +43,10 @@ extension ReferenceModel {
     let best = best(of: lease)
     guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases else { return }
     let next = best.map { mostRecordBytes(jobs[$0]!) }.max()!
-    try expect(bytes + next > lease.maxBytes, "job \(best) was not granted though there was room")
+    try expect(
+      bytes + next > lease.maxBytes,
+      "job \(best) was not granted though there was room: \(count) of \(lease.maxJobs) jobs, \(bytes) and \(next) of "
+        + "\(lease.maxBytes) bytes; " + best.map { place(of: jobs[$0]) }.joined(separator: "; "))
   }
 
   /// More than a job's record can have.

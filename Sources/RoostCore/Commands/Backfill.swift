@@ -43,6 +43,8 @@ extension Command.Backfill: StateCommand {
 }
 
 extension Command.EndBackfill: StateCommand {
+  var meetsWaiters: Bool { false }
+
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     if var operation = state.operations.find(id), operation.kind == .backfill, !operation.phase.isOver {
       (operation.phase, operation.endedAt) = (.done, state.now.wall)

@@ -159,6 +159,8 @@ extension Command {
 }
 
 extension Command.MissInstants: StateCommand {
+  var meetsWaiters: Bool { false }
+
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     let slot = state.schedules.find(id: id)
     if slot != .none, state.schedules[slot].state.next == first {

@@ -60,8 +60,10 @@ extension StateMachine {
       let most = max(0, min(limits.dueItemsPerStep, source.itemsLeft(conditions)) - decided)
       decided += source.decide(atMost: most, in: &self, &step)
     }
-    if !hungry.isEmpty { feed(&step) }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
+    // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
+    guard hungry.isEmpty || nextScheduleWork() == nil else { return isFull || hasOperationsToStep }
+    if !hungry.isEmpty { feed(&step) }
     return isFull || hasOperationsToStep || !hungry.isEmpty && !conditions.refusesLeases
   }
 
