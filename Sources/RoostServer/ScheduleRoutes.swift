@@ -498,7 +498,10 @@ extension JSONWriter {
       key("max_retries")
       retries(Int(job.maxRetries))
     }
-    if job.given.contains(.retry) { retry(job.policy.retry) }
+    if job.given.contains(.retry) {
+      key("retry")
+      retry(job.policy.retry)
+    }
     if job.policy.leaseMilliseconds > 0 {
       field("lease", DurationText.text(milliseconds: Int64(job.policy.leaseMilliseconds)))
     }
