@@ -14,6 +14,13 @@ const RATE = {
   },
   show: (rate) => `${rate.limit}/${rate.per}${rate.burst > 1 ? `/${rate.burst}` : ''}`,
 };
+const TAKER = {
+  read(text) {
+    const [queue, after] = text.split('/');
+    return { queue, ...(after ? { after: NUMBER.read(after) } : {}) };
+  },
+  show: (taker) => taker.queue + (taker.after ? `/${taker.after}` : ''),
+};
 const JSON_TEXT = {
   read(text) { try { return JSON.parse(text); } catch { throw new Error('retry is JSON: {"initial": "2s", "factor": 2, "max": "60s"}'); } },
   show: (value) => JSON.stringify(value),
@@ -33,6 +40,8 @@ const SETTINGS = [
   ['priority', NUMBER, 'Of jobs that do not say: −128 to 127, or low, medium, high, critical.', '0'],
   ['delay', TEXT, 'Of jobs that say neither delay nor run_at.', '0s'],
   ['lease', TEXT, 'How long a worker may go without a sign of life, when neither it nor the job says.', 'the daemon’s'],
+  ['timeout', TEXT, 'How long an attempt of jobs that do not say may run, however often its lease is extended; 0s: without end.', 'the daemon’s'],
+  ['dead_letter', TAKER, 'The queue that takes what failed for good, instead of DEAD; failed/5: after 5 attempts.', 'queue/attempts'],
   ['retention', TEXT, 'How long finished jobs that do not say are kept.', 'the daemon’s'],
   ['max_payload_bytes', NUMBER, 'The largest payload.', 'the daemon’s'],
   ['aging', TEXT, 'A job counts as one priority higher for each such time that it has been READY.', 'never'],
