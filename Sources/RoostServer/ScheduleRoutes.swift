@@ -505,6 +505,9 @@ extension JSONWriter {
     if job.policy.leaseMilliseconds > 0 {
       field("lease", DurationText.text(milliseconds: Int64(job.policy.leaseMilliseconds)))
     }
+    if job.given.contains(.timeout) {
+      field("timeout", DurationText.text(milliseconds: Int64(job.policy.timeoutMilliseconds)))
+    }
     if job.policy.retentionMilliseconds >= 0 {
       field("retention", DurationText.text(milliseconds: job.policy.retentionMilliseconds))
     }

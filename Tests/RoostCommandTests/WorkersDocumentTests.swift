@@ -1,4 +1,5 @@
 import Foundation
+import SecretWatch
 import Spawning
 import Testing
 
@@ -50,6 +51,7 @@ struct WorkersDocumentTests {
       let status = ExitReason(SpawnedProcess.wait(worker)).code
       isRunning = false
       #expect(status == 0, "\(scene.text("err"))")
+      expectNoSecret(saidBy: scene.text("out") + scene.text("err"), withLogsIn: scene.data)
     }
   }
 

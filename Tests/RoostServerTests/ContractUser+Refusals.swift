@@ -129,5 +129,6 @@ extension ContractUser {
     try await ask("POST", "/jobs", daemon.client, "{", expecting: 400)
     try await ask("PATCH", job, daemon.client, #"{"prio":1}"#, expecting: 400)
     try await ask("PATCH", job, daemon.client, #"{"priority":999}"#, expecting: 422)
+    try await ask("PATCH", job, daemon.client, #"{"priority":1}"#, expecting: 404)
   }
 }

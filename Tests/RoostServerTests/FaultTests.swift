@@ -46,7 +46,7 @@ import Testing
       ("{", 400, "invalid_json", nil), ("{\"payload\":1}x", 400, "invalid_json", nil),
       ("[]", 400, "wrong_type", "the body"), ("{}", 400, "missing_field", "payload"),
       (#"{"payload":1,"max_retires":1}"#, 400, "unknown_field", "max_retires"),
-      (#"{"payload":1,"timeout":"5m"}"#, 400, "unknown_field", "timeout"),
+      (#"{"payload":1,"time_out":"5m"}"#, 400, "unknown_field", "time_out"),
       (#"{"payload":1,"payload":2}"#, 400, "duplicate_field", "payload"),
       (#"{"payload":1,"queue":7}"#, 400, "wrong_type", "queue"),
       (#"{"payload":1,"max_retries":1.5}"#, 400, "wrong_type", "max_retries"),

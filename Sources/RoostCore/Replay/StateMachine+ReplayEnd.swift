@@ -38,6 +38,11 @@ extension StateMachine {
     var taken: Set<UInt64> = []
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let row = jobs.hot(slot)
+      // What was lost may have said that the lease ends later, or when the attempt is over.
+      if let cell = existingLeaseCell(slot), cell.pointee.attemptEnds != 0 {
+        let isRunning = row.pointee.state == JobState.running.rawValue
+        cell.pointee.attemptEnds = isRunning ? min(max(cell.pointee.attemptEnds, row.pointee.deadline), later) : 0
+      }
       let isScheduled = row.pointee.state == JobState.scheduled.rawValue
       guard row.pointee.container.isOrdered || row.pointee.order == 0 && !isScheduled else { continue }
       if row.pointee.order > 0, taken.insert(row.pointee.order).inserted { continue }
