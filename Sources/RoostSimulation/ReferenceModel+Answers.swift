@@ -224,6 +224,8 @@ extension ReferenceModel {
         return try refused(.tooManyQueues, answer, "change")
       }
     }
+    // It may come into a state that an operation has looked at already.
+    for place in operations.indices { operations[place].found[job.number] = nil }
     if let priority = wanted.priority { job.priority = priority }
     if let retries = wanted.maxRetries { job.maxAttempts = max(Int(retries), job.attempts) + 1 }
     switch wanted.due {
