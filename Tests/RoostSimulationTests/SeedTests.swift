@@ -7,7 +7,7 @@ import Testing
 struct SeedTests {
   @Test("2,000 seeds of 1,000 operations, five crashes and three trims or more keep every promise")
   func allSeeds() async throws {
-    let report = try await run(seeds: 1...2_001)
+    let report = try await run(seeds: 1...2_000)
     print(report.table)
     #expect(report.seeds == 2_000)
     #expect(report.leastOperations >= 1_000)
@@ -15,9 +15,6 @@ struct SeedTests {
     #expect(report.leastTrims >= 3)
     #expect(report.missing.isEmpty, "these never occurred: \(report.missing)")
   }
-
-  /// A finding that is open: a rebuilt machine counts a lease against the rate of a group, the live one does not.
-  fileprivate static let openFinding: UInt64 = 1_960
 
   private static let noTokenCheck = Mutation.core(.noTokenCheck)
 
@@ -87,10 +84,5 @@ private final class Seeds: Sendable {
 
   init(_ seeds: ClosedRange<UInt64>) { left = Mutex(seeds.makeIterator()) }
 
-  func next() -> UInt64? {
-    left.withLock { left in
-      let seed = left.next()
-      return seed == SeedTests.openFinding ? left.next() : seed
-    }
-  }
+  func next() -> UInt64? { left.withLock { $0.next() } }
 }

@@ -6,6 +6,9 @@ struct GroupSetup: BitwiseCopyable {
   /// Its own settings, in `StateMachine.groupSettings`; the others are its queue's to say.
   var settings: Slot = .none
   var rate = RateState()
+  /// The latest theoretical time that the log may tell: a lease that was given back lies behind it in the log, and is skipped
+  /// there once its job is gone with a trimmed segment. Until then a trim says how far the leases are.
+  var rateTold: Int64 = 0
   /// Log time until which a worker asked it to wait.
   var heldUntil: Int64 = 0
   /// Wall time, milliseconds; 0 while it is not paused.
@@ -64,6 +67,7 @@ extension StateMachine {
   /// Whether the cell says what may decide something from now on.
   func saysSomething(_ setup: GroupSetup) -> Bool {
     setup.settings != .none || setup.isPaused || setup.heldUntil > now.log || setup.rate.theoretical > now.log
+      || setup.rateTold > now.log
   }
 
   mutating func freeSetup(ofGroup group: Slot) {
@@ -147,7 +151,9 @@ extension StateMachine {
   /// A lease was granted, or the log says so.
   mutating func spendGroup(_ group: Slot, _ lease: LeaseID) {
     guard let rate = rate(ofGroup: group) else { return }
-    openSetup(ofGroup: group).pointee.rate.spend(lease, by: rate, at: now.log)
+    let setup = openSetup(ofGroup: group)
+    setup.pointee.rate.spend(lease, by: rate, at: now.log)
+    setup.pointee.rateTold = max(setup.pointee.rateTold, setup.pointee.rate.theoretical)
     if isLive { awaitGroup(group) }
   }
 
@@ -182,6 +188,7 @@ extension StateMachine {
     guard let setup = setup(ofGroup: group) else { return }
     var next = Int64.max
     if setup.pointee.heldUntil > now.log { next = setup.pointee.heldUntil }
+    if setup.pointee.rateTold > now.log { next = min(next, setup.pointee.rateTold) }
     if setup.pointee.rate.theoretical > now.log {
       let full = setup.pointee.rate.theoretical
       let allowed = rate(ofGroup: group)?.next(after: full) ?? full

@@ -109,6 +109,7 @@ struct GroupSet: LogRecord {
       state.groupSettings.free(setup.pointee.settings)
       setup.pointee.settings = .none
     }
+    setup.pointee.rateTold = max(setup.pointee.rateTold, rate.theoretical)
     setup.pointee.rate = rate
     if let limit = state.rate(ofGroup: group) {
       setup.pointee.rate.theoretical = min(rate.theoretical, limit.latest(at: state.now.log))
