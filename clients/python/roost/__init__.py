@@ -30,8 +30,8 @@ import time
 import types
 import urllib.parse
 from typing import (
-    Any, AsyncIterator, Awaitable, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type,
-    TypeVar, Union,
+    Any, AsyncIterator, Awaitable, Callable, Dict, Generic, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple,
+    Type, TypeVar, Union,
 )
 
 __version__ = "0.1.0"
@@ -47,6 +47,7 @@ Duration = Union[int, float, datetime.timedelta, str]
 
 _logger = logging.getLogger("roost")
 _T = TypeVar("_T")
+_H = TypeVar("_H")
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
@@ -1052,7 +1053,7 @@ class _Session:
     #: Seconds that a cancelled handler gets to end by itself before its job is handed back without it.
     GRACE = 2.0
 
-    def __init__(self, worker: _Worker, call: Callable[[_Session, _Record], Any]) -> None:
+    def __init__(self, worker: _Worker[Any], call: Callable[[_Session, _Record], Any]) -> None:
         self._worker = worker
         self._transport = worker.client._transport
         self._call = call
@@ -1345,7 +1346,7 @@ class _Session:
             _logger.warning("job %s could not be handed back: %s", record.job.id, error)
 
 
-class _Worker:
+class _Worker(Generic[_H]):
     def __init__(
         self, client: Client, queues: Sequence[str] = ("default",), *, concurrency: int = 4,
         lease: Optional[Duration] = None, poll_wait: Duration = 30.0, drain_timeout: Duration = 20.0,
@@ -1373,6 +1374,7 @@ class _Worker:
         self.worker_id = worker_id or f"{socket.gethostname()[:180]}:{os.getpid()}"
         self.order = order
         self.weights = weights
+        self._handlers: Dict[Optional[str], _H] = {}
         self._session: Optional[_Session] = None
         self._is_stopped = False
 
@@ -1381,6 +1383,23 @@ class _Worker:
         self._is_stopped = True
         if self._session is not None:
             self._session.stop()
+
+    def handler(self, type: Optional[str] = None) -> Callable[[_H], _H]:
+        """Registers the function below it, for jobs of a type or for all that have no handler."""
+        def register(function: _H) -> _H:
+            self.handle(type, function)
+            return function
+        return register
+
+    def handle(self, type: Optional[str], function: _H) -> None:
+        """The same as a call."""
+        self._handlers = {**self._handlers, type: function}
+
+    def _handler_of(self, job: LeasedJob) -> _H:
+        found = self._handlers.get(job.type) or self._handlers.get(None)
+        if found is None:
+            raise self._no_handler(job)
+        return found
 
     def _begin(self, call: Callable[[_Session, _Record], Any]) -> _Session:
         session = _Session(self, call)
@@ -1400,7 +1419,7 @@ Handler = Callable[[JobContext], Any]
 AsyncHandler = Callable[[AsyncJobContext], Awaitable[Any]]
 
 
-class Worker(_Worker):
+class Worker(_Worker[Handler]):
     """Takes jobs, runs their handlers in threads, and tells the daemon what became of them.
 
         worker = roost.Worker(client, ["email"], concurrency=8)
@@ -1415,19 +1434,6 @@ class Worker(_Worker):
     ``PermanentFailure`` never, ``Snooze`` later and unspent. Jobs run at least once: a handler whose worker died may
     have done its work already.
     """
-
-    _handlers: Dict[Optional[str], Handler]
-
-    def handler(self, type: Optional[str] = None) -> Callable[[Handler], Handler]:
-        """Registers the function below it, for jobs of a type or for all that have no handler."""
-        def register(function: Handler) -> Handler:
-            self.handle(type, function)
-            return function
-        return register
-
-    def handle(self, type: Optional[str], function: Handler) -> None:
-        """The same as a call."""
-        self._handlers = {**getattr(self, "_handlers", {}), type: function}
 
     def run(self) -> None:
         """Works until it is stopped. In the main thread SIGTERM and SIGINT stop it; a second one cancels what runs.
@@ -1466,31 +1472,14 @@ class Worker(_Worker):
             raise failures[0]
 
     def _call(self, session: _Session, record: _Record) -> Any:
-        handlers = getattr(self, "_handlers", {})
-        handler = handlers.get(record.job.type) or handlers.get(None)
-        if handler is None:
-            raise self._no_handler(record.job)
-        return handler(JobContext(session, record))
+        return self._handler_of(record.job)(JobContext(session, record))
 
 
-class AsyncWorker(_Worker):
+class AsyncWorker(_Worker[AsyncHandler]):
     """The same for asyncio: handlers are coroutine functions, and run in the loop of ``run``.
 
     What asks the daemon are threads: leases are extended also while something blocks the loop.
     """
-
-    _handlers: Dict[Optional[str], AsyncHandler]
-
-    def handler(self, type: Optional[str] = None) -> Callable[[AsyncHandler], AsyncHandler]:
-        """Registers the coroutine function below it, for jobs of a type or for all that have no handler."""
-        def register(function: AsyncHandler) -> AsyncHandler:
-            self.handle(type, function)
-            return function
-        return register
-
-    def handle(self, type: Optional[str], function: AsyncHandler) -> None:
-        """The same as a call."""
-        self._handlers = {**getattr(self, "_handlers", {}), type: function}
 
     async def run(self) -> None:
         """As ``Worker.run``; cancelling it cancels what runs."""
@@ -1535,10 +1524,7 @@ class AsyncWorker(_Worker):
                 loop.remove_signal_handler(number)
 
     def _call(self, loop: asyncio.AbstractEventLoop, session: _Session, record: _Record) -> Any:
-        handlers = getattr(self, "_handlers", {})
-        handler = handlers.get(record.job.type) or handlers.get(None)
-        if handler is None:
-            raise self._no_handler(record.job)
+        handler = self._handler_of(record.job)
 
         async def attempt(handler: AsyncHandler = handler) -> Any:
             return await handler(AsyncJobContext(session, record))
