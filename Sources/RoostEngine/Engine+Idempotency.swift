@@ -22,7 +22,8 @@ extension Engine {
     var fields: [UInt8] = []
     let last = KeyFields.allCases.last { isSaid($0, by: spec) } ?? .tags
     for field in KeyFields.allCases where field.rawValue <= last.rawValue {
-      let hash = isSaid(field, by: spec) ? bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low } : 0
+      let hash =
+        isSaid(field, by: spec) ? bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low } : 0
       hashes.append(hash.littleEndian)
       fields += [UInt8(truncatingIfNeeded: hash), UInt8(truncatingIfNeeded: hash >> 8)]
     }
