@@ -31,11 +31,12 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 /// The examples are a package of their own, `sdk-examples`; here they are built with the rest, so that tests can run
 /// them without building every dependency twice. Like a package of its own they see only what is public.
 let examples = [
-  "01-simple-client", "02-simple-worker", "03-video-processing", "04-batch-submit", "05-custom-results",
+  "01-simple-client", "02-simple-worker", "03-video-processing", "04-batch-submit", "05-custom-results", "06-schedules",
+  "07-idempotent-payments", "08-middleware",
 ].map { name in
   Target.executableTarget(
-    name: "example-\(name)", dependencies: ["RoostClient"], path: "sdk-examples/Sources/\(name)", packageAccess: false,
-    swiftSettings: strict)
+    name: "example-\(name)", dependencies: ["RoostClient"] + (name.hasPrefix("07") ? ["CSQLite"] : []),
+    path: "sdk-examples/Sources/\(name)", packageAccess: false, swiftSettings: strict)
 }
 
 let package = Package(
@@ -43,6 +44,7 @@ let package = Package(
   products: [
     .executable(name: "roost", targets: ["RoostCommand"]),
     .library(name: "RoostClient", targets: ["RoostClient"]),
+    .library(name: "RoostTesting", targets: ["RoostTesting"]),
     .library(name: "PowerCut", type: .dynamic, targets: ["CPowerCut"]),
   ],
   dependencies: [
@@ -64,9 +66,12 @@ let package = Package(
   targets: [
     .target(name: "CCRC32C"),
     .target(name: "COpenAPI"),
+    .target(name: "CMachine"),
     .target(name: "CSupervise"),
     .target(name: "CDashboard", exclude: ["files"]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .systemLibrary(
+      name: "CSQLite", path: "sdk-examples/Sources/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
     .target(
@@ -96,7 +101,7 @@ let package = Package(
     .target(
       name: "RoostClient",
       dependencies: [
-        "RoostAPI", logging, lifecycle, nioCore, nioPosix, nioHTTP1, nioSSL,
+        "RoostAPI", logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1, nioSSL,
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -105,15 +110,20 @@ let package = Package(
       name: "RoostCommand",
       dependencies: [
         "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", "RoostCron",
-        "CSupervise", logging,
+        "CMachine", "CSupervise", logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
         .product(name: "Configuration", package: "swift-configuration"),
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Yams", package: "Yams"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .target(
       name: "RoostSimulation", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "CCRC32C"], swiftSettings: strict),
+    .target(
+      name: "RoostTesting",
+      dependencies: ["RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "RoostSimulation", logging],
+      swiftSettings: strict),
     .executableTarget(
       name: "roost-sim", dependencies: ["RoostSimulation"], path: "Sources/RoostSim", swiftSettings: strict),
     .executableTarget(
@@ -174,8 +184,8 @@ let package = Package(
     .testTarget(
       name: "RoostClientTests",
       dependencies: [
-        "RoostClient", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "SecretWatch", logging, lifecycle,
-        nioCore, nioPosix,
+        "RoostClient", "RoostTesting", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "SecretWatch", logging,
+        lifecycle, metrics, nioCore, nioPosix,
         nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(

@@ -34,6 +34,7 @@ want_for_build() {
   want libstdc++-12-dev has_file '/usr/lib/gcc/*/*/libstdc++.so' # with libgcc and the start files; clang compiles
   want zlib1g-dev has_file '/usr/include/zlib.h'
   want libhiredis-dev has_file '/usr/include/hiredis/hiredis.h'
+  want libsqlite3-dev has_file '/usr/include/sqlite3.h' # the example of payments
   # What the toolchain's own programs are linked with.
   want libcurl4 has_library libcurl.so.4
   want libncurses6 has_library libncurses.so.6

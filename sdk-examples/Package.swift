@@ -2,8 +2,8 @@
 import PackageDescription
 
 /// An example sees of Roost what any program sees: the public interface of RoostClient.
-func example(_ name: String) -> Target {
-  .executableTarget(name: name, dependencies: [.product(name: "RoostClient", package: "roost")])
+func example(_ name: String, _ more: Target.Dependency...) -> Target {
+  .executableTarget(name: name, dependencies: [.product(name: "RoostClient", package: "roost")] + more)
 }
 
 let package = Package(
@@ -15,5 +15,9 @@ let package = Package(
     example("03-video-processing"),
     example("04-batch-submit"),
     example("05-custom-results"),
+    example("06-schedules"),
+    example("07-idempotent-payments", "CSQLite"),
+    example("08-middleware"),
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
   ]
 )

@@ -37,7 +37,8 @@ struct CompactionFigures {
 
   /// The larger of four segments and twice what lives, and the reserve.
   private func bound(_ store: borrowing Store) -> Int {
-    max(4 * store.log.options.segmentBytes, 2 * store.machine.keptBytes) + store.log.space.targetBytes
+    let segmentBytes = (store.log as? SegmentedLog)?.options.segmentBytes ?? store.log.segmentBytes
+    return max(4 * segmentBytes, 2 * store.machine.keptBytes) + store.log.space.targetBytes
   }
 
   // MARK: Lines

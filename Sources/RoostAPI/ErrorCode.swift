@@ -40,6 +40,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case wrongState = "wrong_state"
   case idempotencyConflict = "idempotency_conflict"
   case draining = "draining"
+  case notUnique = "not_unique"
   case queueNotEmpty = "queue_not_empty"
   // 422: well formed, but not acceptable.
   case outOfRange = "out_of_range"
@@ -76,7 +77,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .methodNotAllowed: 405
     case .requestTimeout: 408
     case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict, .draining,
-      .queueNotEmpty:
+      .queueNotEmpty, .notUnique:
       409
     case .payloadTooLarge: 413
     case .uriTooLong: 414

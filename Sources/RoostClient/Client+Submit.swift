@@ -49,23 +49,34 @@ extension Client {
   /// - Throws: `CancellationError`.
   @discardableResult
   public func submit(contentsOf jobs: [NewJob]) async throws -> [Result<JobID, RoostError>] {
-    var results: [Result<JobID, RoostError>] = []
-    results.reserveCapacity(jobs.count)
+    try await submit(
+      bodies: jobs.lazy.map { job in
+        var body = JSONWriter(capacity: job.payload.bytes.count + 192)
+        body.submit(job.payload, job.options, idempotencyKey: newIdempotencyKey())
+        return body.bytes
+      }
+    ).map { result in result.map(\.id) }
+  }
+
+  /// The same with bodies that are JSON already, each with its idempotency key.
+  package func submit(
+    bodies: some Sequence<[UInt8]>
+  ) async throws -> [Result<(id: JobID, isDuplicate: Bool), RoostError>] {
+    var results: [Result<(id: JobID, isDuplicate: Bool), RoostError>] = []
+    results.reserveCapacity(bodies.underestimatedCount)
     var batch = Batch()
-    for job in jobs {
-      var body = JSONWriter(capacity: job.payload.bytes.count + 192)
-      body.submit(job.payload, job.options, idempotencyKey: newIdempotencyKey())
-      if !batch.hasRoom(for: body.bytes) {
+    for body in bodies {
+      if !batch.hasRoom(for: body) {
         results += try await send(batch)
         batch = Batch()
       }
-      batch.append(body.bytes)
+      batch.append(body)
     }
     if batch.count > 0 { results += try await send(batch) }
     return results
   }
 
-  private func send(_ batch: Batch) async throws -> [Result<JobID, RoostError>] {
+  private func send(_ batch: Batch) async throws -> [Result<(id: JobID, isDuplicate: Bool), RoostError>] {
     do {
       let answer = try JSONFields(try await transport.send(.post("/jobs/batch", batch.body)))
       let results = try answer.required("results", JSONFields.elements)
@@ -78,11 +89,11 @@ extension Client {
     }
   }
 
-  private static func outcome(_ bytes: [UInt8]) -> Result<JobID, RoostError> {
+  private static func outcome(_ bytes: [UInt8]) -> Result<(id: JobID, isDuplicate: Bool), RoostError> {
     do throws(RoostError) {
       let fields = try JSONFields(bytes)
       if let refusal = RoostError(item: fields) { return .failure(refusal) }
-      return .success(JobID(try fields.required("job_id", JSONFields.text)))
+      return .success((JobID(try fields.required("job_id", JSONFields.text)), fields.flag("idempotent")))
     } catch {
       return .failure(error)
     }

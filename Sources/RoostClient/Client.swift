@@ -24,10 +24,26 @@ public struct Client: Sendable {
   public init(
     url: String, key: String, configuration: ClientConfiguration = ClientConfiguration()
   ) throws(RoostError) {
-    transport = try Transport(url: url, key: key, configuration: configuration)
+    transport = try Transport(urls: [url], key: key, configuration: configuration)
   }
 
-  /// Takes URL and key from `ROOST_URL` (`http://127.0.0.1:8080` if it is not set) and `ROOST_KEY`. For `https`,
+  /// The same for a daemon that has several addresses, such as two proxies before it. The first that answers is asked
+  /// until it does not; then the next one is.
+  ///
+  /// - Parameter urls: At least one.
+  public init(
+    urls: [String], key: String, configuration: ClientConfiguration = ClientConfiguration()
+  ) throws(RoostError) {
+    transport = try Transport(urls: urls, key: key, configuration: configuration)
+  }
+
+  /// One that asks what stands in for a daemon in this process.
+  package init(local: @escaping LocalDaemon, configuration: ClientConfiguration) {
+    transport = Transport(local: local, configuration: configuration)
+  }
+
+  /// Takes URL and key from `ROOST_URL` (`http://127.0.0.1:8080` if it is not set; several with commas between them) and
+  /// `ROOST_KEY`. For `https`,
   /// `ROOST_CA` names a file with the authority to trust, `ROOST_CERT` and `ROOST_CERT_KEY` files with a certificate
   /// to show, all in PEM; what the configuration says goes before them.
   ///
@@ -44,7 +60,10 @@ public struct Client: Sendable {
     if case .system = configuration.trustRoots { configuration.trustRoots = trust.roots }
     configuration.certificate = configuration.certificate ?? trust.clientCertificate
     let url = environment["ROOST_URL"].flatMap { $0.isEmpty ? nil : $0 }
-    return try Client(url: url ?? "http://127.0.0.1:8080", key: key, configuration: configuration)
+    let urls = (url ?? "http://127.0.0.1:8080").split(separator: ",").map {
+      String($0).trimmingCharacters(in: .whitespaces)
+    }
+    return try Client(urls: urls, key: key, configuration: configuration)
   }
 
   /// What is known of a job.
@@ -109,6 +128,18 @@ public struct Client: Sendable {
     return try await state(after: .post(path(id) + "/cancel", body.bytes))
   }
 
+  /// Puts a job that waits among the dead letters, where it rests until somebody replays or deletes it.
+  ///
+  /// - Throws: ``RoostError`` with code `wrong_state` if it does not wait.
+  @discardableResult
+  public func bury(_ id: JobID, reason: String? = nil) async throws -> JobState {
+    var body = JSONWriter()
+    body.beginObject()
+    if let reason { body.field("reason", reason) }
+    body.endObject()
+    return try await state(after: .post(path(id) + "/dlq", body.bytes))
+  }
+
   /// Says something else of a job that waits.
   ///
   /// ```swift
@@ -131,6 +162,19 @@ public struct Client: Sendable {
     if let delay = wanted.delay { body.field("delay", duration: delay) }
     if let time = wanted.runAt { body.field("run_at", milliseconds: time.milliseconds) }
     if let queue = wanted.queue { body.field("queue", queue) }
+    if let group = wanted.group {
+      if group.isEmpty {
+        body.key("group")
+        body.null()
+      } else {
+        body.field("group", group)
+      }
+    }
+    if let payload = wanted.payload { body.field("payload", raw: payload.bytes[...]) }
+    if let tags = wanted.tags {
+      body.key("tags")
+      body.strings(tags)
+    }
     body.endObject()
     return try Job(JSONFields(try await transport.send(.patch(path(id), body.bytes))))
   }

@@ -15,6 +15,10 @@ public struct ClientConfiguration: Sendable {
   /// Where repetitions (debug) and a worker's troubles (warning, error) are logged. Keys and payloads never are.
   public var logger = Logger(label: "roost.client")
 
+  /// Whether the daemon's certificate must be for the name in the URL; false only for a daemon of this machine that was
+  /// found by its data directory.
+  package var checksCertificateName = true
+
   public init() {}
 
   /// When a request that got no answer, or 408, 429, 502, 503, 504 or 507, is sent again.

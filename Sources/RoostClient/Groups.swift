@@ -5,7 +5,8 @@ import RoostAPI
 public struct GroupStatus: Sendable {
   /// Nil: the owner's jobs that say no group.
   public let name: String?
-  public let ownerID: String
+  /// Nil where groups belong to the queue alone (``QueueSettings/groupScope``).
+  public let ownerID: String?
   /// Jobs that wait, ready or not.
   public let waiting: Int
   public let ready: Int
@@ -49,15 +50,17 @@ public struct GroupsSettings: Sendable, Hashable {
   public var fair: Bool?
   /// Where groups take turns: whether a priority counts inside its group only.
   public var priority: Priority?
-  /// Whether the jobs of a group run one after the other, in the order of their submits. It can be changed only while the
-  /// queue holds no jobs.
+  /// Whether the jobs of a group run in the order of their submits. It can be changed only while the queue holds no jobs.
   public var ordered: Order?
 
   public init() {}
 
+  /// A job that waits for a retry or a delay holds those behind it; jobs may ask for no priority.
   public enum Order: String, Sendable {
-    /// A job that waits for a retry or a delay holds those behind it; jobs may ask for no priority.
+    /// One job of a group runs at a time.
     case strict
+    /// One lease takes several jobs of a group, one behind the other; those behind them wait until they have ended.
+    case perLease = "per_lease"
   }
 
   public enum Priority: String, Sendable {
@@ -156,7 +159,7 @@ extension Client {
 extension GroupStatus {
   fileprivate init(_ fields: JSONFields) throws(RoostError) {
     name = fields.text("group")
-    ownerID = try fields.required("owner_id", JSONFields.text)
+    ownerID = fields.text("owner_id")
     waiting = fields.integer("waiting") ?? 0
     ready = fields.integer("ready") ?? 0
     running = fields.integer("running") ?? 0

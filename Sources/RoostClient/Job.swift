@@ -69,6 +69,14 @@ public struct Job: Sendable, Identifiable {
   public let attempts: Int
   /// Retries after the first attempt.
   public let maxRetries: Int
+  /// Attempts that ended because the worker said so, or their timeout was over.
+  public let failures: Int
+  /// Attempts that ended because their leases did: as when the worker died.
+  public let expiries: Int
+  /// Attempts that were handed back; they are not spent.
+  public let interruptions: Int
+  /// With how many `expiries` it is DEAD; nil if it goes by its retries alone.
+  public let maxExpiries: Int?
   public let createdAt: Date
   /// Not before this time; nil if it may run at once.
   public let runAt: Date?
@@ -78,6 +86,8 @@ public struct Job: Sendable, Identifiable {
   public let leaseUntil: Date?
   /// Until when its attempt may run, however often its lease is extended; nil if it has no timeout or does not run.
   public let deadline: Date?
+  /// When it is too late to begin; nil if it may begin at any time.
+  public let expiresAt: Date?
   public let finishedAt: Date?
   /// What the worker calls itself.
   public let workerID: String?
@@ -94,6 +104,8 @@ public struct Job: Sendable, Identifiable {
   public let traceparent: String?
   /// The schedule that made it, if one did.
   public let schedule: ScheduledInstant?
+  /// That no other job of its owner may be like it, if it said so.
+  public let unique: Unique?
   /// What was submitted, if it was asked for.
   public let payload: RawJSON?
 
@@ -120,11 +132,16 @@ public struct Job: Sendable, Identifiable {
     priority = JobPriority(rawValue: fields.integer("priority") ?? 0)
     attempts = fields.integer("attempts") ?? 0
     maxRetries = fields.retries("max_retries") ?? 0
+    failures = fields.integer("failures") ?? 0
+    expiries = fields.integer("expiries") ?? 0
+    interruptions = fields.integer("interruptions") ?? 0
+    maxExpiries = fields.integer("max_expiries")
     createdAt = try fields.required("created_at", JSONFields.date)
     runAt = fields.date("run_at")
     startedAt = fields.date("started_at")
     leaseUntil = fields.date("lease_until")
     deadline = fields.date("deadline")
+    expiresAt = fields.date("expires_at")
     finishedAt = fields.date("finished_at")
     workerID = fields.text("worker_id")
     isCancelRequested = fields.flag("cancel_requested")
@@ -135,6 +152,7 @@ public struct Job: Sendable, Identifiable {
     metadata = fields.texts("metadata")
     traceparent = fields.text("traceparent")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
+    unique = fields.object("unique").flatMap { Unique($0) }
     payload = fields.json("payload")
   }
 }
@@ -159,7 +177,8 @@ public struct SubmittedJob: Sendable, Identifiable {
   /// Not before this time.
   public let runAt: Date
   public let createdAt: Date
-  /// Whether a job with this idempotency key was there already: this is that job, and no other was made.
+  /// Whether a job with this idempotency key, or one that this would have been like (``JobOptions/unique``), was there
+  /// already: this is that job, and no other was made.
   public let isDuplicate: Bool
 
   init(_ fields: JSONFields) throws(RoostError) {
@@ -168,6 +187,6 @@ public struct SubmittedJob: Sendable, Identifiable {
     queue = try fields.required("queue", JSONFields.text)
     runAt = try fields.required("run_at", JSONFields.date)
     createdAt = try fields.required("created_at", JSONFields.date)
-    isDuplicate = fields.flag("idempotent")
+    isDuplicate = fields.flag("idempotent") || fields.flag("duplicate")
   }
 }

@@ -20,6 +20,8 @@ public struct JobContext: Sendable {
   /// When this attempt is over, however often its lease is extended: the handler is cancelled then. Nil if its job has no
   /// timeout.
   public let deadline: Date?
+  /// Before when the job had to begin; nil if it might at any time.
+  public let expiresAt: Date?
   public let metadata: [String: String]
   public let tags: [String]
   public let traceparent: String?
@@ -50,6 +52,30 @@ public struct JobContext: Sendable {
     try await report(try RawJSON(encoding: progress))
   }
 
+  /// One for a test of a handler: no daemon stands behind it.
+  ///
+  /// ```swift
+  /// let outcome = try await handle(SendEmail(to: "ada"), JobContext(type: "email.send", attempt: 3, maxRetries: 2))
+  /// ```
+  ///
+  /// - Parameter onProgress: Gets what the handler reports; what it throws, the handler gets.
+  public init(
+    id: JobID = JobID("test-job"), type: String = "", queue: String = "default", group: String? = nil,
+    attempt: Int = 1, maxRetries: Int = 3, priority: JobPriority = .medium, createdAt: Date? = nil,
+    deadline: Date? = nil, expiresAt: Date? = nil, metadata: [String: String] = [:], tags: [String] = [],
+    traceparent: String? = nil,
+    leaseID: String = "test-lease", logger: Logger = Logger(label: "roost.test"),
+    onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in }
+  ) {
+    (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
+    (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)
+    (self.createdAt, self.deadline, self.expiresAt) = (createdAt, deadline, expiresAt)
+    (self.metadata, self.tags, self.traceparent) = (metadata, tags, traceparent)
+    (self.leaseID, self.logger) = (leaseID, logger)
+    (source, schedule, leaseUntil) = (nil, nil, nil)
+    report = onProgress
+  }
+
   init(_ job: LeasedJob, logger: Logger, report: @escaping @Sendable (RawJSON) async throws -> Void) {
     id = job.id
     type = job.type
@@ -61,6 +87,7 @@ public struct JobContext: Sendable {
     priority = job.priority
     createdAt = job.createdAt
     deadline = job.deadline
+    expiresAt = job.expiresAt
     metadata = job.metadata
     tags = job.tags
     traceparent = job.traceparent
@@ -86,6 +113,7 @@ struct LeasedJob: Sendable {
   let timeout: Duration?
   /// The same as a time.
   let deadline: Date?
+  let expiresAt: Date?
   let leaseUntil: Date?
   let payload: RawJSON
   let type: String
@@ -107,6 +135,7 @@ struct LeasedJob: Sendable {
     lease = fields.duration("lease")
     timeout = fields.duration("timeout")
     deadline = fields.date("deadline")
+    expiresAt = fields.date("expires_at")
     leaseUntil = fields.date("lease_until")
     payload = fields.raw("payload").map { RawJSON(trusted: $0) } ?? .null
     type = fields.text("type") ?? ""

@@ -27,8 +27,20 @@ public struct JobOptions: Sendable {
   /// How long an attempt may run, however often its lease is extended: 100 ms to 30 days, `.zero` for without end. One
   /// that takes longer counts as failed. What the queue says, else the daemon, if left out.
   public var timeout: Duration?
+  /// With how many leases that end by their time, as when its workers die, the job is DEAD whatever retries are left; 1 to
+  /// 1000, 0: it goes by its retries alone. What the queue says if left out.
+  public var maxExpiries: Int?
   /// How long the finished job is kept.
   public var retention: Duration?
+  /// When it is too late to begin, before 2100: a job that still waits is DEAD then, see ``onExpire``. Not together with
+  /// `expiresIn`.
+  public var expiresAt: Date?
+  /// The same, counted from the submit; more than zero, at most ten years.
+  public var expiresIn: Duration?
+  /// What becomes of a job that is too late; `.dead` if left out.
+  public var onExpire: OnExpire?
+  /// That no other job of the owner may be like it.
+  public var unique: Unique?
   /// At most 64 texts of 1 to 200 bytes.
   public var tags: [String]
   /// Anything the worker should know beside the payload, at most 64 KiB.
@@ -43,7 +55,9 @@ public struct JobOptions: Sendable {
   public init(
     type: String? = nil, queue: String? = nil, group: String? = nil, priority: JobPriority? = nil,
     delay: Duration? = nil, runAt: Date? = nil, maxRetries: Int? = nil, retry: RetryPolicy? = nil,
-    lease: Duration? = nil, timeout: Duration? = nil, retention: Duration? = nil, tags: [String] = [],
+    lease: Duration? = nil, timeout: Duration? = nil, maxExpiries: Int? = nil, retention: Duration? = nil,
+    expiresAt: Date? = nil,
+    expiresIn: Duration? = nil, onExpire: OnExpire? = nil, unique: Unique? = nil, tags: [String] = [],
     metadata: [String: String] = [:], traceparent: String? = nil,
     idempotencyKey: String? = nil
   ) {
@@ -57,11 +71,52 @@ public struct JobOptions: Sendable {
     self.retry = retry
     self.lease = lease
     self.timeout = timeout
+    self.maxExpiries = maxExpiries
     self.retention = retention
+    self.expiresAt = expiresAt
+    self.expiresIn = expiresIn
+    self.onExpire = onExpire
+    self.unique = unique
     self.tags = tags
     self.metadata = metadata
     self.traceparent = traceparent
     self.idempotencyKey = idempotencyKey
+  }
+}
+
+/// What becomes of a job that waited too long.
+public enum OnExpire: String, Sendable, Hashable {
+  /// It is a dead letter, with the reason `expired`.
+  case dead
+  /// It is called off, with the reason `expired`.
+  case cancel
+}
+
+extension JobOptions {
+  /// The same, and what is left out as `defaults` say it.
+  func joined(with defaults: JobOptions) -> JobOptions {
+    var joined = self
+    joined.type = type ?? defaults.type
+    joined.queue = queue ?? defaults.queue
+    joined.group = group ?? defaults.group
+    joined.priority = priority ?? defaults.priority
+    if delay == nil, runAt == nil { (joined.delay, joined.runAt) = (defaults.delay, defaults.runAt) }
+    joined.maxRetries = maxRetries ?? defaults.maxRetries
+    joined.retry = retry ?? defaults.retry
+    joined.lease = lease ?? defaults.lease
+    joined.timeout = timeout ?? defaults.timeout
+    joined.maxExpiries = maxExpiries ?? defaults.maxExpiries
+    joined.retention = retention ?? defaults.retention
+    if expiresAt == nil, expiresIn == nil {
+      (joined.expiresAt, joined.expiresIn) = (defaults.expiresAt, defaults.expiresIn)
+    }
+    joined.onExpire = onExpire ?? defaults.onExpire
+    joined.unique = unique ?? defaults.unique
+    joined.tags = tags + defaults.tags.filter { !tags.contains($0) }
+    joined.metadata = defaults.metadata.merging(metadata) { _, own in own }
+    joined.traceparent = traceparent ?? defaults.traceparent
+    joined.idempotencyKey = idempotencyKey ?? defaults.idempotencyKey
+    return joined
   }
 }
 
@@ -75,6 +130,11 @@ public struct JobChange: Sendable {
   public var runAt: Date?
   /// Another queue, where it stands at its place among the others.
   public var queue: String?
+  /// Another group; empty: none.
+  public var group: String?
+  /// Another payload, as JSON: ``RawJSON/init(encoding:)`` makes it of a value.
+  public var payload: RawJSON?
+  public var tags: [String]?
 }
 
 /// Which of the ready jobs of a queue goes first: −128 to 127, higher first.
@@ -106,6 +166,8 @@ public struct RetryPolicy: Sendable, Hashable {
   /// At most a week.
   public var max: Duration
   public var jitter: Jitter
+  /// A random time up to this, at most a day, is added to each pause, in place of `jitter`; nil: none.
+  public var added: Duration?
 
   public init(
     initial: Duration = .seconds(2), factor: Double = 2, max: Duration = .seconds(60), jitter: Jitter = .full
@@ -144,7 +206,12 @@ extension JSONWriter {
     if let retry = options.retry { field("retry", retry) }
     if let lease = options.lease { field("lease", duration: lease) }
     if let timeout = options.timeout { field("timeout", duration: timeout) }
+    if let maxExpiries = options.maxExpiries { field("max_expiries", maxExpiries) }
     if let retention = options.retention { field("retention", duration: retention) }
+    if let expiresAt = options.expiresAt { field("expires_at", milliseconds: expiresAt.milliseconds) }
+    if let expiresIn = options.expiresIn { field("expires_in", duration: expiresIn) }
+    if let onExpire = options.onExpire { field("on_expire", onExpire.rawValue) }
+    if let unique = options.unique { field("unique", unique) }
     if !options.tags.isEmpty {
       key("tags")
       strings(options.tags)
@@ -170,7 +237,7 @@ extension JSONWriter {
     // What is no number in JSON is refused by the daemon, with the field's name.
     field("factor", raw: Array((retry.factor.isFinite ? "\(retry.factor)" : "\"\(retry.factor)\"").utf8)[...])
     field("max", duration: retry.max)
-    field("jitter", retry.jitter.rawValue)
+    if let added = retry.added { field("jitter", duration: added) } else { field("jitter", retry.jitter.rawValue) }
     endObject()
   }
 

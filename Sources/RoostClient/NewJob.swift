@@ -9,6 +9,15 @@
 public protocol JobPayload: Codable, Sendable {
   /// The job's `type` on the wire; keep it when you rename the Swift type.
   static var jobType: String { get }
+
+  /// What jobs of this type are unless a submit says otherwise: their queue, retries, timeout and so on. What a submit
+  /// says goes before each of them; tags and metadata of both are joined.
+  static var jobDefaults: JobOptions { get }
+}
+
+extension JobPayload {
+  /// The queue and the daemon decide.
+  public static var jobDefaults: JobOptions { JobOptions() }
 }
 
 /// A job to submit: its payload, encoded, and its options.
@@ -18,7 +27,7 @@ public struct NewJob: Sendable {
 
   /// - Throws: ``RoostError`` with code `encoding_failed`.
   public init<Payload: JobPayload>(_ payload: Payload, _ options: JobOptions = JobOptions()) throws(RoostError) {
-    self.init(try RawJSON(encoding: payload), options)
+    self.init(try RawJSON(encoding: payload), options.joined(with: Payload.jobDefaults))
     if self.options.type == nil { self.options.type = Payload.jobType }
   }
 

@@ -10,6 +10,8 @@ public struct Operation: Sendable, Identifiable {
   public let state: String
   /// Changes so far: a deletion cancels a job, and then removes it.
   public let done: Int
+  /// Jobs that were passed over, as another holds their key (``JobOptions/unique``).
+  public let skipped: Int
   public let startedAt: Date
   public let finishedAt: Date?
 
@@ -20,6 +22,8 @@ public struct Operation: Sendable, Identifiable {
 public struct JobSelection: Sendable {
   public var queue: String?
   public var type: String?
+  /// Groups of this name; `_`: jobs that say none.
+  public var group: String?
   public var ownerID: String?
   public var states: [JobState]?
   /// Only jobs that were submitted longer ago.
@@ -28,10 +32,10 @@ public struct JobSelection: Sendable {
   public var limit: Int?
 
   public init(
-    queue: String? = nil, type: String? = nil, ownerID: String? = nil, states: [JobState]? = nil,
-    olderThan: Duration? = nil, limit: Int? = nil
+    queue: String? = nil, type: String? = nil, group: String? = nil, ownerID: String? = nil,
+    states: [JobState]? = nil, olderThan: Duration? = nil, limit: Int? = nil
   ) {
-    (self.queue, self.type, self.ownerID) = (queue, type, ownerID)
+    (self.queue, self.type, self.group, self.ownerID) = (queue, type, group, ownerID)
     (self.states, self.olderThan, self.limit) = (states, olderThan, limit)
   }
 }
@@ -114,6 +118,7 @@ extension Client {
     if let target { body.field("to", target) }
     if let queue = jobs.queue { body.field("queue", queue) }
     if let type = jobs.type { body.field("type", type) }
+    if let group = jobs.group { body.field("group", group) }
     if let owner = jobs.ownerID { body.field("owner_id", owner) }
     if let states = jobs.states {
       body.key("states")
@@ -133,6 +138,7 @@ extension Operation {
     action = try fields.required("action", JSONFields.text)
     state = try fields.required("state", JSONFields.text)
     done = fields.integer("done") ?? 0
+    skipped = fields.integer("skipped") ?? 0
     startedAt = try fields.required("started_at", JSONFields.date)
     finishedAt = fields.date("finished_at")
   }

@@ -17,6 +17,32 @@ public struct Outcome: Sendable, Encodable {
   private(set) var groupHold: Duration?
   private(set) var stopsWorker = false
 
+  /// What it says, in a word: for middleware that looks at what became of an attempt.
+  public enum Verdict: String, Sendable {
+    case complete, retry, snooze, fail
+  }
+
+  /// What it says, in a word.
+  public var verdict: Verdict {
+    switch kind {
+    case .complete: .complete
+    case .retry: .retry
+    case .snooze: .snooze
+    case .fail: .fail
+    }
+  }
+
+  /// Why the attempt failed; nil if it did not.
+  public var error: String? {
+    switch kind {
+    case .retry(let error, _), .fail(let error): error
+    case .complete, .snooze: nil
+    }
+  }
+
+  /// What it gives back; nil if that is nothing, or the attempt is not done.
+  public var result: RawJSON? { if case .complete(let result) = kind { result } else { nil } }
+
   /// Done, without a result: the job becomes ACKED.
   public static let complete = Outcome(kind: .complete(nil))
 

@@ -46,8 +46,16 @@ public struct QueueSettings: Sendable, Hashable {
   public var lease: Duration?
   /// How long an attempt of a job that does not say may run; `.zero`: as long as its lease is extended.
   public var timeout: Duration?
+  /// With how many leases that end by their time a job that does not say is DEAD, 1 to 1000.
+  public var maxExpiries: Int?
   /// How long finished jobs that do not say are kept.
   public var retention: Duration?
+  /// A job that has been ready for longer leaves, CANCELLED; a second to ten years.
+  public var maxAge: Duration?
+  /// How long dead letters stay.
+  public var deadRetention: Duration?
+  /// How many dead letters stay, those that died last; the others leave.
+  public var maxDead: Int?
   /// The most jobs that may wait.
   public var maxLength: Int?
   /// The most bytes that waiting jobs may take in the log.
@@ -66,6 +74,8 @@ public struct QueueSettings: Sendable, Hashable {
   public var requeueExpired: Bool?
   /// Where what fails for good goes, instead of being DEAD.
   public var deadLetter: DeadLetter?
+  /// Whose its groups are. It can be changed only while the queue holds no jobs.
+  public var groupScope: GroupScope?
   /// What holds for each of its groups.
   public var groups: GroupsSettings?
 
@@ -85,6 +95,13 @@ public struct QueueSettings: Sendable, Hashable {
 
   /// Jobs of this many retries are tried for ever.
   public static let unlimitedRetries = Int.max
+
+  public enum GroupScope: String, Sendable {
+    /// Jobs of different owners are in different groups, whatever these are called.
+    case owner
+    /// Jobs of all owners that say the same group are in one.
+    case queue
+  }
 
   public enum FullPolicy: String, Sendable {
     /// The submit is refused with `queue_full`.
@@ -239,7 +256,11 @@ extension QueueSettings {
     delay = fields.duration("delay")
     lease = fields.duration("lease")
     timeout = fields.duration("timeout")
+    maxExpiries = fields.integer("max_expiries")
     retention = fields.duration("retention")
+    maxAge = fields.duration("max_age")
+    deadRetention = fields.duration("dead_retention")
+    maxDead = fields.integer("max_dead")
     maxLength = fields.integer("max_length")
     maxBytes = fields.integer("max_bytes")
     onFull = fields.text("on_full").flatMap { FullPolicy(rawValue: $0) }
@@ -251,6 +272,7 @@ extension QueueSettings {
       fields.text("queue").map { DeadLetter(queue: $0, after: fields.integer("after")) }
     }
     requeueExpired = fields.raw("requeue_expired").map { _ in fields.flag("requeue_expired") }
+    groupScope = fields.text("group_scope").flatMap { GroupScope(rawValue: $0) }
     groups = fields.object("groups").map { GroupsSettings($0) }
   }
 }
@@ -261,7 +283,11 @@ extension RetryPolicy {
     if let value = fields.duration("initial") { initial = value }
     if let value = fields.raw("factor").flatMap({ Double(String(decoding: $0, as: UTF8.self)) }) { factor = value }
     if let value = fields.duration("max") { max = value }
-    if let value = fields.text("jitter").flatMap({ Jitter(rawValue: $0) }) { jitter = value }
+    if let value = fields.text("jitter").flatMap({ Jitter(rawValue: $0) }) {
+      jitter = value
+    } else {
+      added = fields.duration("jitter")
+    }
   }
 }
 
@@ -286,7 +312,11 @@ extension JSONWriter {
     change("delay", old.delay, new.delay) { $0.field($1, duration: $2) }
     change("lease", old.lease, new.lease) { $0.field($1, duration: $2) }
     change("timeout", old.timeout, new.timeout) { $0.field($1, duration: $2) }
+    change("max_expiries", old.maxExpiries, new.maxExpiries) { $0.field($1, $2) }
     change("retention", old.retention, new.retention) { $0.field($1, duration: $2) }
+    change("max_age", old.maxAge, new.maxAge) { $0.field($1, duration: $2) }
+    change("dead_retention", old.deadRetention, new.deadRetention) { $0.field($1, duration: $2) }
+    change("max_dead", old.maxDead, new.maxDead) { $0.field($1, $2) }
     change("max_length", old.maxLength, new.maxLength) { $0.field($1, $2) }
     change("max_bytes", old.maxBytes, new.maxBytes) { $0.field($1, $2) }
     change("on_full", old.onFull, new.onFull) { $0.field($1, $2.rawValue) }
@@ -302,6 +332,7 @@ extension JSONWriter {
       if let after = taker.after { json.field("after", after) }
       json.endObject()
     }
+    change("group_scope", old.groupScope, new.groupScope) { $0.field($1, $2.rawValue) }
     change(groups: old.groups, new.groups)
     endObject()
   }

@@ -161,6 +161,8 @@ extension RoostError.Code {
   public static let wrongState = Self(.wrongState)
   /// The idempotency key was used for another job.
   public static let idempotencyConflict = Self(.idempotencyConflict)
+  /// Another job that this one would be like is there (``JobOptions/unique``); ``existingJob`` names it.
+  public static let notUnique = Self(.notUnique)
   /// A value is out of its range.
   public static let outOfRange = Self(.outOfRange)
   /// Two values contradict each other.

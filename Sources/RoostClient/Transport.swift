@@ -4,7 +4,15 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import RoostAPI
+import Synchronization
+
+/// Answers requests in a daemon's place: method, path with query, and body.
+package typealias LocalDaemon =
+  @Sendable (_ method: String, _ path: String, _ body: [UInt8]) async -> (
+    status: Int, headers: [(String, String)], body: [UInt8]
+  )
 
 /// Connections to one daemon: sends a request, again if need be, and turns what is no success into `RoostError`.
 final class Transport: Sendable {
@@ -32,19 +40,33 @@ final class Transport: Sendable {
 
   let configuration: ClientConfiguration
   private let http: HTTPClient
-  private let base: String
-  private let authorization: String
+  /// Where the daemon is: the first that answers is asked until it does not.
+  private let bases: [String]
+  private let preferred = Atomic(0)
+  let authorization: String
+  private let settings: HTTPClient.Configuration
+  /// What answers in the daemon's place; nil: a daemon.
+  private let local: LocalDaemon?
 
-  init(url: String, key: String, configuration: ClientConfiguration) throws(RoostError) {
+  /// - Parameter urls: At least one.
+  init(urls: [String], key: String, configuration: ClientConfiguration) throws(RoostError) {
     self.configuration = configuration
-    base = try Self.checked(url)
+    var bases: [String] = []
+    for url in urls { bases.append(try Self.checked(url)) }
+    guard !bases.isEmpty else {
+      throw RoostError(.invalidConfiguration, "there is no URL of a daemon: give one at least")
+    }
+    self.bases = bases
+    local = nil
     // A key is plain ASCII without spaces; anything else could break out of the header.
     guard !key.isEmpty, key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       throw RoostError(.invalidConfiguration, "this is no API key: it must be visible ASCII, without spaces")
     }
     authorization = "Bearer \(key)"
     var settings = HTTPClient.Configuration()
-    settings.tlsConfiguration = try TLSSettings.make(configuration.trustRoots, configuration.certificate)
+    var tls = try TLSSettings.make(configuration.trustRoots, configuration.certificate)
+    if !configuration.checksCertificateName { tls.certificateVerification = .noHostnameVerification }
+    settings.tlsConfiguration = tls
     settings.redirectConfiguration = .disallow
     settings.timeout.connect = .seconds(5)
     settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.maxConnections)
@@ -52,8 +74,31 @@ final class Transport: Sendable {
     settings.connectionPool.idleTimeout = .seconds(60)
     // Repetition is decided here, so that a refused connection is known at once.
     settings.connectionPool.retryConnectionEstablishment = false
+    self.settings = settings
     http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
   }
+
+  /// One that asks what stands in for a daemon in this process.
+  init(local: @escaping LocalDaemon, configuration: ClientConfiguration) {
+    self.configuration = configuration
+    self.local = local
+    (bases, authorization) = (["local"], "")
+    settings = HTTPClient.Configuration()
+    http = HTTPClient(eventLoopGroupProvider: .singleton)
+  }
+
+  /// Connections for one stream, which says something every fifteen seconds: a silence of three times that is its end.
+  func streamClient() -> HTTPClient {
+    var settings = settings
+    settings.timeout.read = .seconds(45)
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+  }
+
+  /// The address that is asked now.
+  var base: String { bases[preferred.load(ordering: .relaxed)] }
+
+  /// An address did not answer: the next one is asked from now on.
+  func leave(_ base: String) { if let place = bases.firstIndex(of: base) { turn(from: place) } }
 
   deinit {
     // The closing of connections outlives the last reference to them.
@@ -78,6 +123,8 @@ final class Transport: Sendable {
         configuration.logger.debug(
           "asking again", metadata: ["path": "\(request.path)", "attempt": "\(attempt)", "error": "\(error)"])
         attempt += 1
+        // Another address answers at once, or not; only after all of them there is something to wait for.
+        if attempt % bases.count != 1 % bases.count, error.code == .unreachable { continue }
         try await Task.sleep(for: pause)
       }
     }
@@ -91,11 +138,14 @@ final class Transport: Sendable {
 
   /// Sends a request once.
   func sendOnce(_ request: Request) async throws(Failure) -> [UInt8] {
+    if let local { return try await Self.send(request, to: local) }
+    let place = preferred.load(ordering: .relaxed)
+    let base = bases[place]
     let time = (request.timeout ?? configuration.requestTimeout) + request.wait
     let response: HTTPClient.Response
     do {
       // Futures rather than `async` calls: their deadlines and cancellation wait for no thread of Swift's pool.
-      let message = try message(request)
+      let message = try message(request, base)
       let task = http.execute(
         request: message, delegate: ResponseAccumulator(request: message, maxBodySize: Self.maxAnswerBytes),
         deadline: .now() + .milliseconds(time.milliseconds))
@@ -106,6 +156,7 @@ final class Transport: Sendable {
       }
     } catch {
       if Task.isCancelled { throw .cancelled }
+      turn(from: place)
       let reason = TLSSettings.reason(
         error, showsNone: base.hasPrefix("https") && configuration.certificate == nil)
       throw .refused(
@@ -113,6 +164,8 @@ final class Transport: Sendable {
     }
     let body = response.body.map { Array($0.readableBytesView) } ?? []
     guard (200..<300).contains(response.status.code) else {
+      // Stopping, starting, or a proxy that reaches nothing behind it: another address may be better off.
+      if [502, 503, 504].contains(response.status.code) { turn(from: place) }
       throw .refused(RoostError(answer: body, status: Int(response.status.code), headers: response.headers))
     }
     return body
@@ -131,7 +184,22 @@ final class Transport: Sendable {
     }
   }
 
-  private func message(_ request: Request) throws -> HTTPClient.Request {
+  private static func send(_ request: Request, to local: LocalDaemon) async throws(Failure) -> [UInt8] {
+    let reply = await local(request.method.rawValue, request.path, request.body ?? [])
+    guard (200..<300).contains(reply.status) else {
+      if Task.isCancelled { throw .cancelled }
+      throw .refused(RoostError(answer: reply.body, status: reply.status, headers: HTTPHeaders(reply.headers)))
+    }
+    return reply.body
+  }
+
+  /// The next address is asked from now on, unless another request has found that out already.
+  private func turn(from place: Int) {
+    guard bases.count > 1 else { return }
+    _ = preferred.compareExchange(expected: place, desired: (place + 1) % bases.count, ordering: .relaxed)
+  }
+
+  private func message(_ request: Request, _ base: String) throws -> HTTPClient.Request {
     var message = try HTTPClient.Request(url: base + request.path, method: request.method)
     message.headers.add(name: "Authorization", value: authorization)
     if let body = request.body {
@@ -142,7 +210,7 @@ final class Transport: Sendable {
   }
 
   /// Whether a request without an answer may have reached the daemon.
-  private static func wasSent(_ error: any Error) -> Bool {
+  static func wasSent(_ error: any Error) -> Bool {
     switch error {
     case is NIOConnectionError: false
     case let error as HTTPClientError: error != .connectTimeout && error != .getConnectionFromPoolTimeout

@@ -30,10 +30,12 @@ public struct Worker: Service {
   typealias Handler = @Sendable (RawJSON, JobContext) async throws -> Outcome
 
   let client: Client
-  let queues: [String]
+  package let queues: [String]
   let configuration: WorkerConfiguration
   var handlers: [Name: Handler] = [:]
   var defaultHandler: Handler?
+  /// The outermost first.
+  var middlewares: [Middleware] = []
 
   /// - Parameters:
   ///   - client: With a key of type worker.
@@ -66,14 +68,30 @@ public struct Worker: Service {
     try await group.run()
   }
 
+  /// Runs one attempt: its handler, within what surrounds it.
+  package func run(_ payload: RawJSON, _ context: JobContext) async throws -> Outcome {
+    let handler: Middleware.Next = { payload, context in try await self.handle(payload, context) }
+    return try await middlewares.reversed().reduce(handler) { $1.around($0) }(payload, context)
+  }
+
   /// Chooses the handler of a job. A type that nobody handles is retried: a worker that knows it may come.
-  func run(_ job: LeasedJob, _ context: JobContext) async throws -> Outcome {
-    guard let handler = handlers[Name(job.type)] ?? defaultHandler else {
+  private func handle(_ payload: RawJSON, _ context: JobContext) async throws -> Outcome {
+    guard let handler = handlers[Name(context.type)] ?? defaultHandler else {
       return .retry(
-        job.type.isEmpty
+        context.type.isEmpty
           ? "this worker has no handler for jobs without a type"
-          : "this worker has no handler for the type \(job.type)")
+          : "this worker has no handler for the type \(context.type)")
     }
-    return try await handler(job.payload, context)
+    return try await handler(payload, context)
+  }
+
+  /// The same worker with another client, which stops once no job is ready.
+  package func draining(through client: Client) -> Worker {
+    var configuration = configuration
+    configuration.stopsWhenIdle = true
+    configuration.pollWait = .zero
+    var worker = Worker(client: client, queues: queues, configuration: configuration)
+    (worker.handlers, worker.defaultHandler, worker.middlewares) = (handlers, defaultHandler, middlewares)
+    return worker
   }
 }

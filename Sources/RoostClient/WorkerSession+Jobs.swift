@@ -41,7 +41,7 @@ extension WorkerSession {
 
   private func conclude(_ job: LeasedJob, _ context: JobContext) async -> Conclusion {
     do {
-      return .returned(try await worker.run(job, context))
+      return .returned(try await worker.run(job.payload, context))
     } catch let failure as PermanentFailure {
       return .returned(.fail(failure.description))
     } catch {

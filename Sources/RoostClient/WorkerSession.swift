@@ -120,7 +120,13 @@ final class WorkerSession: Sendable {
         taken += jobs.count
         // An empty answer comes after the whole wait; earlier, the daemon is stopping, and asking on would spin.
         let isEarly = jobs.isEmpty && begun.duration(to: Self.clock.now) < wait / 2
-        if !isEarly { backoff.reset() } else { await pause(backoff.pause()) }
+        if isEarly {
+          await pause(backoff.pause())
+        } else {
+          backoff.reset()
+          // Polls that wait for nothing would spin while handlers run.
+          if jobs.isEmpty, wait == .zero { await pause(.milliseconds(1)) }
+        }
       case .failure(.cancelled): break
       case .failure(.refused(let error)):
         if error.endsWorker { return error }

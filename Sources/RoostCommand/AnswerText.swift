@@ -1,5 +1,3 @@
-import Glibc
-
 /// A JSON answer on its way to standard output.
 ///
 /// A pipe gets the bytes as the daemon sent them. A terminal gets the same JSON with every character escaped that
@@ -13,8 +11,13 @@ package struct AnswerText {
 
   /// - Parameter done: What has happened even if nobody can read the answer.
   func write(after done: String? = nil) throws(CommandFailure) {
+    try CommandOutput.write(line, after: done)
+  }
+
+  /// The answer with the end of its line.
+  var line: String {
     let text = String(decoding: bytes, as: UTF8.self)
-    try CommandOutput.write(line: isatty(STDOUT_FILENO) == 1 ? Self.inertJSON(text) : text, after: done)
+    return (Terminal.isOutput ? Self.inertJSON(text) : text) + "\n"
   }
 
   /// The same JSON value: hidden characters stand only inside strings, where JSON has an escape for each.

@@ -5,7 +5,8 @@ import RoostClient
 /// `roost change`: says something else of a job that waits.
 struct ChangeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "change", abstract: "Change a job that waits: its priority, retries, time or queue.",
+    commandName: "change",
+    abstract: "Change a job that waits: its priority, retries, time, queue, group, payload or tags.",
     discussion: "What is not named stays.")
 
   @OptionGroup var daemon: DaemonAddress
@@ -15,6 +16,9 @@ struct ChangeCommand: AsyncParsableCommand {
   @Option(help: "Not before this much time from now, such as 10m; 0s: at once.") var delay: String?
   @Option(help: "Not before this time, such as 2027-01-31T09:00:00Z.") var runAt: String?
   @Option(help: "Another queue.") var queue: String?
+  @Option(help: "Another group; empty: none.") var group: String?
+  @Option(help: "Another payload, JSON.") var payload: String?
+  @Option(help: "Other tags, with commas between; empty: none.") var tags: String?
   @Argument(help: "The job's id.") var job: JobArgument
 
   func run() async throws {
@@ -33,6 +37,21 @@ struct ChangeCommand: AsyncParsableCommand {
     if let delay { body.field("delay", delay) }
     if let runAt { body.field("run_at", runAt) }
     if let queue { body.field("queue", queue) }
+    if let group, !group.isEmpty {
+      body.field("group", group)
+    } else if group != nil {
+      body.key("group")
+      body.null()
+    }
+    if let payload {
+      body.field("payload", raw: try oneJSONValue(Array(payload.utf8), "the payload", "Text stands in quotes"))
+    }
+    if let tags {
+      body.key("tags")
+      body.beginArray()
+      for tag in tags.split(separator: ",") { body.string(String(tag)) }
+      body.endArray()
+    }
     body.endObject()
     try await daemon.connection().printAnswer(to: .patch, "/jobs/\(job.id)", body: body)
   }

@@ -47,6 +47,8 @@ struct CommandFailure: Error, CustomStringConvertible {
 enum ExitStatus: Int32 {
   /// The daemon answered no: the job is unknown, the key may not.
   case refused = 1
+  /// `roost wait`: a job is DEAD or CANCELLED.
+  case jobFailed = 2
   /// A wrong flag, argument or setting; fewer file descriptors than the daemon needs.
   case usage = 64
   /// The log is damaged, or of a format that this release does not read. Nothing was changed.
@@ -59,8 +61,8 @@ enum ExitStatus: Int32 {
   case unusable = 73
   /// Standard output could not be written.
   case outputLost = 74
-  /// `roost lease`: no job is ready.
-  case nothingToLease = 75
+  /// `roost lease`: no job is ready. `roost wait`: a job has not ended in time.
+  case notYet = 75
   /// `roost work`: the command cannot be run.
   case cannotRun = 78
 }

@@ -39,6 +39,7 @@ extension Daemon {
     }
     engine.limits = limits
     engine.segmentBytes = configuration.segmentBytes
+    engine.eventsRetention = configuration.eventsRetention
     engine.memoryLimitBytes = configuration.memoryLimitBytes
     engine.bootID = ClockReading.bootID()
     engine.zones = ZoneBook(TimeZoneDatabase(environment: Variables.all))
@@ -61,6 +62,7 @@ extension Daemon {
     front.version = Roost.configuration.version
     front.metricsPort = configuration.metricsPort
     front.metricsHost = configuration.metricsHost
+    front.eventListeners = configuration.eventsListeners
     front.metricsQueues = configuration.metricsQueues
     front.dashboard = configuration.dashboard
     front.tls = tls
@@ -79,7 +81,11 @@ extension Daemon {
   }
 
   func sayListening(_ port: Int) {
-    say("listening on", configuration.tlsCertificateFile == nil ? "http" : "https", configuration.host, port)
+    let scheme = configuration.tlsCertificateFile == nil ? "http" : "https"
+    // First, so that whoever waits for the line finds the file.
+    OwnDaemon.note(
+      url: DaemonURL.own(scheme, host: configuration.host, port: "\(port)"), in: configuration.dataDirectory)
+    say("listening on", scheme, configuration.host, port)
   }
 
   /// Says where the daemon listens, whatever the log level: those who started it wait for it.

@@ -31,6 +31,7 @@ struct Daemon {
     let descriptors = try DescriptorLimit.ofDaemon(loops: configuration.loops)
     sayConfiguration()
     let tls = try openTLS()
+    let adminKey = try openAdminKey()
     let opening = EngineOpening(engineConfiguration(), logger: logger)
     // Until the directory is known to be this process's, nothing else is touched.
     try await opening.untilLocked()
@@ -40,7 +41,7 @@ struct Daemon {
         metadata: ["directory": "\(configuration.dataDirectory)", "reason": "\(reason)"])
     }
     do throws(CommandFailure) {
-      try await serve(opening, tls, descriptors)
+      try await serve(opening, tls, adminKey, descriptors)
     } catch {
       await opening.engine?.stop()
       throw error
@@ -64,7 +65,8 @@ struct Daemon {
 
   /// Listens at once, so that `/readyz` answers while the log is replayed; serves when that is done and keys are there.
   private func serve(
-    _ opening: EngineOpening, _ tls: TLSIdentity?, _ descriptors: DescriptorLimit
+    _ opening: EngineOpening, _ tls: TLSIdentity?, _ adminKey: (key: APIKey, file: String)?,
+    _ descriptors: DescriptorLimit
   ) async throws(CommandFailure) {
     let store = try openKeyStore()
     let (ports, listening) = AsyncStream.makeStream(of: Int.self)
@@ -78,7 +80,7 @@ struct Daemon {
           return .yes
         }
         tasks.addTask {
-          try await bringUp(server, opening, store, ports)
+          try await bringUp(server, opening, store, adminKey, ports)
           return .no
         }
         defer { tasks.cancelAll() }
@@ -98,12 +100,13 @@ struct Daemon {
   private enum IsOver { case yes, no }
 
   private func bringUp(
-    _ server: RoostServer, _ opening: EngineOpening, _ store: any KeyStore, _ ports: AsyncStream<Int>
+    _ server: RoostServer, _ opening: EngineOpening, _ store: any KeyStore, _ adminKey: (key: APIKey, file: String)?,
+    _ ports: AsyncStream<Int>
   ) async throws {
     let engine = try await opening.opened { server.note($0) }
     let firstKeys = FirstKeys(
       bootstrap: KeyBootstrap(store: store, dataDirectory: configuration.dataDirectory, audit: audit),
-      isDevelopment: configuration.isDevelopment, logger: logger)
+      isDevelopment: configuration.isDevelopment, adminKey: adminKey, logger: logger)
     let isDone = try await firstKeys.make()
     await server.open(engine)
     for await port in ports {
@@ -112,6 +115,12 @@ struct Daemon {
     }
     async let _ = PressureLog(logger: logger).watch(engine)
     if !isDone { await firstKeys.makeLater() }
+  }
+
+  /// The admin key that was made beforehand: read before anything else is touched.
+  private func openAdminKey() throws(CommandFailure) -> (key: APIKey, file: String)? {
+    guard let file = configuration.adminKeyFile else { return nil }
+    return (try APIKey(adminKeyFile: file), file)
   }
 
   /// Opens the key store. Redis need not be there yet.

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import RoostKeys
 
@@ -5,6 +6,8 @@ import RoostKeys
 struct FirstKeys: Sendable {
   let bootstrap: KeyBootstrap
   let isDevelopment: Bool
+  /// One that was made beforehand, and its file: no other is made then.
+  let adminKey: (key: APIKey, file: String)?
   let logger: Logger
 
   /// Makes them if the store is empty; development keys are also printed if it is not.
@@ -38,9 +41,10 @@ struct FirstKeys: Sendable {
   private func attempt() async throws(KeyBootstrap.Failure) {
     if isDevelopment {
       for line in try await bootstrap.ensureDevKeys() { StandardStream.output.write(line: line.reveal()) }
-      return
     }
     do throws(KeyStoreError) {
+      if let adminKey { return tell(try await bootstrap.install(adminKey.key), adminKey.file) }
+      if isDevelopment { return }
       switch try await bootstrap.ensureAdminKey() {
       case .held: break
       case .made(let file):
@@ -59,11 +63,48 @@ struct FirstKeys: Sendable {
     }
   }
 
+  private func tell(_ installation: KeyBootstrap.Installation, _ file: String) {
+    let metadata: Logger.Metadata = ["file": "\(file)"]
+    switch installation {
+    case .held: break
+    case .installed:
+      logger.notice("the admin key of ADMIN_KEY_FILE was put into the key store", metadata: metadata)
+    case .revoked:
+      logger.error(
+        "the admin key of ADMIN_KEY_FILE was revoked and stays so: put another into the file (`roost keys mint`)",
+        metadata: metadata)
+    case .taken:
+      logger.error(
+        """
+        the key store holds another key under the id of the one in ADMIN_KEY_FILE: put a new one into the file \
+        (`roost keys mint`)
+        """, metadata: metadata)
+    }
+  }
+
   /// Whether it may be otherwise in a moment, without anyone's doing here.
   private func isPassing(_ error: KeyStoreError) -> Bool {
     switch error {
     case .unreachable, .refused: true
     case .corrupt, .unknownFormat, .vanished, .changed, .locked, .duplicate, .damaged, .system: false
     }
+  }
+}
+
+extension APIKey {
+  /// The admin key in the first line of a file.
+  ///
+  /// - Throws: `usage`, without what stands there.
+  init(adminKeyFile file: String) throws(CommandFailure) {
+    guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
+      throw CommandFailure(.usage, "ADMIN_KEY_FILE: the file \(inert(file)) cannot be read")
+    }
+    guard let key = APIKey(content.prefix { !$0.isNewline }), key.type == .admin else {
+      throw CommandFailure(
+        .usage,
+        "ADMIN_KEY_FILE: the first line of \(inert(file)) is no admin key: make one with roost keys mint >\(inert(file))"
+      )
+    }
+    self = key
   }
 }

@@ -8,9 +8,10 @@ struct GetCommand: AsyncParsableCommand {
 
   @OptionGroup var daemon: DaemonAddress
   @Flag(help: "With its payload.") var payload = false
+  @OptionGroup var shown: ListOptions
   @Argument(help: "The job's id.") var job: JobArgument
 
   func run() async throws {
-    try await daemon.connection().printAnswer(to: .get, "/jobs/\(job.id)\(payload ? "?payload=true" : "")")
+    try await daemon.show("/jobs/\(job.id)\(payload ? "?payload=true" : "")", shown, as: nil)
   }
 }

@@ -14,12 +14,12 @@ struct GroupCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Option(help: "How many at most, up to 200 (default: 50).") var limit: Int?
     @Option(help: "Goes on where the page before ended: its next_cursor.") var cursor: String?
+    @OptionGroup var shown: ListOptions
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
-      let query = [limit.map { "limit=\($0)" }, cursor.map { "cursor=\(percentEncoded($0))" }].compactMap { $0 }
-      let path = queue.path + "/groups" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
-      try await daemon.connection().printAnswer(to: .get, path)
+      let given = [("limit", limit.map(String.init)), ("cursor", cursor)]
+      try await daemon.show(queue.path + "/groups" + query(given), shown, as: .groups)
     }
   }
 

@@ -42,7 +42,7 @@ struct HealthCommand: AsyncParsableCommand {
     guard url == nil, Variables["ROOST_URL"] == nil else {
       return try trust.connection(to: DaemonURL(flag: url).text, key: nil)
     }
-    return try trust.connection(to: OwnAddress().url, key: nil, isOwn: true)
+    return try trust.connection(to: OwnAddress().url, key: nil, isOwn: .probed)
   }
 }
 
@@ -53,16 +53,7 @@ private struct OwnAddress {
 
   var url: String {
     let scheme = value(.tlsCertificate) == nil ? "http" : "https"
-    return "\(scheme)://\(host):\(value(.port) ?? "8080")"
-  }
-
-  /// An address that can be asked: a daemon that listens on every one answers on loopback, too.
-  private var host: String {
-    switch value(.host) ?? "127.0.0.1" {
-    case "0.0.0.0": "127.0.0.1"
-    case "::": "[::1]"
-    case let host: host.contains(":") ? "[\(host)]" : host
-    }
+    return DaemonURL.own(scheme, host: value(.host) ?? "127.0.0.1", port: value(.port) ?? "8080")
   }
 
   private func value(_ setting: Setting) -> String? { reader.read(setting)?.text ?? setting.definition.standard }

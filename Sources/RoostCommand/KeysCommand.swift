@@ -15,8 +15,8 @@ struct KeysCommand: AsyncParsableCommand {
       output was lost.
       """,
     subcommands: [
-      Create.self, List.self, Rotate.self, Revoke.self, KeysWhoAmICommand.self, MigrateKeysCommand.self,
-      ImportKeysCommand.self,
+      Create.self, List.self, Rotate.self, Revoke.self, KeysWhoAmICommand.self, KeysMintCommand.self,
+      MigrateKeysCommand.self, ImportKeysCommand.self,
     ])
 
   struct Create: AsyncParsableCommand {

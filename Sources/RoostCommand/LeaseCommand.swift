@@ -50,7 +50,7 @@ struct LeaseCommand: AsyncParsableCommand {
         to: .post, "/jobs/lease", body: body, timeoutMilliseconds: 30_000 + min(waitMilliseconds, 60_000))
     } catch {
       guard error.code == "no_jobs_available" else { throw error }
-      throw CommandFailure(.nothingToLease, error.message)
+      throw CommandFailure(.notYet, error.message)
     }
     do throws(CommandFailure) {
       try AnswerText(reply.body).write()

@@ -8,7 +8,10 @@ enum Mistyped {
     for argument in arguments {
       let below = command.configuration.subcommands
       guard !below.isEmpty, !argument.hasPrefix("-"), argument != "help" else { return nil }
-      if let next = below.first(where: { $0._commandName == argument }) {
+      let isNamed = { (other: any ParsableCommand.Type) in
+        other._commandName == argument || other.configuration.aliases.contains(argument)
+      }
+      if let next = below.first(where: isNamed) {
         command = next
         continue
       }

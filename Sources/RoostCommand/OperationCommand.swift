@@ -20,6 +20,7 @@ struct OperationCommand: AsyncParsableCommand {
     @Option(help: "Only jobs of this owner.") var owner: String?
     @Option(help: "Only jobs in this state; may be given more than once.") var state: [String] = []
     @Option(help: "Only jobs of this type.") var type: String?
+    @Option(help: "Only jobs of this group; _ stands for those that say none.") var group: String?
     @Option(help: "Only jobs submitted longer ago, such as 1d.") var olderThan: String?
     @Option(help: "At most so many jobs.") var limit: Int?
     @Flag(help: "Only count them.") var dryRun = false
@@ -38,7 +39,7 @@ struct OperationCommand: AsyncParsableCommand {
       if let to { body.field("to", to) }
       if let owner { body.field("owner_id", owner) }
       if let limit { body.field("limit", limit) }
-      body.selection(states: state, type: type, olderThan: olderThan, dryRun: dryRun)
+      body.selection(states: state, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
       try await daemon.connection().printAnswer(to: .post, "/operations", body: body)
     }
@@ -48,17 +49,19 @@ struct OperationCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the operations that run and those that ended last.")
 
     @OptionGroup var daemon: DaemonAddress
+    @OptionGroup var shown: ListOptions
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/operations") }
+    func run() async throws { try await daemon.show("/operations", shown, as: .operations) }
   }
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Show how far an operation is.")
 
     @OptionGroup var daemon: DaemonAddress
+    @OptionGroup var shown: ListOptions
     @Argument(help: "The operation's id.") var id: UInt64
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/operations/\(id)") }
+    func run() async throws { try await daemon.show("/operations/\(id)", shown, as: nil) }
   }
 
   struct Stop: AsyncParsableCommand {

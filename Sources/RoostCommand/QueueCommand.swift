@@ -9,7 +9,7 @@ struct QueueCommand: AsyncParsableCommand {
     abstract: "List, show, set, pause, resume, purge and delete queues, and what their groups may do.",
     subcommands: [
       List.self, Show.self, Set.self, Pause.self, Resume.self, Purge.self, Delete.self, GroupCommand.self,
-    ])
+    ], defaultSubcommand: List.self, aliases: ["queues"])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the queues that the key may use.")
@@ -19,12 +19,11 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "Only those whose names hold this.") var match: String?
     @Option(help: "So many at most; 200 at once.") var limit: Int?
     @Option(help: "Where the page begins: next_cursor of the one before.") var cursor: String?
+    @OptionGroup var shown: ListOptions
 
     func run() async throws {
       let given = [("sort", sort), ("match", match), ("limit", limit.map(String.init)), ("cursor", cursor)]
-      let query = given.compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }
-      try await daemon.connection().printAnswer(
-        to: .get, query.isEmpty ? "/queues" : "/queues?\(query.joined(separator: "&"))")
+      try await daemon.show("/queues" + query(given), shown, as: .queues)
     }
   }
 
@@ -32,9 +31,10 @@ struct QueueCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Show a queue: counts, rates, totals, settings, pause.")
 
     @OptionGroup var daemon: DaemonAddress
+    @OptionGroup var shown: ListOptions
     @Argument(help: "The queue.") var queue: QueueArgument
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, queue.path) }
+    func run() async throws { try await daemon.show(queue.path, shown, as: nil) }
   }
 
   struct Set: AsyncParsableCommand {
@@ -53,7 +53,11 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "Lease of jobs when neither they nor their worker say.") var lease: String?
     @Option(help: "How long an attempt of a job that does not say may run, such as 10m; 0s: without end.")
     var timeout: String?
+    @Option(help: "Leases that end by their time before a job that does not say is DEAD.") var maxExpiries: String?
     @Option(help: "How long finished jobs that do not say are kept.") var retention: String?
+    @Option(help: "A job that is READY for longer leaves, such as 4d.") var maxAge: String?
+    @Option(help: "How long dead letters stay.") var deadRetention: String?
+    @Option(help: "How many dead letters stay.") var maxDead: String?
     @Option(help: "The most jobs that may wait.") var maxLength: String?
     @Option(help: "The most bytes that waiting jobs may take.") var maxBytes: String?
     @Option(help: "What becomes of a submit beyond: reject or drop_oldest.") var onFull: String?
@@ -71,7 +75,9 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "Whether groups take turns: true or false.") var groupFair: String?
     @Option(help: "Where they do: inside (priorities count in their group), or first (before turns).")
     var groupPriority: String?
-    @Option(help: "Whether a group's jobs run one after the other, in their order: strict.") var groupOrdered: String?
+    @Option(help: "Whether a group's jobs run in their order: strict (one at a time), per_lease (several a lease).")
+    var groupOrdered: String?
+    @Option(help: "Whose groups are: owner, or queue (the same for all owners).") var groupScope: String?
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
@@ -83,7 +89,11 @@ struct QueueCommand: AsyncParsableCommand {
       body.setting("delay", delay)
       body.setting("lease", lease)
       body.setting("timeout", timeout)
+      body.setting("max_expiries", maxExpiries)
       body.setting("retention", retention)
+      body.setting("max_age", maxAge)
+      body.setting("dead_retention", deadRetention)
+      body.setting("max_dead", maxDead)
       body.setting("max_length", maxLength)
       body.setting("max_bytes", maxBytes)
       body.setting("on_full", onFull)
@@ -93,6 +103,7 @@ struct QueueCommand: AsyncParsableCommand {
       body.setting("aging", aging)
       body.setting("requeue_expired", requeueExpired, isJSON: true)
       body.deadLetter(deadLetter)
+      body.setting("group_scope", groupScope)
       if [groupConcurrency, groupRate, groupMaxLength, groupFair, groupPriority, groupOrdered].contains(where: {
         $0 != nil
       }) {
@@ -133,6 +144,7 @@ struct QueueCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Option(help: "Only jobs in this state; may be given more than once.") var state: [String] = []
     @Option(help: "Only jobs of this type.") var type: String?
+    @Option(help: "Only jobs of this group; _ stands for those that say none.") var group: String?
     @Option(help: "Only jobs submitted longer ago, such as 1d.") var olderThan: String?
     @Flag(help: "Only count them.") var dryRun = false
     @Argument(help: "The queue.") var queue: QueueArgument
@@ -140,7 +152,7 @@ struct QueueCommand: AsyncParsableCommand {
     func run() async throws {
       var body = JSONWriter()
       body.beginObject()
-      body.selection(states: state, type: type, olderThan: olderThan, dryRun: dryRun)
+      body.selection(states: state, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
       try await daemon.connection().printAnswer(to: .post, queue.path + "/purge", body: body)
     }
@@ -212,7 +224,7 @@ extension JSONWriter {
     }
   }
 
-  mutating func selection(states: [String], type: String?, olderThan: String?, dryRun: Bool) {
+  mutating func selection(states: [String], type: String?, group: String?, olderThan: String?, dryRun: Bool) {
     if !states.isEmpty {
       key("states")
       beginArray()
@@ -220,6 +232,7 @@ extension JSONWriter {
       endArray()
     }
     if let type { field("type", type) }
+    if let group { field("group", group) }
     if let olderThan { field("older_than", olderThan) }
     if dryRun { field("dry_run", true) }
   }

@@ -2,7 +2,7 @@ import RoostAPI
 import RoostCore
 
 extension RetryPolicy {
-  /// Reads the form of a setting: `5s..10m`, and behind it `factor=3` and `jitter=equal` if wanted, each behind a comma.
+  /// Reads the form of a setting: `5s..10m`, and behind it `factor=3` and `jitter=equal` (or `jitter=10s`) if wanted, each behind a comma.
   ///
   /// The pauses and the factor have the bounds that a job's `retry` has. Nil where the text says no policy.
   init?(setting text: String) {
@@ -22,8 +22,13 @@ extension RetryPolicy {
         guard let factor = Double(words[1]), (1...100).contains(factor) else { return nil }
         policy.factorThousandths = UInt32((factor * 1_000).rounded())
       case "jitter":
-        guard let jitter = Jitter.allCases.first(where: { "\($0)" == words[1] }) else { return nil }
-        policy.jitter = jitter
+        if let jitter = Jitter.named.first(where: { "\($0)" == words[1] }) {
+          policy.jitter = jitter
+        } else if let added = DurationText.milliseconds(words[1]), (1...RetryPolicy.mostAdded).contains(added) {
+          policy.add(atMost: UInt32(added))
+        } else {
+          return nil
+        }
       default: return nil
       }
     }

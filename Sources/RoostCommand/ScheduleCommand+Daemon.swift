@@ -12,14 +12,11 @@ extension ScheduleCommand {
     @Option(help: "Whose (default: the key's owner; an admin sees everybody's).") var ownerID: String?
     @Option(help: "How many at most, up to 200 (default: 50).") var limit: Int?
     @Option(help: "Goes on where the page before ended: its next_cursor.") var cursor: String?
+    @OptionGroup var shown: ListOptions
 
     func run() async throws {
-      let query = [
-        ownerID.map { "owner_id=\(percentEncoded($0))" }, limit.map { "limit=\($0)" },
-        cursor.map { "cursor=\(percentEncoded($0))" },
-      ].compactMap { $0 }
-      try await daemon.connection().printAnswer(
-        to: .get, "/schedules" + (query.isEmpty ? "" : "?" + query.joined(separator: "&")))
+      let given = [("owner_id", ownerID), ("limit", limit.map(String.init)), ("cursor", cursor)]
+      try await daemon.show("/schedules" + query(given), shown, as: .schedules)
     }
   }
 
@@ -172,8 +169,9 @@ extension ScheduleCommand {
       abstract: "Show what became of a schedule's last instants, the latest first.")
 
     @OptionGroup var daemon: DaemonAddress
+    @OptionGroup var shown: ListOptions
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, name.path("/runs")) }
+    func run() async throws { try await daemon.show(name.path("/runs"), shown, as: .runs) }
   }
 }

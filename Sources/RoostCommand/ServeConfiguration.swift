@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import RoostCore
+import RoostEngine
 import RoostKeys
 import RoostServer
 
@@ -111,7 +112,7 @@ package struct ServeConfiguration: Sendable {
     require(
       defaultRetry != nil, .defaultRetry,
       "it is no retry policy, such as 5s..10m or 5s..10m,factor=3,jitter=equal: pauses up to 1d..7d, a factor from 1 to "
-        + "100, and a jitter of none, full, equal or decorrelated")
+        + "100, and a jitter of none, full, equal, decorrelated, or up to 1d")
     require(
       !logsAccess || logLevel <= .info, .accessLog,
       "its lines are of level info, and LOG_LEVEL is \(logLevel.rawValue): they would not be written")
@@ -135,6 +136,7 @@ extension ServeConfiguration {
   package var tlsKeyFile: String? { text(.tlsKey) }
   package var tlsClientCAFile: String? { text(.tlsClientCA) }
   package var dataDirectory: String { text(.dataDirectory) ?? "" }
+  package var adminKeyFile: String? { text(.adminKeyFile) }
   package var authFailuresPerMinute: Int { number(.authFailuresPerMinute) ?? 0 }
   package var leaseMilliseconds: Int64 { milliseconds(.leaseDuration) }
   package var leaseCheckMilliseconds: Int64 { milliseconds(.leaseCheckInterval) }
@@ -161,6 +163,11 @@ extension ServeConfiguration {
   package var loops: Int { number(.loops) ?? max(1, System.coreCount - 1) }
   package var idleTimeout: Duration { .milliseconds(milliseconds(.idleTimeout)) }
   package var bodyTimeout: Duration { .milliseconds(milliseconds(.bodyTimeout)) }
+  package var eventsRetention: EventsRetention {
+    EventsRetention(
+      nanoseconds: milliseconds(.eventsRetention) * 1_000_000, bytes: number(.eventsRetentionBytes) ?? 0)
+  }
+  package var eventsListeners: Int { number(.eventsListeners) ?? 0 }
   /// nil: no limit.
   package var memoryLimitBytes: Int? { number(.memoryLimit) }
   package var segmentBytes: Int { number(.segmentBytes) ?? 0 }

@@ -11,6 +11,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.dataDirectory) var dataDirectory: String?
   /// What the flag was called before in other commands; taken here, too.
   @Option(name: .customLong("data"), help: .private) var formerDataDirectory: String?
+  @Option(.adminKeyFile) var adminKeyFile: String?
   @Option(.authFailuresPerMinute) var authFailuresPerMinute: String?
   @Option(.leaseDuration) var leaseDuration: String?
   @Option(.leaseCheckInterval) var leaseCheckInterval: String?
@@ -31,6 +32,9 @@ struct ServeOptions: ParsableArguments {
   @Option(.loops) var loops: String?
   @Option(.idleTimeout) var idleTimeout: String?
   @Option(.bodyTimeout) var bodyTimeout: String?
+  @Option(.eventsRetention) var eventsRetention: String?
+  @Option(.eventsRetentionBytes) var eventsRetentionBytes: String?
+  @Option(.eventsListeners) var eventsListeners: String?
   @Option(.memoryLimit) var memoryLimit: String?
   @Option(.segmentBytes) var segmentBytes: String?
   @Option(.metricsPort) var metricsPort: String?
@@ -48,7 +52,7 @@ struct ServeOptions: ParsableArguments {
       .port: port, .host: host, .allowPlaintext: allowPlaintext.map(String.init), .tlsCertificate: tlsCertificate,
       .tlsKey: tlsKey, .tlsClientCA: tlsClientCA,
       .dataDirectory: dataDirectory ?? formerDataDirectory,
-      .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
+      .adminKeyFile: adminKeyFile, .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
       .defaultMaxRetries: defaultMaxRetries, .retention: retention, .retentionMaxJobs: retentionMaxJobs,
       .defaultRetry: defaultRetry, .defaultTimeout: defaultTimeout, .deadRetention: deadRetention,
@@ -56,6 +60,8 @@ struct ServeOptions: ParsableArguments {
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle,
       .maxSchedules: maxSchedules, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
+      .eventsRetention: eventsRetention, .eventsRetentionBytes: eventsRetentionBytes,
+      .eventsListeners: eventsListeners,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
       .metricsQueues: metricsQueues, .dashboard: dashboard,
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,

@@ -9,6 +9,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case tlsClientCA = "TLS_CLIENT_CA"
   case dataDirectory = "WAL_DIR"
   case redisURL = "REDIS_URL"
+  case adminKeyFile = "ADMIN_KEY_FILE"
   case authFailuresPerMinute = "AUTH_FAILURES_PER_MINUTE"
   case leaseDuration = "LEASE_DURATION"
   case leaseCheckInterval = "LEASE_CHECK_INTERVAL"
@@ -29,6 +30,9 @@ package enum Setting: String, CaseIterable, Sendable {
   case loops = "LOOPS"
   case idleTimeout = "IDLE_TIMEOUT"
   case bodyTimeout = "BODY_TIMEOUT"
+  case eventsRetention = "EVENTS_RETENTION"
+  case eventsRetentionBytes = "EVENTS_RETENTION_BYTES"
+  case eventsListeners = "EVENTS_LISTENERS"
   case memoryLimit = "MEMORY_LIMIT"
   case segmentBytes = "SEGMENT_BYTES"
   case metricsPort = "METRICS_PORT"
@@ -73,6 +77,11 @@ package enum Setting: String, CaseIterable, Sendable {
         .address(scheme: "redis"), nil, sample: "redis://:hidden@127.0.0.1:6379/2", isSecret: true,
         "Keys in Redis, shared by several daemons (see [below](#keys-in-redis)); without it they are kept in `WAL_DIR`. "
           + "Has no flag: flags stand in the list of processes.")
+    case .adminKeyFile:
+      .init(
+        .text("a file"), nil, sample: "made-before.key",
+        "A file whose first line is an admin key that was made beforehand, with `roost keys mint`: the start puts it into the "
+          + "key store (see [security.md](security.md#an-admin-key-made-beforehand)).")
     case .authFailuresPerMinute:
       .init(
         .integer(0...1_000_000), "60", sample: "100",
@@ -153,6 +162,19 @@ package enum Setting: String, CaseIterable, Sendable {
         "How long a connection may wait for its next request; longer than clients keep one (Go: 90 s).")
     case .bodyTimeout:
       .init(.duration(1_000...600_000), "30s", sample: "10s", "How long the body of a request may take to arrive.")
+    case .eventsRetention:
+      .init(
+        .duration(0...2_592_000_000), "1h", sample: "15m",
+        "How far back `/events` can be resumed (see [events.md](events.md)): the log is kept so long, whatever the queue "
+          + "itself needs of it, while the disk has room. 0s: no longer than that.")
+    case .eventsRetentionBytes:
+      .init(
+        .bytes(0...(1 << 40)), "256MiB", sample: "64MiB",
+        "How large the log becomes for that: beyond it the oldest goes sooner. Each start reads the log once.")
+    case .eventsListeners:
+      .init(
+        .integer(0...100_000), "1000", sample: "50",
+        "How many may listen to `/events` at once; those beyond get 503.")
     case .memoryLimit:
       .init(
         .bytes((16 << 20)...(1 << 50)), nil, sample: "1GiB",

@@ -7,8 +7,29 @@ struct StatsCommand: AsyncParsableCommand {
     commandName: "stats", abstract: "Show what waits, what happens, and how long jobs wait and run.")
 
   @OptionGroup var daemon: DaemonAddress
+  @OptionGroup var shown: ListOptions
 
-  func run() async throws { try await daemon.connection().printAnswer(to: .get, "/stats") }
+  func run() async throws {
+    let connection = try daemon.connection()
+    try await shown.show { () throws(CommandFailure) in
+      let reply = try await connection.answer(to: .get, "/stats")
+      guard shown.isTable, let stats = JSONValue(reply.body) else { return AnswerText(reply.body).line }
+      let states = TextTable(
+        headings: ["STATE", "JOBS"],
+        rows: stats["counts"].fields.sorted { $0.key < $1.key }.map { state, count in
+          [.init(text: state, style: Style(state: state)), .init(text: count.shown, isNumber: true)]
+        })
+      let events = TextTable(
+        headings: ["", "IN ALL", "A MINUTE"],
+        rows: ["submitted", "leased", "acked", "failed", "dead"].map { name in
+          [
+            .init(text: name), .init(text: stats["totals.\(name)"].shown, isNumber: true),
+            .init(text: stats["rates.\(name)_per_minute"].shown, isNumber: true),
+          ]
+        })
+      return [states.text(), events.text(), AnswerTable.figures.table(of: stats).text()].joined(separator: "\n")
+    }
+  }
 }
 
 /// `roost workers`: who holds jobs.
@@ -17,6 +38,7 @@ struct WorkersCommand: AsyncParsableCommand {
     commandName: "workers", abstract: "Show who holds jobs since when, and who waits for one.")
 
   @OptionGroup var daemon: DaemonAddress
+  @OptionGroup var shown: ListOptions
 
-  func run() async throws { try await daemon.connection().printAnswer(to: .get, "/workers") }
+  func run() async throws { try await daemon.show("/workers", shown, as: .workers) }
 }

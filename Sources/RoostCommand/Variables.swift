@@ -11,6 +11,6 @@ enum Variables {
 
   /// Those that only commands beside `serve` read, and `serve` besides its settings.
   static let besidesSettings = [
-    "ROOST_CONFIG", "ROOST_URL", "ROOST_KEY", "ROOST_CA", "ROOST_CERT", "ROOST_CERT_KEY",
+    "ROOST_CONFIG", "ROOST_URL", "ROOST_KEY", "ROOST_CONTEXT", "ROOST_CA", "ROOST_CERT", "ROOST_CERT_KEY",
   ]
 }

@@ -60,6 +60,28 @@ package enum Defect: String, Sendable, CaseIterable {
   case extendNotLogged = "extend-not-logged"
   /// A worker may extend its lease beyond the time that an attempt may take.
   case timeoutExtended = "timeout-extended"
+  /// A job that is too late is given to a worker all the same.
+  case lateJobGiven = "late-job-given"
+  /// Jobs are too late by a wall clock that is not believed.
+  case expiresWhileSuspect = "expires-while-suspect"
+  /// A copy leaves out how often leases of its job ended.
+  case countersLostInCarry = "counters-lost-in-carry"
+  /// However many of its workers vanish, a job is given to the next.
+  case crashLoopGoesOn = "crash-loop-goes-on"
+  /// A job is made although another holds its key.
+  case twinsTaken = "twins-taken"
+  /// A job begins anew although another holds its key.
+  case twinReplayed = "twin-replayed"
+  /// A copy leaves out that its job holds a key.
+  case uniqueLostInCarry = "unique-lost-in-carry"
+  /// A key that is held for a time is released when its job is purged.
+  case uniqueFreedWithJob = "unique-freed-with-job"
+  /// A trim copies jobs, but not what holds keys for a time after them.
+  case uniqueStubNotCarried = "unique-stub-not-carried"
+  /// A job that takes another's place goes behind all others.
+  case placeLost = "place-lost"
+  /// Repeated submits put a job off without end.
+  case putOffForEver = "put-off-for-ever"
   /// What failed stays where it is, whatever queue should take it.
   case deadLetterIgnored = "dead-letter-ignored"
   /// A copy leaves out that its job was moved to another queue.
@@ -112,6 +134,14 @@ package enum Defect: String, Sendable, CaseIterable {
   case turnsIgnored = "turns-ignored"
   /// A group gives the job that became READY first, whatever its order.
   case orderIgnored = "order-ignored"
+  /// A queue gives jobs that have waited longer than they may, and keeps them.
+  case maxAgeIgnored = "max-age-ignored"
+  /// A queue keeps more dead letters than it may.
+  case maxDeadIgnored = "max-dead-ignored"
+  /// After a trim and a restart the groups of a queue are told apart by owner, though it says that they are not.
+  case scopeLostInReplay = "scope-lost-in-replay"
+  /// Where a lease takes several of a group in their order, the next takes those behind them while they run.
+  case perLeaseIgnored = "per-lease-ignored"
   /// A full queue takes jobs.
   case fullQueueTakes = "full-queue-takes"
   /// What a job does not say is the daemon's to say, whatever its queue says.

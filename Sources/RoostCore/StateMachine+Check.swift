@@ -16,6 +16,7 @@ extension StateMachine {
     package var deadline: Int64
     package var foreseen: Int64
     package var attemptEnds: Int64
+    package var expires: Int64
     package var created: Int64
     package var queue: String
     package var group: String
@@ -23,6 +24,7 @@ extension StateMachine {
     package var owner: String
     package var policy: JobPolicy
     package var key: String
+    package var unique: String
     package var lease: String
   }
 
@@ -79,26 +81,32 @@ extension StateMachine {
     let hot = jobs.hot(slot).pointee
     let cold = jobs.cold(slot).pointee
     var key = ""
-    if cold.key != .none {
-      let entry = keys.entry(cold.key).pointee
+    if case let known = keyEntry(of: slot), known != .none {
+      let entry = keys.entry(known).pointee
       key = "\(entry.hash.high) \(entry.hash.low) \(entry.fingerprint)\(entry.isOfBytes ? " of bytes" : "")"
     }
     return Row(
       number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
       priority: hot.priority, flags: hot.flags, attempts: hot.attempts, maxAttempts: hot.maxAttempts,
       order: hot.order, deadline: hot.deadline, foreseen: foreseen(slot),
-      attemptEnds: existingLeaseCell(slot)?.pointee.attemptEnds ?? 0,
+      attemptEnds: existingLeaseCell(slot)?.pointee.attemptEnds ?? 0, expires: expiry(slot),
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
-      key: key, lease: leaseText(slot))
+      key: key, unique: uniqueText(slot), lease: leaseText(slot))
+  }
+
+  private func uniqueText(_ slot: Slot) -> String {
+    guard case let cell = uniqueCell(of: slot), cell != .none else { return "" }
+    let unique = uniques.cell(cell).pointee
+    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(uniques.holds(cell) ? "holds" : "")"
   }
 
   private func leaseText(_ slot: Slot) -> String {
     guard let cell = existingLeaseCell(slot)?.pointee else { return "" }
     return "\(cell.id) \(cell.duration) \(cell.leasedAt) \(cell.endedAt) \(cell.endedUptime) \(cell.history) "
       + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
-      + "\(cell.said) "
+      + "\(cell.said) \(cell.expiries) \(cell.interruptions) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
   }
 
@@ -119,6 +127,12 @@ extension StateMachine {
       let entry = keys.entry(slot).pointee
       let stub = stubs.pointer(entry.target).pointee
       return "\(entry.hash) \(entry.fingerprint)\(entry.isOfBytes ? " of bytes" : "") \(stub)"
+    }.sorted() + uniqueStubs
+  }
+
+  private var uniqueStubs: [String] {
+    uniques.holders.filter { uniques.cell($0).pointee.isStub }.map { cell in
+      "unique \(uniques.cell(cell).pointee.hash.text) \(stubs.pointer(uniques.cell(cell).pointee.job).pointee)"
     }.sorted()
   }
 
@@ -138,8 +152,9 @@ extension StateMachine {
       let queue = operation.queue == .none ? "" : text(queueNames.bytes(operation.queue))
       let type = operation.type == .none ? "" : text(typeNames.bytes(operation.type))
       let owner = operation.owner == .none ? "" : text(ownerNames.bytes(operation.owner))
-      return "\(operation.id) \(operation.kind) \(operation.states) \(queue) \(type) \(owner) \(operation.before) "
-        + "\(operation.bound) \(operation.limit) \(operation.startedAt) \(operation.endedAt) \(operation.phase) "
+      let group = operation.group.map { text(nameOfFilter($0)) } ?? ""
+      return "\(operation.id) \(operation.kind) \(operation.states) \(queue) \(type) \(owner) \(group) "
+        + "\(operation.before) \(operation.bound) \(operation.limit) \(operation.startedAt) \(operation.endedAt) \(operation.phase) "
         + "\(operation.pass) \(operation.cursor) \(operation.done)"
     }
   }
@@ -196,6 +211,7 @@ extension StateMachine {
     var waiting: [UInt32: Int64] = [:]
     var live = 0
     var states = StateCounts()
+    var expiringCount = 0
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       let hot = jobs.hot(slot).pointee
       guard let state = JobState(rawValue: hot.state) else {
@@ -204,6 +220,7 @@ extension StateMachine {
       }
       let queue = queue(of: slot)
       counts[queue, default: StateCounts()][state] += 1
+      if state.isWaiting, hot.flags & RowFlags.expires != 0 { expiringCount += 1 }
       if state.isWaiting { waiting[queue, default: 0] += Int64(jobs.cold(slot).pointee.recordBytes) }
       states[state] += 1
       live += bytes(of: slot)
@@ -212,9 +229,12 @@ extension StateMachine {
       if state != .ready, hot.container.hasHeap != (hot.heapPosition != .max) {
         found.append("job \(hot.number), \(state), heap")
       }
-      let key = jobs.cold(slot).pointee.key
+      let key = keyEntry(of: slot)
       if key != .none, keys.entry(key).pointee.isStub || keys.entry(key).pointee.target != slot {
         found.append("the key of job \(hot.number) names another")
+      }
+      if case let cell = uniqueCell(of: slot), cell != .none, uniques.cell(cell).pointee.job != slot {
+        found.append("what no other than job \(hot.number) may have names another")
       }
     }
     for id in queues.indices where queues[id].exists {
@@ -224,6 +244,11 @@ extension StateMachine {
       if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
       if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
       if queues[id].isHungry != hungry.contains(UInt32(id)) { found.append("queue \(id) is met, or will not be") }
+      if let most = setup(UInt32(id))?.pointee.settings[.maxAge], case let since = readySince(UInt32(id)), since >= 0,
+        queues[id].ageAwaited > since + most.nanoseconds
+      {
+        found.append("queue \(id) is not looked at when its first job will be too old")
+      }
       found += brokenGroups(UInt32(id))
     }
     found += brokenSchedules()
@@ -232,6 +257,7 @@ extension StateMachine {
     if dead.count != Int(states[.dead]) || deadNumbers.count != dead.count { found.append("dead letters") }
     found += brokenSets()
     if leaseHeap.count != Int(states[.running]) { found.append("heap of leases") }
+    if expiring.waitingCount != expiringCount { found.append("jobs that must begin before a time") }
     return found
   }
 
@@ -245,6 +271,9 @@ extension StateMachine {
       }
       if JobState(rawValue: hot.state)!.isWaiting, isOrdered(queue(of: slot)) {
         wanted[Listed.waiting(hot.group), default: []].append(Self.place(inOrder: hot.number))
+      }
+      if hot.state == JobState.running.rawValue, sequence(of: queue(of: slot)) == .perLease {
+        wanted[Listed.running(hot.group), default: []].append(hot.number)
       }
       guard hot.state == JobState.dead.rawValue else { continue }
       for set in [Listed.dead, Listed.dead(queue: queue(of: slot)), Listed.dead(owner: cold.owner)] {

@@ -64,6 +64,14 @@ package struct StateMachine: ~Copyable {
   var retentionHeap = DeadlineHeap()
   /// Stubs, by when they may leave (uptime).
   var stubHeap = ExpiryHeap()
+  /// The keys that no two jobs have at a time.
+  var uniques = UniqueTable()
+  /// Those that are held for a time, as cells of `uniques` (uptime).
+  var windowHeap = ExpiryHeap()
+  /// Jobs that must begin before a time (wall time).
+  var expiring = ExpiringJobs()
+  /// Jobs that are too late and may leave with this command.
+  var lateLeft = 0
 
   // Names.
   var queueNames: NameTable
@@ -97,6 +105,8 @@ package struct StateMachine: ~Copyable {
   /// Groups whose pause ends by itself (wall time, nanoseconds), as cells of `groupSetups`; an entry may be of a pause
   /// that ended before.
   var groupPauseHeap = ExpiryHeap()
+  /// Of a lease of several: the group whose turn it has taken already, while it takes the next job of it.
+  var turnTaken: Slot = .none
   /// Volatile: how far the turns of a queue's groups have come, where they are taken within priorities.
   var turnClocks: [TurnClass: Int64] = [:]
   /// Volatile.
@@ -116,6 +126,10 @@ package struct StateMachine: ~Copyable {
   var pauseHeap = ExpiryHeap()
   /// Volatile: queues for which workers wait and whose next lease may be later (log time).
   var rateHeap = ExpiryHeap()
+  /// Volatile: queues whose longest-READY job may be too old then, or before another entry of theirs (log time).
+  var ageHeap = ExpiryHeap()
+  /// Volatile: queues whose first dead letter may leave then (uptime).
+  var deadHeap = ExpiryHeap()
 
   // Waiting workers; volatile.
   var waiters = Slab<Waiter>()
@@ -190,7 +204,7 @@ package struct StateMachine: ~Copyable {
     let ofJobs = jobs.usedBytes + leases.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
     let heaps =
       leaseHeap.usedBytes + dueHeap.usedBytes + wallHeap.usedBytes + retentionHeap.usedBytes + stubHeap.usedBytes
-      + pauseHeap.usedBytes + rateHeap.usedBytes
+      + pauseHeap.usedBytes + rateHeap.usedBytes + ageHeap.usedBytes + deadHeap.usedBytes
     let names =
       queueNames.usedBytes + typeNames.usedBytes + ownerNames.usedBytes + workerNames.usedBytes + keyNames.usedBytes
       + policies.usedBytes + reasons.usedBytes + setups.usedBytes
@@ -201,6 +215,7 @@ package struct StateMachine: ~Copyable {
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
+      + expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -210,7 +225,8 @@ package struct StateMachine: ~Copyable {
       jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + levels.residentBytes
     let heaps =
       leaseHeap.residentBytes + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes
-      + stubHeap.residentBytes + pauseHeap.residentBytes + rateHeap.residentBytes
+      + stubHeap.residentBytes + pauseHeap.residentBytes + rateHeap.residentBytes + ageHeap.residentBytes
+      + deadHeap.residentBytes
     let names =
       queueNames.residentBytes + typeNames.residentBytes + ownerNames.residentBytes + workerNames.residentBytes
       + keyNames.residentBytes + policies.residentBytes + reasons.residentBytes + setups.residentBytes
@@ -222,7 +238,7 @@ package struct StateMachine: ~Copyable {
       + endWaitIndex.residentBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.residentBytes + scheduleHoldHeap.residentBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
-      + queues.residentBytes
+      + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
   }
 
   // MARK: Ground
@@ -275,4 +291,14 @@ enum RowFlags {
   static let cancelRequested: UInt16 = 2
   /// It stands in another queue than its body says.
   static let moved: UInt16 = 4
+  /// It must begin before a time; see `StateMachine.expiring`.
+  static let expires: UInt16 = 8
+  /// It is CANCELLED when it is too late, not DEAD.
+  static let cancelsLate: UInt16 = 16
+
+  /// No other may be like it: its key in `ColdRow.key` is a cell of `StateMachine.uniques`.
+  static let unique: UInt16 = 32
+
+  /// Those that stay with a job through its states.
+  static let ofAnyState = moved | expires | cancelsLate | unique
 }

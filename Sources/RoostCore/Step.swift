@@ -78,6 +78,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case submitted(Accepted)
   /// The idempotency key belongs to a job that is another.
   case conflict(Conflict)
+  /// Another job, this one, holds the key that no two may have.
+  case notUnique(JobID)
   case leased(Grant)
   /// Leases of `Step.grants`, at least one.
   case leasedMany(first: Int32, count: Int32)
@@ -110,6 +112,10 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var id: JobID
     package var state: JobState
     package var isIdempotent: Bool
+    /// Another job was there that this would have been like: no job was made.
+    package var isDuplicate = false
+    /// The number of the queue in which that stands; `.none`: as was asked.
+    package var queue = UInt32.none
     /// When it becomes due, wall milliseconds; 0 when READY or later.
     package var due: Int64
   }
@@ -165,6 +171,8 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var recordBytes: UInt32
     /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
     package var queue: UInt32
+    /// Wall milliseconds before which it had to begin; 0: at no such time.
+    package var expires: Int64
   }
 }
 
@@ -193,6 +201,13 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var reportBytes: UInt32
   /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
   package var queue: UInt32
+  /// Wall milliseconds before which it must begin; 0: at no such time.
+  package var expires: Int64
+  /// Of the attempts that are spent: how many ended because their leases did; and how many were handed back, unspent.
+  package var expiries: UInt16
+  package var interruptions: UInt16
+  /// With how many of the first it is DEAD; 0: it goes by its attempts alone.
+  package var maxExpiries: UInt16
 }
 
 /// A queue's counts.

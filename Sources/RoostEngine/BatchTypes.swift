@@ -85,10 +85,15 @@ package struct LeaseExtension: Sendable {
 }
 
 extension Submitted {
-  package init(_ accepted: Answer.Accepted, queue: String) {
+  /// - Parameters:
+  ///   - queue: That of the submit.
+  ///   - board: Knows the queue of another job that is answered in its place.
+  init(_ accepted: Answer.Accepted, queue: String, _ board: QueueBoard) {
+    let queue = accepted.queue == .none ? queue : board.name(of: accepted.queue) ?? queue
     self.init(
       id: accepted.id, state: accepted.state, queue: queue, createdAtMilliseconds: accepted.id.createdMilliseconds,
-      runAtMilliseconds: accepted.due == 0 ? nil : accepted.due, isIdempotent: accepted.isIdempotent)
+      runAtMilliseconds: accepted.due == 0 ? nil : accepted.due, isIdempotent: accepted.isIdempotent,
+      isDuplicate: accepted.isDuplicate)
   }
 }
 

@@ -4,6 +4,7 @@ import RoostCore
 package struct GroupView: Sendable {
   /// Empty: the owner's jobs that say no group.
   package var name: String
+  /// Empty: it belongs to its queue alone.
   package var owner: String
   package var waiting: Int
   package var ready: Int

@@ -13,6 +13,27 @@ extension Engine {
     return KeyHash(low: hash.low, high: hash.high)
   }
 
+  /// What no other job of an owner may have, with the hash of it: of the key that it says, or of what counts of the job. The
+  /// payload counts as what it means.
+  func hashed(_ unique: JobUnique, _ spec: JobSpec, owner: String) -> JobUnique {
+    var text = [UInt8(truncatingIfNeeded: owner.utf8.count)] + Array(owner.utf8) + [unique.by.rawValue]
+    func add(_ part: JobUnique.Parts, _ bytes: @autoclosure () -> [UInt8]) {
+      guard unique.by.contains(part) else { return }
+      let bytes = bytes()
+      withUnsafeBytes(of: UInt32(bytes.count).littleEndian) { text.append(contentsOf: $0) }
+      text += bytes
+    }
+    text += unique.key
+    add(.type, Array(spec.type.utf8))
+    add(.queue, Array(spec.queue.utf8))
+    add(.group, Array(spec.group.utf8))
+    add(.payload, CanonicalJSON.bytes(of: spec.payload) ?? Array(spec.payload))
+    let hash = text.withUnsafeBytes { secret.hash128($0) }
+    var unique = unique
+    unique.hash = KeyHash(low: hash.low, high: hash.high)
+    return unique
+  }
+
   /// What the job means, field by field and as a whole. The payload counts as JSON, tags in any order; the trace and the
   /// metadata tell of the request and do not count.
   ///
@@ -35,6 +56,7 @@ extension Engine {
     switch field {
     case .group: !spec.group.isEmpty
     case .timeout: spec.timeoutMilliseconds != nil
+    case .maxExpiries: spec.maxExpiries != nil
     default: field.option.map { spec.options[$0] != nil } ?? true
     }
   }
@@ -45,6 +67,7 @@ extension Engine {
     case .type: Array(spec.type.utf8)
     case .group: Array(spec.group.utf8)
     case .timeout: words(Int64(command.policy.timeoutMilliseconds))
+    case .maxExpiries: words(Int64(command.policy.maxExpiries))
     case .priority: words(Int64(command.priority))
     case .delay: words(command.delayMilliseconds)
     case .runAt: words(command.runAtMilliseconds)
@@ -53,6 +76,7 @@ extension Engine {
       words(
         Int64(command.policy.retry.initialMilliseconds), Int64(command.policy.retry.factorThousandths),
         Int64(command.policy.retry.maxMilliseconds), Int64(command.policy.retry.jitter.rawValue))
+        + (command.policy.retry.jitter == .added ? words(Int64(command.policy.retry.addedMilliseconds)) : [])
     case .expires, .unique, .dependencies, .batch, .callback: field.option.flatMap { spec.options[$0] } ?? []
     case .lease: words(Int64(command.policy.leaseMilliseconds))
     case .retention: words(command.policy.retentionMilliseconds)

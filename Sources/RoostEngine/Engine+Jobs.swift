@@ -12,15 +12,23 @@ extension Engine {
     let (command, bytes) = encode(spec, owner: owner)
     let delivery = await answer(bytes) { base in .submit(command.from(base)) }
     switch delivery.answer {
-    case .submitted(let accepted): return Submitted(accepted, queue: spec.queue)
+    case .submitted(let accepted): return submitted(accepted, queue: spec.queue)
     case .refused(let refusal): throw Refused(refusal)
+    case .notUnique(let twin): throw Refused(.notUnique, .twin(twin))
     case .conflict(let conflict): throw await refused(conflict, command.fields(in: bytes), delivery.loader)
     default: preconditionFailure("a submit is answered as one")
     }
   }
 
+  /// What a submit is answered.
+  package func submitted(_ accepted: Answer.Accepted, queue: String) -> Submitted {
+    Submitted(accepted, queue: queue, writer.board)
+  }
+
   /// A command and its bytes: what will stand in the log, and behind it the `KeyFields` of a job with a key.
   func encode(_ spec: JobSpec, owner: String) -> (command: Command.Submit, bytes: [UInt8]) {
+    var spec = spec
+    if let unique = spec.unique { spec.options[.unique] = hashed(unique, spec, owner: owner).encoded }
     var body = JobBodyLayout.encode(
       queue: spec.queue, type: spec.type, owner: owner, traceparent: spec.traceparent ?? "",
       group: spec.group, metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload,
@@ -29,7 +37,7 @@ extension Engine {
       policy: JobPolicy(
         retry: spec.retry ?? .standard, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),
         retentionMilliseconds: spec.retentionMilliseconds ?? -1,
-        timeoutMilliseconds: UInt32(clamping: spec.timeoutMilliseconds ?? 0)),
+        timeoutMilliseconds: UInt32(clamping: spec.timeoutMilliseconds ?? 0), maxExpiries: spec.maxExpiries ?? 0),
       priority: spec.priority ?? 0, maxRetries: spec.maxRetries ?? 3, delayMilliseconds: spec.delayMilliseconds ?? 0,
       runAtMilliseconds: spec.runAtMilliseconds ?? 0, body: ByteRange(offset: 0, count: body.count))
     command.given = spec.given
@@ -148,6 +156,7 @@ extension Engine {
       timeoutMilliseconds: grant.timeoutMilliseconds,
       deadlineMilliseconds: grant.timeoutMilliseconds == 0
         ? nil : grant.until - grant.leaseMilliseconds + grant.timeoutMilliseconds,
+      expiresAtMilliseconds: grant.expires == 0 ? nil : grant.expires,
       body: body)
   }
 
@@ -260,11 +269,36 @@ extension Engine {
     return (after.state, after.cancelRequested)
   }
 
+  /// Puts a job that waits among the dead letters.
+  ///
+  /// - Throws: `wrongState` where it does not wait; `diskLow`.
+  package func bury(_ id: JobID, viewer: Viewer, reason: String) async throws(Refusal) -> JobState {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let bytes = Array(reason.utf8)
+    let range = asked.add(bytes)
+    let checksum = bytes.withUnsafeBytes { Checksum.of($0) }
+    let job = try reference(id)
+    let delivery = try await ask(asked.bytes) { base in
+      .bury(Command.Bury(job: job, viewer: viewer.from(base), reason: range.from(base), checksum: checksum))
+    }
+    return changed(delivery).state
+  }
+
   /// Says something else of a job that waits.
   ///
   /// - Throws: `wrongState` where it does not; `priorityInOrder`; `draining` and `tooManyQueues` of the queue that it is to
-  ///   go to; `diskLow`.
+  ///   go to; `payloadTooLarge` for its queue; `diskLow`; `overloaded` where it changes faster than it can be read.
   package func change(_ id: JobID, viewer: Viewer, _ change: JobChange) async throws(Refusal) {
+    guard change.rewrites else { return try await say(id, viewer, change) }
+    for _ in 0..<Self.mostRewrites where try await rewrite(id, viewer, change) { return }
+    throw .overloaded
+  }
+
+  /// How often a job is read again that changed since it was read.
+  private static let mostRewrites = 16
+
+  private func say(_ id: JobID, _ viewer: Viewer, _ change: JobChange) async throws(Refusal) {
     var asked = AskedBytes()
     let (viewer, queue) = (asked.add(viewer), asked.add(change.queue ?? ""))
     let job = try reference(id)
@@ -276,24 +310,30 @@ extension Engine {
   }
 
   /// Makes a waiting job READY at once, or gives a DEAD or CANCELLED one a new life.
-  package func runNow(_ id: JobID, viewer: Viewer) async throws(Refusal) -> JobState {
+  ///
+  /// - Throws: `notUnique` where another job holds its key.
+  package func runNow(_ id: JobID, viewer: Viewer) async throws(Refused) -> JobState {
     try await runNow(id, viewer, onlyDead: false)
   }
 
   /// Gives a DEAD job a new life: its attempts begin anew, its history stays.
-  package func replay(_ id: JobID, viewer: Viewer) async throws(Refusal) -> JobState {
+  package func replay(_ id: JobID, viewer: Viewer) async throws(Refused) -> JobState {
     try await runNow(id, viewer, onlyDead: true)
   }
 
-  private func runNow(_ id: JobID, _ viewer: Viewer, onlyDead: Bool) async throws(Refusal) -> JobState {
+  private func runNow(_ id: JobID, _ viewer: Viewer, onlyDead: Bool) async throws(Refused) -> JobState {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
-    let job = try reference(id)
-    return changed(
-      try await ask(asked.bytes) { base in
-        .runNow(Command.RunNow(job: job, viewer: viewer.from(base), onlyDead: onlyDead))
-      }
-    ).state
+    guard let job = try? reference(id) else { throw Refused(.jobNotFound) }
+    let delivery = await answer(asked.bytes) { base in
+      .runNow(Command.RunNow(job: job, viewer: viewer.from(base), onlyDead: onlyDead))
+    }
+    switch delivery.answer {
+    case .changed(let state, _, _): return state
+    case .refused(let refusal): throw Refused(refusal)
+    case .notUnique(let twin): throw Refused(.notUnique, .twin(twin))
+    default: preconditionFailure("a change is answered as one")
+    }
   }
 
   /// Removes a job that is ACKED, DEAD or CANCELLED, before its retention ends.
@@ -328,6 +368,7 @@ extension JobSpec {
     if retry != nil { given.insert(.retry) }
     if priority != nil { given.insert(.priority) }
     if timeoutMilliseconds != nil { given.insert(.timeout) }
+    if maxExpiries != nil { given.insert(.maxExpiries) }
     if delayMilliseconds != nil || runAtMilliseconds != nil { given.insert(.due) }
     return given
   }

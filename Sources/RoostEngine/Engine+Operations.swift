@@ -10,6 +10,8 @@ package struct OperationSpec: Sendable {
   package var target: String?
   package var type: String?
   package var owner: String?
+  /// `_`: jobs that say no group.
+  package var group: String?
   /// Only jobs submitted before this wall time.
   package var beforeMilliseconds: Int64?
   /// At most so many jobs.
@@ -34,6 +36,7 @@ package struct OperationView: Sendable {
   package var target: String?
   package var type: String?
   package var owner: String?
+  package var group: String?
   package var limit: UInt64?
   package var states: Set<JobState>
   /// Only jobs submitted before this wall time.
@@ -42,6 +45,8 @@ package struct OperationView: Sendable {
   package var endedAtMilliseconds: Int64?
   /// Jobs that were changed.
   package var done: UInt64
+  /// Jobs that were passed over: another holds their key.
+  package var skipped: UInt64
 }
 
 /// Operations on many jobs: they go on by themselves, across restarts.
@@ -127,6 +132,7 @@ extension Engine {
       kind: spec.kind, states: states, queue: asked.add(spec.queue ?? ""), type: asked.add(spec.type ?? ""),
       owner: asked.add(spec.owner ?? ""), before: spec.beforeMilliseconds ?? .max, limit: spec.limit ?? .max)
     selection.target = asked.add(spec.target ?? "")
+    selection.group = asked.add(spec.group ?? "")
     return (selection, asked)
   }
 }
@@ -135,7 +141,7 @@ extension JobSelection {
   fileprivate func from(_ base: Int) -> JobSelection {
     var placed = self
     (placed.queue, placed.type, placed.owner) = (queue.from(base), type.from(base), owner.from(base))
-    placed.target = target.from(base)
+    (placed.target, placed.group) = (target.from(base), group.from(base))
     return placed
   }
 }
@@ -146,10 +152,10 @@ extension OperationView {
     self.init(
       id: image.id, kind: image.kind, phase: image.phase, queue: text(image.queue), target: text(image.target),
       type: text(image.type),
-      owner: text(image.owner), limit: image.limit == .max ? nil : image.limit,
+      owner: text(image.owner), group: text(image.group), limit: image.limit == .max ? nil : image.limit,
       states: Set(image.kind.states.filter { image.states & 1 << $0.rawValue != 0 }),
       beforeMilliseconds: image.before == .max ? nil : image.before,
       startedAtMilliseconds: image.startedAt, endedAtMilliseconds: image.phase.isOver ? image.endedAt : nil,
-      done: image.done)
+      done: image.done, skipped: image.skipped)
   }
 }

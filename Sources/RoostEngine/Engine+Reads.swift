@@ -51,9 +51,9 @@ extension Engine {
 
   /// Dead letters, the one that died last first.
   package func deadJobs(
-    queue: String?, viewer: Viewer, limit: Int, after cursor: UInt64?
+    _ filter: JobFilter, viewer: Viewer, limit: Int, after cursor: UInt64?
   ) async throws(Refusal) -> JobPage {
-    try await page(JobFilter(queue: queue, state: .dead), viewer, limit, cursor, isDeadLetters: true)
+    try await page(filter, viewer, limit, cursor, isDeadLetters: true)
   }
 
   /// A page is found by sets of job numbers, 64 jobs at a look; where filters have little in common it takes up to ten
@@ -79,12 +79,13 @@ extension Engine {
   ) async throws(Refusal) -> JobPage {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
-    let queue = asked.add(filter.queue ?? "")
+    let (queue, group) = (asked.add(filter.queue ?? ""), asked.add(filter.group ?? ""))
     let delivery = try await ask(asked.bytes) { base in
-      .list(
-        Command.List(
-          viewer: viewer.from(base), queue: queue.from(base), state: filter.state?.rawValue ?? 0,
-          isDeadLetters: isDeadLetters, limit: limit, examine: Self.masksPerSlice, cursor: cursor ?? 0))
+      var list = Command.List(
+        viewer: viewer.from(base), queue: queue.from(base), state: filter.state?.rawValue ?? 0,
+        isDeadLetters: isDeadLetters, limit: limit, examine: Self.masksPerSlice, cursor: cursor ?? 0)
+      list.group = group.from(base)
+      return .list(list)
     }
     guard case .page(_, _, let next, _) = delivery.answer else { preconditionFailure("a list is answered with a page") }
     var items: [JobView] = []
@@ -194,6 +195,7 @@ extension JobView {
   /// Takes from a line of history what is newer than anything taken so far.
   fileprivate mutating func add(_ entry: HistoryEntry) {
     let text = [UInt8](entry.text)
+    if state == .dead, death == nil { death = entry.outcome }
     switch entry.outcome {
     case .acked:
       if state == .acked, result == nil, !text.isEmpty { result = text[...] }
@@ -203,10 +205,14 @@ extension JobView {
       if lastError == nil { lastError = "lease expired" }
     case .timedOut:
       if lastError == nil { lastError = Self.timeoutError }
+    case .tooLate:
+      if lastError == nil { lastError = Self.lateError }
     case .cancelled, .cancelRequested:
       if state == .cancelled || cancelRequested, cancelReason == nil, !text.isEmpty {
         cancelReason = String(decoding: text, as: UTF8.self)
       }
+    case .buried:
+      if lastError == nil { lastError = text.isEmpty ? Self.buriedError : String(decoding: text, as: UTF8.self) }
     case .released, .undelivered: break
     }
   }
@@ -232,6 +238,13 @@ extension JobView {
     workerID = image.worker.isEmpty ? nil : delivery.text(image.worker)
     startedAtMilliseconds = image.leasedAt == 0 ? nil : image.leasedAt
     finishedAtMilliseconds = image.endedAt == 0 ? nil : image.endedAt
+    expiresAtMilliseconds = image.expires == 0 ? nil : image.expires
+    // Of a RUNNING job's attempts the last has not ended, nor has it failed if it was acknowledged.
+    let spent = Int(image.attempts) - (image.state == .running || image.state == .acked ? 1 : 0)
+    expiries = Int(image.expiries)
+    failures = max(0, spent - expiries)
+    interruptions = Int(image.interruptions)
+    maxExpiries = image.maxExpiries == 0 ? nil : Int(image.maxExpiries)
   }
 }
 
@@ -246,6 +259,8 @@ extension JobBody {
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
     schedule = layout.madeBy
+    expiry = JobExpiry(layout.options)
+    unique = JobUnique(layout.options)
   }
 }
 

@@ -120,7 +120,7 @@ extension Engine {
       return .fireSchedule(fire)
     }
     guard case .submitted(let accepted) = delivery.answer else { preconditionFailure("a trigger makes a job") }
-    return Submitted(accepted, queue: queue)
+    return submitted(accepted, queue: queue)
   }
 
   package func schedule(_ name: ScheduleName) async throws(Refusal) -> ScheduleView {

@@ -58,6 +58,7 @@ package final class Engine: Sendable {
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
     setting.zones = configuration.zones
+    if configuration.followsEveryStep { setting.mostClockStep = .max }
     let began = MonotonicClock.nanoseconds
     var replay = ReplayFigures()
     var store = try Store.open(disk: disk, setting: setting) { progress in
@@ -67,6 +68,7 @@ package final class Engine: Sendable {
     replay.nanoseconds = MonotonicClock.nanoseconds - began
     replay.jobs = store.machine.jobCount
     store.memoryLimit = configuration.memoryLimitBytes
+    store.eventsRetention = configuration.eventsRetention
     return Engine(store: store, configuration: configuration, replay: replay)
   }
 
@@ -111,6 +113,14 @@ package final class Engine: Sendable {
 
   /// Trims finished since the start.
   package var trims: Int { writer.status.withLock { $0.figures.trims } }
+  /// Has the writer read the clock again, and waits until what is due by then is decided as far as one step goes.
+  ///
+  /// - Returns: Nanoseconds until something is due, 0 if something is; nil if nothing ever will be.
+  package func catchUp() async throws(Refusal) -> Int64? {
+    _ = try await ask([]) { _ in .readFigures(Command.ReadFigures()) }
+    return writer.status.withLock { $0.nextDue }
+  }
+
   /// Jobs in memory.
   package var jobCount: Int { writer.status.withLock { $0.figures.jobs } }
   /// Workers that wait for a job, as of the last batch.
@@ -149,11 +159,15 @@ package struct EngineConfiguration: Sendable {
   package var firstSegmentBytes = 4 << 20
   /// Memory for jobs above which submits are refused, bytes; nil: none.
   package var memoryLimitBytes: Int?
+  /// How long the log is kept for those who follow it.
+  package var eventsRetention = EventsRetention.none
   /// What may wait for the writer before requests are refused as `overloaded`.
   package var mailbox = MailboxBounds()
   /// The kernel's boot id, hashed; 0 when unknown.
   package var bootID: UInt64 = 0
   package var clock: @Sendable () -> ClockReading = { ClockReading.now() }
+  /// Whether log time follows `clock` however far it steps: for one that is moved by hand.
+  package var followsEveryStep = false
   /// The time zones of schedules.
   package var zones = ZoneBook(TimeZoneDatabase())
   /// Called when the directory is this process's, and now and then while its log is replayed.

@@ -27,6 +27,9 @@ package struct JobSpec: Sendable {
   /// How long an attempt may run, however often its lease is extended; 100 ms…30 days, 0: without end; nil: the queue's
   /// default, else the daemon's.
   package var timeoutMilliseconds: Int64?
+  /// With how many leases that end by their time it is DEAD, 1…1,000; 0: it goes by its retries alone; nil: the queue's
+  /// default, else that.
+  package var maxExpiries: UInt16?
   /// How long the finished job is kept; nil: the daemon's default.
   package var retentionMilliseconds: Int64?
   /// Raw JSON object, at most 64 KiB; nil when absent.
@@ -41,6 +44,8 @@ package struct JobSpec: Sendable {
   package var payloadBytes: Int?
   /// What few jobs say; each encoded as the core reads it.
   package var options: [JobOption: [UInt8]] = [:]
+  /// That no other job of its owner may be like it; its hash is still to be computed.
+  package var unique: JobUnique?
 
   package init(payload: ArraySlice<UInt8>) {
     self.payload = payload
@@ -56,8 +61,19 @@ package struct JobChange: Sendable {
   package var maxRetries: UInt16?
   package var due: Command.Change.Due?
   package var queue: String?
+  /// Empty: none.
+  package var group: String?
+  /// Raw JSON text of one value.
+  package var payload: ArraySlice<UInt8>?
+  /// Of the payload, as limits count it.
+  package var payloadBytes = 0
+  /// Raw JSON array of strings.
+  package var tags: ArraySlice<UInt8>?
 
   package init() {}
+
+  /// Whether what the job carries is to be written anew.
+  var rewrites: Bool { group != nil || payload != nil || tags != nil }
 }
 
 /// Which jobs a caller may see. What it may not see does not exist for it.
@@ -80,6 +96,8 @@ package struct Submitted: Sendable {
   package var runAtMilliseconds: Int64?
   /// True when the idempotency key had been used before: no job was made.
   package var isIdempotent: Bool
+  /// True when another job was there that this one would have been like: no job was made, and this is that one.
+  package var isDuplicate: Bool
 }
 
 /// A worker's wish for one job.
@@ -125,6 +143,8 @@ package struct LeasedJob: Sendable {
   package var timeoutMilliseconds: Int64
   /// The same as a wall time; nil: at no such time.
   package var deadlineMilliseconds: Int64?
+  /// Before which it had to begin, wall time; nil: at no such time.
+  package var expiresAtMilliseconds: Int64?
   package var body: JobBody
 }
 
@@ -142,6 +162,8 @@ package struct JobView: Sendable {
   package var leaseUntilMilliseconds: Int64?
   /// RUNNING: when its attempt is over, however often the lease is extended; nil: at no such time.
   package var deadlineMilliseconds: Int64?
+  /// Before which it must begin, wall time; nil: at no such time.
+  package var expiresAtMilliseconds: Int64?
   /// The worker that holds it or held it last.
   package var workerID: String?
   /// When the last lease was granted.
@@ -155,12 +177,25 @@ package struct JobView: Sendable {
   package var progress: ArraySlice<UInt8>?
   /// The text of the last failure.
   package var lastError: String?
+  /// Of the attempts that are spent: those that failed, and those whose leases ended; and those that were handed back,
+  /// unspent.
+  package var failures: Int
+  package var expiries: Int
+  package var interruptions: Int
+  /// With how many of the second it is DEAD; nil: it goes by its retries alone.
+  package var maxExpiries: Int?
+  /// DEAD: what ended it.
+  package var death: Outcome?
   /// Why it was cancelled, as whoever cancelled it said.
   package var cancelReason: String?
   package var body: JobBody
 
   /// What is told as the error of an attempt that ran too long.
   package static let timeoutError = "attempt_timeout: it ran longer than the job's timeout"
+  /// What is told as the error of a job that was put among the dead letters without a reason.
+  package static let buriedError = "buried: somebody put it among the dead letters"
+  /// What is told as the error of a job that did not begin in time.
+  package static let lateError = "expired: it had not begun when its expires_at came"
 }
 
 /// Jobs of a list, newest first.
@@ -173,10 +208,13 @@ package struct JobPage: Sendable {
 /// Which jobs a list shows.
 package struct JobFilter: Sendable {
   package var queue: String?
+  /// `_`: jobs that say no group.
+  package var group: String?
   package var state: JobState?
 
-  package init(queue: String? = nil, state: JobState? = nil) {
+  package init(queue: String? = nil, group: String? = nil, state: JobState? = nil) {
     self.queue = queue
+    self.group = group
     self.state = state
   }
 }
@@ -301,6 +339,10 @@ package struct JobBody: Sendable {
   package var traceparent: String?
   /// The schedule that made the job, and the instant, seconds since 1970.
   package var schedule: (name: String, instant: Int64)?
+  /// Before when it must begin, as it was said.
+  package var expiry: JobExpiry?
+  /// That no other may be like it, as it was said.
+  package var unique: JobUnique?
 
   /// It stands in another queue than was submitted; nil: in that.
   mutating func move(to queue: String?) {

@@ -50,6 +50,9 @@ package struct LogRewrite: ~Copyable {
     history read: (LogPosition, UInt32) throws(LogError) -> (entries: [[UInt8]], isWhole: Bool),
     report: (StateMachine.CarryNeed.Job) throws(LogError) -> StoredReport?
   ) throws(LogError) {
+    if let hash = machine.uniqueToCarry(record, at: position) {
+      prepared.append(.carryUnique(Command.CarryUnique(hash: hash, base: position)))
+    }
     switch machine.carryNeed(record, at: position) {
     case .none: return
     case .stub(let hash):
@@ -88,19 +91,23 @@ package struct LogRewrite: ~Copyable {
   /// Writes the rest, marks a clean stop, and gives the state back as the new log has it.
   package consuming func finish() throws(LogError) -> StateMachine {
     try flush()
-    for carry in machine.scheduleCarries(before: .end) {
-      prepared.append(carry)
-      // Each may hold a job of some size.
-      if prepared.reduce(0, { $0 + $1.mostBytes }) >= pieceBytes { try flush() }
-    }
-    try flush()
-    for carry in machine.queueCarries + machine.groupCarries {
-      prepared.append(carry)
-      if prepared.count == 100 { try flush() }
-    }
-    try flush()
+    try write(machine.scheduleCarries(before: .end))
+    try write(machine.queueCarries + machine.groupCarries)
     try log.stop(stamp)
     return machine
+  }
+
+  /// Writes carries in frames of about `pieceBytes`: one may hold the job of a schedule, or settings of many queues.
+  private mutating func write(_ carries: [Command]) throws(LogError) {
+    var bytes = 0
+    for carry in carries {
+      prepared.append(carry)
+      bytes += carry.mostBytes
+      guard bytes >= pieceBytes else { continue }
+      try flush()
+      bytes = 0
+    }
+    try flush()
   }
 
   private mutating func append(_ bytes: UnsafeRawBufferPointer) -> ByteRange {

@@ -11,6 +11,8 @@ package struct Refused: Error, Sendable {
     /// The job that has the idempotency key, and the fields of the request that ask for another; nil: nobody can tell.
     case conflict(existing: JobID, fields: [String]?)
     case ended(EndedAttempt)
+    /// The job that holds the key which no two may have.
+    case twin(JobID)
   }
 
   init(_ refusal: Refusal, _ facts: Facts? = nil) {

@@ -35,6 +35,9 @@ struct Compaction {
 
   /// Bytes of records of the last batch, copies not counted.
   var batchBytes = 0
+  /// Whether the oldest segment is kept for those who follow the log, and until when that is so for sure (log time).
+  var isKept = false
+  var keptUntil = Int64.min
 
   /// What a piece reads and what it copies at least. The next commit waits for it: some 6 µs for each live record, and
   /// where little lives, a piece bound by what it copies would be a whole segment.
@@ -75,10 +78,10 @@ extension Store {
     }
     if compaction.isCarried {
       try endTrim()
-      return wantsTrim
+      return wantsTrim && !isKeptForEvents()
     }
     guard compaction.prepared.isEmpty else { return true }
-    guard compaction.cursor != nil || wantsTrim else { return false }
+    guard compaction.cursor != nil || wantsTrim, compaction.cursor != nil || !isKeptForEvents() else { return false }
     do throws(LogError) {
       try prepare()
     } catch {
@@ -101,6 +104,18 @@ extension Store {
     guard log.currentSegment > log.firstSegment else { return false }
     if diskLevel > 0 { return total > live + live / 10 + log.segmentBytes }
     return total > max(3 * log.segmentBytes, 2 * live)
+  }
+
+  /// Whether the oldest segment is kept for those who follow the log: it holds what happened lately, the log has room for
+  /// it, and the disk has much more. Looked at once a second.
+  private mutating func isKeptForEvents() -> Bool {
+    guard eventsRetention.nanoseconds > 0 else { return false }
+    guard machine.logTime >= compaction.keptUntil else { return compaction.isKept }
+    compaction.keptUntil = machine.logTime + 1_000_000_000
+    compaction.isKept =
+      diskLevel == 0 && Int(log.totalBytes) - log.segmentBytes(log.firstSegment) <= eventsRetention.bytes
+      && log.hasMuchSpace && (log.age(ofSegment: log.firstSegment).map { $0 < eventsRetention.nanoseconds } ?? false)
+    return compaction.isKept
   }
 
   private static let nanosecondsToNextTry: Int64 = 5_000_000_000
@@ -160,6 +175,10 @@ extension Store {
     _ record: UnsafeRawBufferPointer, at position: LogPosition, _ loader: RecordLoader
   ) throws(LogError) -> Int {
     var readBytes = 0
+    if let hash = machine.uniqueToCarry(record, at: position) {
+      compaction.prepared.append(.carryUnique(Command.CarryUnique(hash: hash, base: position)))
+      compaction.sizes.append(record.count)
+    }
     switch machine.carryNeed(record, at: position) {
     case .none: return 0
     case .stub(let hash):

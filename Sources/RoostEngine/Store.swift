@@ -9,7 +9,7 @@ import RoostLog
 /// A batch is `begin`, any number of `handle`, `commit`. Only after `commit` has returned may `step.replies` leave.
 package struct Store: ~Copyable {
   package var machine: StateMachine
-  package let log: SegmentedLog
+  package let log: any Journal
   package var step: Step
   package private(set) var clock: LogClock
   var compaction = Compaction()
@@ -34,7 +34,7 @@ package struct Store: ~Copyable {
   package private(set) var recordsBeforeFires = 0
   /// Compaction has copies to write, and waits until they find room for sure.
   package internal(set) var isCarryHeld = false
-  /// As `SegmentedLog.isShortOfSpace` was when the batch began.
+  /// As `Journal.isShortOfSpace` was when the batch began.
   package private(set) var isShortOfSpace = false
   /// Bytes of records for which the batch's frame surely finds room: what its segment holds, and what an extension of it
   /// may take of the disk and of the spares.
@@ -43,6 +43,8 @@ package struct Store: ~Copyable {
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
   package var memoryLimit: Int?
+  /// How long the log is kept for those who follow it.
+  package var eventsRetention = EventsRetention.none
   var planner: SchedulePlanner
 
   /// What opening needs and cannot know: the outside world comes in here.
@@ -58,6 +60,8 @@ package struct Store: ~Copyable {
     package var entropy: UInt64
     /// The time zones of schedules.
     package var zones = ZoneBook(TimeZoneDatabase())
+    /// How far log time follows the boot clock in one step, nanoseconds; more only for a clock that is moved by hand.
+    package var mostClockStep = LogClock.mostPerStep
     /// Only tests put something in.
     package var defects: Set<Defect>
 
@@ -77,18 +81,21 @@ package struct Store: ~Copyable {
 
   /// Opens the log, replays it, and begins a new epoch with a durable `booted` event.
   ///
-  /// - Parameter progress: Called before the replay, when the directory is this process's, about every megabyte of it,
-  ///   and behind it.
+  /// - Parameters:
+  ///   - progress: Called before the replay, when the directory is this process's, about every megabyte of it, and behind
+  ///     it.
+  ///   - journal: What the store writes to from here on: the directory's log, or one that others keep, too.
   package static func open(
-    disk: any Disk, setting: Setting, progress: (ReplayProgress) -> Void = { _ in }
+    disk: any Disk, setting: Setting, progress: (ReplayProgress) -> Void = { _ in },
+    journal: (SegmentedLog) -> any Journal = { $0 }
   ) throws(LogError) -> Store {
     let replayed = try Replayed(disk: disk, setting: setting, progress: progress)
-    var store = Store(machine: replayed.machine.take()!, log: replayed.log, setting: setting)
+    var store = Store(machine: replayed.machine.take()!, log: journal(replayed.log), setting: setting)
     try store.boot(setting)
     return store
   }
 
-  private init(machine: consuming StateMachine, log: SegmentedLog, setting: Setting) {
+  private init(machine: consuming StateMachine, log: any Journal, setting: Setting) {
     self.machine = machine
     self.log = log
     step = Step(headroom: SegmentedLog.headroom, recordBytes: log.frameLimitBytes)
@@ -114,7 +121,7 @@ package struct Store: ~Copyable {
     clock = LogClock(
       time: max(machine.logTime, log.lastStamp?.logTime ?? 0) + downtime, reading: setting.reading, known: known,
       isSameKernel: isSameKernel,
-      mostPerStep: machine.defects.contains(.stallNotClamped) ? .max : LogClock.mostPerStep)
+      mostPerStep: machine.defects.contains(.stallNotClamped) ? .max : setting.mostClockStep)
     try begin(reading: setting.reading, arena: UnsafeRawBufferPointer(start: nil, count: 0), expectedBytes: 4_096)
     guard !isReadOnly else { throw .outOfSpace(file: "the log") }
     machine.boot(downtime: downtime, bootID: setting.bootID, into: &step)

@@ -16,6 +16,9 @@ final class Writer: @unchecked Sendable {
   let status = Mutex(WriterStatus())
   /// For other threads: what the queues hold.
   let board = QueueBoard()
+  /// For those who follow the log: how far it is durable.
+  let tap: EventTap
+  let logIdentity: LogIdentity
 
   private var batch = Mailbox.Batch()
   /// What lanes have posted.
@@ -41,6 +44,8 @@ final class Writer: @unchecked Sendable {
     self.provisioning = provisioning
     self.read = read
     self.onFailure = onFailure
+    tap = EventTap { [weak mailbox] in mailbox?.nudge() }
+    logIdentity = self.store.log.identity
     publish()
   }
 
@@ -90,6 +95,7 @@ final class Writer: @unchecked Sendable {
     let compacts = try store.compact()
     unpinTrimmed()
     if compacts || store.trims != trims { publish() }
+    tap.publish(store.log)
     // Without space nothing can be written: asking again at once would only burn a core.
     return (hasDue || compacts && !store.isCarryHeld) && !store.isReadOnly
   }
@@ -207,7 +213,7 @@ final class Writer: @unchecked Sendable {
       delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
-    case .refused, .submitted, .nothing, .changed, .carried: break
+    case .refused, .submitted, .notUnique, .nothing, .changed, .carried: break
     }
     return delivery
   }
@@ -254,6 +260,7 @@ final class Writer: @unchecked Sendable {
   ///     that may say so.
   private func finish(_ refusal: Refusal, parked waitRefusal: Refusal?) {
     provisioning.stop()
+    tap.end()
     repeat {
       for case let asker? in batch.askers { end(asker, refusal) }
       _ = mailbox.take(&batch, &laneBatches, waiting: 0)
@@ -289,6 +296,7 @@ final class Writer: @unchecked Sendable {
     let hasDamage = store.damage != nil
     let (diskLevel, figures) = (store.diskLevel, StoreFigures(store, commits: commits, batches: batches))
     let waiters = store.machine.waiterCount
+    let nextDue = store.machine.nextDeadline.map { max(0, $0 - store.machine.logTime) }
     status.withLock {
       $0.diskLevel = diskLevel
       $0.isMemoryLow = isMemoryLow
@@ -296,6 +304,7 @@ final class Writer: @unchecked Sendable {
       $0.hasDamage = hasDamage
       $0.figures = figures
       $0.waiters = waiters
+      $0.nextDue = nextDue
     }
     provisioning.wake(ifNeeded: store.log.space)
   }
@@ -312,5 +321,7 @@ struct WriterStatus: Sendable {
   var figures = StoreFigures()
   /// Workers that wait for a job.
   var waiters = 0
+  /// Nanoseconds until something is due, as of the last batch; nil: nothing will be.
+  var nextDue: Int64?
   var onStop: [@Sendable () -> Void] = []
 }

@@ -72,6 +72,40 @@ package final class KeyBootstrap: Sendable {
     return isMade ? .made(file: adminFile.path) : .held
   }
 
+  /// What became of an admin key that was made beforehand.
+  package enum Installation: Sendable, Equatable {
+    case installed
+    /// It was there before.
+    case held
+    /// It was there, and somebody revoked it: it stays so.
+    case revoked
+    /// Another key has its id.
+    case taken
+  }
+
+  /// Puts an admin key that was made beforehand into the store, whatever else that holds.
+  package func install(_ key: APIKey) async throws(KeyStoreError) -> Installation {
+    if let held = try await standing(of: key) { return held }
+    let record = record(key, name: "ADMIN_KEY_FILE", owner: Self.adminOwner)
+    do throws(KeyStoreError) {
+      try await store.create(record)
+    } catch {
+      // Another daemon on the same store was first.
+      guard case .duplicate = error, let held = try await standing(of: key) else { throw error }
+      return held
+    }
+    try knownStores.add(store.place)
+    await note([record])
+    return .installed
+  }
+
+  /// Nil: no key has its id.
+  private func standing(of key: APIKey) async throws(KeyStoreError) -> Installation? {
+    guard let record = try await store.find(key.id) else { return nil }
+    guard record.belongs(to: key) else { return .taken }
+    return record.revokedAt == nil ? .held : .revoked
+  }
+
   /// Gives a key that was made, here or before a crash, its file, if it is in the store. If someone else made the first
   /// one, its file would mislead.
   private func confirmAdminKey() async throws(KeyStoreError) -> Bool {

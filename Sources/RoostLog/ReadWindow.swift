@@ -9,6 +9,8 @@ final class ReadWindow {
   /// File offset of the buffer's first byte, and how many bytes are valid.
   private var start = 0
   private var filled = 0
+  /// File offset behind which nothing is read.
+  var limit = Int.max
 
   init() {
     buffer = .allocate(byteCount: ReadWindow.pieceBytes, alignment: 16)
@@ -51,8 +53,9 @@ final class ReadWindow {
     }
     start = offset
     filled = kept
-    while filled < count {
-      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+    while filled < count, start + filled < limit {
+      let end = min(buffer.count, limit - start)
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<end])
       let at = start + filled
       let read = try onDisk { () throws(DiskError) in try segment.disk.read(segment.file, into: rest, at: at) }
       if read == 0 { break }

@@ -314,6 +314,11 @@ package final class SegmentedLog: Journal {
     return free < missing
   }
 
+  /// Whether the disk has room for many segments more, so that the log may be larger than it must.
+  package var hasMuchSpace: Bool { ((try? disk.freeBytes()) ?? 0) > Self.muchSpaceSegments * segmentBytes }
+
+  private static let muchSpaceSegments = 8
+
   /// Bytes by which a frame may outgrow its segment: what spares give up, and where that is little what the disk has.
   package func roomToGrow() throws(LogError) -> Int {
     let space = provisioner.space

@@ -20,7 +20,7 @@ package struct Answer: Sendable {
     body = json.bytes
   }
 
-  /// An answer that is made while its request comes.
+  /// An answer that is made part by part, such as one that is made while its request comes.
   package init(lines: any AnswerStream) {
     status = 200
     body = []
@@ -51,4 +51,10 @@ package struct Answer: Sendable {
 package protocol AnswerStream: Sendable {
   /// - Returns: nil at the end.
   func next() async -> [UInt8]?
+  /// Calls back if it is given up while a part of it is still being written.
+  func onDrop(_ close: @escaping @Sendable () -> Void)
+}
+
+extension AnswerStream {
+  package func onDrop(_ close: @escaping @Sendable () -> Void) {}
 }

@@ -26,7 +26,10 @@ let groupRoutes: [Route] = [
   Route("GET", "/queues/{queue}/groups/{group}", .read, parameters: ["owner_id"]) {
     (request, backend) throws(Rejection) in
     let name = try groupName(request)
-    return try groupAnswer(await refusable { () throws(Refusal) in try await backend.engine.group(name) })
+    let found = try await refusable { () throws(Refusal) in try await backend.engine.group(name) }
+    // One that belongs to the queue alone tells of others' jobs.
+    if request.caller.type == .client, found?.owner.isEmpty == true { throw noSuchGroup }
+    return try groupAnswer(found)
   },
   Route(
     "PATCH", "/queues/{queue}/groups/{group}", .manageQueues, parameters: ["owner_id"],
@@ -66,12 +69,7 @@ private let noGroup = "_"
 private func groupName(_ request: RouteRequest) throws(Rejection) -> GroupName {
   let (queueText, group) = groupParts(request.parameter)
   let queue = try queueName(queueText, request)
-  guard group == noGroup || isGroupName(group) else {
-    throw Rejection(
-      .outOfRange, field: "group",
-      "a group has 1 to \(Bounds.groupBytes) bytes without control characters and does not begin with _; "
-        + "_ alone stands for the jobs that say none")
-  }
+  try checkGroup(group)
   let own = request.caller.ownerID.text
   let owner = request.query["owner_id"] ?? own
   guard Name(owner) == Name(own) || request.caller.type != .client else { throw noSuchGroup }
@@ -98,6 +96,33 @@ private func managedGroup(_ request: RouteRequest) throws(Rejection) -> GroupNam
   let name = try groupName(request)
   try request.requireQueue(name.queue)
   return name
+}
+
+private func checkGroup(_ group: String) throws(Rejection) {
+  guard group == noGroup || isGroupName(group) else {
+    throw Rejection(
+      .outOfRange, field: "group",
+      "a group has 1 to \(Bounds.groupBytes) bytes without control characters and does not begin with _; "
+        + "_ alone stands for the jobs that say none")
+  }
+}
+
+extension Query {
+  /// The group whose jobs are wanted; `_`: those that say none.
+  func group() throws(Rejection) -> String? {
+    guard let group = self["group"] else { return nil }
+    try checkGroup(group)
+    return group
+  }
+}
+
+extension JSONReader {
+  /// A group, or `_` for the jobs that say none.
+  mutating func groupFilter(_ name: String) throws(Rejection) -> String {
+    let text = try string(name)
+    try checkGroup(text)
+    return text
+  }
 }
 
 private func isGroupName(_ text: String) -> Bool {
@@ -198,8 +223,11 @@ func readGroups(_ json: inout JSONReader, _ change: inout QueueSettingsChange) t
       }
       change.set(.groupPriority, priority.rawValue)
     case .ordered:
-      guard try json.string(name) == "strict" else { throw json.outOfRange(name, "strict, or null") }
-      change.set(.groupOrdered, 1)
+      let text = try json.string(name)
+      guard let sequence = GroupSequence.allCases.first(where: { $0.name == text }) else {
+        throw json.outOfRange(name, "strict or per_lease, or null")
+      }
+      change.set(.groupOrdered, sequence.rawValue)
     }
   }
 }
@@ -211,7 +239,7 @@ extension JSONWriter {
     beginObject()
     key("group")
     if group.name.isEmpty { null() } else { string(group.name) }
-    field("owner_id", group.owner)
+    if !group.owner.isEmpty { field("owner_id", group.owner) }
     field("waiting", group.waiting)
     field("ready", group.ready)
     field("running", group.running)
@@ -244,7 +272,7 @@ extension JSONWriter {
       case .concurrency, .maxLength: integer(value)
       case .rate: rate(field.settings.map { settings[$0] ?? 0 })
       case .fair: bool(value == 1)
-      case .ordered: string("strict")
+      case .ordered: string(GroupSequence(rawValue: value)?.name ?? "")
       case .priority: string(GroupPriority(rawValue: value).map { "\($0)" } ?? "")
       }
     }

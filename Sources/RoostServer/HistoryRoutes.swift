@@ -34,7 +34,8 @@ extension JSONWriter {
     case .failed: field("error", line.text)
     case .expired: field("error", "lease expired")
     case .timedOut: field("error", JobView.timeoutError)
-    case .cancelled, .cancelRequested: if !line.text.isEmpty { field("reason", line.text) }
+    case .tooLate: field("error", JobView.lateError)
+    case .cancelled, .cancelRequested, .buried: if !line.text.isEmpty { field("reason", line.text) }
     case .acked, .released, .undelivered, nil: break
     }
     endObject()
@@ -53,6 +54,8 @@ extension Outcome {
     case .undelivered: "undelivered"
     case .cancelled: "cancelled"
     case .cancelRequested: "cancel_requested"
+    case .tooLate: "too_late"
+    case .buried: "buried"
     }
   }
 }

@@ -38,14 +38,18 @@ enum Bounds {
 package struct SubmitBody {
   private enum Field: String, CaseIterable {
     case payload, type, queue, group, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease,
-      timeout, retention, metadata, tags
+      timeout, maxExpiries = "max_expiries", retention, expiresAt = "expires_at", expiresIn = "expires_in", onExpire =
+      "on_expire", unique, metadata, tags
     case traceparent, idempotencyKey = "idempotency_key"
   }
 
   private static let table = FieldTable(Field.self)
 
   /// All fields, those of `retry` too.
-  static var fields: [String] { table.allNames + retryTable.allNames.map { Field.retry.rawValue + "." + $0 } }
+  static var fields: [String] {
+    table.allNames + retryTable.allNames.map { Field.retry.rawValue + "." + $0 }
+      + UniqueBody.fields.map { Field.unique.rawValue + "." + $0 }
+  }
 
   /// - Parameter header: The value of `Idempotency-Key`, which may stand for the field.
   package static func decode(
@@ -63,31 +67,43 @@ package struct SubmitBody {
   ) throws(Rejection) -> JobSpec {
     var spec = JobSpec(payload: [])
     var hasPayload = false
+    var expiry = ExpiryBody()
     try json.object(name, table) { (field, json) throws(Rejection) in
       if field == .payload {
         spec.payload = try json.rawValue()
         hasPayload = true
       } else if try !json.takeNull() {
-        try read(field, &json, &spec)
+        switch field {
+        case .expiresAt: expiry.at = try json.runAt(field.rawValue)
+        case .expiresIn: expiry.after = try json.duration(field.rawValue, 1...JobExpiry.mostRelative)
+        case .onExpire: expiry.cancels = try json.onExpire(field.rawValue)
+        default: try read(field, &json, &spec)
+        }
       }
     }
+    if let expiry = try expiry.value { spec.options[.expires] = expiry.encoded }
     guard hasPayload else {
       let field = name.isEmpty ? "payload" : name + ".payload"
       throw Rejection(.missingField, field: field, "\(field) is missing: any JSON value will do")
     }
-    let bytes = payloadBytes(spec.payload, limit: maxPayloadBytes)
-    guard bytes <= maxPayloadBytes else {
-      throw Rejection(
-        .payloadTooLarge, field: name.isEmpty ? "payload" : name + ".payload",
-        "the payload has \(bytes) bytes, the limit is \(maxPayloadBytes): send a reference instead")
-    }
-    spec.payloadBytes = bytes
+    spec.payloadBytes = try payloadBytes(
+      spec.payload, name.isEmpty ? "payload" : name + ".payload", limit: maxPayloadBytes)
     try check(&spec, header)
     return spec
   }
 
   /// A text counts as what it says, in UTF-8; any other value as the JSON that it is.
-  private static func payloadBytes(_ payload: ArraySlice<UInt8>, limit: Int) -> Int {
+  static func payloadBytes(_ payload: ArraySlice<UInt8>, _ field: String, limit: Int) throws(Rejection) -> Int {
+    let bytes = payloadBytes(payload)
+    guard bytes <= limit else {
+      throw Rejection(
+        .payloadTooLarge, field: field,
+        "the payload has \(bytes) bytes, the limit is \(limit): send a reference instead")
+    }
+    return bytes
+  }
+
+  private static func payloadBytes(_ payload: ArraySlice<UInt8>) -> Int {
     guard payload.first == UInt8(ascii: "\"") else { return payload.count }
     guard payload.contains(UInt8(ascii: "\\")) else { return payload.count - 2 }
     return JSONReader.decodedCount(ofString: payload)
@@ -96,7 +112,7 @@ package struct SubmitBody {
   private static func read(_ field: Field, _ json: inout JSONReader, _ spec: inout JobSpec) throws(Rejection) {
     let name = field.rawValue
     switch field {
-    case .payload: preconditionFailure("the payload is taken raw")
+    case .payload, .expiresAt, .expiresIn, .onExpire: preconditionFailure("read where all fields are at hand")
     case .type: spec.type = try json.plainText(name, 0...200)
     case .queue: spec.queue = try json.queueName(name)
     case .group: spec.group = try json.groupName(name)
@@ -108,7 +124,9 @@ package struct SubmitBody {
     case .retry: spec.retry = try json.retryPolicy(name)
     case .lease: spec.leaseMilliseconds = try json.duration(name, Bounds.lease)
     case .timeout: spec.timeoutMilliseconds = try json.timeout(name)
+    case .maxExpiries: spec.maxExpiries = UInt16(try json.integer(name, 0...Int64(JobPolicy.mostExpiries)))
     case .retention: spec.retentionMilliseconds = try json.duration(name, Bounds.tenYears)
+    case .unique: spec.unique = try UniqueBody.decode(&json, name)
     case .metadata: spec.metadata = try json.metadata(name)
     case .tags: spec.tags = try json.tags(name)
     case .traceparent: spec.traceparent = try json.plainText(name, 1...128)
@@ -129,6 +147,39 @@ package struct SubmitBody {
         .contradiction, field: "idempotency_key", "idempotency_key and the header Idempotency-Key differ: give one")
     }
     spec.idempotencyKey = header
+  }
+}
+
+/// Before when a job must begin: fields that say it together.
+private struct ExpiryBody {
+  var at: Int64?
+  var after: Int64?
+  var cancels: Bool?
+
+  var value: JobExpiry? {
+    get throws(Rejection) {
+      guard let time = at ?? after else {
+        guard cancels == nil else {
+          throw Rejection(
+            .contradiction, field: "on_expire", "on_expire goes with expires_at or expires_in: give one of them")
+        }
+        return nil
+      }
+      guard at == nil || after == nil else {
+        throw Rejection(
+          .contradiction, field: "expires_in", "expires_at and expires_in contradict each other: give one of them")
+      }
+      return JobExpiry(milliseconds: time, isRelative: at == nil, cancels: cancels ?? false)
+    }
+  }
+}
+
+extension JobSpec {
+  /// Before when it must begin; nil: at no such time.
+  var expiry: JobExpiry? {
+    options[.expires].flatMap { value in
+      JobOptions.encode([.expires: value]).withUnsafeBytes { JobOptions($0).flatMap { JobExpiry($0) } }
+    }
   }
 }
 
@@ -176,6 +227,15 @@ extension JSONReader {
     return time
   }
 
+  /// What becomes of a job that is too late: whether it is CANCELLED.
+  mutating func onExpire(_ name: String) throws(Rejection) -> Bool {
+    switch try string(name) {
+    case "dead": return false
+    case "cancel": return true
+    default: throw outOfRange(name, "dead or cancel")
+    }
+  }
+
   /// A number of retries, or `unlimited`.
   mutating func retries(_ name: String) throws(Rejection) -> UInt16 {
     guard nextIsString() else { return UInt16(try integer(name, 0...1_000)) }
@@ -203,7 +263,7 @@ extension JSONReader {
       case .max:
         policy.maxMilliseconds = UInt32(try json.duration("max", 0...604_800_000))
         hasMaximum = true
-      case .jitter: policy.jitter = try json.jitter("jitter")
+      case .jitter: try json.jitter("jitter", &policy)
       }
     }
     // Who gives one of them need not know the other's default.
@@ -215,14 +275,19 @@ extension JSONReader {
     return policy
   }
 
-  private mutating func jitter(_ name: String) throws(Rejection) -> Jitter {
-    switch try string(name) {
-    case "none": return .none
-    case "full": return .full
-    case "equal": return .equal
-    case "decorrelated": return .decorrelated
-    default: throw outOfRange(name, "full, equal, decorrelated or none")
+  /// One that has a name, or how much is added to a pause at most.
+  private mutating func jitter(_ name: String, _ policy: inout RetryPolicy) throws(Rejection) {
+    var probe = self
+    if probe.nextIsString(), let text = try? probe.string(name) {
+      if let jitter = Jitter.named.first(where: { "\($0)" == text }) {
+        self = probe
+        return policy.jitter = jitter
+      }
+      guard DurationText.milliseconds(text) != nil else {
+        throw outOfRange(name, "full, equal, decorrelated, none, or a duration such as 10s")
+      }
     }
+    policy.add(atMost: UInt32(try duration(name, 0...RetryPolicy.mostAdded)))
   }
 
   mutating func metadata(_ name: String) throws(Rejection) -> ArraySlice<UInt8> {

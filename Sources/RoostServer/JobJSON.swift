@@ -4,7 +4,7 @@ import RoostEngine
 
 /// Jobs as they stand in answers.
 extension JSONWriter {
-  /// `{job_id, state, queue, run_at, created_at, idempotent?}`
+  /// `{job_id, state, queue, run_at, created_at, idempotent?, duplicate?}`
   mutating func submitted(_ job: Submitted) {
     beginObject()
     field("job_id", job.id.description)
@@ -13,6 +13,7 @@ extension JSONWriter {
     field("run_at", milliseconds: job.runAtMilliseconds ?? job.createdAtMilliseconds)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if job.isIdempotent { field("idempotent", true) }
+    if job.isDuplicate { field("duplicate", true) }
     endObject()
   }
 
@@ -36,6 +37,7 @@ extension JSONWriter {
       field("timeout", DurationText.text(milliseconds: job.timeoutMilliseconds))
       field("deadline", milliseconds: time)
     }
+    if let time = job.expiresAtMilliseconds { field("expires_at", milliseconds: time) }
     schedule(of: job.body)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
@@ -61,8 +63,10 @@ extension JSONWriter {
     field("attempts", job.attempts)
     key("max_retries")
     retries(job.maxRetries)
+    counters(job)
     field("owner_id", job.body.owner)
     schedule(of: job.body)
+    if let unique = job.body.unique { self.unique(unique) }
     times(job)
     if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
     if job.cancelRequested { field("cancel_requested", true) }
@@ -77,13 +81,50 @@ extension JSONWriter {
     endObject()
   }
 
+  /// What became of the attempts so far.
+  private mutating func counters(_ job: JobView) {
+    field("failures", job.failures)
+    field("expiries", job.expiries)
+    field("interruptions", job.interruptions)
+    if let most = job.maxExpiries { field("max_expiries", most) }
+  }
+
   private mutating func times(_ job: JobView) {
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if let time = job.runAtMilliseconds { field("run_at", milliseconds: time) }
     if let time = job.startedAtMilliseconds { field("started_at", milliseconds: time) }
     if let time = job.leaseUntilMilliseconds { field("lease_until", milliseconds: time) }
     if let time = job.deadlineMilliseconds { field("deadline", milliseconds: time) }
+    if let time = job.expiresAtMilliseconds { field("expires_at", milliseconds: time) }
     if let time = job.finishedAtMilliseconds { field("finished_at", milliseconds: time) }
+  }
+
+  /// That no other may be like it, as it was said.
+  mutating func unique(_ unique: JobUnique) {
+    key("unique")
+    beginObject()
+    if unique.by.isEmpty {
+      field("key", String(decoding: unique.key, as: UTF8.self))
+    } else {
+      key("by")
+      beginArray()
+      for part in JobUnique.Parts.named where unique.by.contains(part.part) { string(part.name) }
+      endArray()
+    }
+    switch unique.until {
+    case .started: field("until", "started")
+    case .ended: field("until", "ended")
+    case .window(let milliseconds):
+      key("until")
+      beginObject()
+      field("for", DurationText.text(milliseconds: milliseconds))
+      endObject()
+    }
+    field("on_conflict", "\(unique.onConflict)")
+    if unique.maxWaitMilliseconds > 0 {
+      field("max_wait", DurationText.text(milliseconds: unique.maxWaitMilliseconds))
+    }
+    endObject()
   }
 
   /// A dead letter: why, with which error, after how many attempts, when.
@@ -95,15 +136,28 @@ extension JSONWriter {
     if !job.body.group.isEmpty { field("group", job.body.group) }
     field("type", job.body.type)
     field("state", job.state.name)
-    field("reason", job.attempts > job.maxRetries ? "attempts_exhausted" : "permanent_failure")
+    field("reason", job.deathReason)
     field("last_error", job.lastError ?? "")
     field("attempts", job.attempts)
     key("max_retries")
     retries(job.maxRetries)
+    counters(job)
     field("owner_id", job.body.owner)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if let time = job.finishedAtMilliseconds { field("dead_at", milliseconds: time) }
     if withPayload { field("payload", raw: job.body.payload) }
     endObject()
+  }
+}
+
+extension JobView {
+  /// Why it is DEAD, as dead letters say it.
+  var deathReason: String {
+    switch death {
+    case .tooLate: "expired"
+    case .buried: "buried"
+    case .expired where attempts <= maxRetries: "crash_loop"
+    default: attempts > maxRetries ? "attempts_exhausted" : "permanent_failure"
+    }
   }
 }

@@ -13,7 +13,7 @@ let jobRoutes: [Route] = [
     }
     var json = JSONWriter(capacity: 224)
     json.submitted(job)
-    return Answer(job.isIdempotent ? 200 : 201, json)
+    return Answer(job.isIdempotent || job.isDuplicate ? 200 : 201, json)
   },
   Route("GET", "/jobs/{id}", .read, parameters: ["payload", "wait"]) { (request, backend) throws(Rejection) in
     let withPayload = try request.query.flag("payload")
@@ -42,7 +42,7 @@ let jobRoutes: [Route] = [
   Route(
     "PATCH", "/jobs/{id}", .cancel, fields: changeTable.allNames, audit: .ofAdmins("job.change")
   ) { (request, backend) throws(Rejection) in
-    let change = try decodeChange(request)
+    let change = try decodeChange(request, backend)
     try await refusable { () throws(Refusal) in
       try await backend.engine.change(request.jobID, viewer: request.viewer, change)
     }
@@ -51,12 +51,26 @@ let jobRoutes: [Route] = [
     json.job(job, withPayload: false, withResult: true)
     return Answer(200, json)
   },
+  Route("POST", "/jobs/{id}/dlq", .cancel, fields: cancelTable.allNames, audit: .ofAdmins("job.bury")) {
+    (request, backend) throws(Rejection) in
+    var reason = ""
+    try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
+      reason = cutText(try json.string("reason"))
+    }
+    let given = reason
+    let state = try await refusable { () throws(Refusal) in
+      try await backend.engine.bury(request.jobID, viewer: request.viewer, reason: given)
+    }
+    var json = stateAnswer(request.jobID, state)
+    json.endObject()
+    return Answer(200, json)
+  },
   Route("DELETE", "/jobs/{id}", .cancel, audit: .ofAdmins("job.delete")) { (request, backend) throws(Rejection) in
     try await deleteJob(request, backend, onlyDead: false)
   },
   Route("POST", "/jobs/{id}/retry", .cancel, audit: .ofAdmins("job.retry")) { (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
-    let state = try await refusable { () throws(Refusal) in
+    let state = try await refusable { () throws(Refused) in
       try await backend.engine.runNow(request.jobID, viewer: request.viewer)
     }
     var json = stateAnswer(request.jobID, state)
@@ -112,23 +126,39 @@ private func waitForEnd(
 }
 
 private enum ChangeField: String, CaseIterable {
-  case priority, maxRetries = "max_retries", delay, runAt = "run_at", queue
+  case priority, maxRetries = "max_retries", delay, runAt = "run_at", queue, group, payload, tags
 }
 
 private let changeTable = FieldTable(ChangeField.self)
 
-private func decodeChange(_ request: RouteRequest) throws(Rejection) -> JobChange {
+private func decodeChange(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> JobChange {
   var change = JobChange()
   var (delay, runAt): (Int64?, Int64?)
-  try decodeOptional(request.body, changeTable) { (field, json) throws(Rejection) in
+  var json = JSONReader(request.body)
+  guard !json.isAtEnd() else { return change }
+  try json.object("", changeTable) { (field, json) throws(Rejection) in
     let name = field.rawValue
+    // Of these null says something: a payload may be null, and what it was is taken away.
     switch field {
+    case .payload: return change.payload = try json.rawValue()
+    case .group where try json.takeNull(): return change.group = ""
+    case .tags where try json.takeNull(): return change.tags = []
+    default: if try json.takeNull() { return }
+    }
+    switch field {
+    case .payload: preconditionFailure("the payload is taken raw")
+    case .group: change.group = try json.groupName(name)
+    case .tags: change.tags = try json.tags(name)
     case .priority: change.priority = try json.priority(name)
     case .maxRetries: change.maxRetries = try json.retries(name)
     case .delay: delay = try json.duration(name, Bounds.tenYears)
     case .runAt: runAt = try json.runAt(name)
     case .queue: change.queue = try json.queueName(name)
     }
+  }
+  try json.finish()
+  if let payload = change.payload {
+    change.payloadBytes = try SubmitBody.payloadBytes(payload, "payload", limit: backend.maxPayloadBytes)
   }
   if delay != nil, runAt != nil {
     throw Rejection(.contradiction, field: "run_at", "delay and run_at contradict each other: give one of them")

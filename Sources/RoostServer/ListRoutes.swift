@@ -5,20 +5,21 @@ import RoostKeys
 
 /// Lists: jobs, dead letters.
 let listRoutes: [Route] = [
-  Route("GET", "/jobs", .read, parameters: ["state", "queue", "limit", "cursor"]) {
+  Route("GET", "/jobs", .read, parameters: ["state", "queue", "group", "limit", "cursor"]) {
     (request, backend) throws(Rejection) in
     try await listJobs(request, backend, queue: request.query["queue"])
   },
-  Route("GET", "/queues/{queue}/jobs", .read, parameters: ["state", "limit", "cursor"]) {
+  Route("GET", "/queues/{queue}/jobs", .read, parameters: ["state", "group", "limit", "cursor"]) {
     (request, backend) throws(Rejection) in
     try await listJobs(request, backend, queue: request.parameter)
   },
-  Route("GET", "/dlq", .read, parameters: ["queue", "limit", "cursor"]) { (request, backend) throws(Rejection) in
-    var queue: String?
-    if let name = request.query["queue"] { queue = try queueName(name, request) }
-    let (limit, cursor, wanted) = (try request.query.limit(), try request.query.cursor(), queue)
+  Route("GET", "/dlq", .read, parameters: ["queue", "group", "limit", "cursor"]) {
+    (request, backend) throws(Rejection) in
+    var filter = JobFilter(group: try request.query.group(), state: .dead)
+    if let name = request.query["queue"] { filter.queue = try queueName(name, request) }
+    let (limit, cursor, wanted) = (try request.query.limit(), try request.query.cursor(), filter)
     let page = try await refusable { () throws(Refusal) in
-      try await backend.engine.deadJobs(queue: wanted, viewer: request.viewer, limit: limit, after: cursor)
+      try await backend.engine.deadJobs(wanted, viewer: request.viewer, limit: limit, after: cursor)
     }
     return pageAnswer(page) { $0.deadLetter($1, withPayload: false) }
   },
@@ -38,7 +39,7 @@ let listRoutes: [Route] = [
   Route("POST", "/dlq/{id}/replay", .manageQueues, audit: .always("dlq.replay")) {
     (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
-    let state = try await refusable { () throws(Refusal) in
+    let state = try await refusable { () throws(Refused) in
       try await backend.engine.replay(request.jobID, viewer: request.viewer)
     }
     var json = stateAnswer(request.jobID, state)
@@ -51,7 +52,7 @@ let listRoutes: [Route] = [
 private func listJobs(
   _ request: RouteRequest, _ backend: Backend, queue: String?
 ) async throws(Rejection) -> Answer {
-  var filter = JobFilter()
+  var filter = JobFilter(group: try request.query.group())
   if let queue { filter.queue = try queueName(queue, request) }
   if let name = request.query["state"] {
     guard let state = JobState.allCases.first(where: { $0.name.asciiLowercased == name.asciiLowercased }) else {

@@ -103,13 +103,15 @@ private func mayUse(_ operation: OperationView, _ request: RouteRequest) -> Bool
 // MARK: Bodies
 
 private enum OperationField: String, CaseIterable {
-  case action, queue, to, type, owner = "owner_id", states, olderThan = "older_than", limit, dryRun = "dry_run"
+  case action, queue, to, type, group, owner = "owner_id", states, olderThan = "older_than", limit, dryRun = "dry_run"
 }
 
-private enum PurgeField: String, CaseIterable { case states, type, olderThan = "older_than", dryRun = "dry_run" }
+private enum PurgeField: String, CaseIterable {
+  case states, type, group, olderThan = "older_than", dryRun = "dry_run"
+}
 
 private enum MoveField: String, CaseIterable {
-  case to, states, type, olderThan = "older_than", limit, dryRun = "dry_run"
+  case to, states, type, group, olderThan = "older_than", limit, dryRun = "dry_run"
 }
 
 private let moveTable = FieldTable(MoveField.self)
@@ -126,6 +128,7 @@ private func decodeOperation(_ request: RouteRequest) throws(Rejection) -> (spec
     case .queue: spec.queue = try json.queueName("queue")
     case .to: spec.target = try json.queueName("to")
     case .type: spec.type = try json.plainText("type", 1...200)
+    case .group: spec.group = try json.groupFilter("group")
     case .owner: spec.owner = try json.plainText("owner_id", 1...255)
     case .states: states = try json.states("states")
     case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
@@ -171,6 +174,7 @@ private func decodeMove(_ request: RouteRequest) throws(Rejection) -> (spec: Ope
     case .to: spec.target = try json.queueName("to")
     case .states: states = try json.states("states")
     case .type: spec.type = try json.plainText("type", 1...200)
+    case .group: spec.group = try json.groupFilter("group")
     case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
     case .limit: spec.limit = UInt64(try json.integer("limit", 1...Int64(JobNumber.limit)))
     case .dryRun: isDry = try json.boolean("dry_run")
@@ -197,6 +201,7 @@ private func decodePurge(_ request: RouteRequest) throws(Rejection) -> (spec: Op
     switch field {
     case .states: states = try json.states("states")
     case .type: spec.type = try json.plainText("type", 1...200)
+    case .group: spec.group = try json.groupFilter("group")
     case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
     case .dryRun: isDry = try json.boolean("dry_run")
     }
@@ -250,6 +255,7 @@ extension JSONWriter {
     field("action", operation.kind.name)
     field("state", operation.phase.name)
     field("done", operation.done)
+    if operation.skipped > 0 { field("skipped", operation.skipped) }
     if let queue = operation.queue { field("queue", queue) }
     if let target = operation.target { field("to", target) }
     if operation.kind == .backfill {
@@ -257,6 +263,7 @@ extension JSONWriter {
     } else if let type = operation.type {
       field("type", type)
     }
+    if let group = operation.group { field("group", group) }
     if let owner = operation.owner { field("owner_id", owner) }
     if operation.kind != .backfill, operation.states != Set(operation.kind.states) {
       key("states")

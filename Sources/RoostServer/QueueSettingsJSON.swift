@@ -3,11 +3,16 @@ import RoostCore
 
 private enum SettingsField: String, CaseIterable {
   case maxRetries = "max_retries", retry, priority, delay, lease, timeout, retention, maxLength = "max_length",
-    maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", concurrency, rate, aging,
-    requeueExpired = "requeue_expired", deadLetter = "dead_letter", groups
+    maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", maxAge = "max_age",
+    deadRetention = "dead_retention", maxDead = "max_dead", concurrency, rate, aging,
+    requeueExpired = "requeue_expired", maxExpiries = "max_expiries", deadLetter = "dead_letter",
+    groupScope = "group_scope", groups
 }
 
 private enum DeadLetterField: String, CaseIterable { case queue, after }
+
+/// The groups of a queue belong to it alone, not to it and an owner.
+private let queueScope = "queue"
 
 private let deadLetterTable = FieldTable(DeadLetterField.self)
 
@@ -76,11 +81,16 @@ extension SettingsField {
     case .maxBytes: [.maxBytes]
     case .onFull: [.onFull]
     case .maxPayloadBytes: [.maxPayloadBytes]
+    case .maxAge: [.maxAge]
+    case .deadRetention: [.deadRetention]
+    case .maxDead: [.maxDead]
     case .concurrency: [.concurrency]
     case .rate: QueueSetting.ofRate
     case .aging: [.aging]
     case .requeueExpired: [.requeueExpired]
+    case .maxExpiries: [.maxExpiries]
     case .deadLetter: [.deadLetter]
+    case .groupScope: [.groupScope]
     case .groups: GroupsField.allCases.flatMap(\.settings)
     }
   }
@@ -98,9 +108,11 @@ private func read(
     settings.retry = try json.retryPolicy(name)
     for setting in field.settings { change.set(setting, settings[setting]) }
   case .priority: change.set(setting, Int64(try json.priority(name)))
-  case .delay, .lease, .retention, .aging: change.set(setting, try json.duration(name, setting.range))
+  case .delay, .lease, .retention, .aging, .maxAge, .deadRetention:
+    change.set(setting, try json.duration(name, setting.range))
   case .timeout: change.set(setting, try json.timeout(name))
-  case .maxLength, .maxBytes, .concurrency: change.set(setting, try json.integer(name, setting.range))
+  case .maxLength, .maxBytes, .maxDead, .concurrency, .maxExpiries:
+    change.set(setting, try json.integer(name, setting.range))
   case .maxPayloadBytes: change.set(setting, try json.integer(name, 1...Int64(mostPayload)))
   case .onFull:
     let text = try json.string(name)
@@ -110,6 +122,10 @@ private func read(
     change.set(setting, policy.rawValue)
   case .requeueExpired: change.set(setting, try json.boolean(name) ? 1 : nil)
   case .deadLetter: preconditionFailure("it is read with its name")
+  case .groupScope:
+    let text = try json.string(name)
+    guard text == "owner" || text == queueScope else { throw json.outOfRange(name, "owner or queue") }
+    change.set(setting, text == queueScope ? 1 : nil)
   case .rate: try readRate(name, field.settings, &json, &change)
   case .groups: try readGroups(&json, &change)
   }
@@ -156,11 +172,13 @@ extension JSONWriter {
       switch field {
       case .maxRetries: retries(Int(value))
       case .retry: if let policy = settings.retry { retry(policy) }
-      case .delay, .lease, .timeout, .retention, .aging: string(DurationText.text(milliseconds: value))
-      case .priority, .maxLength, .maxBytes, .maxPayloadBytes, .concurrency: integer(value)
+      case .delay, .lease, .timeout, .retention, .aging, .maxAge, .deadRetention:
+        string(DurationText.text(milliseconds: value))
+      case .priority, .maxLength, .maxBytes, .maxPayloadBytes, .maxDead, .concurrency, .maxExpiries: integer(value)
       case .onFull: string(QueueFullPolicy(rawValue: value)?.name ?? "")
       case .rate: rate(field.settings.map { settings[$0] ?? 0 })
       case .requeueExpired: bool(true)
+      case .groupScope: string(queueScope)
       case .deadLetter:
         beginObject()
         self.field("queue", deadLetter)
@@ -187,7 +205,10 @@ extension JSONWriter {
     key("factor")
     raw(Array(factorText(policy.factorThousandths).utf8)[...])
     field("max", DurationText.text(milliseconds: Int64(policy.maxMilliseconds)))
-    field("jitter", "\(policy.jitter)")
+    field(
+      "jitter",
+      policy.jitter == .added
+        ? DurationText.text(milliseconds: Int64(policy.addedMilliseconds)) : "\(policy.jitter)")
     endObject()
   }
 

@@ -51,6 +51,14 @@ extension Rejection {
     case .scheduleNotFound: self.init(.scheduleNotFound, "there is no such schedule")
     case .tooManySchedules:
       self.init(.tooManySchedules, "the limit of schedules (MAX_SCHEDULES) is reached: delete one that is not used")
+    case .notUnique:
+      self.init(
+        .notUnique, "another job that this one would be like is there, and was said to be the only one (unique)")
+    case .replaceInOrder:
+      self.init(
+        .contradiction, field: "unique.on_conflict",
+        "the queue runs the jobs of a group in the order of their submits (groups.ordered): no job takes another's place"
+      )
     case .draining: self.init(.draining, "the queue is being deleted: submit to another, or when it is gone")
     case .stopping: self = Rejection(.stopping, "the daemon is stopping: try again shortly").retryAfter(1)
     }
@@ -67,6 +75,9 @@ extension Rejection {
       message =
         "this idempotency key belongs to job \(existing), which differs in \(fields.joined(separator: ", ")): "
         + "submit it as it was, or this one under a key of its own"
+    case .twin(let twin):
+      self = with("existing_job_id", twin.description)
+      message = "job \(twin) is there, which this one would be like, and was said to be the only one (unique)"
     case .ended(let ended):
       self = with("state", ended.state.name).with("outcome", ended.outcome.wireName)
         .with("finished_at", Timestamp.text(milliseconds: ended.endedAtMilliseconds))

@@ -32,7 +32,8 @@ package func makeRoostServer(
   let door = EngineDoor(engine) { engine in
     Backend(
       engine: engine, keys: keys, keyHealth: keyHealth, lastUse: { authenticator.lastUse(of: $0) },
-      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics)
+      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics,
+      eventListeners: configuration.eventListeners)
   }
   let front = HTTPFront(
     door: door, authenticator: authenticator, configuration: configuration, audit: audit,
@@ -91,8 +92,9 @@ package struct RoostServer: Service {
       guard let metricsListener else { return try await listener.run(onListening) }
       try await metricsListener.run { try await listener.run(onListening) }
     } onGracefulShutdown: {
-      // The server waits for what is in flight, and long polls and bodies that go on are: they end first.
+      // The server waits for what is in flight, and long polls, bodies and streams that go on are: they end first.
       bodies.stop()
+      door.backend?.events.stop()
       Task { await door.engine?.drainWaiters() }
     }
   }

@@ -14,6 +14,8 @@ package struct RouteRequest: Sendable {
   package var traceparent: String?
   /// `If-None-Match`: what the client has already.
   package var ifNoneMatch: String?
+  /// `Last-Event-ID`: where a client was that was cut off.
+  package var lastEventID: String?
   package var body: [UInt8]
   /// The body, where it is answered while it comes; `body` is then empty.
   package var stream: BodyStream?

@@ -14,10 +14,12 @@ package final class Backend: Sendable {
   /// The largest payload, bytes.
   package let maxPayloadBytes: Int
   package let metrics: DaemonMetrics
+  /// Those who listen to events.
+  let events: EventFeed
 
   package init(
     engine: Engine, keys: KeyService, keyHealth: KeyStoreHealth, lastUse: @escaping @Sendable (String) -> Date?,
-    maxPayloadBytes: Int, metrics: DaemonMetrics
+    maxPayloadBytes: Int, metrics: DaemonMetrics, eventListeners: Int = 1_000
   ) {
     self.engine = engine
     self.keys = keys
@@ -25,6 +27,7 @@ package final class Backend: Sendable {
     self.lastUse = lastUse
     self.maxPayloadBytes = maxPayloadBytes
     self.metrics = metrics
+    events = EventFeed(engine, limit: eventListeners)
   }
 }
 
@@ -127,7 +130,7 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + scheduleRoutes
-      + operationRoutes + figureRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
+      + operationRoutes + figureRoutes + eventRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 
   package let routes: [Route]

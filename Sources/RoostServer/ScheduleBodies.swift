@@ -25,7 +25,7 @@ let backfillTable = FieldTable(BackfillField.self)
 let previewTable = FieldTable(PreviewField.self)
 
 /// What a job of a schedule does not say: each would make them one, or set them apart from the instant.
-private let refusedFields = ["job.idempotency_key", "job.run_at"]
+private let refusedFields = ["job.idempotency_key", "job.run_at", "job.expires_at"]
 
 /// All fields of a schedule, those of its job too.
 let scheduleFields =
@@ -102,6 +102,11 @@ private func read(
     if job.runAtMilliseconds != nil {
       throw Rejection(
         .contradiction, field: "job.run_at", "a schedule's job has no run_at: its instant says when; delay adds to it")
+    }
+    if job.expiry.map({ !$0.isRelative }) ?? false {
+      throw Rejection(
+        .contradiction, field: "job.expires_at",
+        "a schedule's job has no expires_at, as it is made again and again: expires_in counts from each instant")
     }
     body.job = job
   case .overlap: body.overlap = try json.choice(name, ScheduleOverlap.allCases, \.name)

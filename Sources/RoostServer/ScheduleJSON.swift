@@ -81,6 +81,9 @@ extension JSONWriter {
     if job.given.contains(.timeout) {
       field("timeout", DurationText.text(milliseconds: Int64(job.policy.timeoutMilliseconds)))
     }
+    if job.given.contains(.maxExpiries) { field("max_expiries", Int(job.policy.maxExpiries)) }
+    if let expiry = body.expiry { self.expiry(expiry) }
+    if let unique = body.unique { self.unique(unique) }
     if job.policy.retentionMilliseconds >= 0 {
       field("retention", DurationText.text(milliseconds: job.policy.retentionMilliseconds))
     }
@@ -88,6 +91,12 @@ extension JSONWriter {
     if let tags = body.tags { field("tags", raw: tags) }
     if let trace = body.traceparent { field("traceparent", trace) }
     endObject()
+  }
+
+  /// A schedule's job knows no instant: only what is counted from each.
+  private mutating func expiry(_ expiry: JobExpiry) {
+    field("expires_in", DurationText.text(milliseconds: expiry.milliseconds))
+    if expiry.cancels { field("on_expire", "cancel") }
   }
 
   mutating func run(_ run: ScheduleRunView) {

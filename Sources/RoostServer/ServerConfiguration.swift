@@ -40,6 +40,8 @@ package struct ServerConfiguration: Sendable {
   package var budget = ByteBudget(limit: 512 << 20)
   /// Knows the bodies that are answered while they come.
   package var bodies = OpenBodies()
+  /// How many may listen to events at once.
+  package var eventListeners = 1_000
   /// One line per request, without query, payload or key.
   package var accessLog = false
 

@@ -14,6 +14,7 @@ extension ReferenceModel {
     var rest = replies[...]
     let followsFinish = hasJustFinished
     hasJustFinished = false
+    if case .lease = request { try buryLate() }
     // Jobs that no waiter could be given on a full disk are given with the next command, in no certain order.
     let isAlone = !waiters.contains { !best(of: $0.wanted.queues).isEmpty }
     if now.isReadOnly && !request.isRead || isTight {
@@ -36,6 +37,7 @@ extension ReferenceModel {
         try answered(request, own.answer, page: page, queue: queue, operations, groups, schedules)
       }
     }
+    try buryLate()
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
     // Waiting workers are met behind the last submit of a batch.
     if case .submit(let job) = request, job.isFollowed { return }
@@ -54,6 +56,7 @@ extension ReferenceModel {
     case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
+    case .bury(let id, let viewer, let reason): try bury(id, viewer, reason, answer)
     case .change(let wanted): try change(wanted, answer)
     case .runNow(let id, let viewer, let onlyDead): try runNow(id, viewer, onlyDead, answer)
     case .delete(let id, let viewer, let onlyDead): try delete(id, viewer, onlyDead, answer)
@@ -89,9 +92,11 @@ extension ReferenceModel {
       guard key.isFor(job) else { return try conflict(key, answer) }
       return try submittedAgain(key, answer)
     }
+    if try isAnsweredByTwin(job, answer) { return }
     guard try hasRoom(for: job, answer) else { return }
     guard case .submitted(let accepted) = answer else { throw Violation(message: "submit: \(answer)") }
-    try expect(!accepted.isIdempotent, "job \(accepted.id.number.rawValue) was not there before")
+    try expect(
+      !accepted.isIdempotent && !accepted.isDuplicate, "job \(accepted.id.number.rawValue) was not there before")
     let made = try enter(job, accepted.id)
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
     try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
@@ -110,14 +115,20 @@ extension ReferenceModel {
     } else if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       refusal = .tooManyQueues
     }
-    guard let refusal else { return try admitted(filledIn(job), answer) }
+    if refusal == nil, job.unique?.onConflict == .replace, setups[job.queue]?.settings[.groupOrdered] != nil {
+      refusal = .replaceInOrder
+    }
+    guard let refusal else { return try admitted(filledIn(job), replacing: replaceable(by: job), answer) }
     try refused(refusal, answer, "submit")
     return false
   }
 
   /// A job was made, as it says and as its queue fills it in.
   mutating func enter(_ wanted: Submission, _ id: JobID) throws(Violation) -> Job {
-    let job = filledIn(wanted)
+    let twin = replaceable(by: wanted)
+    let since = twin?.since ?? id.createdMilliseconds
+    let job = bounded(filledIn(wanted), since: since)
+    if let twin { replace(twin) }
     let number = id.number.rawValue
     try expect(number > lastNumber, "job number \(number) after \(lastNumber)")
     lastNumber = number
@@ -129,7 +140,11 @@ extension ReferenceModel {
       deadline: isWall ? job.runAtMilliseconds * 1_000_000 : now.log + job.delayMilliseconds * 1_000_000,
       isWall: isWall)
     made.readySince = now.log
+    made.expires = job.expiry?.time(created: id.createdMilliseconds) ?? 0
     made.foreseen = isWall ? job.runAtMilliseconds : now.wall + job.delayMilliseconds
+    made.since = since
+    made.hold = hold(of: job)
+    if let twin { succeed(&made, twin) }
     jobs[number] = made
     departed[number] = nil
     totals[job.queue, default: QueueTotals()].submitted += 1
@@ -209,6 +224,28 @@ extension ReferenceModel {
     try changed(job, answer, "cancel")
   }
 
+  private mutating func bury(
+    _ id: JobID, _ viewer: Viewer, _ reason: [UInt8], _ answer: Answer
+  ) throws(Violation) {
+    guard var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "bury") }
+    if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "bury") }
+    guard job.state.isWaiting else { return try refused(.wrongState, answer, "bury") }
+    end(&job, .buried, .dead, reason)
+    jobs[job.number] = job
+    try changed(job, answer, "bury")
+  }
+
+  /// A job carries something else from here on.
+  private func rewritten(_ job: Job, _ wanted: Request.Change) -> Job {
+    guard wanted.rewrites else { return job }
+    var (job, said) = (job, job.wanted)
+    if let group = wanted.group { said.group = group }
+    if let tags = wanted.tags { said.tags = tags }
+    if let payload = wanted.payload { said.payload = payload }
+    job.origin = Origin(said)
+    return job
+  }
+
   private mutating func change(_ wanted: Request.Change, _ answer: Answer) throws(Violation) {
     guard var job = visible(wanted.job, wanted.viewer) else { return try refused(.jobNotFound, answer, "change") }
     guard job.state.isWaiting else { return try refused(.wrongState, answer, "change") }
@@ -218,12 +255,20 @@ extension ReferenceModel {
     if isOrdered, wanted.priority ?? (target == nil ? 0 : job.priority) != 0 {
       return try refused(.priorityInOrder, answer, "change")
     }
+    if let payload = wanted.payload, let most = setups[target ?? job.queue]?.settings[.maxPayloadBytes],
+      payload.count > most
+    {
+      return try refused(.payloadTooLarge, answer, "change")
+    }
     if let target {
       if isDraining(target) { return try refused(.draining, answer, "change") }
       if totals[target] == nil, totals.count >= limits.maxQueues, !(try madeRoom()) {
         return try refused(.tooManyQueues, answer, "change")
       }
     }
+    // It changed since it was read.
+    if wanted.rewrites, case .carried(false) = answer { return }
+    job = rewritten(job, wanted)
     // It may come into a state that an operation has looked at already.
     for place in operations.indices { operations[place].found[job.number] = nil }
     if let priority = wanted.priority { job.priority = priority }
@@ -254,8 +299,14 @@ extension ReferenceModel {
     guard var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "run now") }
     if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "run now") }
     switch job.state {
-    case .dead: job.attempts = 0
-    case .cancelled where !onlyDead: job.attempts = 0
+    case .dead where isRivalled(job, answer), .cancelled where !onlyDead && isRivalled(job, answer):
+      return try notUnique(job, answer)
+    case .dead:
+      job.attempts = 0
+      begunAnew(&job)
+    case .cancelled where !onlyDead:
+      job.attempts = 0
+      begunAnew(&job)
     case .scheduled where !onlyDead, .retry where !onlyDead: break
     default: return try refused(.wrongState, answer, "run now")
     }
@@ -309,6 +360,7 @@ extension Answer {
     switch self {
     case .refused(let refusal): refusal
     case .conflict: .idempotencyConflict
+    case .notUnique: .notUnique
     case .ended: .alreadyEnded
     default: nil
     }

@@ -122,6 +122,7 @@ extension ReferenceModel {
     if totals[job.queue] == nil { totals[job.queue] = QueueTotals() }
     job.state = .ready
     job.attempts = 0
+    begunAnew(&job)
     job.rank = nextRank()
     job.readySince = now.log
     return true
@@ -136,9 +137,11 @@ extension ReferenceModel {
 
   /// The end of an attempt, or of waiting when `outcome` is `cancelled`.
   mutating func end(_ job: inout Job, _ outcome: Outcome, _ next: JobState, _ text: [UInt8]) {
-    let isAttempt = outcome != .cancelled
+    let isAttempt = outcome.endsAttempt
     job.history.insert(Entry(outcome: outcome, attempt: isAttempt ? job.attempts : 0, text: text), at: 0)
     if isAttempt { job.lastOutcome = outcome }
+    if outcome == .expired { job.expiries += 1 }
+    if outcome == .released { job.interruptions += 1 }
     job.state = next
     job.rank = nextRank()
     job.isWall = false
@@ -171,6 +174,7 @@ extension ReferenceModel {
     for _ in 1..<max(1, job.attempts) { pause = min(most, pause * Int64(retry.factorThousandths) / 1_000) }
     switch retry.jitter {
     case .none: return pause...pause
+    case .added: return pause...pause + Int64(retry.addedMilliseconds)
     case .full: return 0...pause
     case .equal: return (pause - pause / 2)...pause
     case .decorrelated: return first...min(most, max(first, job.lastPause) * 3)

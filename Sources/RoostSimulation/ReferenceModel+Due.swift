@@ -7,10 +7,11 @@ extension ReferenceModel {
   ///   - hasMore: Due work was left for the next step.
   ///   - isShort: The disk may have had no room for something.
   ///   - forgottenForFires: Queues that went for the jobs of schedules.
+  ///   - tooOld: Jobs that nobody asked for in time.
   ///   - seen: A job as the machine has it after the step.
   mutating func decidedDue(
-    _ replies: ArraySlice<Reply>, hasMore: Bool, isShort: Bool, forgottenForFires: ArraySlice<String>, count: Int,
-    _ seen: (JobID) -> JobImage?
+    _ replies: ArraySlice<Reply>, hasMore: Bool, isShort: Bool, forgottenForFires: ArraySlice<String>,
+    tooOld: Set<UInt64>, count: Int, _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     var grants: [Reply] = []
     var ends: [Reply] = []
@@ -27,7 +28,10 @@ extension ReferenceModel {
     try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
     if !now.isReadOnly {
       try operated(hasMore: hasMore)
-      try decide(Set(grants.flatMap { grantedNumbers($0.answer) }), hasMore: hasMore, seen)
+      let late = Set(self.late)
+      self.late = []
+      try decide(
+        Set(grants.flatMap { grantedNumbers($0.answer) }), late, tooOld: tooOld, hasMore: hasMore, seen)
       try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }
       try endPauses(hasMore: hasMore)
@@ -40,6 +44,7 @@ extension ReferenceModel {
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
     for grant in grants { try served(grant, isAlone: false) }
     try noneIsLeftWaiting(isLast: true)
+    try expectNoTwins()
     try verify(count: count, seen)
   }
 
@@ -55,17 +60,22 @@ extension ReferenceModel {
   }
 
   private mutating func decide(
-    _ granted: Set<UInt64>, hasMore: Bool, _ seen: (JobID) -> JobImage?
+    _ granted: Set<UInt64>, _ late: Set<UInt64>, tooOld: Set<UInt64>, hasMore: Bool, _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     let rank = nextRank()
     var pushedOut: UInt64 = 0
+    var deadPushedOut: [String: UInt64] = [:]
     for number in jobs.keys {
       var job = jobs[number]!
       let image = seen(job.id)
       if job.state == .running, image?.state != .running || granted.contains(number) {
-        let isMoved = try expire(&job, image)
+        let isMoved = try expire(&job, image, isLate: late.contains(number))
         // One that is READY again keeps its place.
         if job.state != .ready || isMoved { job.rank = rank }
+      }
+      if tooOld.contains(number) {
+        try leaveTooOld(&job)
+        job.rank = rank
       }
       if job.state == .scheduled || job.state == .retry, image?.state == .ready || granted.contains(number) {
         try expect(isDue(job), "job \(number), \(job.state.name), is READY before it is due")
@@ -74,11 +84,19 @@ extension ReferenceModel {
         job.rank = rank
         job.isWall = false
       }
+      if late.contains(number) {
+        try bury(&job)
+        job.rank = rank
+      }
       jobs[number] = job
       if image == nil {
         try expect(
-          job.state == .acked || job.state == .cancelled || job.state == .dead && isOverdue(job),
+          job.state == .acked || job.state == .cancelled
+            || job.state == .dead && (isOverdue(job) || setups[job.queue]?.settings[.maxDead] != nil),
           "job \(number), \(job.state.name), is lost")
+        if job.state == .dead, !isOverdue(job) {
+          deadPushedOut[job.queue] = max(deadPushedOut[job.queue] ?? 0, job.rank)
+        }
         if job.state != .dead, job.deadline > uptime { pushedOut = max(pushedOut, job.rank) }
         purge(number, job)
       } else if !hasMore, !stopped.contains(number) {
@@ -91,22 +109,41 @@ extension ReferenceModel {
       try expect(!finished.contains { $0.rank < pushedOut }, "an older finished job stayed")
     }
     if !hasMore { try expect(finished.count <= limits.retentionMaxJobs, "too many finished jobs stay") }
+    if !hasMore { try leftNoneTooOld() }
+    try boundedDead(deadPushedOut, hasMore: hasMore)
+  }
+
+  /// Of the dead letters of a queue those that died last stay, as many as may.
+  ///
+  /// - Parameter pushedOut: The last rank of those that left, by queue.
+  private func boundedDead(_ pushedOut: [String: UInt64], hasMore: Bool) throws(Violation) {
+    for (queue, setup) in setups {
+      guard let most = setup.settings[.maxDead] else { continue }
+      let dead = jobs.values.filter { $0.queue == queue && $0.state == .dead }
+      if !hasMore { try expect(dead.count <= most, "queue \(queue) keeps \(dead.count) dead letters of \(most)") }
+      guard let rank = pushedOut[queue] else { continue }
+      try expect(dead.count >= most, "a dead letter of queue \(queue) left early")
+      try expect(!dead.contains { $0.rank < rank }, "an older dead letter of queue \(queue) stayed")
+    }
   }
 
   /// - Returns: Whether the job began anew in another queue.
-  private mutating func expire(_ job: inout Job, _ image: JobImage?) throws(Violation) -> Bool {
+  private mutating func expire(_ job: inout Job, _ image: JobImage?, isLate: Bool) throws(Violation) -> Bool {
     let number = job.id.number.rawValue
     guard let ending = leaseCheck.ending else { throw Violation(message: "the lease of job \(number) had no grace") }
     try expect(job.deadline <= ending, "the lease of job \(number) ended early")
     let outcome: Outcome = job.attemptEnds > 0 && job.deadline >= job.attemptEnds ? .timedOut : .expired
     let isRequeued = outcome == .expired && setups[job.queue]?.settings[.requeueExpired] != nil
     let again: JobState = isRequeued ? .ready : .retry
-    let next: JobState = job.isCancelRequested ? .cancelled : job.attempts < job.maxAttempts ? again : .dead
+    let mostExpiries = Int(job.wanted.policy.maxExpiries)
+    let isCrashLoop = outcome == .expired && mostExpiries > 0 && job.expiries + 1 >= mostExpiries
+    let mayGoOn = job.attempts < job.maxAttempts && !isCrashLoop
+    let next: JobState = job.isCancelRequested ? .cancelled : mayGoOn ? again : .dead
     let allowed = pauses(of: job)
     let rank = job.rank
     guard try !endFailed(&job, outcome, next, []) else { return true }
     if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
-    guard next == .retry, !stopped.contains(number) else { return false }
+    guard next == .retry, !stopped.contains(number), !isLate else { return false }
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
     try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     job.deadline = now.log + pause * 1_000_000
@@ -121,17 +158,20 @@ extension ReferenceModel {
 
   private func isOverdue(_ job: Job) -> Bool {
     switch job.state {
-    case .scheduled, .retry: isDue(job)
+    case .scheduled, .retry: isDue(job) || isLate(job)
     case .acked, .cancelled: job.deadline <= uptime
     case .dead:
-      limits.deadRetentionMilliseconds.map { job.endedUptime + $0 * 1_000_000 <= uptime } ?? false
-    case .ready, .running: false
+      (setups[job.queue]?.settings[.deadRetention] ?? limits.deadRetentionMilliseconds)
+        .map { job.endedUptime + $0 * 1_000_000 <= uptime } ?? false
+    case .ready: isLate(job)
+    case .running: false
     }
   }
 
   mutating func purge(_ number: UInt64, _ job: Job) {
     jobs[number] = nil
     if job.lastOutcome?.isToldByWorker == true { departed[number] = Departed(job: job) }
+    leaveUnique(job)
     guard let name = keyName(job.wanted) else { return }
     let until = job.endedUptime + limits.idempotencyWindowMilliseconds * 1_000_000
     if until > uptime {
@@ -145,5 +185,6 @@ extension ReferenceModel {
     for (name, key) in keys {
       if case .stub(_, _, let until) = key.holder, until <= uptime { keys[name] = nil }
     }
+    endWindows()
   }
 }

@@ -37,11 +37,28 @@ extension ReferenceModel {
   }
 
   func group(of job: Submission) -> GroupKey {
-    GroupKey(queue: job.queue, owner: Array(job.owner.utf8), name: job.group)
+    GroupKey(queue: job.queue, owner: owner(of: job, in: job.queue), name: job.group)
   }
 
   func group(of job: Job) -> GroupKey {
-    GroupKey(queue: job.queue, owner: Array(job.wanted.owner.utf8), name: job.wanted.group)
+    GroupKey(queue: job.queue, owner: owner(of: job.wanted, in: job.queue), name: job.wanted.group)
+  }
+
+  /// Whose a job's group is: nobody's where the queue says so.
+  private func owner(of job: Submission, in queue: String) -> [UInt8] { isShared(queue) ? [] : Array(job.owner.utf8) }
+
+  func isShared(_ queue: String) -> Bool { setups[queue]?.settings[.groupScope] != nil }
+
+  /// The group that a request names.
+  private func meant(_ key: GroupKey) -> GroupKey {
+    var key = key
+    if isShared(key.queue) { key.owner = [] }
+    return key
+  }
+
+  /// Whether a filter for a group takes a job.
+  func isOf(_ filter: String?, _ job: Job) -> Bool {
+    filter.map { ($0 == "_" ? "" : $0) == job.wanted.group } ?? true
   }
 
   func jobs(of key: GroupKey) -> [Job] { jobs.values.filter { group(of: $0) == key } }
@@ -51,6 +68,7 @@ extension ReferenceModel {
   mutating func configure(
     _ key: GroupKey, _ change: QueueSettingsChange, _ answer: Answer, _ seen: [SeenGroup]
   ) throws(Violation) {
+    let key = meant(key)
     var group = groups[key] ?? Group()
     let old = group.settings
     for setting in change.cleared { group.settings[setting] = nil }
@@ -69,6 +87,7 @@ extension ReferenceModel {
   mutating func pause(
     _ key: GroupKey, _ reason: [UInt8], _ until: Int64, _ answer: Answer, _ seen: [SeenGroup]
   ) throws(Violation) {
+    let key = meant(key)
     var group = groups[key] ?? Group()
     if now.conditions.isMemoryLow, !group.isTold { return try refused(.memoryLow, answer, "a group's pause") }
     guard try mayChange(key.queue, answer) else { return }
@@ -77,6 +96,7 @@ extension ReferenceModel {
   }
 
   mutating func resume(_ key: GroupKey, _ answer: Answer, _ seen: [SeenGroup]) throws(Violation) {
+    let key = meant(key)
     guard var group = groups[key], group.isPaused || group.heldUntil > now.log else { return try look(at: key, seen) }
     if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "resume") }
     (group.isPaused, group.pausedUntil, group.pausedAt, group.reason) = (false, 0, 0, [])
@@ -158,18 +178,28 @@ extension ReferenceModel {
   }
 
   /// Why a group gives nothing now.
-  func hold(_ key: GroupKey) -> GroupHold? {
+  ///
+  /// - Parameters:
+  ///   - isWithoutTooOld: Once those of its jobs that are too old have left.
+  ///   - isGoingOn: To a lease that has taken one already, where one takes several in their order.
+  func hold(_ key: GroupKey, isWithoutTooOld: Bool = false, isGoingOn: Bool = false) -> GroupHold? {
     let group = groups[key] ?? Group()
     if group.isPaused { return .paused }
     if group.heldUntil > now.log { return .held }
     let own = group.settings[.concurrency] ?? setups[key.queue]?.settings[.groupConcurrency]
-    let most = isOrdered(key.queue) ? 1 : own
-    if let most, jobs(of: key).count(where: { $0.state == .running }) >= most { return .concurrency }
+    let sequence = sequence(of: key.queue)
+    let most = sequence == .strict ? 1 : own
+    let running = jobs(of: key).filter { $0.state == .running }
+    if let most, running.count >= most { return .concurrency }
+    let first = jobs(of: key).filter { $0.state.isWaiting && !(isWithoutTooOld && isTooOld($0)) }
+      .min { $0.number < $1.number }
+    if sequence == .perLease, !isGoingOn, let held = running.map(\.number).min(), first?.number ?? .max > held {
+      return .concurrency
+    }
     if let rate = rate(of: key, group.settings), group.nextLease - (rate.burst - 1) * rate.interval > now.log {
       return .rate
     }
-    guard isOrdered(key.queue) else { return nil }
-    let first = jobs(of: key).filter(\.state.isWaiting).min { $0.number < $1.number }
+    guard sequence != nil else { return nil }
     return first.map { $0.state == .ready } ?? true ? nil : .order
   }
 

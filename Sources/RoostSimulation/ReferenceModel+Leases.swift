@@ -8,7 +8,8 @@ extension ReferenceModel {
     let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
     if now.conditions.refusesLeases { return try refused(.diskLow, own, "lease") }
     let best = best(of: lease)
-    if !best.isEmpty {
+    let isGranted = own.map { !grantedNumbers($0).isEmpty } ?? false
+    if !best.isEmpty, isGranted || !mayGiveNone(lease.queues) && !isHiddenByLate(lease.queues) {
       guard let own else { throw Violation(message: "job \(best) was not granted") }
       return try granted(own, to: lease)
     }
@@ -35,13 +36,20 @@ extension ReferenceModel {
       throw Violation(message: "a lease of at most \(lease.maxJobs) jobs got \(answer)")
     }
     var bytes = 0
+    var going: Going?
     for grant in stepGrants[Int(first)..<Int(first + count)] {
-      try granted(grant, to: lease)
+      let must = next(going)
+      going = self.going(grant.id.number.rawValue, after: going)
+      try granted(grant, to: lease, must: must)
       bytes += Int(grant.recordBytes)
     }
     try expect(count == 1 || bytes <= lease.maxBytes, "leases of \(bytes) bytes, at most \(lease.maxBytes) wished for")
-    let best = best(of: lease)
-    guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases else { return }
+    let best = next(going).map { [$0] } ?? best(of: lease)
+    guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases, !mayGiveNone(lease.queues),
+      !isHiddenByLate(lease.queues)
+    else {
+      return
+    }
     let next = best.map { mostRecordBytes(jobs[$0]!) }.max()!
     try expect(
       bytes + next > lease.maxBytes,
@@ -54,9 +62,10 @@ extension ReferenceModel {
     job.history.prefix(40).reduce(job.wanted.payload.count + 1_000) { $0 + $1.text.count + 300 }
   }
 
-  mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease) throws(Violation) {
+  /// - Parameter must: The job that the lease goes on with, if it goes on in a group.
+  mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease, must: UInt64? = nil) throws(Violation) {
     let number = grant.id.number.rawValue
-    let best = best(of: lease)
+    let best = must.map { [$0] } ?? best(of: lease)
     try expect(
       best.contains(number),
       "job \(number) was granted before \(best): "
@@ -74,7 +83,7 @@ extension ReferenceModel {
       ? lease.leaseMilliseconds
       : own > 0 ? own : setups[job.queue]?.settings[.lease] ?? limits.leaseMilliseconds
     let duration = timeout > 0 ? min(asked, timeout) : asked
-    try tookTurn(job)
+    if must == nil { try tookTurn(job) }
     try leased(from: job.queue, grant.lease.number)
     try leased(from: group(of: job), grant.lease.number)
     job.state = .running
@@ -88,10 +97,11 @@ extension ReferenceModel {
     job.attemptEnds = timeout > 0 ? now.log + timeout * 1_000_000 : 0
     job.leasedAt = now.wall
     job.lastOutcome = nil
+    if job.hold == .started { job.hold = .none }
     try expect(
       grant.id == job.id && Int(grant.attempt) == job.attempts && Int(grant.maxAttempts) == job.maxAttempts
         && grant.priority == job.priority && grant.until == wallDeadline(job)
-        && grant.timeoutMilliseconds == timeout,
+        && grant.timeoutMilliseconds == timeout && grant.expires == job.expires,
       "grant \(grant) of job \(number), attempt \(job.attempts)")
     jobs[number] = job
     totals[job.queue]!.leased += 1
@@ -136,6 +146,7 @@ extension ReferenceModel {
     }
     guard !now.conditions.refusesLeases, !now.isReadOnly else { return }
     for waiter in waiters {
+      guard !mayGiveNone(waiter.wanted.queues), !isHiddenByLate(waiter.wanted.queues) else { continue }
       let best = best(of: waiter.wanted).filter { isLast || !isTimed(jobs[$0]!) }
       try expect(best.isEmpty, "a worker waits while job \(best) is READY")
     }

@@ -48,6 +48,7 @@ extension ReferenceModel {
 
   func isListed(_ job: Job, _ list: Request.List) -> Bool {
     (list.queue == nil || job.queue == list.queue) && (list.state == nil || job.state == list.state)
+      && isOf(list.group, job)
       && list.viewer.sees(queue: job.queue, owner: job.wanted.owner)
   }
 

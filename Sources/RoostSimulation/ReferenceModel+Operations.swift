@@ -35,7 +35,7 @@ extension ReferenceModel {
   private func matches(_ job: Job, _ wanted: Request.Operate) -> Bool {
     wanted.kind.states.contains(job.state) && wanted.states & 1 << job.state.rawValue != 0
       && (wanted.queue == nil || wanted.queue == job.queue)
-      && (wanted.type == nil || wanted.type == job.wanted.type)
+      && (wanted.type == nil || wanted.type == job.wanted.type) && isOf(wanted.group, job)
       && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
       && job.id.createdMilliseconds < wanted.before
       && (wanted.kind != .move || job.queue != wanted.target)
@@ -107,7 +107,9 @@ extension ReferenceModel {
 
   private mutating func forgetOperations() {
     while operations.count(where: \.phase.isOver) > 16 {
-      let first = operations.lazy.filter(\.phase.isOver).map(\.endRank).min()!
+      // The number of the last one is not given again.
+      let last = operations.map(\.id).max()!
+      let first = operations.lazy.filter { $0.phase.isOver && $0.id != last }.map(\.endRank).min()!
       operations.removeAll { $0.phase.isOver && $0.endRank == first }
     }
   }
@@ -187,6 +189,7 @@ extension ReferenceModel {
         try expect(
           job.state == .dead && wanted.kind == .replay && isThere, "job \(number), \(job.state.name), was replayed")
         (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
+        begunAnew(&job)
         job.rank = nextRank()
       } else if case .hastened = change {
         let isExpected = wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
@@ -205,6 +208,7 @@ extension ReferenceModel {
         job.queue = queue
         if beginsAnew {
           (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
+          begunAnew(&job)
           job.rank = nextRank()
         }
       } else {
@@ -220,6 +224,7 @@ extension ReferenceModel {
     guard operation.done < operation.wanted.limit else { return }
     for (number, found) in operation.found where operation.touched[number] == nil {
       guard let job = jobs[number], job.state == found.state, job.lease == found.lease else { continue }
+      if operation.wanted.kind == .replay, mayBeSkipped(job) { continue }
       throw Violation(message: "operation \(operation.id) passed over job \(number)")
     }
   }

@@ -52,7 +52,10 @@ extension ReferenceModel {
     }
     // What changes nothing needs no room.
     if setup.settings == setups[name]?.settings ?? QueueSettings() { return try look(at: name, image) }
-    if setup.settings[.groupOrdered] != setups[name]?.settings[.groupOrdered],
+    let isRegrouped = [QueueSetting.groupOrdered, .groupScope].contains {
+      setup.settings[$0] != setups[name]?.settings[$0]
+    }
+    if isRegrouped,
       jobs.values.contains(where: { $0.queue == name })
     {
       return try refused(.queueNotEmpty, answer, "another order of queue \(name)")
@@ -61,6 +64,7 @@ extension ReferenceModel {
     totals[name] = totals[name] ?? QueueTotals()
     let before = QueueSetting.ofGroupRate.map { setups[name]?.settings[$0] }
     let after = QueueSetting.ofGroupRate.map { setup.settings[$0] }
+    if setup.settings[.groupScope] != setups[name]?.settings[.groupScope] { forgetGroups(of: name) }
     set(setup, of: name)
     if before != after { fitGroups(of: name) }
     forgetTurns(of: name)
@@ -150,13 +154,14 @@ extension ReferenceModel {
     if !job.given.contains(.timeout) {
       job.policy.timeoutMilliseconds = UInt32(settings?[.timeout] ?? limits.timeoutMilliseconds)
     }
+    if !job.given.contains(.maxExpiries) { job.policy.maxExpiries = UInt16(settings?[.maxExpiries] ?? 0) }
     if !job.given.contains(.priority) { job.priority = settings?[.priority].map { Int8($0) } ?? 0 }
     if !job.given.contains(.due) { (job.delayMilliseconds, job.runAtMilliseconds) = (settings?[.delay] ?? 0, 0) }
     return job
   }
 
   /// Whether the queue takes one more; jobs that made room are cancelled.
-  mutating func admitted(_ job: Submission, _ answer: Answer) throws(Violation) -> Bool {
+  mutating func admitted(_ job: Submission, replacing twin: Job?, _ answer: Answer) throws(Violation) -> Bool {
     guard let settings = setups[job.queue]?.settings else { return true }
     if let most = settings[.maxPayloadBytes], job.payload.count > most {
       try refused(.payloadTooLarge, answer, "submit")
@@ -166,7 +171,9 @@ extension ReferenceModel {
       try refused(.priorityInOrder, answer, "submit")
       return false
     }
-    let waiting = jobs.values.filter { $0.queue == job.queue && $0.state.isWaiting }
+    let all = jobs.values.filter { $0.queue == job.queue && $0.state.isWaiting }
+    // One that it replaces makes room for it, and may be dropped all the same.
+    let waiting = all.filter { $0.number != twin?.number }
     let ofGroup = waiting.count { group(of: $0) == group(of: job) }
     let mostOfGroup = groups[group(of: job)]?.settings[.maxLength] ?? settings[.groupMaxLength]
     let tooMany = min(
@@ -179,7 +186,9 @@ extension ReferenceModel {
       try refused(.queueFull, answer, "submit")
       return false
     }
-    let own = waiting.filter { $0.state == .ready && group(of: $0) == group(of: job) }
+    let own = all.filter {
+      $0.state == .ready && group(of: $0) == group(of: job) && $0.wanted.owner.utf8.elementsEqual(job.owner.utf8)
+    }
     if answer.refusal == .queueFull {
       try expect(own.count < tooMany, "a full queue had jobs that might go")
       return false

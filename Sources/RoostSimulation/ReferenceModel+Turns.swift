@@ -18,10 +18,10 @@ extension ReferenceModel {
   /// READY jobs of a queue that may be granted next; which of several it is is not known.
   func candidates(of queue: String) -> [Job] {
     var ready: [GroupKey: [Job]] = [:]
-    for job in jobs.values where job.state == .ready && job.queue == queue {
+    for job in jobs.values where job.state == .ready && job.queue == queue && !isTooOld(job) && !isLate(job) {
       ready[group(of: job), default: []].append(job)
     }
-    ready = ready.filter { hold($0.key) == nil }
+    ready = ready.filter { hold($0.key, isWithoutTooOld: true) == nil }
     if isOrdered(queue) { for (key, jobs) in ready { ready[key] = [jobs.min { $0.number < $1.number }!] } }
     guard isFair(queue) else { return first(of: ready.values.flatMap { $0 }) }
     if isByPriority(queue) {
@@ -31,7 +31,36 @@ extension ReferenceModel {
     return ready.values.flatMap { first(of: $0) }
   }
 
-  func isOrdered(_ queue: String) -> Bool { setups[queue]?.settings[.groupOrdered] != nil }
+  func isOrdered(_ queue: String) -> Bool { sequence(of: queue) != nil }
+
+  func sequence(of queue: String) -> GroupSequence? {
+    setups[queue]?.settings[.groupOrdered].flatMap { GroupSequence(rawValue: $0) }
+  }
+
+  /// Where the leases of one request are in a group of which one takes several in their order.
+  struct Going {
+    var key: GroupKey
+    /// Below this number.
+    var bound: UInt64
+  }
+
+  /// The job that must come next where a lease goes on in a group.
+  func next(_ going: Going?) -> UInt64? {
+    guard let going, hold(going.key.queue) == nil, hold(going.key, isGoingOn: true) == nil,
+      let first = jobs(of: going.key).filter(\.state.isWaiting).min(by: { $0.number < $1.number }),
+      first.number < going.bound, !isTooOld(first), !isLate(first)
+    else { return nil }
+    return first.number
+  }
+
+  /// A job is about to be granted: where its lease may go on behind it.
+  func going(_ number: UInt64, after last: Going?) -> Going? {
+    guard let job = jobs[number], sequence(of: job.queue) == .perLease else { return nil }
+    let key = group(of: job)
+    if let last, last.key == key { return last }
+    let running = jobs(of: key).filter { $0.state == .running }.map(\.number).min()
+    return Going(key: key, bound: running ?? .max)
+  }
 
   private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.priority).max() }
 

@@ -34,7 +34,7 @@ struct ReferenceModel {
 
   struct Job {
     var id: JobID
-    let origin: Origin
+    var origin: Origin
     /// Where it is: a job that failed may go to another queue.
     var queue: String
     var priority: Int8
@@ -46,6 +46,10 @@ struct ReferenceModel {
     /// Log nanoseconds, or wall nanoseconds when `isWall`; when finished, the uptime at which it may leave.
     var deadline: Int64
     var isWall: Bool
+    /// Wall milliseconds of the first submit of those that took each other's place.
+    var since: Int64 = 0
+    /// Until when no other may be like it.
+    var hold = UniqueHold.none
     /// Log time since when it has been READY, while it is.
     var readySince: Int64 = 0
     /// Wall milliseconds of the deadline, as told when it was decided.
@@ -55,12 +59,17 @@ struct ReferenceModel {
     var leaseDuration: Int64 = 0
     /// Log time at which the attempt is over; 0: at no such time.
     var attemptEnds: Int64 = 0
+    /// Wall milliseconds before which it must begin; 0: at no such time.
+    var expires: Int64 = 0
     var leasedAt: Int64 = 0
     var endedAt: Int64 = 0
     var endedUptime: Int64 = 0
     /// How the last lease ended; nil while it is held.
     var lastOutcome: Outcome?
     var lastPause: Int64 = 0
+    /// Of the attempts that are spent: those whose leases ended by their time; and those that were handed back.
+    var expiries = 0
+    var interruptions = 0
     var isCancelRequested = false
     /// What the worker that holds it last reported.
     var progress: [UInt8] = []
@@ -121,6 +130,8 @@ struct ReferenceModel {
   /// By owner, queue and key, as bytes.
   var keys: [[UInt8]: Key] = [:]
   var departed: [UInt64: Departed] = [:]
+  /// What holds names for a time after the jobs that said them.
+  var uniqueStubs: [[UInt8]: UniqueStub] = [:]
   var waiters: [Waiter] = []
   var endWaiters: [EndWaiter] = []
   /// Of the queues that there are.
@@ -140,6 +151,8 @@ struct ReferenceModel {
   /// Of each group that waits for its turn, by its first job: how often others had one meanwhile.
   var passed: [GroupKey: Passed] = [:]
   var dropped: ArraySlice<UInt64> = []
+  /// Jobs that the records of a command, or of what is due, say were too late.
+  var late: [UInt64] = []
   var schedules: [ScheduleKey: Schedule] = [:]
   /// What the step's records say of them, and the runs that others took the place of.
   var scheduleChanges: [ScheduleChange] = []
@@ -234,6 +247,11 @@ struct ReferenceModel {
     try expect(seen.leasedAt == job.leasedAt, "job \(number) leased at \(seen.leasedAt), not \(job.leasedAt)")
     let endedAt = job.state.isFinished ? job.endedAt : 0
     try expect(seen.endedAt == endedAt, "job \(number) ended at \(seen.endedAt), not \(endedAt)")
+    try expect(
+      Int(seen.expiries) == job.expiries && Int(seen.interruptions) == job.interruptions,
+      "job \(number) has \(seen.expiries) expiries, \(seen.interruptions) interruptions, not \(job.expiries), "
+        + "\(job.interruptions)")
+    try expect(seen.expires == job.expires, "job \(number) must begin before \(seen.expires), not \(job.expires)")
     try expect((seen.report != .none) == !job.progress.isEmpty, "job \(number) has a report: \(seen.report)")
   }
 
@@ -255,16 +273,24 @@ struct ReferenceModel {
   /// READY jobs of some queues that may be granted next: the highest priority, then the first rank.
   func best(of lease: Request.Lease) -> [UInt64] {
     guard lease.isListed else { return best(of: lease.queues) }
-    return lease.queues.lazy.map { self.best(of: [$0]) }.first { !$0.isEmpty } ?? []
+    var found: [UInt64] = []
+    for queue in lease.queues {
+      found += best(of: [queue])
+      if !found.isEmpty, !isStale(queue) { break }
+    }
+    return found
   }
 
   func best(of queues: [String]) -> [UInt64] {
-    let candidates = queues.filter { hold($0) == nil }.map { self.candidates(of: $0) }
+    let giving = queues.filter { hold($0) == nil }
+    let candidates = giving.map { self.candidates(of: $0) }
+    let isStale = giving.map { self.isStale($0) }
     return candidates.indices.flatMap { mine in
       candidates[mine].filter { job in
         // Which of several a queue would give is not known: it is one that goes behind this.
         candidates.indices.allSatisfy { other in
-          mine == other || candidates[other].isEmpty || candidates[other].contains { !goesBefore($0, job) }
+          mine == other || isStale[other] || candidates[other].isEmpty
+            || candidates[other].contains { !goesBefore($0, job) }
         }
       }.map(\.number)
     }

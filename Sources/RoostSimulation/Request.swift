@@ -8,6 +8,7 @@ enum Request {
   case finish(Finish)
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
   case cancel(JobID, Viewer, reason: [UInt8])
+  case bury(JobID, Viewer, reason: [UInt8])
   case change(Change)
   case runNow(JobID, Viewer, onlyDead: Bool)
   case delete(JobID, Viewer, onlyDead: Bool)
@@ -57,6 +58,21 @@ enum Request {
     var maxRetries: UInt16?
     var due: Command.Change.Due?
     var queue: String?
+    var group: String?
+    var tags: [UInt8]?
+    var payload: [UInt8]?
+    /// What it carried when it was read, with that.
+    var stored: Stored?
+
+    var rewrites: Bool { group != nil || tags != nil || payload != nil }
+
+    struct Stored {
+      var base: LogPosition
+      var outcome: LogPosition
+      var body: [UInt8]
+      var history: [UInt8]
+      var keyFields: [UInt8]
+    }
   }
 
   struct Operate {
@@ -68,6 +84,8 @@ enum Request {
     var target: String?
     var type: String?
     var owner: String?
+    /// `_`: jobs that say no group.
+    var group: String?
     /// Wall milliseconds.
     var before: Int64
     var limit: UInt64
@@ -91,6 +109,8 @@ enum Request {
   struct List: Equatable {
     var viewer: Viewer
     var queue: String?
+    /// `_`: jobs that say no group.
+    var group: String?
     var state: JobState?
     var isDeadLetters: Bool
     var limit: Int
@@ -121,7 +141,8 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case failForGood = "fail for good"
   case release
   case undelivered
-  case extend, cancel, change
+  case extend, cancel, bury, change
+  case rewrite = "change what a job carries"
   case retryNow = "retry now"
   case replay
   case delete
@@ -184,7 +205,8 @@ extension Request {
       }
     case .extend: .extend
     case .cancel: .cancel
-    case .change: .change
+    case .bury: .bury
+    case .change(let wanted): wanted.rewrites ? .rewrite : .change
     case .runNow(_, _, let onlyDead): onlyDead ? .replay : .retryNow
     case .delete(_, _, let onlyDead): onlyDead ? .deleteDead : .delete
     case .read: .read
@@ -229,6 +251,40 @@ struct Submission {
   var isOfBytes = false
   /// What it says itself; the rest is its queue's to say.
   var given = Command.Submit.Given.all
+  /// Before when it must begin.
+  var expiry: JobExpiry?
+
+  /// That no other of its owner may be like it.
+  var unique: Uniqueness?
+
+  struct Uniqueness: Equatable {
+    var name: String
+    var until: JobUnique.Until
+    var onConflict: JobUnique.OnConflict
+    var maxWaitMilliseconds: Int64 = 0
+  }
+
+  /// Of its body.
+  func options(_ secret: SipKey) -> [JobOption: [UInt8]] {
+    var options: [JobOption: [UInt8]] = [:]
+    if let expiry { options[.expires] = expiry.encoded }
+    if let unique {
+      let hash = Array("\(owner) \(unique.name)".utf8).withUnsafeBytes { secret.hash128($0) }
+      let said = JobUnique(
+        hash: KeyHash(low: hash.low, high: hash.high), until: unique.until, onConflict: unique.onConflict,
+        maxWaitMilliseconds: unique.maxWaitMilliseconds, by: [], key: Array(unique.name.utf8))
+      options[.unique] = said.encoded
+    }
+    return options
+  }
+
+  /// Whether a body says the same of them.
+  func hasOptions(_ stored: JobOptions) -> Bool {
+    let said = JobUnique(stored)
+    return JobExpiry(stored) == expiry && said?.key == unique.map { Array($0.name.utf8) }
+      && said?.until == unique?.until && said?.onConflict == unique?.onConflict
+      && said?.maxWaitMilliseconds == unique?.maxWaitMilliseconds
+  }
 
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
@@ -244,7 +300,7 @@ struct Submission {
   /// The hashes of its fields: as many bytes as the daemon writes.
   var keyFields: [UInt8] {
     let count =
-      given.contains(.timeout) && policy.timeoutMilliseconds > 0
+      given.contains(.timeout) && policy.timeoutMilliseconds > 0 || policy.maxExpiries > 0
       ? KeyFields.bytes : KeyFields.leastBytes + (group.isEmpty ? 0 : 2)
     return (0..<count).map { UInt8(truncatingIfNeeded: fingerprint >> UInt64($0 % 8 * 8)) }
   }

@@ -30,10 +30,21 @@ struct RequestEncoder {
     case .cancel(let job, let viewer, let reason):
       return .cancel(
         Command.Cancel(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
+    case .bury(let job, let viewer, let reason):
+      return .bury(
+        Command.Bury(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
     case .change(let wanted):
       var change = Command.Change(
         job: reference(wanted.job), viewer: put(wanted.viewer), queue: put(Array((wanted.queue ?? "").utf8)))
       (change.priority, change.maxRetries, change.due) = (wanted.priority, wanted.maxRetries, wanted.due)
+      if let stored = wanted.stored {
+        var carry = Command.Carry(
+          number: wanted.job.number.rawValue, base: stored.base, outcome: stored.outcome, body: put(stored.body),
+          history: put(stored.history))
+        carry.keyFields = put(stored.keyFields)
+        change.rewrite = carry
+        change.payloadBytes = UInt32(wanted.payload?.count ?? 0)
+      }
       return .change(change)
     case .runNow(let job, let viewer, let onlyDead):
       return .runNow(Command.RunNow(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
@@ -45,12 +56,13 @@ struct RequestEncoder {
       return .awaitEnd(
         Command.AwaitEnd(job: reference(job, isForged), viewer: put(viewer), milliseconds: milliseconds))
     case .list(let list):
-      return .list(
-        Command.List(
-          viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
-          state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
-          examine: Int(list.examine),
-          cursor: list.cursor))
+      var command = Command.List(
+        viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
+        state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
+        examine: Int(list.examine),
+        cursor: list.cursor)
+      command.group = put(Array((list.group ?? "").utf8))
+      return .list(command)
     case .queue(let name): return .queue(Command.Queue(name: put(Array(name.utf8))))
     case .configure(let name, let change):
       return .configure(
@@ -64,6 +76,7 @@ struct RequestEncoder {
         kind: wanted.kind, states: wanted.states, queue: put(Array((wanted.queue ?? "").utf8)),
         type: put(Array((wanted.type ?? "").utf8)), owner: put(Array((wanted.owner ?? "").utf8)),
         before: wanted.before, limit: wanted.limit)
+      selection.group = put(Array((wanted.group ?? "").utf8))
       selection.target = put(Array((wanted.target ?? "").utf8))
       if wanted.isDry { return .countMatching(Command.CountMatching(selection)) }
       var operate = Command.Operate(selection)
@@ -131,7 +144,8 @@ struct RequestEncoder {
   private mutating func submit(_ job: Submission) -> Command.Submit {
     let body = JobBodyLayout.encode(
       queue: job.queue, type: job.type, owner: job.owner, traceparent: job.traceparent, group: job.group,
-      metadata: job.metadata[...], tags: job.tags[...], payload: job.payload[...], checksum: { Checksum.of($0) })
+      metadata: job.metadata[...], tags: job.tags[...], payload: job.payload[...],
+      options: JobOptions.encode(job.options(secret)), checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
       delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))

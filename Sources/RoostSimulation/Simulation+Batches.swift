@@ -10,13 +10,16 @@ extension Simulation {
     var ticket: UInt64
     /// Its own answer, then those of waiting workers that it served.
     var replies: Range<Int>
+    /// The places of its records in the batch.
+    var records: Range<Int>
     /// Its record might not have found room on a full disk.
     var isTight: Bool
   }
 
   /// Sends requests through the store, in one batch or as many as they take; without any it is what is due. Each answer,
   /// and the state after it, goes past the model.
-  func batch(_ requests: [Request]) throws {
+  func batch(_ wanted: [Request]) throws {
+    let requests = wanted.map { readAhead($0) }
     var encoder = RequestEncoder(secret: daemon.store.machine.secret)
     let commands = requests.map { encoder.command($0) }
     let arena = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, encoder.arena.count), alignment: 8)
@@ -36,13 +39,16 @@ extension Simulation {
       var asked: [Asked] = []
       while next < requests.count {
         let first = daemon.store.step.replies.count
+        let firstRecord = daemon.store.step.records.recordCount
         let planned = daemon.store.planned(commands[next]).command
         let isTight = daemon.store.mightNotFit(planned)
         guard daemon.store.handle(commands[next], ticket: nextTicket) else { break }
         let replies = first..<daemon.store.step.replies.count
         let isTooLarge = daemon.store.step.replies[replies].first?.answer.refusal == .tooLarge
         asked.append(
-          Asked(request: requests[next], ticket: nextTicket, replies: replies, isTight: isTight && !isTooLarge))
+          Asked(
+            request: requests[next], ticket: nextTicket, replies: replies,
+            records: firstRecord..<daemon.store.step.records.recordCount, isTight: isTight && !isTooLarge))
         nextTicket += 1
         next += 1
       }
@@ -61,15 +67,21 @@ extension Simulation {
       model.forgotten = names(in: .queueForgotten, ..<beforeFires)[...]
       noteSchedules(from: askedRecords)
       model.resumed = names(in: .queueResumed, 0...)[...]
-      model.dropped = droppedJobs[...]
+      model.dropped = cancelledJobs(.queueFull, 0...)[...]
+      let tooOld = cancelledJobs(.tooOld, askedRecords...)
       model.bulk = bulkChanges(from: askedRecords)
       model.resumedGroups = resumedGroups(from: askedRecords)[...]
       // After a failed commit this is what the log may say or not; nothing was answered.
-      for asked in asked { try judge(asked) }
+      for asked in asked {
+        model.late = lateJobs(in: asked.records)
+        try judge(asked)
+      }
+      model.late = lateJobs(in: askedRecords..<daemon.store.step.records.recordCount)
       try model.decidedDue(
         daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
         isShort: daemon.store.isShortOfSpace || disk.capacityBytes < .max,
-        forgottenForFires: names(in: .queueForgotten, beforeFires...)[...], count: daemon.store.machine.jobCount, seen)
+        forgottenForFires: names(in: .queueForgotten, beforeFires...)[...], tooOld: Set(tooOld),
+        count: daemon.store.machine.jobCount, seen)
       if let failure {
         candidates = [Candidate(model: before, image: candidates.last?.image), Candidate(model: model, image: image)]
         throw failure
@@ -81,6 +93,33 @@ extension Simulation {
       if daemon.store.step.records.recordCount > 0 { beforeLastFrame = before }
       candidates = []
     } while next < requests.count || hasMore
+  }
+
+  /// What a job carries is read before it is written anew; what cannot be read stays as it is.
+  private func readAhead(_ request: Request) -> Request {
+    guard case .change(var wanted) = request, wanted.rewrites else { return request }
+    wanted.stored = stored(wanted)
+    if wanted.stored == nil { (wanted.group, wanted.tags, wanted.payload) = (nil, nil, nil) }
+    return .change(wanted)
+  }
+
+  private func stored(_ wanted: Request.Change) -> Request.Change.Stored? {
+    guard let image = seen(wanted.job), image.state.isWaiting else { return nil }
+    let (number, log) = (wanted.job.number.rawValue, daemon.store.log)
+    let loader = RecordLoader((log.firstSegment...log.currentSegment).map { log.pin($0) })
+    guard let record = try? loader.record(at: image.base, bytes: image.recordBytes),
+      let parts = try? loader.history(at: image.history, bytes: image.historyBytes),
+      let history = HistoryEntry.kept(parts, number: number, checksum: { Checksum.of($0) })
+    else { return nil }
+    return record.withUnsafeBytes { bytes in
+      let stored = StoredRecord(bytes)
+      guard let body = stored.body, let layout = JobBodyLayout(body), layout.isSound(number) else { return nil }
+      return Request.Change.Stored(
+        base: image.base, outcome: image.history,
+        body: layout.encoded(
+          group: wanted.group.map { Array($0.utf8) }, tags: wanted.tags, payload: wanted.payload, sealedFor: number,
+          checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields))
+    }
   }
 
   private func judge(_ asked: Asked) throws {
@@ -112,6 +151,7 @@ extension Simulation {
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
     do throws(ReferenceModel.Violation) {
+      try model.leftTooOld(cancelledJobs(.tooOld, asked.records), asked.request)
       try model.answered(
         asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
         operations: operations, groups: groups, schedules: schedules, isTight: asked.isTight)
@@ -224,15 +264,34 @@ extension Simulation {
     (model.scheduleChanges, model.stopped) = (changes, stopped)
   }
 
-  /// The jobs that the step's records say made room in full queues, in their order.
-  private var droppedJobs: [UInt64] {
-    var numbers: [UInt64] = []
+  /// The waiting jobs that the step's records say were cancelled for a reason of the daemon's own, in their order.
+  private func cancelledJobs(_ reason: CancelReason, _ places: some RangeExpression<Int>) -> [UInt64] {
+    var (numbers, place) = ([UInt64](), 0)
     forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      guard places.contains(place) else { return }
       guard let entries = StoredRecord(record).history?.entries, record[0] == RecordKind.ended.rawValue else { return }
       var reader = RecordReader(entries)
       guard let entry = HistoryEntry(&reader), entry.outcome == .cancelled,
-        entry.text.elementsEqual(CancelReason.queueFull.rawValue.utf8)
+        entry.text.elementsEqual(reason.rawValue.utf8)
       else { return }
+      numbers.append(UInt64(littleEndian: record.loadUnaligned(fromByteOffset: 1, as: UInt64.self)))
+    }
+    return numbers
+  }
+
+  /// The jobs that the step's records say were too late, in their order.
+  private func lateJobs(in places: Range<Int>) -> [UInt64] {
+    var (numbers, place) = ([UInt64](), 0)
+    forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      guard places.contains(place), record[0] == RecordKind.ended.rawValue,
+        let entries = StoredRecord(record).history?.entries
+      else { return }
+      var reader = RecordReader(entries)
+      guard let entry = HistoryEntry(&reader) else { return }
+      let isCancelled = entry.outcome == .cancelled && entry.text.elementsEqual(CancelReason.expired.rawValue.utf8)
+      guard entry.outcome == .tooLate || isCancelled else { return }
       numbers.append(UInt64(littleEndian: record.loadUnaligned(fromByteOffset: 1, as: UInt64.self)))
     }
     return numbers
@@ -249,10 +308,10 @@ extension Simulation {
       }
       switch kind {
       case .ended: changes.append(.cancelled(number()))
-      case .readied: changes.append(record[25] == 0 ? .hastened(number()) : .replayed(number()))
+      case .readied: changes.append(record[25] & 1 == 0 ? .hastened(number()) : .replayed(number()))
       case .moved:
         let queue = String(decoding: record.dropFirst(26), as: UTF8.self)
-        changes.append(.moved(number(), to: queue, beginsAnew: record[25] != 0))
+        changes.append(.moved(number(), to: queue, beginsAnew: record[25] & 1 != 0))
       case .purged: changes.append(.purged(number()))
       case .queueDeleted: changes.append(.deleted(queue: String(decoding: record.dropFirst(), as: UTF8.self)))
       case .operationAdvanced:
@@ -287,6 +346,7 @@ extension Answer {
     case .leasedMany: "leased many"
     case .nothing: "nothing"
     case .conflict: "key of another job"
+    case .notUnique: "not unique"
     case .ended: "ended before"
     case .changed: "changed"
     case .job: "job"

@@ -183,6 +183,7 @@ extension Submission {
       && stored.queue.elementsEqual(queue.utf8) && stored.type.elementsEqual(type.utf8)
       && stored.owner.elementsEqual(owner.utf8) && stored.schedule.elementsEqual(schedule)
       && stored.traceparent.elementsEqual(traceparent.utf8)
+      && hasOptions(stored.options)
   }
 }
 

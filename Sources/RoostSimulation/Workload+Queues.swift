@@ -64,6 +64,7 @@ extension Workload {
       before: random.chance(0.8) ? .max : model.now.wall - Int64(random.below(9_000)),
       limit: random.chance(0.8) ? .max : UInt64(1 + random.below(5)))
     wanted.isDry = random.chance(0.2)
+    if random.chance(0.15) { wanted.group = random.chance(0.3) ? "_" : "g\(random.below(5))" }
     if kind == .move || kind == .replay && random.chance(0.3) {
       wanted.target = random.chance(0.3) ? "letters" : queues.randomElement(using: &random)!
     }
@@ -72,6 +73,7 @@ extension Workload {
       wanted.queue =
         random.chance(0.3) ? brief : known(model, .ready)?.queue ?? queues.randomElement(using: &random)!
       (wanted.states, wanted.type, wanted.owner, wanted.before, wanted.limit) = (255, nil, nil, .max, .max)
+      wanted.group = nil
       wanted.isForEmpty = random.chance(0.2)
     }
     return .operate(wanted)
@@ -82,14 +84,20 @@ extension Workload {
     for _ in 0..<(1 + random.below(3)) {
       let isCleared = random.chance(0.3)
       func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
-      switch random.below(22) {
+      switch random.below(27) {
+      case 26: change.set(.maxExpiries, value(1 + random.below(3)))
+      case 22, 23: change.set(.maxAge, value(1_000 + random.below(3_000)))
+      case 24: change.set(.deadRetention, value(random.below(6_000)))
+      case 25: change.set(.maxDead, value(random.below(4)))
       case 12: change.set(.groupConcurrency, value(1 + random.below(2)))
       case 13: change.set(.groupMaxLength, value(1 + random.below(6)))
       case 14:
         change.set(.groupRateLimit, value(1 + random.below(4)))
         change.set(.groupRatePeriod, value(500 + random.below(4_000)))
         change.set(.groupRateBurst, value(1 + random.below(3)))
-      case 17: change.set(.groupOrdered, value(1))
+      case 17:
+        change.set(.groupOrdered, value(1 + random.below(2)))
+        if random.chance(0.3) { change.set(.groupScope, value(1)) }
       case 18: change.set(.requeueExpired, value(1))
       case 20, 21: change.set(.deadLetter, value(random.below(3)))
       case 19: change.set(.timeout, value(random.chance(0.3) ? 0 : leastLease + random.below(9_000)))

@@ -27,6 +27,8 @@ extension Workload {
     var job = submission(model)
     (job.key, job.runAtMilliseconds, job.isFollowed, job.isOfBytes) = (nil, 0, false, false)
     job.owner = String(decoding: key.owner, as: UTF8.self)
+    if job.unique?.onConflict == .replace { job.unique!.onConflict = .reject }
+    job.unique?.maxWaitMilliseconds = 0
     if job.payload.count > 2_000 { job.payload = Array("1".utf8) }
     var wish = ReferenceModel.ScheduleWish(
       every: [1, 2, 3, 3, 7, 60][random.below(6)],

@@ -31,7 +31,8 @@ struct Workload {
     if managesQueues, model.lastNumber == 0, random.chance(0.4) {
       // Only a queue without jobs can be told.
       var change = QueueSettingsChange()
-      change.set(.groupOrdered, 1)
+      change.set(.groupOrdered, 1 + Int64(random.below(2)))
+      if random.chance(0.3) { change.set(.groupScope, 1) }
       return [.configure(queues.randomElement(using: &random)!, change)]
     }
     if managesQueues, random.chance(0.0007) { return (0..<20).map { _ in .operate(broad) } }
@@ -66,7 +67,7 @@ struct Workload {
     case ..<56: return .lease(lease())
     case ..<76: return random.chance(0.03) ? .lease(next()) : finish(model)
     case ..<80: return extend(model)
-    case ..<83: return cancel(model)
+    case ..<83: return random.chance(0.2) ? bury(model) : cancel(model)
     case ..<84: return change(model)
     case ..<86: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
     case ..<88:
@@ -105,9 +106,11 @@ struct Workload {
     job.isFollowed = random.chance(0.05)
     job.isOfBytes = random.chance(0.1)
     if managesQueues {
-      job.given = Command.Submit.Given(rawValue: UInt8(random.below(32)))
+      job.given = Command.Submit.Given(rawValue: UInt8(random.below(64)))
       if random.chance(0.6) { job.group = "g\(random.below(4))" }
     }
+    if random.chance(0.1) { job.expiry = expiry(model) }
+    if random.chance(0.15) { job.unique = uniqueness() }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"
@@ -126,10 +129,34 @@ struct Workload {
     return job
   }
 
+  private mutating func uniqueness() -> Submission.Uniqueness {
+    let until: JobUnique.Until =
+      switch random.below(4) {
+      case 0: .started
+      case 1: .window(Int64(1_000 + random.below(9_000)))
+      default: .ended
+      }
+    var unique = Submission.Uniqueness(
+      name: "u\(random.below(6))", until: until,
+      onConflict: JobUnique.OnConflict.allCases.randomElement(using: &random)!)
+    if unique.onConflict == .replace, random.chance(0.5) {
+      unique.maxWaitMilliseconds = Int64(1 + random.below(6_000))
+    }
+    return unique
+  }
+
+  /// Some are too late at once.
+  private mutating func expiry(_ model: ReferenceModel) -> JobExpiry {
+    let isRelative = random.chance(0.5)
+    let time = isRelative ? Int64(1 + random.below(9_000)) : max(0, model.now.wall + Int64(random.below(9_000)) - 1_000)
+    return JobExpiry(milliseconds: time, isRelative: isRelative, cancels: random.chance(0.3))
+  }
+
   /// A large job of an hour from now.
   mutating func lasting(_ model: ReferenceModel) -> Submission {
     var job = submission(model)
-    (job.key, job.runAtMilliseconds, job.delayMilliseconds) = (nil, 0, 3_600_000)
+    (job.key, job.runAtMilliseconds, job.delayMilliseconds, job.expiry) = (nil, 0, 3_600_000, nil)
+    job.unique = nil
     job.payload = bytes(Simulation.mostPayloadBytes)
     return job
   }
@@ -146,14 +173,16 @@ struct Workload {
 
   mutating func policy() -> JobPolicy {
     let initial = UInt32(random.below(3) == 0 ? 0 : random.below(2_000))
-    let retry = RetryPolicy(
+    var retry = RetryPolicy(
       initialMilliseconds: initial, factorThousandths: [1_000, 1_500, 2_000, 3_000][random.below(4)],
-      maxMilliseconds: initial + UInt32(random.below(5_000)), jitter: Jitter.allCases.randomElement(using: &random)!)
+      maxMilliseconds: initial + UInt32(random.below(5_000)), jitter: Jitter.named.randomElement(using: &random)!)
+    if random.chance(0.1) { retry.add(atMost: UInt32(1 + random.below(2_000))) }
     return JobPolicy(
       retry: random.chance(0.1) ? .standard : retry,
       leaseMilliseconds: random.chance(0.3) ? 0 : UInt32(leastLease + random.below(8_000)),
       retentionMilliseconds: [-1, -1, 0, 2_000, 90_000][random.below(5)],
-      timeoutMilliseconds: random.chance(0.2) ? UInt32(leastLease + random.below(9_000)) : 0)
+      timeoutMilliseconds: random.chance(0.2) ? UInt32(leastLease + random.below(9_000)) : 0,
+      maxExpiries: random.chance(0.15) ? UInt16(1 + random.below(3)) : 0)
   }
 
   private mutating func payload() -> [UInt8] {
@@ -258,6 +287,11 @@ struct Workload {
       pick(model, preferring: random.chance(0.5) ? .running : .retry), viewer(), reason: bytes(random.below(40)))
   }
 
+  private mutating func bury(_ model: ReferenceModel) -> Request {
+    .bury(
+      pick(model, preferring: [.scheduled, .ready, .retry][random.below(3)]), viewer(), reason: bytes(random.below(40)))
+  }
+
   private mutating func change(_ model: ReferenceModel) -> Request {
     var wanted = Request.Change(
       job: pick(model, preferring: [.scheduled, .ready, .retry][random.below(3)]), viewer: viewer())
@@ -272,6 +306,11 @@ struct Workload {
     if managesQueues, random.chance(0.3) {
       wanted.queue = random.chance(0.2) ? "letters" : queues.randomElement(using: &random)!
     }
+    if random.chance(0.4) {
+      if random.chance(0.6) { wanted.payload = bytes(1 + random.below(600)) }
+      if random.chance(0.4) { wanted.tags = bytes(random.below(90)) }
+      if managesQueues, random.chance(0.5) { wanted.group = random.chance(0.2) ? "" : "g\(random.below(4))" }
+    }
     return .change(wanted)
   }
 
@@ -285,6 +324,7 @@ struct Workload {
       isDeadLetters: isDead,
       limit: 1 + random.below(isDead ? 8 : 50),
       cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))
+    if managesQueues, random.chance(0.2) { list.group = random.chance(0.3) ? "_" : "g\(random.below(5))" }
     if !isDead, random.chance(0.3) { list.examine = Int32(1 + random.below(60)) }
     return list
   }

@@ -55,6 +55,8 @@ struct WorkerStopTests {
       let (started, cancelled) = (Event(), Event())
       var configuration = WorkerConfiguration()
       configuration.drainTimeout = .zero
+      // However slow the machine is: the worker waits until the daemon knows.
+      configuration.cancellationGrace = .seconds(120)
       var worker = Worker(client: try daemon.workerClient(), configuration: configuration)
       worker.handleOthers { _, _ in
         started.happen()
@@ -101,7 +103,10 @@ struct WorkerStopTests {
       let client = try daemon.client()
       let id = try await client.submit("long").id
       let started = Event()
-      var worker = Worker(client: try daemon.workerClient())
+      var configuration = WorkerConfiguration()
+      // However slow the machine is: the worker waits until the daemon knows.
+      configuration.cancellationGrace = .seconds(120)
+      var worker = Worker(client: try daemon.workerClient(), configuration: configuration)
       worker.handleOthers { _, _ in
         started.happen()
         try await untilCancelled()

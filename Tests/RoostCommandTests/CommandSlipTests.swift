@@ -24,11 +24,13 @@ struct CommandSlipTests {
       let commands = [
         [], ["serve"], ["keys"], ["submit"], ["get"], ["lease"], ["ack"], ["health"], ["wal"], ["backup"], ["restore"],
         ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"], ["keys", "migrate"],
-        ["keys", "whoami"],
+        ["keys", "whoami"], ["keys", "mint"],
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
         ["schedules", "set"], ["schedules", "backfill"],
-        ["stats"], ["workers"], ["work"],
+        ["stats"], ["events"], ["workers"], ["work"],
+        ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["release"], ["dlq"],
+        ["dlq", "replay"], ["context"], ["context", "add"], ["completions"], ["doctor"], ["bench"], ["top"],
       ]
       for command in commands {
         let outcome = try CommandOutcome(roost: command + ["--help"], in: directory)

@@ -5,7 +5,7 @@ import Testing
 struct Scene {
   let directory: URL
   /// Short leases, looked at often, and segments small enough that a few jobs fill one.
-  static let quick = ["--segment-bytes", "64KiB", "--lease-check-interval", "10ms"]
+  static let quick = ["--segment-bytes", "64KiB", "--events-retention", "0s", "--lease-check-interval", "10ms"]
 
   var data: URL { directory.appendingPathComponent("data") }
 

@@ -53,6 +53,31 @@ struct GroupTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
+  @Test("a group that is paused and resumed again and again has its turns all the same")
+  func storm() throws {
+    let machine = Machine()
+    machine.set([.groupFair: 1], of: "q")
+    for group in ["a", "b"] { for _ in 0..<20 { _ = machine.submit("\(group)", queue: "q", group: group) } }
+    var given: [JobID] = []
+    let paused = Array("qannb".utf8)
+    func say(_ change: Command.ChangeGroup.Change) {
+      machine.run(
+        paused,
+        .changeGroup(
+          Command.ChangeGroup(
+            queue: ByteRange(offset: 0, count: 1), owner: ByteRange(offset: 1, count: 3),
+            group: ByteRange(offset: 4, count: 1), change: change)))
+    }
+    for _ in 0..<10 {
+      say(.pause(reason: .empty, until: 0))
+      say(.resume)
+      given.append(try #require(machine.lease("q")).id)
+    }
+    // The first twenty are of group a.
+    #expect(given.count { $0.number.rawValue > 20 } >= 4)
+    #expect(machine.state.inconsistencies() == [])
+  }
+
   @Test("however groups come, go and are leased from, all stand where they belong")
   func places() throws {
     var random = StorageRandom(seed: 7)
@@ -80,16 +105,6 @@ struct GroupTests {
 }
 
 extension Machine {
-  fileprivate func configure(_ queue: String, _ change: QueueSettingsChange) {
-    let settings = change.settings.bytes
-    let name = ByteRange(offset: settings.count, count: queue.utf8.count)
-    run(
-      settings + Array(queue.utf8),
-      .configure(
-        Command.Configure(
-          name: name, settings: ByteRange(offset: 0, count: settings.count), cleared: change.clearedBits)))
-  }
-
   /// A worker waits for a job of some queues, for a minute.
   fileprivate func wait(for queues: [String]) {
     let names = queues.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }

@@ -1,4 +1,5 @@
 import RoostCore
+import Testing
 
 /// A state machine and its step, driven by hand: what tests of the core arrange.
 final class Machine {
@@ -71,14 +72,13 @@ final class Machine {
 }
 
 extension Machine {
-  /// Submits a job of owner `ann`.
   func submit(
-    _ payload: String = "1", queue: String = "mail", type: String = "send", group: String = "",
-    adjust: (inout Command.Submit) -> Void = { _ in }
+    _ payload: String = "1", queue: String = "mail", type: String = "send", group: String = "", owner: String = "ann",
+    options: [JobOption: [UInt8]] = [:], adjust: (inout Command.Submit) -> Void = { _ in }
   ) -> Answer.Accepted? {
     let body = JobBodyLayout.encode(
-      queue: queue, type: type, owner: "ann", traceparent: "", group: group, metadata: [], tags: [],
-      payload: Array(payload.utf8)[...],
+      queue: queue, type: type, owner: owner, traceparent: "", group: group, metadata: [], tags: [],
+      payload: Array(payload.utf8)[...], options: JobOptions.encode(options),
       checksum: { _ in 0x1234_5678 })
     var command = Command.Submit(
       policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), priority: 0, maxRetries: 3,
@@ -96,6 +96,17 @@ extension Machine {
       keyID: ByteRange(offset: names + 2, count: 2), leaseMilliseconds: milliseconds, waitMilliseconds: wait)
     guard case .leased(let grant)? = run(bytes, .lease(command)).first else { return nil }
     return grant
+  }
+
+  /// Leases several jobs of a queue.
+  func leaseSeveral(_ queue: String = "mail", atMost most: Int32 = 10) -> [Answer.Grant] {
+    let bytes = [UInt8(queue.utf8.count)] + Array(queue.utf8)
+    var command = Command.Lease(
+      queues: ByteRange(offset: 0, count: bytes.count), worker: .empty, keyID: .empty, leaseMilliseconds: 0,
+      waitMilliseconds: 0)
+    (command.maxJobs, command.maxBytes) = (most, 1 << 20)
+    guard case .leasedMany(let first, let count)? = run(bytes, .lease(command)).first else { return [] }
+    return Array(step.grants[Int(first)..<Int(first + count)])
   }
 
   /// Leases from queues in the order that they are listed in.
@@ -131,6 +142,24 @@ extension Machine {
     ).first
   }
 
+  /// Whether a replay of all that was written finds the state as it is.
+  func expectReplay(_ line: SourceLocation = #_sourceLocation) throws {
+    var again = StateMachine(secret: SipKey(k0: 1, k1: 2), limits: Limits())
+    again.beginReplay(first: LogPosition(rawValue: 1 << 32))
+    for (index, frame) in frames.enumerated() where !frame.records.isEmpty {
+      try frame.records.withUnsafeBytes {
+        try again.replay(
+          $0, at: LogPosition(rawValue: frame.start), logTime: frame.logTime, epoch: frame.epoch,
+          startsSegment: index == 0)
+      }
+    }
+    try again.endReplay()
+    let (replayed, live) = (again.image, state.image)
+    #expect(replayed == live, sourceLocation: line)
+    #expect(again.inconsistencies() == [], sourceLocation: line)
+    #expect(state.inconsistencies() == [], sourceLocation: line)
+  }
+
   func reference(_ id: JobID) -> JobRef {
     JobRef(number: id.number.rawValue, check: id.fullCheck(SipKey(k0: 1, k1: 2)))
   }
@@ -140,5 +169,25 @@ extension Machine {
       return nil
     }
     return image
+  }
+
+  @discardableResult
+  func configure(_ queue: String, _ change: QueueSettingsChange) -> Answer? {
+    let settings = change.settings.bytes
+    let name = ByteRange(offset: settings.count, count: queue.utf8.count)
+    return run(
+      settings + Array(queue.utf8),
+      .configure(
+        Command.Configure(
+          name: name, settings: ByteRange(offset: 0, count: settings.count), cleared: change.clearedBits))
+    ).first
+  }
+
+  /// Sets some settings of a queue; nil returns one to the default.
+  @discardableResult
+  func set(_ settings: KeyValuePairs<QueueSetting, Int64?>, of queue: String = "mail") -> Answer? {
+    var change = QueueSettingsChange()
+    for (setting, value) in settings { change.set(setting, value) }
+    return configure(queue, change)
   }
 }

@@ -63,7 +63,7 @@ extension ContractUser {
     try await ask("POST", "/jobs/lease", worker, #"{"queues":["none"]}"#, expecting: 403)
     try await ask("POST", "/jobs/batch", client, #"{"jobs":[{"payload":1,"queue":"none"}]}"#, expecting: 200)
     for path in [
-      "/jobs?queue=none", "/dlq?queue=none", "/queues/none", "/queues/none/jobs", "/queues/none/groups",
+      "/jobs?queue=none", "/dlq?queue=none", "/events?queue=none", "/queues/none", "/queues/none/jobs", "/queues/none/groups",
       "/queues/none/groups/g",
     ] {
       try await ask("GET", path, client, expecting: 403)
@@ -75,7 +75,7 @@ extension ContractUser {
     for path in [job, job + "/history", letter, "/queues/none", "/ui/none"] {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
-    for path in [job + "/cancel", job + "/retry", job + "/ack", letter + "/replay"] {
+    for path in [job + "/cancel", job + "/retry", job + "/dlq", job + "/ack", letter + "/replay"] {
       try await ask("POST", path, daemon.admin, expecting: 404)
     }
     let held = #"{"lease_id":"1-1"}"#
@@ -103,7 +103,7 @@ extension ContractUser {
     try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"wait":0}"#, expecting: 400)
     try await ask("POST", "/queues/q/groups/g/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
     try await ask("POST", "/queues/q/groups/_g/resume", daemon.admin, expecting: 422)
-    for path in ["/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b", "/queues?sort=x"] {
+    for path in ["/events?state=x", "/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b", "/queues?sort=x"] {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }
     for path in [job, letter] { try await ask("GET", path + "?payload=perhaps", daemon.admin, expecting: 422) }

@@ -129,6 +129,46 @@ struct GroupRouteTests {
     }
   }
 
+  @Test("a group of all owners of a queue is seen by those who see the whole queue, and by nobody else")
+  func shared() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"group_scope":"queue"}"#)
+      let body = #"{"payload":1,"queue":"q","group":"a"}"#
+      #expect(try await daemon.send("POST", "/jobs", daemon.client, body).status == 201)
+      let seen = try await daemon.send("GET", "/queues/q/groups/a", daemon.admin)
+      #expect(seen.status == 200 && seen.json["owner_id"] == nil && seen.json["waiting"] as? Int == 1, "\(seen.text)")
+      #expect(try await daemon.send("GET", "/queues/q/groups/a", daemon.client).status == 404)
+      let mine = try await daemon.send("GET", "/queues/q/groups", daemon.client)
+      #expect((mine.json["items"] as? [Any])?.isEmpty == true, "\(mine.text)")
+      let paused = try await daemon.send("POST", "/queues/q/groups/a/pause?owner_id=whoever", daemon.admin, "{}")
+      #expect(paused.status == 200, "\(paused.text)")
+      #expect(try await daemon.lease("q") == nil)
+    }
+  }
+
+  @Test("lists and operations take the jobs of one group, or those that say none")
+  func filters() async throws {
+    try await TestDaemon.run { daemon in
+      for group in ["a", "a", "b", ""] {
+        let name = group.isEmpty ? "" : #","group":"\#(group)""#
+        _ = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q"\#(name)}"#)
+      }
+      func listed(_ query: String) async throws -> Int? {
+        (try await daemon.send("GET", "/jobs?\(query)", daemon.client).json["items"] as? [Any])?.count
+      }
+      #expect(try await listed("group=a") == 2)
+      #expect(try await listed("queue=q&group=_") == 1)
+      #expect(try await listed("group=none") == 0)
+      #expect(try await daemon.send("GET", "/jobs?group=_x", daemon.client).status == 422)
+      let dry = #"{"action":"cancel","group":"a","dry_run":true}"#
+      #expect(try await daemon.send("POST", "/operations", daemon.admin, dry).json["matches"] as? Int == 2)
+      let none = #"{"action":"cancel","queue":"q","group":"_","dry_run":true}"#
+      #expect(try await daemon.send("POST", "/operations", daemon.admin, none).json["matches"] as? Int == 1)
+      let begun = try await daemon.send("POST", "/queues/q/purge", daemon.admin, #"{"group":"a"}"#)
+      #expect(begun.status == 202 && begun.string("group") == "a", "\(begun.text)")
+    }
+  }
+
   @Test("a group that is full refuses, and others are taken")
   func full() async throws {
     try await TestDaemon.run { daemon in

@@ -120,7 +120,7 @@ struct ContractUser: Sendable {
     let whole = """
       {"payload":1,"type":"t","queue":"whole","priority":"high","max_retries":0,"lease":"1m","timeout":"1h","retention":"1h",
        "retry":{"initial":"1s","factor":1.5,"max":"1m","jitter":"none"},"metadata":{"k":"v"},"tags":["a"],
-       "traceparent":"00-x","idempotency_key":"one"}
+       "traceparent":"00-x","idempotency_key":"one","expires_in":"1h","on_expire":"dead","max_expiries":3}
       """
     try await ask("POST", "/jobs", daemon.client, whole, expecting: 201)
     try await ask("POST", "/jobs", daemon.client, whole, expecting: 200)
@@ -137,11 +137,24 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/ack", daemon.worker, #"{"result":[2],"lease_id":"\#(lease)"}"#, expecting: 409)
     try await ask("DELETE", job, daemon.client, expecting: 200)
 
+    let alike =
+      #"{"payload":1,"queue":"later","unique":{"key":"k","until":{"for":"1h"},"on_conflict":"replace","max_wait":"1m"}}"#
+    let one = try await ask("POST", "/jobs", daemon.client, alike, expecting: 201)
+    try await ask("GET", "/jobs/\(try #require(one.string("job_id")))", daemon.client, expecting: 200)
+    try await ask(
+      "POST", "/jobs", daemon.client, #"{"payload":1,"queue":"later","unique":{"key":"k"}}"#, expecting: 200)
     let later = try await submit(#""queue":"later","delay":"1h""#)
     try await ask("GET", later, daemon.client, expecting: 200)
     try await ask(
       "PATCH", later, daemon.client, #"{"priority":"low","max_retries":7,"run_at":"2099-01-01T00:00:00Z"}"#,
       expecting: 200)
+    try await ask(
+      "PATCH", later, daemon.client, #"{"payload":[1],"tags":["x"],"group":"g"}"#, expecting: 200)
+    let buried = try await submit(#""queue":"buried""#)
+    for status in [200, 409] {
+      try await ask("POST", buried + "/dlq", daemon.client, #"{"reason":"because"}"#, expecting: status)
+    }
+    try await ask("GET", buried + "/history", daemon.client, expecting: 200)
     try await ask("DELETE", later, daemon.client, expecting: 409)
     try await ask("POST", later + "/retry", daemon.client, expecting: 200)
     try await ask("POST", later + "/retry", daemon.client, expecting: 409)
@@ -170,7 +183,7 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/fail", daemon.worker, other, expecting: 409)
     try await ask("POST", job + "/retry", daemon.client, expecting: 200)
     for queue in ["work", "dead"] {
-      if queue == "dead" { _ = try await submit(#""queue":"dead","max_retries":0"#) }
+      if queue == "dead" { _ = try await submit(#""queue":"dead","max_retries":0,"max_expiries":2"#) }
       let last = try await lease(queue)
       try await ask("POST", last.job + "/ack", daemon.worker, #"{"result_error":"boom"}"#, expecting: 200)
     }
@@ -222,6 +235,21 @@ struct ContractUser: Sendable {
     try await ask("POST", retried.job + "/ack", daemon.worker, #"{"result_error":"later"}"#, expecting: 200)
   }
 
+  /// A dead letter whose key another job holds is passed over.
+  private func skipInOperation() async throws {
+    _ = try await submit(#""queue":"alike","max_retries":0,"unique":{"by":["queue"]}"#)
+    let (job, lease) = try await lease("alike")
+    try await ask("POST", job + "/fail", daemon.worker, #"{"error":"x","lease_id":"\#(lease)"}"#, expecting: 200)
+    _ = try await submit(#""queue":"alike","unique":{"by":["queue"]}"#)
+    try await ask("POST", job + "/retry", daemon.client, expecting: 409)
+    let begun = try await ask(
+      "POST", "/operations", daemon.admin, #"{"action":"replay","queue":"alike"}"#, expecting: 202)
+    let path = "/operations/\(try #require(begun.string("operation_id")))"
+    try await until("the job is passed over") {
+      try await ask("GET", path, daemon.admin).json["skipped"] as? Int == 1
+    }
+  }
+
   func readQueues() async throws {
     try await ask("PATCH", "/queues/source", daemon.admin, #"{"dead_letter":{"queue":"sink"}}"#, expecting: 200)
     try await ask("PATCH", "/queues/sink", daemon.admin, #"{"retention":"1h"}"#, expecting: 200)
@@ -237,7 +265,7 @@ struct ContractUser: Sendable {
     let settings = """
       {"concurrency":9,"max_retries":"unlimited","rate":{"limit":9,"per":"1s"},"retry":{"max":"1m"},"priority":"low",
        "delay":"0s","lease":"1m","retention":"1h","max_bytes":1000,"on_full":"reject","max_payload_bytes":9,"aging":"1h",
-       "requeue_expired":true,"timeout":"5m",
+       "requeue_expired":true,"max_expiries":5,"timeout":"5m","max_age":"4d","dead_retention":"30d","max_dead":5,
        "dead_letter":{"queue":"failed","after":3}}
       """
     try await ask("PATCH", "/queues/set", daemon.admin, settings, expecting: 200)
@@ -258,6 +286,7 @@ struct ContractUser: Sendable {
     try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"r","dry_run":true}"#, expecting: 200)
     try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"r"}"#, expecting: 202)
     try await ask("POST", "/queues/held/pause", daemon.admin, expecting: 409)
+    try await skipInOperation()
     let filter = #""states":["DEAD"],"older_than":"1h""#
     let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5,\#(filter)}"#
     let begun = try await ask("POST", "/operations", daemon.admin, replay, expecting: 202)
@@ -272,7 +301,7 @@ struct ContractUser: Sendable {
     try await ask("DELETE", "/queues/brief", daemon.admin, expecting: 202)
     try await ask("POST", "/queues/brief/purge", daemon.admin, expecting: 202)
     let busy = try await lease("work")
-    for path in ["/stats", "/workers"] { try await ask("GET", path, daemon.worker, expecting: 200) }
+    for path in ["/stats", "/workers", "/events"] { try await ask("GET", path, daemon.worker, expecting: 200) }
     try await ask("POST", busy.job + "/release", daemon.worker, #"{"lease_id":"\#(busy.lease)"}"#, expecting: 200)
     for path in [
       "/queues", "/queues?limit=1&sort=trouble", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1",
@@ -288,6 +317,17 @@ struct ContractUser: Sendable {
     try await ask("PATCH", "/queues/tenants", daemon.admin, groups, expecting: 200)
     try await ask("PATCH", "/queues/ledger", daemon.admin, #"{"groups":{"ordered":"strict"}}"#, expecting: 200)
     try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"ledger","priority":1}"#, expecting: 422)
+    let fifo = #"{"groups":{"ordered":"per_lease"},"group_scope":"queue"}"#
+    try await ask("PATCH", "/queues/fifo", daemon.admin, fifo, expecting: 200)
+    _ = try await submit(#""queue":"fifo","group":"a""#)
+    try await ask("PATCH", "/queues/fifo", daemon.admin, #"{"group_scope":"owner"}"#, expecting: 409)
+    try await ask("GET", "/queues/fifo/groups", daemon.admin, expecting: 200)
+    try await ask("GET", "/queues/fifo/groups/a", daemon.admin, expecting: 200)
+    try await ask("GET", "/queues/fifo/groups/a", daemon.client, expecting: 404)
+    try await ask("GET", "/queues/fifo/jobs?group=a", daemon.client, expecting: 200)
+    try await ask("GET", "/dlq?group=_", daemon.client, expecting: 200)
+    let narrow = #"{"action":"cancel","queue":"fifo","group":"a"}"#
+    try await ask("POST", "/operations", daemon.admin, narrow, expecting: 202)
     _ = try await submit(#""queue":"tenants","group":"a""#)
     _ = try await submit(#""queue":"tenants","group":"a""#)
     let held = try await lease("tenants")

@@ -26,9 +26,9 @@ struct MutationTests {
     #expect(try await aside { MutationGate.search(nil, by: check, wanted)?.message } == nil)
   }
 
-  @Test("docs/reliability.md has a row for every defect, with its harm, and for no other")
+  @Test("docs/testing.md has a row for every defect, with its harm, and for no other")
   func documented() throws {
-    let document = try String(contentsOf: root.appending(path: "docs/reliability.md"), encoding: .utf8)
+    let document = try String(contentsOf: root.appending(path: "docs/testing.md"), encoding: .utf8)
     let rows = document.split(separator: "\n").filter { $0.hasPrefix("| `") }.compactMap { row -> String? in
       let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
       return cells.count == 3 ? "\(cells[0]) \(cells[1])" : nil

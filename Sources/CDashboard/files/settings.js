@@ -43,15 +43,19 @@ const SETTINGS = [
   ['timeout', TEXT, 'How long an attempt of jobs that do not say may run, however often its lease is extended; 0s: without end.', 'the daemon’s'],
   ['dead_letter', TAKER, 'The queue that takes what failed for good, instead of DEAD; failed/5: after 5 attempts.', 'queue/attempts'],
   ['retention', TEXT, 'How long finished jobs that do not say are kept.', 'the daemon’s'],
+  ['max_age', TEXT, 'A job that is READY for longer leaves, CANCELLED.', 'never'],
+  ['dead_retention', TEXT, 'How long dead letters stay.', 'the daemon’s'],
+  ['max_dead', NUMBER, 'How many dead letters stay: those that died last.', 'no limit'],
   ['max_payload_bytes', NUMBER, 'The largest payload.', 'the daemon’s'],
   ['aging', TEXT, 'A job counts as one priority higher for each such time that it has been READY.', 'never'],
   ['requeue_expired', YES, 'A job whose lease ended is READY at once, not in RETRY. The attempt is spent all the same.'],
+  ['group_scope', choice('queue'), 'Jobs of all owners that say the same group are in one.'],
   ['groups.fair', YES, 'Groups take turns, one lease a turn: nobody waits behind another’s million jobs.'],
   ['groups.concurrency', NUMBER, 'The most jobs of each group that may be RUNNING.', 'no limit'],
   ['groups.rate', RATE, 'The most leases of each group in a time.', '100/1m'],
   ['groups.max_length', NUMBER, 'The most jobs of each group that may wait.', 'no limit'],
   ['groups.priority', choice('inside', 'first'), 'With turns: priorities count inside a group only, or go before turns.'],
-  ['groups.ordered', choice('strict'), 'The jobs of a group run one after the other, in the order of their submits.'],
+  ['groups.ordered', choice('strict', 'per_lease'), 'The jobs of a group run in the order of their submits: one at a time, or several of one lease.'],
 ];
 
 const valueOf = (settings, name) => name.split('.').reduce((value, part) => value?.[part], settings);

@@ -31,7 +31,7 @@ extension StateMachine {
         CarryNeed.Job(
           number: entity.number, history: LogPosition(rawValue: cell?.history ?? 0),
           historyBytes: cell?.historyBytes ?? 0,
-          report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: cell?.reportBytes ?? 0))
+          report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: UInt32(cell?.reportBytes ?? 0)))
     }
     guard let key = entity.key?.hash else { return .none }
     let entry = keys.find(key)
@@ -39,6 +39,19 @@ extension StateMachine {
       stubs.pointer(keys.entry(entry).pointee.target).pointee.base == position.rawValue
     else { return .none }
     return defects.contains(.stubNotCarried) ? .none : .stub(key)
+  }
+
+  /// The key that a record of the log still says is held, of a job that was purged; nil: none.
+  package func uniqueToCarry(_ record: UnsafeRawBufferPointer, at position: LogPosition) -> KeyHash? {
+    // Most logs have none.
+    guard uniques.count > 0, let entity = StoredRecord.entity(of: record), let hash = entity.unique,
+      jobs.find(entity.number) == .none
+    else { return nil }
+    let cell = uniques.find(hash)
+    guard cell != .none, uniques.cell(cell).pointee.isStub, base(ofUnique: cell) == position.rawValue,
+      !defects.contains(.uniqueStubNotCarried)
+    else { return nil }
+    return hash
   }
 
   /// Bytes of the log that a trim would have to keep: records of jobs, and about what stubs, queues and groups take. Too

@@ -33,12 +33,16 @@ extension StateMachine {
       mix(hot.number, UInt64(hot.state) << 32 | UInt64(hot.attempts) << 16 | UInt64(hot.maxAttempts))
       mix(hot.number ^ 1 << 63, UInt64(UInt8(bitPattern: hot.priority)) << 16 | UInt64(hot.flags))
       mix(hot.number, UInt64(bitPattern: cold.created))
-      if cold.key != .none { mix(keys.entry(cold.key).pointee.hash.low, hot.number) }
+      if case let key = keyEntry(of: slot), key != .none { mix(keys.entry(key).pointee.hash.low, hot.number) }
       if let cell = existingLeaseCell(slot)?.pointee { mix(cell.id.epoch ^ hot.number, cell.id.number) }
     }
     for entry in stubHeap.slots {
       let key = keys.entry(entry).pointee
       mix(key.hash.high, stubs.pointer(key.target).pointee.number)
+    }
+    for cell in uniques.holders {
+      let unique = uniques.cell(cell).pointee
+      mix(unique.hash.high, UInt64(bitPattern: unique.until) ^ UInt64(unique.waited))
     }
     for id in queues.indices where queues[id].exists {
       mix(queues[id].totals.submitted, queues[id].totals.acked)

@@ -61,6 +61,18 @@ extension StateMachine {
     }
   }
 
+  /// Whoever waits for the end of a job waits for that of another from here on, for which nobody waits yet.
+  mutating func passWaits(from job: Slot, to other: Slot) {
+    guard endWaitIndex.count > 0, case let first = firstEndWait(job), first != .none else { return }
+    setFirstEndWait(first, false)
+    var waiter = first
+    while waiter != .none {
+      waiters.pointer(waiter).pointee.job = other
+      waiter = waiters.pointer(waiter).pointee.nextOfJob
+    }
+    setFirstEndWait(first, true)
+  }
+
   /// A job came to its end: those who wait for it are answered at the end of the command.
   mutating func noteEnd(_ slot: Slot) {
     if schedules.hasRuns { noteRunEnd(slot) }

@@ -32,10 +32,11 @@ extension Command.Backfill: StateCommand {
     }
     if state.conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
     guard state.operations.mayBegin else { return step.answer(ticket, .refused(.tooManyOperations)) }
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
     let event = OperationBegan(
       id: state.operations.next, at: state.now.wall, kind: .backfill, states: 0, before: to, bound: UInt64(from - 1),
-      limit: UInt64(Schedule.mostCaughtUp), queue: UnsafeRawBufferPointer(start: nil, count: 0),
-      type: step.bytes(name), owner: step.bytes(owner), target: UnsafeRawBufferPointer(start: nil, count: 0))
+      limit: UInt64(Schedule.mostCaughtUp), queue: none, type: step.bytes(name), owner: step.bytes(owner), group: none,
+      target: none)
     event.encode(into: &step.records)
     event.apply(to: &state)
     Command.ReadOperations(id: event.id).decide(in: &state, ticket, &step)
@@ -72,6 +73,13 @@ extension StateMachine {
     return BackfillWork(
       id: operation.id, schedule: slot == .none ? 0 : schedules[slot].id, after: Int64(operation.cursor),
       to: operation.before)
+  }
+
+  /// A backfill passes an instant over whose job is not unique.
+  mutating func skipBackfill(_ id: UInt64, to instant: Int64, _ step: inout Step) {
+    guard var operation = operations.find(id) else { return }
+    (operation.cursor, operation.skipped) = (UInt64(instant), operation.skipped + 1)
+    advance(operation, &step)
   }
 
   /// A backfill made a job, or its job found no room and it waits.

@@ -40,6 +40,7 @@ extension StateMachine {
       queue: operation.queue == .none ? none : queueNames.bytes(operation.queue),
       type: operation.type == .none ? none : typeNames.bytes(operation.type),
       owner: operation.owner == .none ? none : ownerNames.bytes(operation.owner),
+      group: operation.group.map { nameOfFilter($0) } ?? none,
       target: operation.target == .none ? none : queueNames.bytes(operation.target))
   }
 }

@@ -10,6 +10,10 @@ extension Command {
     package var due: Due?
     /// Where it goes; empty: it stays in its queue.
     package var queue: ByteRange
+    /// What it carries from here on, read ahead with what it carried.
+    package var rewrite: Carry?
+    /// Of a new payload, as limits count it; 0: it stays.
+    package var payloadBytes: UInt32 = 0
 
     /// When a job is to be due.
     package enum Due: Sendable, BitwiseCopyable {
@@ -28,7 +32,7 @@ extension Command {
 }
 
 extension Command.Change: StateCommand {
-  var mostBytes: Int { 1_024 + Moved.mostBytes + Int(UInt8.max) }
+  var mostBytes: Int { 1_024 + Moved.mostBytes + Int(UInt8.max) + (rewrite?.mostBytes ?? 0) }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     state.change(self, ticket, &step)
@@ -47,6 +51,9 @@ extension StateMachine {
     let isMove = !name.isEmpty && queueNames.find(name) != queue(of: slot)
     if let refusal = whyNotChanged(slot, command, isMove ? name : nil, &step) {
       return step.answer(ticket, .refused(refusal))
+    }
+    if let rewrite = command.rewrite, !self.rewrite(slot, rewrite, &step) {
+      return step.answer(ticket, .carried(false))
     }
     let old = jobs.hot(slot).pointee
     var row = old
@@ -70,6 +77,11 @@ extension StateMachine {
     let isOrdered = target != .none && setup(target)?.pointee.settings[.groupOrdered] != nil
     let priority = command.priority ?? (queue == nil ? 0 : jobs.hot(slot).pointee.priority)
     if isOrdered, priority != 0 { return .priorityInOrder }
+    if command.payloadBytes > 0, target != .none, let most = setup(target)?.pointee.settings[.maxPayloadBytes],
+      Int64(command.payloadBytes) > most
+    {
+      return .payloadTooLarge
+    }
     guard let queue else { return nil }
     return whyNotTaken(by: queue, &step)
   }

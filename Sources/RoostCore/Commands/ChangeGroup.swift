@@ -50,7 +50,9 @@ extension Command.ChangeGroup: StateCommand {
   private func wanted(_ found: Slot, in state: inout StateMachine, _ step: borrowing Step) -> GroupSet? {
     var record =
       found == .none
-      ? GroupSet(queue: step.bytes(queue), owner: step.bytes(owner), group: step.bytes(group))
+      ? GroupSet(
+        queue: step.bytes(queue), owner: state.owner(ofGroupIn: step.bytes(queue), step.bytes(owner)),
+        group: step.bytes(group))
       : state.record(ofGroup: found)
     switch change {
     case .settings(let settings, let cleared):

@@ -8,6 +8,7 @@ package enum Command: Sendable, BitwiseCopyable {
   case finish(Finish)
   case extend(Extend)
   case cancel(Cancel)
+  case bury(Bury)
   case change(Change)
   case runNow(RunNow)
   case delete(Delete)
@@ -37,6 +38,7 @@ package enum Command: Sendable, BitwiseCopyable {
   case carryOperations(CarryOperations)
   case carry(Carry)
   case carryStub(CarryStub)
+  case carryUnique(CarryUnique)
   case carryQueues(CarryQueues)
   case carryGroups(CarryGroups)
   case drainWaiters(DrainWaiters)
@@ -50,6 +52,7 @@ package enum Command: Sendable, BitwiseCopyable {
     case .finish(let command): command.decide(in: &state, ticket, &step)
     case .extend(let command): command.decide(in: &state, ticket, &step)
     case .cancel(let command): command.decide(in: &state, ticket, &step)
+    case .bury(let command): command.decide(in: &state, ticket, &step)
     case .change(let command): command.decide(in: &state, ticket, &step)
     case .runNow(let command): command.decide(in: &state, ticket, &step)
     case .delete(let command): command.decide(in: &state, ticket, &step)
@@ -79,6 +82,7 @@ package enum Command: Sendable, BitwiseCopyable {
     case .carryOperations(let command): command.decide(in: &state, ticket, &step)
     case .carry(let command): command.decide(in: &state, ticket, &step)
     case .carryStub(let command): command.decide(in: &state, ticket, &step)
+    case .carryUnique(let command): command.decide(in: &state, ticket, &step)
     case .carryQueues(let command): command.decide(in: &state, ticket, &step)
     case .carryGroups(let command): command.decide(in: &state, ticket, &step)
     case .drainWaiters(let command): command.decide(in: &state, ticket, &step)
@@ -94,6 +98,7 @@ package enum Command: Sendable, BitwiseCopyable {
     case .finish(let command): Traits(command)
     case .extend(let command): Traits(command)
     case .cancel(let command): Traits(command)
+    case .bury(let command): Traits(command)
     case .change(let command): Traits(command)
     case .runNow(let command): Traits(command)
     case .delete(let command): Traits(command)
@@ -123,6 +128,7 @@ package enum Command: Sendable, BitwiseCopyable {
     case .carryOperations(let command): Traits(command)
     case .carry(let command): Traits(command)
     case .carryStub(let command): Traits(command)
+    case .carryUnique(let command): Traits(command)
     case .carryQueues(let command): Traits(command)
     case .carryGroups(let command): Traits(command)
     case .drainWaiters(let command): Traits(command)
@@ -179,6 +185,7 @@ extension StateMachine {
   /// Decides one command; waiting workers are met at once.
   package mutating func handle(_ command: Command, ticket: UInt64, into step: inout Step) {
     followsFinish = hasJustFinished
+    lateLeft = Self.mostLate
     // Copies come between any two commands.
     if !command.isCopy { hasJustFinished = false }
     command.decide(in: &self, ticket, &step)

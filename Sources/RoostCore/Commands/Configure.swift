@@ -42,7 +42,9 @@ extension StateMachine {
     let isNamed = change.settings[.deadLetter] != nil
     let taker = isNamed ? step.bytes(command.deadLetter) : new[.deadLetter] == nil ? none : deadLetterName(old)
     if new != old?.settings ?? QueueSettings() || !taker.elementsEqual(deadLetterName(old)) {
-      if new[.groupOrdered] != old?.settings[.groupOrdered], known != .none, queues[Int(known)].jobs > 0 {
+      let isRegrouped =
+        new[.groupOrdered] != old?.settings[.groupOrdered] || new[.groupScope] != old?.settings[.groupScope]
+      if isRegrouped, known != .none, queues[Int(known)].jobs > 0 {
         return step.answer(ticket, .refused(.queueNotEmpty))
       }
       guard mayChange(queue: command.name, ticket, &step) else { return }

@@ -64,7 +64,7 @@ extension StateMachine {
     case .acked: end(slot, .acked, .acked, text: command.text, command.textChecksum, &step)
     case .failed: fail(slot, command, &step)
     case .released, .undelivered: release(slot, command, &step)
-    case .expired, .timedOut, .cancelled, .cancelRequested:
+    case .expired, .timedOut, .cancelled, .cancelRequested, .tooLate, .buried:
       preconditionFailure("a worker cannot end an attempt this way")
     }
     hasJustFinished = true

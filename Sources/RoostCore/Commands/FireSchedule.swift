@@ -90,6 +90,10 @@ extension StateMachine {
       let jitter = isTimed ? random(below: row.definition.jitterMilliseconds + 1, for: nextNumber) : 0
       job = try make(submit, laterMilliseconds: jitter, &step)
     } catch {
+      if command.kind == .backfilled, error == .notUnique {
+        skipBackfill(command.operation, to: command.instant, &step)
+        return step.answer(ticket, .nothing)
+      }
       if command.kind == .backfilled { backfillHeldUntil = now.log + Schedule.pause }
       guard isTimed else { return step.answer(ticket, .refused(error)) }
       fail(command, slot, because: error, &step)
@@ -113,9 +117,10 @@ extension StateMachine {
   ) {
     switch refusal {
     case .queueFull: hold(schedule: slot, because: .queueFull)
-    case .payloadTooLarge, .priorityInOrder, .tooLarge:
-      guard command.kind == .fired else { return hold(schedule: slot, because: .refused) }
-      pass(command, slot, .refused, &step)
+    case .payloadTooLarge, .priorityInOrder, .replaceInOrder, .tooLarge, .notUnique:
+      let reason: ScheduleMiss = refusal == .notUnique ? .notUnique : .refused
+      guard command.kind == .fired else { return hold(schedule: slot, because: reason) }
+      pass(command, slot, reason, &step)
     default: hold(schedule: slot, because: .noRoom)
     }
   }

@@ -31,6 +31,7 @@ extension Command {
 }
 
 extension Command.Lease: StateCommand {
+  /// With the ends of jobs that are too late.
   var mostBytes: Int { max(1, Int(maxJobs)) * (80 + Int(worker.count) + Int(keyID.count)) + 1_024 }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
@@ -44,14 +45,18 @@ extension StateMachine {
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
     endGroupWaits()
     let queues = step.bytes(command.queues)
-    let slot = best(of: queues, isListed: command.isListed)
+    var tooOld = Self.mostTooOld
+    let slot = best(of: queues, isListed: command.isListed, &tooOld, &step)
     if slot != .none {
       let terms = LeaseTerms(
         milliseconds: command.leaseMilliseconds, worker: step.bytes(command.worker), keyID: step.bytes(command.keyID))
       guard command.maxJobs > 0 else { return step.answer(ticket, .leased(grant(slot, terms, &step))) }
       var several = Several(first: step.grants.count, jobs: command.maxJobs, bytes: command.maxBytes)
       var next = slot
-      while take(next, terms, &several, &step) { next = best(of: queues, isListed: command.isListed) }
+      while take(next, terms, &several, &step) {
+        next = self.next(behind: several)
+        if next == .none { next = best(of: queues, isListed: command.isListed, &tooOld, &step) }
+      }
       step.answer(ticket, several.answer(step))
     } else if command.waitMilliseconds > 0, !isDraining {
       park(command, ticket, &step)
@@ -60,16 +65,36 @@ extension StateMachine {
     }
   }
 
+  /// The job that some queues grant next. Those that are too late leave before; beyond how many may with one command there
+  /// is none.
+  ///
+  /// - Parameter tooOld: How many jobs may be found too old; counted down.
+  private mutating func best(
+    of names: UnsafeRawBufferPointer, isListed: Bool, _ tooOld: inout Int, _ step: inout Step
+  ) -> Slot {
+    var slot = first(of: names, isListed: isListed, &tooOld, &step)
+    while buryIfLate(slot, &step) { slot = first(of: names, isListed: isListed, &tooOld, &step) }
+    return mayBegin(slot) ? slot : .none
+  }
+
   /// Of the first jobs of some queues the one with the highest priority, then the smallest order number; or that of the
   /// first listed queue that has one.
-  private mutating func best(of names: UnsafeRawBufferPointer, isListed: Bool) -> Slot {
+  ///
+  /// - Parameter tooOld: How many jobs may be found too old; counted down.
+  private mutating func first(
+    of names: UnsafeRawBufferPointer, isListed: Bool, _ tooOld: inout Int, _ step: inout Step
+  ) -> Slot {
     var best = Slot.none
     var reader = RecordReader(names)
     while reader.at < names.count {
       let length = Int(reader.get(UInt8.self))
       let queue = queueNames.find(reader.get(count: length))
       guard queue != .none else { continue }
-      let slot = firstReady(queue)
+      var slot = firstReady(queue)
+      while slot == .none, tooOld > 0, leavesTooOld(queue, &step) {
+        tooOld -= 1
+        slot = firstReady(queue)
+      }
       if slot != .none, best == .none || goesBefore(slot, best) { best = slot }
       if isListed, best != .none, !defects.contains(.listedOrderIgnored) { break }
     }
@@ -95,6 +120,9 @@ extension StateMachine {
     let first: Int
     var jobs: Int32
     var bytes: Int
+    /// The group of the last of them, where a lease takes several in their order, and its `firstRunning` before that.
+    var group = Slot.none
+    var bound: UInt64 = 0
 
     func answer(_ step: borrowing Step) -> Answer {
       .leasedMany(first: Int32(first), count: Int32(step.grants.count - first))
@@ -111,7 +139,9 @@ extension StateMachine {
     guard bytes <= several.bytes || step.grants.count == several.first else { return false }
     several.jobs -= 1
     several.bytes -= bytes
+    noteOrder(slot, &several)
     step.grants.append(grant(slot, terms, &step))
+    turnTaken = .none
     return true
   }
 
@@ -134,7 +164,7 @@ extension StateMachine {
       priority: row.pointee.priority, until: wall(ofLog: event.deadline), leaseMilliseconds: milliseconds,
       timeoutMilliseconds: Int64(policy.timeoutMilliseconds),
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
-      queue: queueOfMoved(slot))
+      queue: queueOfMoved(slot), expires: expiry(slot))
   }
 
   /// The number of the queue in which a job stands that was moved; else `.none`.

@@ -4,6 +4,8 @@ extension Command {
     package var viewer: ViewerRef
     /// A queue's name; empty: all.
     package var queue: ByteRange
+    /// Jobs of groups of this name; `_`: those that say none; empty: all.
+    package var group = ByteRange.empty
     /// 0: all, else a `JobState`.
     package var state: UInt8
     /// Dead letters in the order of dying instead of all jobs by number.
@@ -40,7 +42,11 @@ extension StateMachine {
   fileprivate mutating func list(_ command: Command.List, _ ticket: UInt64, _ step: inout Step) {
     var page = Page(
       first: step.jobs.count, limit: Int(command.limit), masks: max(Page.leastMasks, Int(command.examine)))
-    let filter = filter(of: command, step)
+    var filter = filter(of: command, step)
+    if !command.group.isEmpty {
+      page.group = groupNamed(step.bytes(command.group))
+      if page.group == nil { filter = nil }
+    }
     if let filter, command.isDeadLetters {
       listDead(command, filter, &page, &step)
     } else if let filter {
@@ -57,6 +63,8 @@ extension StateMachine {
     let limit: Int
     /// Masks of sets, and rows of whoever sees some queues, that may still be looked at.
     var masks: Int
+    /// The name of the groups whose jobs are shown; nil: all.
+    var group: UInt32?
     /// 0: the list is at its end.
     var next: UInt64 = 0
 
@@ -133,11 +141,12 @@ extension StateMachine {
     }
   }
 
-  /// What the sets do not tell: whether the viewer is one of some queues, and this is one of them.
+  /// What the sets do not tell: whether the job is of the group, the viewer is one of some queues, and this is one of them.
   private mutating func mayShow(
     _ slot: Slot, _ command: Command.List, _ page: inout Page, _ step: borrowing Step
   ) -> Bool {
     page.masks -= 1
+    if let group = page.group, groups[jobs.hot(slot).pointee.group].pointee.name != group { return false }
     return mayView(slot, command.viewer, step)
   }
 }

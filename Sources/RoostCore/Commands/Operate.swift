@@ -29,7 +29,7 @@ extension Command.Operate: StateCommand {
     let event = OperationBegan(
       id: state.operations.next, at: state.now.wall, kind: selection.kind, states: selection.states,
       before: selection.before, bound: state.nextNumber, limit: selection.limit, queue: step.bytes(selection.queue),
-      type: step.bytes(selection.type), owner: step.bytes(selection.owner),
+      type: step.bytes(selection.type), owner: step.bytes(selection.owner), group: step.bytes(selection.group),
       target: step.bytes(selection.target))
     event.encode(into: &step.records)
     event.apply(to: &state)

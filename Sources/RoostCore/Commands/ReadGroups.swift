@@ -17,6 +17,8 @@ extension Command {
 
     /// Rows that a slice looks at: some 50 µs.
     fileprivate static let mostRows = 4_096
+    /// Groups of a queue that are sorted for a slice.
+    fileprivate static let mostSorted = 1_024
   }
 
   /// One group, by its names.
@@ -38,6 +40,7 @@ extension Command {
 package struct GroupImage: Sendable, BitwiseCopyable {
   /// In `Step.text`; empty: the jobs that say no group.
   package var name: ByteRange
+  /// Empty: it belongs to its queue alone.
   package var owner: ByteRange
   package var waiting: UInt32
   package var ready: UInt32
@@ -79,17 +82,42 @@ extension Command.ReadGroups: StateCommand {
     guard queue != .none, state.queues[Int(queue)].exists else {
       return step.answer(ticket, .groups(first: Int32(first), count: 0, next: 0))
     }
+    let next =
+      state.queues[Int(queue)].groups <= Self.mostSorted
+      ? showFew(of: queue, in: &state, &step) : showMany(of: queue, in: &state, &step)
+    step.answer(ticket, .groups(first: Int32(first), count: Int32(step.groups.count - first), next: next))
+  }
+}
+
+extension Command.ReadGroups {
+  /// The groups of a queue that has not many: its own rows alone are looked at.
+  ///
+  /// - Returns: Where to go on; 0: nowhere.
+  private func showFew(of queue: UInt32, in state: inout StateMachine, _ step: inout Step) -> UInt32 {
+    let first = step.groups.count
+    for group in state.groups(of: queue).filter({ $0 >= cursor }).sorted() {
+      if step.groups.count - first >= Int(limit) { return group }
+      show(group, in: &state, &step)
+    }
+    return 0
+  }
+
+  /// The same of one that has many: a stretch of the rows of all queues.
+  private func showMany(of queue: UInt32, in state: inout StateMachine, _ step: inout Step) -> UInt32 {
+    let first = step.groups.count
     let end = min(state.groups.slotLimit, cursor.addingReportingOverflow(UInt32(Self.mostRows)).partialValue)
     var at = cursor
     while at < end, step.groups.count - first < Int(limit) {
-      defer { at += 1 }
-      guard state.groups.isUsed(at), state.groups[at].pointee.queue == queue,
-        state.mayView(queue, state.groups[at].pointee.owner, viewer, step)
-      else { continue }
-      step.groups.append(state.image(ofGroup: at, &step))
+      if state.groups.isUsed(at), state.groups[at].pointee.queue == queue { show(at, in: &state, &step) }
+      at += 1
     }
-    let next = at < state.groups.slotLimit ? at : 0
-    step.answer(ticket, .groups(first: Int32(first), count: Int32(step.groups.count - first), next: next))
+    return at < state.groups.slotLimit ? at : 0
+  }
+
+  private func show(_ group: Slot, in state: inout StateMachine, _ step: inout Step) {
+    let row = state.groups[group].pointee
+    guard state.mayView(row.queue, row.owner, viewer, step) else { return }
+    step.groups.append(state.image(ofGroup: group, &step))
   }
 }
 
@@ -112,7 +140,8 @@ extension StateMachine {
     if group != .none {
       step.groups.append(image(ofGroup: group, &step))
     } else if wasTold {
-      step.groups.append(GroupImage(name: step.copy(step.bytes(name)), owner: step.copy(step.bytes(owner))))
+      let owner = self.owner(ofGroupIn: step.bytes(queue), step.bytes(owner))
+      step.groups.append(GroupImage(name: step.copy(step.bytes(name)), owner: step.copy(owner)))
     }
     step.answer(ticket, .groups(first: first, count: Int32(step.groups.count) - first, next: 0))
   }

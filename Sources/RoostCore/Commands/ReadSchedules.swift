@@ -78,7 +78,7 @@ package struct ScheduleImage: Sendable, BitwiseCopyable {
   /// Why an instant waits that is due.
   package var hold: ScheduleMiss?
   /// In the order of `ScheduleMiss`.
-  package var misses: InlineArray<8, UInt64>
+  package var misses: InlineArray<9, UInt64>
 }
 
 extension StateMachine {
@@ -86,7 +86,7 @@ extension StateMachine {
     let row = schedules[slot]
     let state = row.state
     func instant(_ seconds: Int64) -> Int64? { seconds == ScheduleDefinition.none ? nil : seconds }
-    var misses = InlineArray<8, UInt64>(repeating: 0)
+    var misses = InlineArray<9, UInt64>(repeating: 0)
     for (place, count) in state.misses.enumerated() { misses[place] = count }
     return ScheduleImage(
       owner: row.owner.withUnsafeBytes { step.copy($0) }, name: row.name.withUnsafeBytes { step.copy($0) },

@@ -48,4 +48,8 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case scheduleNotFound
   /// `MAX_SCHEDULES` exist.
   case tooManySchedules
+  /// Another job holds the key of this one.
+  case notUnique
+  /// The queue runs the jobs of a group in their order, and the job would take another's place.
+  case replaceInOrder
 }

@@ -25,6 +25,8 @@ extension StateMachine {
     guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
     if conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
     switch JobState(rawValue: jobs.hot(slot).pointee.state)! {
+    case .dead where rival(of: slot) != .none, .cancelled where !command.onlyDead && rival(of: slot) != .none:
+      return step.answer(ticket, .notUnique(id(ofUnique: rival(of: slot))))
     case .dead: ready(slot, isReplay: true, &step)
     case .cancelled where !command.onlyDead: ready(slot, isReplay: true, &step)
     case .scheduled where !command.onlyDead, .retry where !command.onlyDead: ready(slot, isReplay: false, &step)

@@ -52,12 +52,14 @@ extension Command {
       /// `delay` or `run_at`.
       package static let due = Given(rawValue: 8)
       package static let timeout = Given(rawValue: 16)
-      package static let all: Given = [.maxRetries, .retry, .priority, .due, .timeout]
+      package static let maxExpiries = Given(rawValue: 32)
+      package static let all: Given = [.maxRetries, .retry, .priority, .due, .timeout, .maxExpiries]
     }
   }
 }
 
 extension Command.Submit: StateCommand {
+  /// With the ends of those that make room for it, or whose place it takes.
   var mostBytes: Int { Int(body.count) + 1_024 }
   var meetsWaiters: Bool { !isFollowed }
 
@@ -72,6 +74,7 @@ extension StateMachine {
       let known = keys.find(command.keyHash)
       if known != .none { return answerAgain(known, command, ticket, &step) }
     }
+    if let answer = answerOfTwin(step.bytes(command.body)) { return step.answer(ticket, answer) }
     do throws(Refusal) {
       let slot = try make(command, &step)
       step.answer(ticket, .submitted(accepted(slot)))
@@ -99,14 +102,23 @@ extension StateMachine {
     let settings = settings(ofQueue: body.queue)
     fillIn(&command, settings)
     command.delayMilliseconds += laterMilliseconds
-    if let settings, let refusal = admit(command, body, settings, &step) { throw refusal }
+    let unique = JobUnique(body.options)
+    let succession = try succession(unique)
+    if let unique {
+      if settings?[.groupOrdered] != nil, unique.onConflict == .replace { throw .replaceInOrder }
+      bound(&command, unique, since: succession.since)
+    }
+    if let settings, let refusal = admit(command, body, settings, replacing: succession.twin, &step) { throw refusal }
+    replace(succession.twin, &step)
     let (deadline, isWall) = dueTime(of: command)
     let event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
       command: command, keyFields: step.bytes(command.keyFields), body: bytes)
     let place = event.encode(into: &step.records)
     event.apply(body, at: place, to: &self)
-    return jobs.find(event.number)
+    let slot = jobs.find(event.number)
+    succeed(slot, succession, &step)
+    return slot
   }
 
   /// Whether an operation deletes this queue.
@@ -127,6 +139,7 @@ extension StateMachine {
     if !given.contains(.timeout) {
       command.policy.timeoutMilliseconds = UInt32(settings?[.timeout] ?? limits.timeoutMilliseconds)
     }
+    if !given.contains(.maxExpiries) { command.policy.maxExpiries = UInt16(settings?[.maxExpiries] ?? 0) }
     if !given.contains(.priority) { command.priority = settings?[.priority].map { Int8($0) } ?? 0 }
     if !given.contains(.due) {
       (command.delayMilliseconds, command.runAtMilliseconds) = (settings?[.delay] ?? 0, 0)
@@ -135,7 +148,8 @@ extension StateMachine {
 
   /// Whether a queue with settings, or its group, takes one more job; jobs that make room for it are cancelled.
   private mutating func admit(
-    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, _ step: inout Step
+    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot,
+    _ step: inout Step
   ) -> Refusal? {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
     if settings[.groupOrdered] != nil {
@@ -146,30 +160,38 @@ extension StateMachine {
     let queue = queueNames.find(body.queue)
     let group = findGroup(queue: queue, owner: ownerNames.find(body.owner), name: body.group)
     let counts = queues[Int(queue)].counts
-    let waiting = Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
-    let ofGroup = group == .none ? 0 : Int64(groups[group].pointee.waiting)
+    // It makes room for one like itself.
+    let gone = twin != .none && self.queue(of: twin) == queue ? twin : .none
+    let waiting = (gone == .none ? 0 : -1) + Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
+    let isOfGroup = gone != .none && jobs.hot(gone).pointee.group == group
+    let ofGroup = group == .none ? 0 : Int64(groups[group].pointee.waiting) - (isOfGroup ? 1 : 0)
     let mostOfGroup = group == .none ? settings[.groupMaxLength] : maxLength(ofGroup: group)
     let tooMany = max(settings[.maxLength].map { waiting + 1 - $0 } ?? 0, mostOfGroup.map { ofGroup + 1 - $0 } ?? 0)
     let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
-    let tooLong = settings[.maxBytes].map { queues[Int(queue)].waitingBytes + bytes - $0 } ?? 0
+    let goneBytes = gone == .none ? 0 : Int64(jobs.cold(gone).pointee.recordBytes)
+    let tooLong = settings[.maxBytes].map { queues[Int(queue)].waitingBytes - goneBytes + bytes - $0 } ?? 0
     guard tooMany > 0 || tooLong > 0 else { return nil }
     // What is full and was given a lower limit shrinks with each submit, and is not refused until it has.
     guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue, group != .none,
-      let dropped = oldest(of: group, jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
+      let dropped = oldest(
+        of: group, owner: ownerNames.find(body.owner), jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
     else { return .queueFull }
     for slot in dropped { cancel(slot, because: .queueFull, &step) }
     return nil
   }
 
-  /// So many READY jobs of a group, of the lowest priority and there the oldest, as have so many bytes; nil where they
-  /// are too few.
-  private mutating func oldest(of group: Slot, jobs wanted: Int64, bytes: Int64) -> [Slot]? {
+  /// So many READY jobs of an owner in a group, of the lowest priority and there the oldest, as have so many bytes; nil
+  /// where they are too few, of those that are looked at.
+  private mutating func oldest(of group: Slot, owner: UInt32, jobs wanted: Int64, bytes: Int64) -> [Slot]? {
     var found: [Slot] = []
-    var (jobsLeft, bytesLeft) = (wanted, bytes)
+    var (jobsLeft, bytesLeft, looks) = (wanted, bytes, Self.mostCandidates)
     for level in levels(ofGroup: group).reversed() {
-      var next = ReadyOrder(of: levels.pointer(level).pointee, in: jobs, atMost: Self.mostDrops + 1)
+      var next = ReadyOrder(of: levels.pointer(level).pointee, in: jobs, atMost: looks)
       while let slot = next.pop(in: jobs) {
-        guard found.count < Self.mostDrops else { return nil }
+        looks -= 1
+        guard found.count < Self.mostDrops, looks > 0 else { return nil }
+        // A group of all owners of a queue has jobs of others.
+        guard jobs.cold(slot).pointee.owner == owner else { continue }
         found.append(slot)
         jobsLeft -= 1
         bytesLeft -= Int64(jobs.cold(slot).pointee.recordBytes)
@@ -179,6 +201,7 @@ extension StateMachine {
     return nil
   }
 
+  private static var mostCandidates: Int { 100 }
   /// So many ends fit what a submit may add to a batch.
   private static var mostDrops: Int { 4 }
 

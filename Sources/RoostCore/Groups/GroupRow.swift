@@ -25,6 +25,8 @@ struct GroupRow: BitwiseCopyable {
   var turnKey = TurnKey()
   /// When its turn is, where its queue takes turns; kept while it stands among those that may give a job.
   var virtualTime: Int64 = 0
+  /// It stood there and could not go on before its turn came: it keeps its place.
+  var isOwedTurn = false
   /// Among all that have READY jobs, where there are several.
   var age = HeapLinks()
   /// Log time since when its longest-READY job has been so.

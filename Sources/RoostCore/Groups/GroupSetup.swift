@@ -123,7 +123,9 @@ extension StateMachine {
   func weight(ofGroup group: Slot) -> Int64 { ownSettings(ofGroup: group)?[.weight] ?? 1 }
 
   /// Why the group gives no job now; nil where it may.
-  func hold(ofGroup group: Slot) -> GroupHold? {
+  ///
+  /// - Parameter isGoingOn: To a lease that has taken one already, where one takes several in their order.
+  func hold(ofGroup group: Slot, isGoingOn: Bool = false) -> GroupHold? {
     let queue = groups[group].pointee.queue
     let setup = setup(ofGroup: group)?.pointee
     guard setup != nil || self.setup(queue)?.pointee.settings.limitsGroups == true else { return nil }
@@ -131,11 +133,14 @@ extension StateMachine {
       if setup.isPaused, !defects.contains(.groupPauseIgnored) { return .paused }
       if setup.heldUntil > now.log, !defects.contains(.groupHoldIgnored) { return .held }
     }
-    let isOrdered = isOrdered(queue)
-    let most = isOrdered ? 1 : concurrency(ofGroup: group)
+    let sequence = sequence(of: queue)
+    let most = sequence == .strict ? 1 : concurrency(ofGroup: group)
     if let most, groups[group].pointee.running >= most, !defects.contains(.groupLimitIgnored) { return .concurrency }
+    if sequence == .perLease, !isGoingOn, isLive, isBehindRunning(group), !defects.contains(.perLeaseIgnored) {
+      return .concurrency
+    }
     if let setup, let rate = rate(ofGroup: group), rate.next(after: setup.rate.theoretical) > now.log { return .rate }
-    guard isOrdered, isLive, !defects.contains(.orderIgnored) else { return nil }
+    guard sequence != nil, isLive, !defects.contains(.orderIgnored) else { return nil }
     let first = firstWaiting(ofGroup: group)
     return first != .none && jobs.hot(first).pointee.state != JobState.ready.rawValue ? .order : nil
   }

@@ -7,6 +7,7 @@ extension StateMachine {
   ///
   /// - Parameter name: Empty for a job that says no group.
   mutating func groupForJob(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+    if queues[Int(queue)].setup != .none, isShared(queue) { return sharedGroupForJob(queue: queue, name: name) }
     // Most jobs of a queue are of one owner and say no group.
     let plain = queues[Int(queue)].plainGroup
     if name.isEmpty, plain != .none, groups[plain].pointee.owner == owner {
@@ -49,7 +50,9 @@ extension StateMachine {
 
   /// The group that is known under these names; `.none` where there is none.
   mutating func findGroup(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
-    guard queue != .none, owner != .none else { return .none }
+    guard queue != .none else { return .none }
+    let owner = isShared(queue) ? ownerNames.find(Self.nobody) : owner
+    guard owner != .none else { return .none }
     let known = name.isEmpty ? UInt32.none : groupNames.find(name)
     return name.isEmpty || known != .none ? groups.find(queue: queue, owner: owner, name: known) : .none
   }

@@ -40,10 +40,14 @@ extension StateMachine {
   func firstReady(_ queue: UInt32) -> Slot {
     let group = queues[Int(queue)].turns
     guard group != .none else { return .none }
-    let isPlain = queues[Int(queue)].setup == .none && !queues[Int(queue)].isDraining
-    guard isPlain || hold(queue) == nil else { return .none }
-    return firstReady(ofGroup: group)
+    if queues[Int(queue)].setup == .none, !queues[Int(queue)].isDraining { return firstReady(ofGroup: group) }
+    guard hold(queue) == nil else { return .none }
+    let first = firstReady(ofGroup: group)
+    return isTooOld(first) ? .none : first
   }
+
+  /// The job of the group whose turn it is; a queue with READY jobs that may be given has one.
+  func next(of queue: UInt32) -> Slot { firstReady(ofGroup: queues[Int(queue)].turns) }
 
   /// The job that a group with READY jobs would give next.
   private func firstReady(ofGroup group: Slot) -> Slot {
@@ -94,7 +98,14 @@ extension StateMachine {
   private mutating func placeAmongOthers(_ group: Slot) {
     let row = groups[group]
     let queue = row.pointee.queue
-    guard row.pointee.levels != .none, hold(ofGroup: group) == nil else { return leaveTurns(group) }
+    guard row.pointee.levels != .none else {
+      row.pointee.isOwedTurn = false
+      return leaveTurns(group)
+    }
+    guard hold(ofGroup: group) == nil else {
+      if row.pointee.turn.isIn { noteOwedTurn(group) }
+      return leaveTurns(group)
+    }
     let order = order(of: queue)
     let isIn = row.pointee.turn.isIn
     var key: TurnKey
@@ -102,11 +113,14 @@ extension StateMachine {
     case .jobs, .aging: key = jobKey(firstReady(ofGroup: group), order)
     case .turns, .turnsOfPriority:
       let priority = order == .turns ? 0 : turnPriority(group)
-      if !isIn || row.pointee.turnKey.major != -Int64(priority) {
-        let clock =
-          order == .turns
-          ? queues[Int(queue)].turnClock : turnClocks[TurnClass(queue: queue, priority: priority)] ?? 0
-        row.pointee.virtualTime = clock + Self.turnCost / weight(ofGroup: group)
+      let isOfClass = row.pointee.turnKey.major == -Int64(priority)
+      if !isIn || !isOfClass {
+        let clock = turnClock(of: queue, order, priority)
+        let behind = clock + Self.turnCost / weight(ofGroup: group)
+        // Whoever pauses and resumes a group again and again would keep it from its turn.
+        let isOwed = row.pointee.isOwedTurn && isOfClass
+        row.pointee.virtualTime = isOwed ? min(max(row.pointee.virtualTime, clock), behind) : behind
+        row.pointee.isOwedTurn = false
       }
       key = TurnKey(major: -Int64(priority), minor: UInt64(row.pointee.virtualTime))
     }
@@ -124,6 +138,22 @@ extension StateMachine {
     if !isIn { wake(queue) }
   }
 
+  /// How far the turns have come that a group takes part in.
+  private func turnClock(of queue: UInt32, _ order: QueueOrder, _ priority: Int8) -> Int64 {
+    order == .turns
+      ? queues[Int(queue)].turnClock : turnClocks[TurnClass(queue: queue, priority: priority)] ?? 0
+  }
+
+  /// A group that stands among those that may give a job may not any more: it keeps its place if others had a turn while
+  /// it waited for its own.
+  private mutating func noteOwedTurn(_ group: Slot) {
+    let row = groups[group]
+    let order = order(of: row.pointee.queue)
+    guard order == .turns || order == .turnsOfPriority else { return }
+    let clock = turnClock(of: row.pointee.queue, order, Int8(clamping: -row.pointee.turnKey.major))
+    row.pointee.isOwedTurn = row.pointee.virtualTime < clock + Self.turnCost / weight(ofGroup: group)
+  }
+
   private mutating func leaveTurns(_ group: Slot) {
     let row = groups[group]
     guard row.pointee.turn.isIn else { return }
@@ -136,7 +166,9 @@ extension StateMachine {
   mutating func takeTurn(_ group: Slot) {
     let queue = groups[group].pointee.queue
     let order = order(of: queue)
-    guard order == .turns || order == .turnsOfPriority, groups[group].pointee.turn.isIn else { return }
+    guard order == .turns || order == .turnsOfPriority, groups[group].pointee.turn.isIn, group != turnTaken else {
+      return
+    }
     let time = groups[group].pointee.virtualTime
     if order == .turns {
       queues[Int(queue)].turnClock = max(queues[Int(queue)].turnClock, time)
@@ -146,6 +178,7 @@ extension StateMachine {
       turnClocks[turn] = max(turnClocks[turn] ?? 0, time)
     }
     // Placed again at once, as one that comes.
+    groups[group].pointee.isOwedTurn = false
     leaveTurns(group)
   }
 
@@ -155,7 +188,10 @@ extension StateMachine {
   mutating func placeAllTurns(of queue: UInt32, anew: Bool) {
     if anew { forgetClocks(of: queue) }
     for group in groups(of: queue) {
-      if anew { leaveTurns(group) }
+      if anew {
+        groups[group].pointee.isOwedTurn = false
+        leaveTurns(group)
+      }
       placeTurn(group)
       awaitGroup(group)
       closeSetup(ofGroup: group)

@@ -24,7 +24,7 @@ package struct JobOptions {
   private init(unchecked bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
   /// Nil where the bytes are no options, or one is not known.
-  init?(_ bytes: UnsafeRawBufferPointer) {
+  package init?(_ bytes: UnsafeRawBufferPointer) {
     var reader = RecordReader(bytes)
     var last: UInt8 = 0
     while !reader.isAtEnd {

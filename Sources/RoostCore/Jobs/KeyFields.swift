@@ -4,7 +4,7 @@
 /// A job without them was submitted before there were any: its fingerprint is of bytes, not of what they mean.
 package enum KeyFields: Int, CaseIterable, Sendable {
   case payload, type, priority, delay, runAt, maxRetries, retry, lease, retention, tags, group, timeout
-  case expires, unique, dependencies, batch, callback
+  case expires, unique, dependencies, batch, callback, maxExpiries
 
   /// Bytes of all, and of those that every job has. The others follow up to the last that a job says; one before it that
   /// it does not say is 0. So a job that says nothing new has the fields that it always had.
@@ -20,6 +20,7 @@ package enum KeyFields: Int, CaseIterable, Sendable {
     switch self {
     case .runAt: "run_at"
     case .maxRetries: "max_retries"
+    case .maxExpiries: "max_expiries"
     case .dependencies: "depends_on"
     case .callback: "callback_url"
     default: "\(self)"

@@ -1,5 +1,8 @@
 /// What is known of a job's last lease and of how it ended; only for jobs that were leased or cancelled.
-struct LeaseCell: BitwiseCopyable {
+package struct LeaseCell: BitwiseCopyable {
+  /// In memory, for each job that was leased.
+  package static var bytes: Int { MemoryLayout<Self>.stride }
+
   var id = LeaseID(epoch: 0, number: 0)
   /// Nanoseconds.
   var duration: Int64 = 0
@@ -17,7 +20,6 @@ struct LeaseCell: BitwiseCopyable {
   var historyTotal: UInt32 = 0
   /// The record with what the worker last said of its progress; 0 when it said nothing in this attempt.
   var report: UInt64 = 0
-  var reportBytes: UInt32 = 0
   /// Milliseconds of the last pause before a retry.
   var pause: UInt32 = 0
   /// Interned names.
@@ -25,8 +27,17 @@ struct LeaseCell: BitwiseCopyable {
   var keyID: UInt32 = 0
   /// CRC32C of the result or error with which the last lease ended; 0 for none.
   var said: UInt32 = 0
+  /// Of the record at `report`.
+  var reportBytes: UInt16 = 0
+  /// Of the attempts that are spent: how many ended because their leases did.
+  var expiries: UInt16 = 0
+  /// Attempts that were handed back, and are not spent; counted as far as the number goes.
+  var interruptions: UInt16 = 0
   /// `Outcome` of the last lease; 0 while it is held.
   var lastOutcome: UInt8 = 0
+
+  /// The job begins anew: what became of its attempts so far does not count.
+  mutating func beginAnew() { (expiries, interruptions) = (0, 0) }
 }
 
 extension StateMachine {

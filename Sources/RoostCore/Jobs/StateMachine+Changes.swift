@@ -4,7 +4,8 @@ extension StateMachine {
   mutating func ready(_ slot: Slot, isReplay: Bool, _ step: inout Step) {
     let row = jobs.hot(slot)
     let event = Readied(
-      number: row.pointee.number, base: row.pointee.base, order: nextOrder, isReplay: isReplay)
+      number: row.pointee.number, base: row.pointee.base, order: nextOrder, isReplay: isReplay,
+      forgetsExpiry: isReplay && outlivesExpiry(slot))
     event.encode(into: &step.records)
     event.apply(to: slot, in: &self)
   }
@@ -97,7 +98,7 @@ extension StateMachine {
   mutating func purge(_ slot: Slot, _ step: inout Step) {
     let row = jobs.hot(slot)
     var stubUntil: Int64 = 0
-    if jobs.cold(slot).pointee.key != .none, let cell = existingLeaseCell(slot) {
+    if keyEntry(of: slot) != .none, let cell = existingLeaseCell(slot) {
       let until = cell.pointee.endedUptime + limits.idempotencyWindowMilliseconds.nanoseconds
       if until > uptime, !defects.contains(.keyFreedWithJob) { stubUntil = until }
     }

@@ -12,6 +12,8 @@ extension StateMachine {
     static func dead(owner id: UInt32) -> NumberSets.ID { NumberSets.ID(kind: 6, id) }
     /// The waiting jobs of an ordered group; of its slot, below `mostOrderedGroups`.
     static func waiting(_ group: Slot) -> NumberSets.ID { NumberSets.ID(kind: 7, group) }
+    /// The RUNNING jobs of a group of which a lease takes several in their order.
+    static func running(_ group: Slot) -> NumberSets.ID { NumberSets.ID(kind: 4, group + 1) }
   }
 
   /// A job came: its state is `enter`'s part.
@@ -35,6 +37,7 @@ extension StateMachine {
     sets.insert(place, into: Listed.dead)
     sets.insert(place, into: Listed.dead(queue: queue(of: slot)))
     sets.insert(place, into: Listed.dead(owner: jobs.cold(slot).pointee.owner))
+    awaitDead(queue(of: slot))
   }
 
   mutating func leaveDead(_ slot: Slot) {

@@ -13,6 +13,7 @@ extension StateMachine {
     let random = entropy(for: jobs.hot(slot).pointee.number)
     switch retry.jitter {
     case .none: return pause
+    case .added: return pause + below(Int64(retry.addedMilliseconds) + 1, random)
     case .full: return below(pause + 1, random)
     case .equal: return pause - below(pause / 2 + 1, random)
     case .decorrelated:

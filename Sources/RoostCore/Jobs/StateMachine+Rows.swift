@@ -25,8 +25,10 @@ extension StateMachine {
     noteChange(queue)
     if queues[Int(queue)].isDraining, state != .running, drained.last != queue { drained.append(queue) }
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
+    if row.pointee.flags & RowFlags.expires != 0, state.isWaiting { expiring.wait(row.pointee.number) }
     let isInOrder = state.isWaiting && queues[Int(queue)].setup != .none && isOrdered(queue)
     if isInOrder { beginOrder(slot) }
+    if state == .running, queues[Int(queue)].setup != .none { noteRunning(slot, true) }
     insertIntoContainer(slot)
     if isInOrder { placeTurn(row.pointee.group) }
   }
@@ -48,8 +50,10 @@ extension StateMachine {
     guard isLive else { return }
     noteChange(queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
+    if row.pointee.flags & RowFlags.expires != 0, state.isWaiting { expiring.stopWaiting(row.pointee.number) }
     let isInOrder = state.isWaiting && queues[Int(queue)].setup != .none && isOrdered(queue)
     if isInOrder { endOrder(slot) }
+    if state == .running, queues[Int(queue)].setup != .none { noteRunning(slot, false) }
     removeFromContainer(slot)
     if isInOrder { placeTurn(row.pointee.group) }
   }
@@ -61,6 +65,7 @@ extension StateMachine {
     typeNames.release(cold.pointee.type)
     policies.release(cold.pointee.policy)
     freeLeaseCell(slot)
+    if jobs.hot(slot).pointee.flags & RowFlags.expires != 0 { expiring.remove(jobs.hot(slot).pointee.number) }
     let group = jobs.hot(slot).pointee.group
     lost(groups[group].pointee.queue)
     lostJob(ofGroup: group)

@@ -8,6 +8,8 @@ package struct JobSelection: Sendable, BitwiseCopyable {
   /// Where jobs go that are moved or replayed; empty: they stay in their queues.
   package var target = ByteRange.empty
   package var type: ByteRange
+  /// `_`: jobs that say no group.
+  package var group = ByteRange.empty
   package var owner: ByteRange
   /// Only jobs submitted before this wall time, milliseconds.
   package var before: Int64
@@ -38,9 +40,11 @@ extension StateMachine {
     if !selection.target.isEmpty { wanted.target = queueNames.find(step.bytes(selection.target)) }
     if !selection.type.isEmpty { wanted.type = typeNames.find(step.bytes(selection.type)) }
     if !selection.owner.isEmpty { wanted.owner = ownerNames.find(step.bytes(selection.owner)) }
+    if !selection.group.isEmpty { wanted.group = groupNamed(step.bytes(selection.group)) }
     let isNobodys =
       !selection.queue.isEmpty && wanted.queue == .none || !selection.type.isEmpty && wanted.type == .none
       || !selection.owner.isEmpty && wanted.owner == .none
+      || !selection.group.isEmpty && wanted.group == nil
     return isNobodys ? nil : wanted
   }
 
@@ -83,5 +87,6 @@ extension StateMachine {
     (operation.kind != .move || queue(of: slot) != operation.target)
       && (operation.type == .none || jobs.cold(slot).pointee.type == operation.type)
       && jobs.cold(slot).pointee.created < operation.before
+      && (operation.group == nil || groups[jobs.hot(slot).pointee.group].pointee.name == operation.group)
   }
 }

@@ -69,6 +69,8 @@ struct Operation {
   var type: UInt32
   /// Of `StateMachine.ownerNames`; `.none`: any.
   var owner: UInt32
+  /// Of `StateMachine.groupNames`; `.none`: the jobs that say no group; nil: any.
+  var group: UInt32?
   /// Only jobs submitted before this wall time, milliseconds.
   var before: Int64
   /// Only jobs with smaller numbers.
@@ -86,6 +88,8 @@ struct Operation {
   var cursor: UInt64
   /// Jobs that were changed.
   var done: UInt64 = 0
+  /// Jobs that were passed over: another holds their key.
+  var skipped: UInt64 = 0
 
   func looksAt(_ state: JobState) -> Bool { states & 1 << state.rawValue != 0 }
   var hasLookedAtAll: Bool { Int(pass) == kind.states.count }
@@ -127,7 +131,8 @@ struct Operations {
     (ended + running).filter { range.contains($0.id) }.sorted { $0.id < $1.id }
   }
 
-  /// Takes an operation as it is now. Of those that ended, the ones that ended last are kept.
+  /// Takes an operation as it is now. Of those that ended, the ones that ended last are kept; and the one with the last
+  /// number, so that no number is given twice, whatever a trim leaves.
   ///
   /// - Returns: The one of which nothing is known any more.
   mutating func update(_ operation: Operation) -> Operation? {
@@ -140,7 +145,9 @@ struct Operations {
     }
     nextEnd = max(nextEnd, operation.endNumber + 1)
     ended.insert(operation, at: ended.firstIndex { $0.endNumber > operation.endNumber } ?? ended.count)
-    return ended.count > Self.mostEnded ? ended.removeFirst() : nil
+    guard ended.count > Self.mostEnded else { return nil }
+    let last = max(running.last?.id ?? 0, ended.lazy.map(\.id).max() ?? 0)
+    return ended.remove(at: ended.firstIndex { $0.id != last }!)
   }
 }
 
@@ -155,12 +162,16 @@ package struct OperationImage: Sendable, BitwiseCopyable {
   package var target: ByteRange
   package var type: ByteRange
   package var owner: ByteRange
+  /// `_`: jobs that say no group.
+  package var group: ByteRange
   /// Wall milliseconds; the last there are: any.
   package var before: Int64
   package var limit: UInt64
   package var startedAt: Int64
   package var endedAt: Int64
   package var done: UInt64
+  /// Jobs that were passed over: another holds their key.
+  package var skipped: UInt64
 }
 
 extension StateMachine {
@@ -171,8 +182,9 @@ extension StateMachine {
       target: operation.target == .none ? .empty : step.copy(queueNames.bytes(operation.target)),
       type: operation.type == .none ? .empty : step.copy(typeNames.bytes(operation.type)),
       owner: operation.owner == .none ? .empty : step.copy(ownerNames.bytes(operation.owner)),
+      group: operation.group.map { step.copy(nameOfFilter($0)) } ?? .empty,
       before: operation.before, limit: operation.limit, startedAt: operation.startedAt, endedAt: operation.endedAt,
-      done: operation.done)
+      done: operation.done, skipped: operation.skipped)
   }
 
   /// Writes how far an operation is, and applies it.

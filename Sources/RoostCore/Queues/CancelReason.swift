@@ -6,12 +6,21 @@ package enum CancelReason: String, Sendable, CaseIterable {
   case operation
   /// The next run of its schedule takes its place.
   case nextRun = "next_run"
+  /// It waited beyond the time before which it must begin.
+  case expired
+  /// A later job took its place.
+  case replaced
+  /// It was READY for longer than its queue lets a job be.
+  case tooOld = "too_old"
 
   var text: StaticString {
     switch self {
     case .queueFull: "queue_full"
     case .operation: "operation"
     case .nextRun: "next_run"
+    case .expired: "expired"
+    case .replaced: "replaced"
+    case .tooOld: "too_old"
     }
   }
 
@@ -21,6 +30,9 @@ package enum CancelReason: String, Sendable, CaseIterable {
     case .queueFull: 0x22E6_C0CA
     case .operation: 0x9D6D_F278
     case .nextRun: 0x13B8_080E
+    case .expired: 0x8C96_D276
+    case .replaced: 0x532F_173F
+    case .tooOld: 0xDB66_35AD
     }
   }
 }

@@ -36,6 +36,9 @@ struct QueueRow: BitwiseCopyable {
   var isHungry = false
   /// The earliest log time at which it stands in `StateMachine.rateHeap`; the last one there is: nowhere.
   var rateAwaited = Int64.max
+  /// The same of `StateMachine.ageHeap`, and of `deadHeap` in uptime.
+  var ageAwaited = Int64.max
+  var deadAwaited = Int64.max
   /// An operation deletes it: it takes no jobs.
   var isDraining = false
   /// It stands in `StateMachine.changedQueues`.

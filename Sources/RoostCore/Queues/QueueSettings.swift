@@ -35,7 +35,7 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   case groupPriority = 24
   /// Of one group only, not of a queue: how many turns it has for one of another's.
   case weight = 25
-  /// Of each group, 1: its jobs run one after the other, in the order of their submits.
+  /// Of each group, `GroupSequence`: its jobs run in the order of their submits.
   case groupOrdered = 26
   /// 1: a job whose lease ended by its time is READY at once.
   case requeueExpired = 27
@@ -44,6 +44,15 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   /// A queue takes what failed here, instead of being DEAD, or after so many attempts; 0: instead of being DEAD alone. Its
   /// name stands beside the settings.
   case deadLetter = 29
+  /// A job that is READY for longer leaves.
+  case maxAge = 30
+  // Of its dead letters: how long they stay, and how many.
+  case deadRetention = 31
+  case maxDead = 32
+  /// 1: its groups are not told apart by the owners of their jobs.
+  case groupScope = 33
+  /// For jobs that do not say, decided at the submit: with so many leases that end by their time they are DEAD.
+  case maxExpiries = 50
 
   /// They are there together, or not at all.
   package static let ofRate: [QueueSetting] = [.rateLimit, .ratePeriod, .rateBurst]
@@ -56,6 +65,9 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   /// A bit for each that there is.
   fileprivate static let known: UInt64 = allCases.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
 
+  /// Above these a jitter is what is added to a pause at most, in milliseconds.
+  fileprivate static let namedJitters = Int64(Jitter.decorrelated.rawValue)
+
   /// The values it may have.
   package var range: ClosedRange<Int64> {
     switch self {
@@ -63,16 +75,20 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
     case .retryInitial: 0...86_400_000
     case .retryFactor: 1_000...100_000
     case .retryMax: 0...604_800_000
-    case .retryJitter: 0...Int64(Jitter.decorrelated.rawValue)
+    case .retryJitter: 0...Self.namedJitters + RetryPolicy.mostAdded
     case .priority: -128...127
-    case .delay, .retention: 0...315_360_000_000
+    case .delay, .retention, .deadRetention: 0...315_360_000_000
+    case .maxAge: 1_000...315_360_000_000
+    case .maxDead: 0...1_000_000_000
     case .lease: 100...43_200_000
     case .timeout: 0...JobPolicy.mostTimeout
     case .deadLetter: 0...1_000
+    case .maxExpiries: 1...Int64(JobPolicy.mostExpiries)
     case .maxLength, .concurrency, .groupMaxLength, .groupConcurrency: 1...1_000_000_000
     case .maxBytes, .maxPayloadBytes: 1...1 << 50
     case .onFull, .groupFair, .groupPriority: 0...1
-    case .groupOrdered, .requeueExpired: 1...1
+    case .requeueExpired, .groupScope: 1...1
+    case .groupOrdered: 1...2
     case .weight: 1...1_000
     case .rateLimit, .rateBurst, .groupRateLimit, .groupRateBurst: 1...1_000_000
     case .ratePeriod, .groupRatePeriod: 100...2_592_000_000
@@ -89,6 +105,17 @@ package enum QueueFullPolicy: Int64, Sendable, CaseIterable {
 
   /// The name on the wire.
   package var name: String { self == .reject ? "reject" : "drop_oldest" }
+}
+
+/// In what order the jobs of a group run.
+package enum GroupSequence: Int64, Sendable, CaseIterable {
+  /// One after the other.
+  case strict = 1
+  /// One lease takes several; those behind them wait until they have ended.
+  case perLease = 2
+
+  /// The name on the wire.
+  package var name: String { self == .strict ? "strict" : "per_lease" }
 }
 
 /// Whose turn it is among the groups of a queue that takes turns.
@@ -122,17 +149,23 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   package var retry: RetryPolicy? {
     get {
       guard let initial = self[.retryInitial], let factor = self[.retryFactor], let most = self[.retryMax],
-        let jitter = self[.retryJitter].flatMap({ Jitter(rawValue: UInt8($0)) })
+        let jitter = self[.retryJitter]
       else { return nil }
-      return RetryPolicy(
+      let added = max(0, jitter - QueueSetting.namedJitters)
+      var retry = RetryPolicy(
         initialMilliseconds: UInt32(initial), factorThousandths: UInt32(factor), maxMilliseconds: UInt32(most),
-        jitter: jitter)
+        jitter: Jitter(rawValue: UInt8(added > 0 ? 0 : jitter)) ?? .none)
+      if added > 0 { retry.add(atMost: UInt32(added)) }
+      return retry
     }
     set {
       self[.retryInitial] = newValue.map { Int64($0.initialMilliseconds) }
       self[.retryFactor] = newValue.map { Int64($0.factorThousandths) }
       self[.retryMax] = newValue.map { Int64($0.maxMilliseconds) }
-      self[.retryJitter] = newValue.map { Int64($0.jitter.rawValue) }
+      self[.retryJitter] = newValue.map {
+        $0.jitter == .added
+          ? QueueSetting.namedJitters + Int64($0.addedMilliseconds) : Int64($0.jitter.rawValue)
+      }
     }
   }
 

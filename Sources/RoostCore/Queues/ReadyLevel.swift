@@ -65,6 +65,7 @@ extension StateMachine {
     }
     placeTurn(group)
     placeAge(group)
+    noteFirst(of: group)
   }
 
   /// Takes a READY job out of its level; a level without jobs goes.
@@ -92,20 +93,38 @@ extension StateMachine {
     guard !wasInside else { return }
     placeTurn(group)
     placeAge(group)
+    noteFirst(of: group)
+  }
+
+  /// Another job of a group stands first: its queue may let it wait for so long only.
+  @inline(__always)
+  private mutating func noteFirst(of group: Slot) {
+    let queue = groups[group].pointee.queue
+    if queues[Int(queue)].setup != .none { awaitAge(queue) }
   }
 
   /// Log time since when the group's longest-READY job has been so; −1 when none is.
   func readySince(ofGroup group: Slot) -> Int64 {
-    var oldest = Int64.max
+    let oldest = longestReady(ofGroup: group)
+    return oldest == .none ? -1 : jobs.hot(oldest).pointee.deadline
+  }
+
+  /// Of the first jobs of a group's levels the one that has been READY longest; `.none` where there is none.
+  func longestReady(ofGroup group: Slot) -> Slot {
+    var oldest = Slot.none
     var at = groups[group].pointee.levels
     while at != .none {
       let level = levels.pointer(at)
-      let (listed, returned) = (level.pointee.jobs.head, level.pointee.returned.first)
-      if listed != .none { oldest = min(oldest, jobs.hot(listed).pointee.deadline) }
-      if returned != .none { oldest = min(oldest, jobs.hot(returned).pointee.deadline) }
+      oldest = older(oldest, level.pointee.jobs.head)
+      oldest = older(oldest, level.pointee.returned.first)
       at = level.pointee.next
     }
-    return oldest == .max ? -1 : oldest
+    return oldest
+  }
+
+  private func older(_ a: Slot, _ b: Slot) -> Slot {
+    guard a != .none, b != .none else { return a == .none ? b : a }
+    return jobs.hot(b).pointee.deadline < jobs.hot(a).pointee.deadline ? b : a
   }
 }
 

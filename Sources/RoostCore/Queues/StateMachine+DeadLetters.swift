@@ -47,7 +47,7 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let event = Moved(
       number: row.pointee.number, base: row.pointee.base, order: beginsAnew ? nextOrder : row.pointee.order,
-      beginsAnew: beginsAnew, queue: queue)
+      beginsAnew: beginsAnew, forgetsExpiry: beginsAnew && outlivesExpiry(slot), queue: queue)
     event.encode(into: &step.records)
     event.apply(to: slot, in: &self)
   }

@@ -135,9 +135,15 @@ extension StateMachine {
     keyNames.release(cell.keyID)
   }
 
-  /// The job that a waiter gets, if any of its queues has one. Its links run from the queue that it listed last to the
+  /// The job that a waiter gets, if any of its queues has one that is not too late. Its links run from the queue that it listed last to the
   /// first.
-  private func best(of waiter: Waiter) -> Slot {
+  private mutating func best(of waiter: Waiter, _ step: inout Step) -> Slot {
+    var slot = first(of: waiter)
+    while buryIfLate(slot, &step) { slot = first(of: waiter) }
+    return mayBegin(slot) ? slot : .none
+  }
+
+  private func first(of waiter: Waiter) -> Slot {
     let isListed = waiter.isListed && !defects.contains(.listedOrderIgnored)
     var best = Slot.none
     var at = waiter.firstLink
@@ -161,6 +167,7 @@ extension StateMachine {
   /// their queues stay hungry.
   mutating func feed(_ step: inout Step) {
     endGroupWaits()
+    lateLeft = Self.mostLate
     var fed = 0
     let mostLeases = nextLease + Self.leasesPerFeed
     // A job that is given may let another of its queue go, so that the list grows meanwhile.
@@ -172,7 +179,8 @@ extension StateMachine {
           return
         }
         let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
-        serve(waiter, &step)
+        // What is too late is put to rest by itself, and the queue is met then.
+        guard serve(waiter, &step) else { break }
         unpark(waiter)
       }
       if queues[Int(queue)].firstWait != .none { awaitRate(queue) }
@@ -186,15 +194,27 @@ extension StateMachine {
   private static let leasesPerFeed: UInt64 = 1_000
 
   /// Gives a waiting worker what it wished for.
-  private mutating func serve(_ waiter: Slot, _ step: inout Step) {
+  ///
+  /// - Returns: False where all that there is is too late.
+  private mutating func serve(_ waiter: Slot, _ step: inout Step) -> Bool {
     let cell = waiters.pointer(waiter).pointee
     let terms = LeaseTerms(
       milliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker), keyID: keyNames.bytes(cell.keyID))
     // Another of its queues may have got a job that goes before.
-    guard cell.maxJobs > 0 else { return step.answer(cell.ticket, .leased(grant(best(of: cell), terms, &step))) }
+    let slot = best(of: cell, &step)
+    guard slot != .none else { return false }
+    guard cell.maxJobs > 0 else {
+      step.answer(cell.ticket, .leased(grant(slot, terms, &step)))
+      return true
+    }
     var several = Several(first: step.grants.count, jobs: cell.maxJobs, bytes: cell.maxBytes)
-    while take(best(of: cell), terms, &several, &step) {}
+    var next = slot
+    while take(next, terms, &several, &step) {
+      next = self.next(behind: several)
+      if next == .none { next = best(of: cell, &step) }
+    }
     step.answer(cell.ticket, several.answer(step))
+    return true
   }
 
   /// A wait is over: a worker is told that there is nothing, a reader how the job is.

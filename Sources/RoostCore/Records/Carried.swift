@@ -22,6 +22,10 @@ struct Carried: LogRecord {
   var keyFingerprint: UInt64
   /// `KeyFields`; empty: the fingerprint is of bytes.
   var keyFields: UnsafeRawBufferPointer
+  /// It carries another payload, other tags or another group than before.
+  var isRewritten = false
+  /// Of a job that no other may be like.
+  var unique: UniqueState?
   var lease: LeaseCell
   var worker: UnsafeRawBufferPointer
   var keyID: UnsafeRawBufferPointer
@@ -59,11 +63,28 @@ struct Carried: LogRecord {
     static let attemptEnds: UInt8 = 1
     /// The queue in which it stands, other than its body says.
     static let queue: UInt8 = 2
+    /// `UniqueState`.
+    static let unique: UInt8 = 4
+    /// How many leases ended by their time, and were handed back; missing where none was.
+    static let counters: UInt8 = 8
+    /// Without bytes: the body is another than before.
+    static let rewritten: UInt8 = 128
+  }
+
+  /// What a job holds of the key that it says.
+  struct UniqueState: Equatable {
+    /// `UniqueCell.until`.
+    var until: Int64
+    var waited: UInt32
+    var holds: Bool
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
     let further =
       (lease.attemptEnds == 0 ? 0 : FurtherParts.attemptEnds) | (queue.isEmpty ? 0 : FurtherParts.queue)
+      | (unique == nil ? 0 : FurtherParts.unique)
+      | (lease.expiries == 0 && lease.interruptions == 0 ? 0 : FurtherParts.counters)
+      | (isRewritten ? FurtherParts.rewritten : 0)
     let variable = queue.count + worker.count + keyID.count + body.count + history.count
     var out = records.open(Self.kind, atMost: Self.fixedBytes + variable)
     out.put(number)
@@ -109,6 +130,15 @@ struct Carried: LogRecord {
       out.put(UInt8(truncatingIfNeeded: queue.count))
       out.put(queue)
     }
+    if let unique {
+      out.put(unique.until)
+      out.put(unique.waited)
+      out.put(UInt8(unique.holds ? 1 : 0))
+    }
+    if further & FurtherParts.counters != 0 {
+      out.put(lease.expiries)
+      out.put(lease.interruptions)
+    }
     out.put(UInt32(truncatingIfNeeded: body.count))
     out.put(body)
     out.put(history)
@@ -116,7 +146,8 @@ struct Carried: LogRecord {
   }
 
   init(
-    row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, lease: LeaseCell?,
+    row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, unique: UniqueState?,
+    lease: LeaseCell?,
     worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, keyFields: UnsafeRawBufferPointer,
     body: UnsafeRawBufferPointer, queue: UnsafeRawBufferPointer, history: UnsafeRawBufferPointer
   ) {
@@ -137,6 +168,7 @@ struct Carried: LogRecord {
     hasSaid = hasLease
     keyHash = key?.hash ?? KeyHash(low: 0, high: 0)
     keyFingerprint = key?.fingerprint ?? 0
+    self.unique = unique
     self.lease = lease ?? LeaseCell()
     self.worker = worker
     self.keyID = keyID
@@ -191,6 +223,12 @@ struct Carried: LogRecord {
     if hasForeseen { foreseen = reader.get() }
     if further & FurtherParts.attemptEnds != 0 { lease.attemptEnds = reader.get() }
     queue = further & FurtherParts.queue == 0 ? none : reader.get(count: Int(reader.get(UInt8.self)))
+    isRewritten = further & FurtherParts.rewritten != 0
+    unique = nil
+    if further & FurtherParts.unique != 0 {
+      unique = UniqueState(until: reader.get(), waited: reader.get(), holds: reader.get(UInt8.self) != 0)
+    }
+    if further & FurtherParts.counters != 0 { (lease.expiries, lease.interruptions) = (reader.get(), reader.get()) }
     let bodyBytes = reader.get(UInt32.self)
     body = reader.get(count: Int(bodyBytes))
     history = reader.rest
@@ -233,10 +271,13 @@ struct Carried: LogRecord {
     }
     let known: UInt16 =
       state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
-    guard flags & ~(known | RowFlags.moved) == 0, (flags & RowFlags.moved == 0) == queue.isEmpty,
+    guard flags & ~(known | RowFlags.ofAnyState) == 0, (flags & RowFlags.moved == 0) == queue.isEmpty,
       RecordBounds.isOrder(order) || order == 0 && state == .scheduled
     else {
       throw .unfit("\(state.name)", "flags \(flags), order \(order)", position)
+    }
+    guard !isRewritten || state.isWaiting else {
+      throw .unfit("a waiting job that carries something else", state.name, position)
     }
     let deadlines: ClosedRange<Int64> =
       switch state {
@@ -251,6 +292,15 @@ struct Carried: LogRecord {
     // A wall time, and what was added to it.
     guard foreseen.magnitude <= 2 * RecordBounds.wall.magnitude, !hasForeseen || state.hasDeadline else {
       throw .unfit("a wall time of the deadline, if there is one", "\(foreseen)", position)
+    }
+    if let unique {
+      let isHeld = unique.until > 0 || unique.until != UniqueCell.over && !state.isFinished
+      guard (UniqueCell.untilStarted...machine.later).contains(unique.until), !unique.holds || isHeld else {
+        throw .unfit("what a job holds", "until \(unique.until), \(state.name)", position)
+      }
+    }
+    guard lease.expiries <= attempts, hasLease || lease.interruptions == 0 else {
+      throw .unfit("leases of \(attempts) attempts", "\(lease.expiries) that ended by their time", position)
     }
     guard hasLease else { return }
     guard lease.id.epoch <= RecordBounds.counter, lease.id.number <= RecordBounds.counter,
@@ -269,10 +319,23 @@ struct Carried: LogRecord {
       throw .unfit("a whole body", "\(body.count) bytes", place.position)
     }
     try checkFields(machine, at: place.position)
+    try checkOptions(layout.options, at: place.position)
     let known = machine.jobs.find(number)
     try checkSequence(machine, layout, on: known, at: place.position)
     if known == .none { machine.absentJobs -= 1 }
     apply(layout, at: place, to: &machine)
+  }
+
+  /// What the row is said to have of what the body says.
+  private func checkOptions(_ options: JobOptions, at position: LogPosition) throws(ReplayError) {
+    let own = flags & (RowFlags.expires | RowFlags.cancelsLate)
+    let said = JobExpiry(options).map { RowFlags.expires | ($0.cancels ? RowFlags.cancelsLate : 0) }
+    guard own == 0 || own == said else {
+      throw .unfit("a time before which the job must begin", "flags \(flags)", position)
+    }
+    guard (unique == nil) == (flags & RowFlags.unique == 0), unique == nil || JobUnique(options) != nil else {
+      throw .unfit("what no other job may have", "flags \(flags)", position)
+    }
   }
 
   /// - Parameter slot: The job as it stands; `.none` if its records before this one are gone.
@@ -283,6 +346,12 @@ struct Carried: LogRecord {
       !hasLease || lease.id.number < machine.nextLease && lease.id.epoch <= machine.epoch
     else { throw .unfit("numbers that were given before", "job \(number), order \(order)", position) }
     let key = hasKey ? machine.keys.find(keyHash) : .none
+    if let unique, unique.holds, let hash = JobUnique(body.options)?.hash {
+      let holder = machine.uniques.find(hash)
+      guard holder == .none || slot != .none && holder == machine.uniqueCell(of: slot) else {
+        throw .unfit("a job that no other is like", "job \(number)", position)
+      }
+    }
     guard slot != .none else {
       guard machine.absentJobs > 0 else { throw .unfit("a job that did not leave", "job \(number)", position) }
       guard key == .none else { throw .unfit("a key of job \(number) alone", "that of another", position) }
@@ -292,7 +361,7 @@ struct Carried: LogRecord {
     // A start may have given a lease more time.
     guard row.pointee.state == state.rawValue, row.pointee.order == order, row.pointee.attempts == attempts,
       row.pointee.maxAttempts == maxAttempts, row.pointee.priority == priority, row.pointee.flags == flags,
-      cold.pointee.created == created, cold.pointee.key == key,
+      cold.pointee.created == created, machine.keyEntry(of: slot) == key, machine.uniqueState(of: slot) == unique,
       key == .none || machine.keys.entry(key).pointee.isOf(keyFingerprint, isOfBytes: keyFields.isEmpty),
       state == .running && row.pointee.deadline < deadline
         || row.pointee.deadline == deadline && (!hasForeseen || machine.foreseen(slot) == foreseen),
@@ -300,7 +369,7 @@ struct Carried: LogRecord {
       machine.existingLeaseCell(slot).map({ isCopy(of: $0.pointee) }) ?? true
     else { throw .unfit("job \(number) as it stands", "another", position) }
     guard machine.queueNames.bytes(machine.queue(of: slot)).elementsEqual(queue.isEmpty ? body.queue : queue),
-      machine.nameOfGroup(row.pointee.group).elementsEqual(body.group),
+      isRewritten || machine.nameOfGroup(row.pointee.group).elementsEqual(body.group),
       machine.ownerNames.bytes(cold.pointee.owner).elementsEqual(body.owner),
       machine.typeNames.bytes(cold.pointee.type).elementsEqual(body.type)
     else { throw .unfit("queue, group, owner and type of job \(number)", "others", position) }
@@ -311,6 +380,9 @@ struct Carried: LogRecord {
     known.id == lease.id && known.duration == lease.duration && known.leasedAt == lease.leasedAt
       && known.endedAt == lease.endedAt && known.endedUptime == lease.endedUptime && known.pause == lease.pause
       && (known.attemptEnds == lease.attemptEnds || known.attemptEnds != 0 && known.attemptEnds < lease.attemptEnds)
+      // Earlier versions counted none.
+      && (lease.expiries == 0 && lease.interruptions == 0
+        || known.expiries == lease.expiries && known.interruptions == lease.interruptions)
       && known.lastOutcome == lease.lastOutcome && (known.said == lease.said || !hasSaid)
       && (known.history == 0) == history.isEmpty
   }
@@ -342,9 +414,17 @@ struct Carried: LogRecord {
     cold.pointee.type = machine.typeNames.intern(body.type)
     cold.pointee.policy = machine.intern(policy)
     machine.gained(queue)
+    if flags & RowFlags.expires != 0 { machine.noteExpiry(slot, body.options, created: created) }
     if hasKey {
       cold.pointee.key = machine.keys.insert(
         KeyEntry(hash: keyHash, fingerprint: keyFingerprint, target: slot, isOfBytes: keyFields.isEmpty))
+    }
+    if let unique, let hash = JobUnique(body.options)?.hash {
+      let cell = machine.addUnique(
+        slot,
+        UniqueCell(
+          hash: hash, job: slot, key: cold.pointee.key, waited: unique.waited, until: unique.until))
+      if unique.holds { machine.uniques.take(cell) }
     }
     if hasLease {
       let cell = machine.leaseCell(
@@ -355,6 +435,7 @@ struct Carried: LogRecord {
       cell.pointee.attemptEnds = lease.attemptEnds
       cell.pointee.lastOutcome = lease.lastOutcome
       cell.pointee.said = lease.said
+      (cell.pointee.expiries, cell.pointee.interruptions) = (lease.expiries, lease.interruptions)
       cell.pointee.history = history.isEmpty ? 0 : place.position.rawValue
       cell.pointee.historyBytes = history.isEmpty ? 0 : place.bytes
     }
@@ -365,6 +446,7 @@ struct Carried: LogRecord {
   private static func forgetRow(_ slot: Slot, in machine: inout StateMachine) {
     machine.leave(slot)
     machine.liveBytes -= machine.bytes(of: slot)
+    machine.forgetUnique(slot)
     let key = machine.jobs.cold(slot).pointee.key
     if key != .none { machine.keys.remove(key) }
     machine.removeRow(slot)
@@ -401,10 +483,18 @@ struct Carried: LogRecord {
       notes.unsound.insert(number)
       return
     }
+    do throws(ReplayError) {
+      try checkOptions(body.options, at: place.position)
+    } catch {
+      return notes.misfits += 1
+    }
     machine.missNumbers(before: number + 1, &notes)
     let isNew = machine.jobs.find(number) == .none
     if notes.lost.remove(number) == nil, isNew { notes.unnamed = max(0, notes.unnamed - 1) }
     if hasKey { machine.freeKey(keyHash, unlessOf: number) }
+    if let unique, unique.holds, let hash = JobUnique(body.options)?.hash {
+      machine.freeUnique(hash, unlessOf: number)
+    }
     machine.nextOrder = max(machine.nextOrder, order + 1)
     if hasLease {
       machine.nextLease = max(machine.nextLease, lease.id.number + 1)
@@ -430,7 +520,8 @@ struct Carried: LogRecord {
   static func entity(of record: UnsafeRawBufferPointer) -> StoredRecord.Entity? {
     Carried(whole: record).map {
       StoredRecord.Entity(
-        number: $0.number, key: $0.hasKey ? StoredRecord.Key(hash: $0.keyHash, fingerprint: $0.keyFingerprint) : nil)
+        number: $0.number, key: $0.hasKey ? StoredRecord.Key(hash: $0.keyHash, fingerprint: $0.keyFingerprint) : nil,
+        unique: JobUnique.hash(inBody: $0.body))
     }
   }
 
@@ -442,6 +533,15 @@ struct Carried: LogRecord {
     found.history = StoredRecord.History(entries: event.history, previous: .none, previousBytes: 0)
     return found
   }
+
+  // MARK: Events
+
+  static func withNames<R>(of record: UnsafeRawBufferPointer, _ body: (LoggedNames) -> R) -> R? {
+    guard let event = Carried(whole: record), let layout = JobBodyLayout(event.body) else { return nil }
+    return body(LoggedNames(number: event.number, created: event.created, layout, queue: event.queue))
+  }
+
+  static var isCopy: Bool { true }
 
   // MARK: Description
 
@@ -463,6 +563,7 @@ struct Carried: LogRecord {
       out.add("worker", name: worker)
       out.add("key_id", name: keyID)
     }
+    if isRewritten { out.add("is_rewritten", true) }
     out.add(body)
     if !queue.isEmpty { out.add("moved_to", name: queue) }
     out.add("history_bytes", history.count)

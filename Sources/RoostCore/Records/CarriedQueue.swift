@@ -90,6 +90,10 @@ struct CarriedQueue: LogRecord {
     apply(to: &state)
   }
 
+  // MARK: Events
+
+  static var isCopy: Bool { true }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

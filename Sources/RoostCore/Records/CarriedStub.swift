@@ -129,6 +129,10 @@ struct CarriedStub: LogRecord {
     return found
   }
 
+  // MARK: Events
+
+  static var isCopy: Bool { true }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

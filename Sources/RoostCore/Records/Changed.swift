@@ -124,6 +124,12 @@ struct Changed: JobRecord, Equatable {
     machine.fit(slot)
   }
 
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Changed(whole: record).map { $0.event(.jobChanged, $0.state) }
+  }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

@@ -78,6 +78,7 @@ struct Ended: JobRecord {
       case .expired: next == .retry || next == .ready || next == .dead || next == .cancelled
       case .released, .undelivered: next == .ready || next == .scheduled || next == .cancelled
       case .cancelled: next == .cancelled
+      case .tooLate, .buried: next == .dead
       case .cancelRequested: next == .running
       }
     guard isPossible, entry.outcome.endsAttempt == (entry.attempt > 0), RecordBounds.isNumber(number),
@@ -121,7 +122,7 @@ struct Ended: JobRecord {
       throw .unfit("order number \(row.order)", "\(order)", position)
     }
     let isMarked = row.flags & RowFlags.cancelRequested != 0
-    guard outcome != .cancelled else {
+    guard !outcome.endsWaiting else {
       guard JobState(rawValue: row.state)!.isWaiting else {
         throw state.misplaced("a waiting job", slot, position)
       }
@@ -154,7 +155,7 @@ struct Ended: JobRecord {
     }
     state.leave(slot)
     state.forgetReport(cell)
-    if entry.outcome != .cancelled {
+    if entry.outcome.endsAttempt {
       cell.pointee.lastOutcome = entry.outcome.rawValue
       cell.pointee.said = entry.textChecksum(number: number)
     }
@@ -163,6 +164,8 @@ struct Ended: JobRecord {
     cell.pointee.endedUptime = uptime
     cell.pointee.pause = pause
     if entry.outcome == .released || entry.outcome == .undelivered { row.pointee.attempts -= 1 }
+    if entry.outcome == .expired, cell.pointee.expiries < .max { cell.pointee.expiries += 1 }
+    if entry.outcome == .released, cell.pointee.interruptions < .max { cell.pointee.interruptions += 1 }
     let queue = state.queue(of: slot)
     if entry.outcome == .undelivered, state.isGroupTold(row.pointee.group) {
       state.refundRate(queue, cell.pointee.id)
@@ -173,6 +176,7 @@ struct Ended: JobRecord {
     row.pointee.deadline = next == .ready ? state.now.log : deadline
     if next.hasDeadline { row.pointee.foreseen = entry.endedAt + (deadline - state.now.log) / 1_000_000 }
     row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
+    if next.isFinished, row.pointee.flags & RowFlags.unique != 0 { state.endUnique(slot) }
     count(in: queue, of: &state)
     state.enter(slot, next)
   }
@@ -193,7 +197,7 @@ struct Ended: JobRecord {
     switch entry.outcome {
     case .acked: state.queues[Int(queue)].totals.acked += 1
     case .failed, .expired, .timedOut: state.queues[Int(queue)].totals.failed += 1
-    case .released, .undelivered, .cancelled, .cancelRequested: break
+    case .released, .undelivered, .cancelled, .cancelRequested, .tooLate, .buried: break
     }
     if next == .dead { state.queues[Int(queue)].totals.dead += 1 }
     guard state.isLive else { return }
@@ -231,6 +235,28 @@ struct Ended: JobRecord {
       entries: UnsafeRawBufferPointer(rebasing: record[(record.count - event.entry.encodedBytes)...]),
       previous: LogPosition(rawValue: event.previous), previousBytes: event.previousBytes)
     return found
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Ended(whole: record).map {
+      var event = $0.event($0.eventKind, $0.next)
+      (event.outcome, event.attempt, event.worker) = ($0.entry.outcome, Int($0.entry.attempt), $0.entry.worker)
+      return event
+    }
+  }
+
+  private var eventKind: LoggedEvent.Kind {
+    switch (entry.outcome, next) {
+    case (.cancelRequested, _): .jobCancelRequested
+    case (_, .dead): .jobDead
+    case (_, .cancelled): .jobCancelled
+    case (.acked, _): .jobAcked
+    case (.failed, _), (.timedOut, _): .jobFailed
+    case (.expired, _), (.tooLate, _): .jobExpired
+    case (.released, _), (.undelivered, _), (.cancelled, _), (.buried, _): .jobReleased
+    }
   }
 
   // MARK: Description

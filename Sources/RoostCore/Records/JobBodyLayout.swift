@@ -25,6 +25,14 @@ package struct JobBodyLayout {
   /// The bytes that the checksum covers: all after the header.
   package let covered: UnsafeRawBufferPointer
 
+  /// Whether encoded bytes carry options.
+  @inline(__always)
+  package static func hasOptions(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    bytes.count > headerBytes
+      && UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: checksumOffset - 4, as: UInt32.self)) & hasOptions
+        != 0
+  }
+
   /// Nil when the lengths do not fit the bytes exactly.
   @inline(__always)
   package init?(_ bytes: UnsafeRawBufferPointer) {
@@ -119,6 +127,34 @@ extension JobBodyLayout {
     let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0[Self.headerBytes...])) }
     bytes.withUnsafeMutableBytes {
       $0.storeBytes(of: sum.littleEndian, toByteOffset: Self.checksumOffset, as: UInt32.self)
+    }
+    return bytes
+  }
+
+  /// The same body with another group, other tags or another payload, its checksum sealed; nil: as it is.
+  package func encoded(
+    group: [UInt8]?, tags: [UInt8]?, payload: [UInt8]?, sealedFor number: UInt64,
+    checksum: (UnsafeRawBufferPointer) -> UInt32
+  ) -> [UInt8] {
+    let (group, tags, payload) = (
+      group ?? [UInt8](self.group), tags ?? [UInt8](self.tags), payload ?? [UInt8](self.payload)
+    )
+    let names = [queue, type, owner, traceparent]
+    var bytes = [UInt8]()
+    bytes.reserveCapacity(Self.headerBytes + covered.count + group.count + tags.count + payload.count)
+    for name in names { bytes.append(UInt8(name.count)) }
+    let payloadCount = Self.payloadCount(payload.count, options.bytes.count)
+    for count in [metadata.count | group.count << 24, tags.count | schedule.count << 24, payloadCount, 0] {
+      withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    Self.append(options.bytes, to: &bytes)
+    for name in names { bytes.append(contentsOf: name) }
+    bytes += group
+    for part in [schedule, metadata] { bytes.append(contentsOf: part) }
+    bytes += tags + payload
+    let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0[Self.headerBytes...])) }
+    bytes.withUnsafeMutableBytes {
+      $0.storeBytes(of: (sum ^ checksumSeal(number)).littleEndian, toByteOffset: Self.checksumOffset, as: UInt32.self)
     }
     return bytes
   }

@@ -91,6 +91,7 @@ struct Leased: JobRecord {
     let row = state.jobs.hot(slot)
     if state.isLive, state.isGroupTold(row.pointee.group) { state.takeTurn(row.pointee.group) }
     state.leave(slot)
+    if row.pointee.flags & RowFlags.unique != 0 { state.startUnique(slot) }
     // Of a job that may fail without end no more are counted than a number holds.
     if row.pointee.attempts < JobPolicy.unlimitedRetries { row.pointee.attempts += 1 }
     row.pointee.deadline = deadline
@@ -126,6 +127,16 @@ struct Leased: JobRecord {
     if let cell = state.existingLeaseCell(slot) { state.forgetReport(cell) }
     apply(to: slot, in: &state)
     state.fit(slot)
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Leased(whole: record).map {
+      var event = $0.event(.jobLeased, .running)
+      event.worker = $0.worker
+      return event
+    }
   }
 
   // MARK: Description

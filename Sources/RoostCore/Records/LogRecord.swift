@@ -50,6 +50,12 @@ protocol LogRecord {
   static func entity(of record: UnsafeRawBufferPointer) -> StoredRecord.Entity?
   /// What readers and the compactor want of its bytes.
   static func contents(of record: UnsafeRawBufferPointer) -> StoredRecord
+  /// What the record tells whoever follows the log; nil: nothing, or it cannot be read.
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent?
+  /// Calls `body` with the names of the job or the schedule whose base the record is; nil where it is none.
+  static func withNames<R>(of record: UnsafeRawBufferPointer, _ body: (LoggedNames) -> R) -> R?
+  /// Whether it is only written when a trim copies what lives, behind all that happened in its frame.
+  static var isCopy: Bool { get }
   /// Nil where the record cannot be read.
   func description(by describer: inout RecordDescriber) -> RecordDescription?
   /// The same for a record as it stands in the log.
@@ -112,6 +118,12 @@ extension LogRecord {
   static func entity(of record: UnsafeRawBufferPointer) -> StoredRecord.Entity? { nil }
 
   static func contents(of record: UnsafeRawBufferPointer) -> StoredRecord { StoredRecord() }
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? { nil }
+
+  static func withNames<R>(of record: UnsafeRawBufferPointer, _ body: (LoggedNames) -> R) -> R? { nil }
+
+  static var isCopy: Bool { false }
 
   static func description(
     of record: UnsafeRawBufferPointer, by describer: inout RecordDescriber

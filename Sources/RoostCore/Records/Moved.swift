@@ -7,6 +7,8 @@ struct Moved: JobRecord {
   /// Whether it is READY now, whatever it was, with all its attempts before it.
   var beginsAnew: Bool
   var queue: UnsafeRawBufferPointer
+  /// Whether it may begin whenever it is granted: it was too late before it began anew.
+  var forgetsExpiry = false
 
   static var kind: RecordKind { .moved }
   static var layout: [RecordField] { [8, .position, 8, 1] }
@@ -20,16 +22,19 @@ struct Moved: JobRecord {
     out.put(number)
     out.put(base)
     out.put(order)
-    out.put(UInt8(beginsAnew ? 1 : 0))
+    out.put(UInt8(beginsAnew ? 1 : 0) | (forgetsExpiry ? 2 : 0))
     out.put(queue)
     records.close(out)
   }
 
-  init(number: UInt64, base: UInt64, order: UInt64, beginsAnew: Bool, queue: UnsafeRawBufferPointer) {
+  init(
+    number: UInt64, base: UInt64, order: UInt64, beginsAnew: Bool, forgetsExpiry: Bool, queue: UnsafeRawBufferPointer
+  ) {
     self.number = number
     self.base = base
     self.order = order
     self.beginsAnew = beginsAnew
+    self.forgetsExpiry = forgetsExpiry
     self.queue = queue
   }
 
@@ -37,7 +42,9 @@ struct Moved: JobRecord {
     number = reader.get()
     base = reader.get()
     order = reader.get()
-    beginsAnew = reader.get(UInt8.self) != 0
+    let bits = reader.get(UInt8.self)
+    beginsAnew = bits & 1 != 0
+    forgetsExpiry = bits & 2 != 0
     queue = reader.rest
   }
 
@@ -65,7 +72,10 @@ struct Moved: JobRecord {
     }
     guard slot != .none else { return }
     let row = state.jobs.hot(slot).pointee
-    guard row.state != JobState.running.rawValue, beginsAnew || order == row.order else {
+    guard row.state != JobState.running.rawValue, beginsAnew || order == row.order,
+      !forgetsExpiry || beginsAnew && row.flags & RowFlags.expires != 0,
+      !beginsAnew || state.rival(of: slot) == .none
+    else {
       throw state.misplaced("a job that does not run", slot, position)
     }
   }
@@ -84,7 +94,9 @@ struct Moved: JobRecord {
     row.pointee.flags |= RowFlags.moved
     row.pointee.order = order
     state.nextOrder = max(state.nextOrder, order + 1)
+    if forgetsExpiry { state.forgetExpiry(slot) }
     if state.isLive { state.index(slot) }
+    if beginsAnew { state.retakeUnique(slot) }
     guard beginsAnew else {
       let same = JobState(rawValue: row.pointee.state)!
       if same.hasDeadline { row.pointee.foreseen = foreseen }
@@ -93,6 +105,7 @@ struct Moved: JobRecord {
     row.pointee.deadline = state.now.log
     row.pointee.flags &= ~RowFlags.wall
     row.pointee.attempts = 0
+    state.existingLeaseCell(slot)?.pointee.beginAnew()
     state.enter(slot, .ready)
   }
 
@@ -104,9 +117,22 @@ struct Moved: JobRecord {
     state.nextOrder = max(state.nextOrder, order + 1)
     let slot = find(in: &state, &notes)
     guard slot != .none else { return }
-    guard state.jobs.hot(slot).pointee.state != JobState.running.rawValue else { return notes.misfits += 1 }
+    let row = state.jobs.hot(slot).pointee
+    guard row.state != JobState.running.rawValue, !forgetsExpiry || row.flags & RowFlags.expires != 0 else {
+      return notes.misfits += 1
+    }
     apply(to: slot, in: &state)
     state.fit(slot)
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Moved(whole: record).map {
+      var event = $0.event(.jobMoved, $0.beginsAnew ? .ready : nil)
+      event.queue = $0.queue
+      return event
+    }
   }
 
   // MARK: Description
@@ -115,6 +141,7 @@ struct Moved: JobRecord {
     var out = jobDescription
     out.add("order", order)
     out.add("begins_anew", beginsAnew)
+    if forgetsExpiry { out.add("forgets_expiry", true) }
     out.add("queue", name: queue)
     return out
   }

@@ -9,10 +9,12 @@ struct OperationAdvanced: LogRecord {
   var endedAt: Int64
   /// How many operations ended before, and itself; 0 while it goes on.
   var endNumber: UInt64
+  /// Jobs that were passed over; records that say nothing of it have none.
+  var skipped: UInt64
 
   static var kind: RecordKind { .operationAdvanced }
   static var layout: [RecordField] { [8, 1, 1, 8, 8, 8, 8] }
-  static let mostBytes = 1 + 8 + 1 + 1 + 32
+  static let mostBytes = 1 + 8 + 1 + 1 + 40
 
   // MARK: Bytes
 
@@ -25,6 +27,7 @@ struct OperationAdvanced: LogRecord {
     out.put(done)
     out.put(endedAt)
     out.put(endNumber)
+    if skipped > 0 { out.put(skipped) }
     records.close(out)
   }
 
@@ -36,6 +39,7 @@ struct OperationAdvanced: LogRecord {
     done = operation.done
     endedAt = operation.endedAt
     endNumber = operation.endNumber
+    skipped = operation.skipped
   }
 
   init?(_ reader: inout RecordReader) {
@@ -47,13 +51,15 @@ struct OperationAdvanced: LogRecord {
     done = reader.get()
     endedAt = reader.get()
     endNumber = reader.get()
+    skipped = reader.isAtEnd ? 0 : reader.get()
   }
 
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard RecordBounds.isWall(endedAt), cursor <= JobNumber.limit, done <= RecordBounds.counter,
-      endNumber <= RecordBounds.counter, phase.isOver == (endNumber > 0), phase.isOver || endedAt == 0
+      endNumber <= RecordBounds.counter, skipped <= RecordBounds.counter, phase.isOver == (endNumber > 0),
+      phase.isOver || endedAt == 0
     else { throw .unfit("how far an operation is", "\(phase), \(done) jobs, at \(cursor)", position) }
   }
 
@@ -61,7 +67,9 @@ struct OperationAdvanced: LogRecord {
     try checkFields(state, at: place.position)
     // Its beginning may stand in a segment that is gone, and a copy is to come.
     guard let operation = state.operations.find(id) else { return }
-    guard Int(pass) <= operation.kind.states.count, isPossible(operation), done >= operation.done else {
+    guard Int(pass) <= operation.kind.states.count, isPossible(operation), done >= operation.done,
+      skipped >= operation.skipped
+    else {
       throw .unfit("operation \(id) further on", "\(done) jobs, at \(cursor) of \(pass)", place.position)
     }
     apply(to: &state)
@@ -78,12 +86,14 @@ struct OperationAdvanced: LogRecord {
     guard var operation = state.operations.find(id) else { return }
     (operation.phase, operation.pass, operation.cursor) = (phase, pass, cursor)
     (operation.done, operation.endedAt, operation.endNumber) = (done, endedAt, endNumber)
+    operation.skipped = skipped
     if operation.kind == .deleteQueue { state.setDraining(operation.queue, !phase.isOver) }
     guard let gone = state.operations.update(operation) else { return }
     if gone.queue != .none { state.closeQueue(gone.queue) }
     if gone.target != .none { state.closeQueue(gone.target) }
     if gone.type != .none { state.typeNames.release(gone.type) }
     if gone.owner != .none { state.ownerNames.release(gone.owner) }
+    if let group = gone.group, group != .none { state.groupNames.release(group) }
   }
 
   // MARK: Salvage
@@ -104,6 +114,7 @@ struct OperationAdvanced: LogRecord {
     out.add("pass", pass)
     out.add("cursor", cursor)
     out.add("done", done)
+    if skipped > 0 { out.add("skipped", skipped) }
     return out
   }
 }

@@ -12,12 +12,22 @@ struct OperationBegan: LogRecord {
   var queue: UnsafeRawBufferPointer
   var type: UnsafeRawBufferPointer
   var owner: UnsafeRawBufferPointer
+  /// `GroupFilter.none`: jobs that say no group.
+  var group: UnsafeRawBufferPointer
   /// Where jobs go; empty: they stay in their queues.
   var target: UnsafeRawBufferPointer
 
   static var kind: RecordKind { .operationBegan }
   static var layout: [RecordField] { [8, 8, 1, 1, 8, 8, 8, 1, 1, 1] }
-  static let mostBytes = 1 + 8 + 8 + 1 + 1 + 24 + 3 + 4 * Int(UInt8.max)
+  static let mostBytes = 1 + 8 + 8 + 1 + 1 + 24 + 5 + 5 * Int(UInt8.max)
+
+  /// In the byte of the kind: one that says which further parts there are follows the lengths.
+  private static let hasMore: UInt8 = 128
+
+  private enum Parts {
+    /// A group: its length, and its name behind the owner's.
+    static let group: UInt8 = 1
+  }
 
   // MARK: Bytes
 
@@ -25,7 +35,8 @@ struct OperationBegan: LogRecord {
     var out = records.open(Self.kind, atMost: Self.mostBytes)
     out.put(id)
     out.put(at)
-    out.put(kindOfOperation.rawValue)
+    let parts = group.isEmpty ? 0 : Parts.group
+    out.put(kindOfOperation.rawValue | (parts == 0 ? 0 : Self.hasMore))
     out.put(states)
     out.put(before)
     out.put(bound)
@@ -33,9 +44,14 @@ struct OperationBegan: LogRecord {
     out.put(UInt8(queue.count))
     out.put(UInt8(type.count))
     out.put(UInt8(owner.count))
+    if parts != 0 {
+      out.put(parts)
+      out.put(UInt8(group.count))
+    }
     out.put(queue)
     out.put(type)
     out.put(owner)
+    out.put(group)
     out.put(target)
     records.close(out)
   }
@@ -43,7 +59,7 @@ struct OperationBegan: LogRecord {
   init(
     id: UInt64, at: Int64, kind: OperationKind, states: UInt8, before: Int64, bound: UInt64, limit: UInt64,
     queue: UnsafeRawBufferPointer, type: UnsafeRawBufferPointer, owner: UnsafeRawBufferPointer,
-    target: UnsafeRawBufferPointer
+    group: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer
   ) {
     self.id = id
     self.at = at
@@ -55,22 +71,29 @@ struct OperationBegan: LogRecord {
     self.queue = queue
     self.type = type
     self.owner = owner
+    self.group = group
     self.target = target
   }
 
   init?(_ reader: inout RecordReader) {
     id = reader.get()
     at = reader.get()
-    guard let kind = OperationKind(rawValue: reader.get()) else { return nil }
+    let first = reader.get(UInt8.self)
+    guard let kind = OperationKind(rawValue: first & ~Self.hasMore) else { return nil }
     kindOfOperation = kind
     states = reader.get()
     before = reader.get()
     bound = reader.get()
     limit = reader.get()
     let (queueBytes, typeBytes, ownerBytes) = (reader.get(UInt8.self), reader.get(UInt8.self), reader.get(UInt8.self))
+    let parts = first & Self.hasMore == 0 ? 0 : reader.get(UInt8.self)
+    guard parts & ~Parts.group == 0, (parts == 0) == (first & Self.hasMore == 0) else { return nil }
+    let groupBytes = parts & Parts.group == 0 ? 0 : reader.get(UInt8.self)
+    guard (parts & Parts.group == 0) == (groupBytes == 0) else { return nil }
     queue = reader.get(count: Int(queueBytes))
     type = reader.get(count: Int(typeBytes))
     owner = reader.get(count: Int(ownerBytes))
+    group = reader.get(count: Int(groupBytes))
     target = reader.rest
   }
 
@@ -113,8 +136,9 @@ struct OperationBegan: LogRecord {
       id: id, kind: kindOfOperation, states: states, queue: named,
       target: target.isEmpty ? .none : state.openQueue(target),
       type: type.isEmpty ? .none : state.typeNames.intern(type),
-      owner: owner.isEmpty ? .none : state.ownerNames.intern(owner), before: before, bound: bound, limit: limit,
-      startedAt: at, cursor: bound)
+      owner: owner.isEmpty ? .none : state.ownerNames.intern(owner),
+      group: group.isEmpty ? nil : GroupFilter.isOfNone(group) ? .none : state.groupNames.intern(group), before: before,
+      bound: bound, limit: limit, startedAt: at, cursor: bound)
     _ = state.operations.update(operation)
     if kindOfOperation == .deleteQueue { state.setDraining(named, true) }
   }
@@ -140,6 +164,7 @@ struct OperationBegan: LogRecord {
     if !target.isEmpty { out.add("target", name: target) }
     out.add("type", name: type)
     out.add("owner", name: owner)
+    if !group.isEmpty { out.add("group", name: group) }
     return out
   }
 }

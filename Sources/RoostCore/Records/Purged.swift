@@ -52,7 +52,7 @@ struct Purged: JobRecord {
       return
     }
     let known = JobState(rawValue: state.jobs.hot(slot).pointee.state)!
-    guard known.isFinished, stubUntil == 0 || state.jobs.cold(slot).pointee.key != .none else {
+    guard known.isFinished, stubUntil == 0 || state.keyEntry(of: slot) != .none else {
       throw state.misplaced("a job that may leave", slot, position)
     }
   }
@@ -63,24 +63,41 @@ struct Purged: JobRecord {
     state.liveBytes -= state.bytes(of: slot)
     let row = state.jobs.hot(slot)
     let cold = state.jobs.cold(slot)
-    if cold.pointee.key != .none {
+    let key = state.keyEntry(of: slot)
+    leaveUnique(slot, in: &state)
+    if key != .none {
       if stubUntil > 0 {
         let stub = state.stubs.allocate(
           Stub(number: number, created: cold.pointee.created, base: base, until: stubUntil, state: row.pointee.state))
-        let entry = state.keys.entry(cold.pointee.key)
+        let entry = state.keys.entry(key)
         entry.pointee.target = stub
         entry.pointee.isStub = true
         if state.isLive {
-          state.stubHeap.insert(cold.pointee.key, deadline: stubUntil)
+          state.stubHeap.insert(key, deadline: stubUntil)
         } else {
-          state.replayedStubs.insert(cold.pointee.key)
+          state.replayedStubs.insert(key)
         }
       } else {
-        state.keys.remove(cold.pointee.key)
+        state.keys.remove(key)
       }
     }
     if state.isLive { state.unindex(slot) }
     state.removeRow(slot)
+  }
+
+  /// What is held for a time goes on without the job.
+  private func leaveUnique(_ slot: Slot, in state: inout StateMachine) {
+    let cell = state.uniqueCell(of: slot)
+    guard cell != .none else { return }
+    let unique = state.uniques.cell(cell)
+    guard unique.pointee.isTimed, state.uniques.holds(cell), !state.defects.contains(.uniqueFreedWithJob) else {
+      return state.uniques.remove(cell)
+    }
+    let stub = state.stubs.allocate(
+      Stub(
+        number: number, created: state.jobs.cold(slot).pointee.created, base: base, until: unique.pointee.until,
+        state: state.jobs.hot(slot).pointee.state))
+    unique.pointee.becomeStub(stub)
   }
 
   // MARK: Salvage
@@ -104,6 +121,12 @@ struct Purged: JobRecord {
     // It ended and left in good order: nothing of it is missing but what its key would have answered.
     if notes.lost.remove(number) == nil { notes.unnamed = max(0, notes.unnamed - 1) }
     if stubUntil > 0, base >= state.firstPosition.rawValue { notes.lostKeys += 1 }
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Purged(whole: record).map { $0.event(.jobPurged) }
   }
 
   // MARK: Description

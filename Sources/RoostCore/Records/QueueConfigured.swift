@@ -73,10 +73,15 @@ struct QueueConfigured: LogRecord {
       if setup.pointee.deadLetter != .none { state.reasons.release(setup.pointee.deadLetter) }
       setup.pointee.deadLetter = known
     }
+    // No group there was is one of those that are told apart in another way.
+    let isRegrouped = before[.groupScope] != settings[.groupScope]
+    if isRegrouped, state.queues[Int(queue)].jobs == 0 { state.forgetGroups(of: queue) }
     state.closeSetup(queue)
     if before.groupRate != settings.groupRate { state.fitRates(ofGroupsOf: queue) }
     guard state.isLive else { return }
     if before.turns != settings.turns { state.placeAllTurns(of: queue, anew: state.order(of: queue) != order) }
+    state.awaitAge(queue)
+    state.awaitDead(queue)
     state.noteChange(queue)
     state.wake(queue)
   }
@@ -86,6 +91,12 @@ struct QueueConfigured: LogRecord {
   func salvage(
     into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
   ) { apply(to: &state) }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    QueueConfigured(whole: record).map { LoggedEvent(.queueConfigured, .queue($0.name)) }
+  }
 
   // MARK: Description
 

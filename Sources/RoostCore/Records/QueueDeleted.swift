@@ -4,6 +4,10 @@ struct QueueDeleted: QueueNameRecord {
 
   static var kind: RecordKind { .queueDeleted }
 
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    QueueDeleted(whole: record).map { LoggedEvent(.queueDeleted, .queue($0.name)) }
+  }
+
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
     try checkFields(state, at: place.position)
     if let queue = try emptyQueue(in: &state, at: place.position) { Self.apply(to: queue, in: &state) }

@@ -71,6 +71,16 @@ struct QueuePaused: LogRecord {
     into state: inout StateMachine, at place: RecordPlace, _ notes: inout SalvageNotes, isSound: BodyCheck
   ) { apply(to: &state) }
 
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    QueuePaused(whole: record).map {
+      var event = LoggedEvent(.queuePaused, .queue($0.name))
+      event.reason = $0.reason
+      return event
+    }
+  }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

@@ -4,6 +4,10 @@ struct QueueResumed: QueueNameRecord {
 
   static var kind: RecordKind { .queueResumed }
 
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    QueueResumed(whole: record).map { LoggedEvent(.queueResumed, .queue($0.name)) }
+  }
+
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
     try checkFields(state, at: place.position)
     apply(to: &state)

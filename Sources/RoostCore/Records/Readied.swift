@@ -4,6 +4,8 @@ struct Readied: JobRecord {
   var base: UInt64
   var order: UInt64
   var isReplay: Bool
+  /// Whether it may begin whenever it is granted: it was too late before it began anew.
+  var forgetsExpiry = false
 
   static var kind: RecordKind { .readied }
   static var layout: [RecordField] { [8, .position, 8, 1] }
@@ -15,22 +17,25 @@ struct Readied: JobRecord {
     out.put(number)
     out.put(base)
     out.put(order)
-    out.put(UInt8(isReplay ? 1 : 0))
+    out.put(UInt8(isReplay ? 1 : 0) | (forgetsExpiry ? 2 : 0))
     records.close(out)
   }
 
-  init(number: UInt64, base: UInt64, order: UInt64, isReplay: Bool) {
+  init(number: UInt64, base: UInt64, order: UInt64, isReplay: Bool, forgetsExpiry: Bool) {
     self.number = number
     self.base = base
     self.order = order
     self.isReplay = isReplay
+    self.forgetsExpiry = forgetsExpiry
   }
 
   init(_ reader: inout RecordReader) {
     number = reader.get()
     base = reader.get()
     order = reader.get()
-    isReplay = reader.get(UInt8.self) != 0
+    let bits = reader.get(UInt8.self)
+    isReplay = bits & 1 != 0
+    forgetsExpiry = bits & 2 != 0
   }
 
   // MARK: Replay
@@ -62,7 +67,10 @@ struct Readied: JobRecord {
       case .dead, .cancelled: isReplay
       case .ready, .running, .acked: false
       }
-    guard isExpected else { throw state.misplaced("a job that \(isReplay ? "ended" : "waits")", slot, position) }
+    let hasExpiry = state.jobs.hot(slot).pointee.flags & RowFlags.expires != 0
+    guard isExpected, !forgetsExpiry || isReplay && hasExpiry, !isReplay || state.rival(of: slot) == .none else {
+      throw state.misplaced("a job that \(isReplay ? "ended" : "waits")", slot, position)
+    }
   }
 
   func apply(to slot: Slot, in state: inout StateMachine) {
@@ -73,6 +81,9 @@ struct Readied: JobRecord {
     row.pointee.deadline = state.now.log
     row.pointee.flags &= ~RowFlags.wall
     if isReplay, !state.defects.contains(.attemptsKept) { row.pointee.attempts = 0 }
+    if isReplay { state.existingLeaseCell(slot)?.pointee.beginAnew() }
+    if forgetsExpiry { state.forgetExpiry(slot) }
+    if isReplay { state.retakeUnique(slot) }
     state.enter(slot, .ready)
   }
 
@@ -84,8 +95,17 @@ struct Readied: JobRecord {
     state.nextOrder = max(state.nextOrder, order + 1)
     let slot = find(in: &state, &notes)
     guard slot != .none else { return }
+    guard !forgetsExpiry || state.jobs.hot(slot).pointee.flags & RowFlags.expires != 0 else {
+      return notes.misfits += 1
+    }
     apply(to: slot, in: &state)
     state.fit(slot)
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Readied(whole: record).map { $0.event($0.isReplay ? .jobReplayed : .jobReady, .ready) }
   }
 
   // MARK: Description
@@ -94,6 +114,7 @@ struct Readied: JobRecord {
     var out = jobDescription
     out.add("order", order)
     out.add("is_replay", isReplay)
+    if forgetsExpiry { out.add("forgets_expiry", true) }
     return out
   }
 }

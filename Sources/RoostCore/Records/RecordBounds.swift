@@ -24,7 +24,8 @@ enum RecordBounds {
   static func isPossible(_ policy: JobPolicy) -> Bool {
     policy.retry.initialMilliseconds <= 86_400_000 && policy.retry.factorThousandths <= 100_000
       && policy.retry.maxMilliseconds <= 604_800_000 && policy.retentionMilliseconds >= -1
-      && policy.timeoutMilliseconds <= JobPolicy.mostTimeout
+      && policy.timeoutMilliseconds <= JobPolicy.mostTimeout && policy.maxExpiries <= JobPolicy.mostExpiries
+      && Int64(policy.retry.addedMilliseconds) <= RetryPolicy.mostAdded
   }
 
   static func checkNumber(_ number: UInt64, at position: LogPosition) throws(ReplayError) {

@@ -116,7 +116,7 @@ package struct RecordDescription: Sendable, Equatable {
   }
 
   mutating func add(_ key: KeyHash) {
-    add("idempotency_hash", text: String(key.high, radix: 16) + "-" + String(key.low, radix: 16))
+    add("idempotency_hash", text: key.text)
   }
 
   mutating func add(_ body: JobBodyLayout) {

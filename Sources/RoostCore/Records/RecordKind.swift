@@ -31,6 +31,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case scheduleMissed = 42
   case scheduleRan = 43
   case scheduleRemoved = 44
+  case succeeded = 50
+  case uniqueReleased = 51
+  case carriedUnique = 52
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -65,6 +68,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .scheduleMissed: ScheduleMissed.self
     case .scheduleRan: ScheduleRan.self
     case .scheduleRemoved: ScheduleRemoved.self
+    case .succeeded: Succeeded.self
+    case .uniqueReleased: UniqueReleased.self
+    case .carriedUnique: CarriedUnique.self
     }
   }
 

@@ -27,6 +27,9 @@ struct Reported: JobRecord {
     self.text = text
   }
 
+  /// More than a worker may say; a row has 16 bits for the record's length.
+  private static let mostTextBytes = 60_000
+
   init(_ reader: inout RecordReader) {
     number = reader.get()
     base = reader.get()
@@ -38,6 +41,9 @@ struct Reported: JobRecord {
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     try RecordBounds.checkNumber(number, at: position)
+    guard text.count <= Self.mostTextBytes else {
+      throw .unfit("a report of at most \(Self.mostTextBytes) bytes", "\(text.count)", position)
+    }
   }
 
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
@@ -51,7 +57,7 @@ struct Reported: JobRecord {
     let cell = state.leaseCell(slot)
     state.forgetReport(cell)
     cell.pointee.report = place.position.rawValue
-    cell.pointee.reportBytes = place.bytes
+    cell.pointee.reportBytes = UInt16(truncatingIfNeeded: place.bytes)
     state.liveBytes += Int(place.bytes)
   }
 
@@ -72,6 +78,12 @@ struct Reported: JobRecord {
     var found = StoredRecord()
     found.report = Reported(whole: record).map { StoredRecord.Report(text: $0.text, checksum: $0.checksum) }
     return found
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Reported(whole: record).map { $0.event(.jobProgress, .running) }
   }
 
   // MARK: Description

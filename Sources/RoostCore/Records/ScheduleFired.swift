@@ -115,6 +115,17 @@ struct ScheduleFired: ScheduleRecord {
     }
   }
 
+  // MARK: Events
+
+  /// The job's names are the schedule's, too: its `submitted` record stands before this one.
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    ScheduleFired(whole: record).map {
+      var event = LoggedEvent(.scheduleFired, .job(number: $0.number, base: .none))
+      event.instant = $0.instant
+      return event
+    }
+  }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

@@ -104,6 +104,16 @@ struct ScheduleMissed: ScheduleRecord {
     apply(to: slot, in: &state)
   }
 
+  // MARK: Events
+
+  /// What waits for the end of a run may fire yet.
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    guard let missed = ScheduleMissed(whole: record), let reason = missed.reason else { return nil }
+    var event = LoggedEvent(.scheduleMissed, .schedule(base: LogPosition(rawValue: missed.base)))
+    (event.instant, event.count, event.miss) = (missed.last, missed.count, reason)
+    return event
+  }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

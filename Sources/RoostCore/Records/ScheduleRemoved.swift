@@ -43,6 +43,14 @@ struct ScheduleRemoved: ScheduleRecord {
     if slot != .none { apply(to: slot, in: &state) }
   }
 
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    ScheduleRemoved(whole: record).map {
+      LoggedEvent(.scheduleRemoved, .schedule(base: LogPosition(rawValue: $0.base)))
+    }
+  }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? { scheduleDescription }

@@ -4,24 +4,31 @@ struct ScheduleSet: LogRecord {
 
   static var kind: RecordKind { .scheduleSet }
   static var layout: [RecordField] {
-    [8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 1] + Array(repeating: 8, count: ScheduleMiss.allCases.count) + [1, 1, 1, 2, 1]
+    [8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 1] + Array(repeating: 8, count: ScheduleMiss.counted) + [1, 1, 1, 2, 1]
   }
 
   init(_ schedule: Schedule) { self.schedule = schedule }
 
   // MARK: Bytes
 
-  private static let fixedBytes = 1 + 9 * 8 + 4 + 1 + 8 * ScheduleMiss.allCases.count + 1 + 1 + 1 + 2 + 1
+  private static let fixedBytes = 1 + 9 * 8 + 4 + 1 + 8 * ScheduleMiss.counted + 1 + 1 + 1 + 2 + 1
 
   /// What the record of a schedule takes at most, whatever happens to it meanwhile.
   static func mostBytes(definition: Int) -> Int {
     fixedBytes + 3 * Int(UInt8.max) + 8 * Schedule.mostOpen + ScheduleRun.bytes * Schedule.mostRecent + definition + 64
+      + 8 * (ScheduleMiss.allCases.count - ScheduleMiss.counted)
   }
 
   var encodedBytes: Int {
     let state = schedule.state
     return Self.fixedBytes + schedule.owner.count + schedule.name.count + state.reason.count + 8 * state.open.count
-      + ScheduleRun.bytes * state.recent.count + schedule.definition.encodedBytes
+      + ScheduleRun.bytes * state.recent.count + schedule.definition.encodedBytes + 8 * furtherMisses.count
+  }
+
+  /// Those that are not counted at fixed places; none where all are 0.
+  private var furtherMisses: ArraySlice<UInt64> {
+    let further = schedule.state.misses[ScheduleMiss.counted...]
+    return further.contains { $0 > 0 } ? further : []
   }
 
   @discardableResult
@@ -39,7 +46,7 @@ struct ScheduleSet: LogRecord {
     out.put(state.runs)
     out.put(state.failures)
     out.put(UInt8(state.isPaused ? 1 : 0))
-    for count in state.misses { out.put(count) }
+    for count in state.misses.prefix(ScheduleMiss.counted) { out.put(count) }
     out.put(UInt8(schedule.owner.count))
     out.put(UInt8(schedule.name.count))
     out.put(UInt8(state.reason.count))
@@ -49,6 +56,7 @@ struct ScheduleSet: LogRecord {
     for number in state.open { out.put(number) }
     for run in state.recent { run.encode(into: &out) }
     schedule.definition.encode(into: &out)
+    for count in furtherMisses { out.put(count) }
     return records.close(out)
   }
 
@@ -66,7 +74,7 @@ struct ScheduleSet: LogRecord {
     let paused = reader.get(UInt8.self)
     guard paused <= 1 else { return nil }
     state.isPaused = paused == 1
-    state.misses = ScheduleMiss.allCases.map { _ in reader.get() }
+    for place in 0..<ScheduleMiss.counted { state.misses[place] = reader.get() }
     let (ownerBytes, nameBytes) = (Int(reader.get(UInt8.self)), Int(reader.get(UInt8.self)))
     let reasonBytes = Int(reader.get(UInt8.self))
     let (openCount, recentCount) = (Int(reader.get(UInt16.self)), Int(reader.get(UInt8.self)))
@@ -79,6 +87,9 @@ struct ScheduleSet: LogRecord {
       state.recent.append(run)
     }
     guard let definition = ScheduleDefinition(&reader) else { return nil }
+    for place in state.misses.indices.dropFirst(ScheduleMiss.counted) where !reader.isAtEnd {
+      state.misses[place] = reader.get()
+    }
     schedule = Schedule(id: id, owner: owner, name: name, definition: definition, state: state)
   }
 
@@ -143,6 +154,23 @@ struct ScheduleSet: LogRecord {
     var fitted = self
     fitted.schedule.state.open.removeAll { machine.schedules.schedule(ofRun: $0) != .none || $0 >= machine.nextNumber }
     fitted.apply(at: place, to: &machine)
+  }
+
+  // MARK: Events
+
+  static func withNames<R>(of record: UnsafeRawBufferPointer, _ body: (LoggedNames) -> R) -> R? {
+    guard let schedule = ScheduleSet(whole: record)?.schedule else { return nil }
+    return schedule.definition.body.withUnsafeBytes { bytes in
+      guard let layout = JobBodyLayout(bytes) else { return nil }
+      return schedule.owner.withUnsafeBytes { owner in
+        schedule.name.withUnsafeBytes { name in
+          let none = UnsafeRawBufferPointer(start: nil, count: 0)
+          var names = LoggedNames(number: 0, created: 0, layout, queue: none)
+          (names.owner, names.schedule) = (owner, name)
+          return body(names)
+        }
+      }
+    }
   }
 
   // MARK: Description

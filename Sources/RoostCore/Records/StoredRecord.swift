@@ -4,6 +4,8 @@ package struct StoredRecord {
   package struct Entity {
     package var number: UInt64
     package var key: Key?
+    /// What no other job may have.
+    package var unique: KeyHash?
   }
 
   package struct Key {

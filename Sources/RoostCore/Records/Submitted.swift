@@ -116,7 +116,15 @@ struct Submitted: LogRecord {
       try checkFields(machine, at: place.position)
       try checkSequence(machine, at: place.position)
     }
+    if !body.options.isEmpty { try checkUnique(body.options, machine, at: place.position) }
     apply(body, at: place, to: &machine)
+  }
+
+  private func checkUnique(
+    _ options: JobOptions, _ machine: borrowing StateMachine, at position: LogPosition
+  ) throws(ReplayError) {
+    guard let unique = JobUnique(options), machine.uniques.find(unique.hash) != .none else { return }
+    throw .unfit("a job that no other is like", "job \(number)", position)
   }
 
   /// Whether a new job is READY, has no key, and passes all checks: most do, and are asked no more.
@@ -189,6 +197,10 @@ struct Submitted: LogRecord {
     }
     machine.queues[Int(queue)].totals.submitted += 1
     machine.gained(queue)
+    if !body.options.isEmpty {
+      machine.noteExpiry(slot, body.options, created: created)
+      machine.takeUnique(slot, body.options)
+    }
     if machine.isLive { machine.index(slot) }
     machine.enter(slot, state)
   }
@@ -203,6 +215,7 @@ struct Submitted: LogRecord {
     let next = max(machine.nextNumber, number + 1)
     if isSound(body, number) {
       if hasKey { machine.freeKey(keyHash) }
+      if let unique = JobUnique(body.options) { machine.freeUnique(unique.hash) }
       apply(body, at: place, to: &machine)
     } else {
       notes.unsound.insert(number)
@@ -228,7 +241,8 @@ struct Submitted: LogRecord {
   static func entity(of record: UnsafeRawBufferPointer) -> StoredRecord.Entity? {
     Submitted(whole: record).map {
       StoredRecord.Entity(
-        number: $0.number, key: $0.hasKey ? StoredRecord.Key(hash: $0.keyHash, fingerprint: $0.keyFingerprint) : nil)
+        number: $0.number, key: $0.hasKey ? StoredRecord.Key(hash: $0.keyHash, fingerprint: $0.keyFingerprint) : nil,
+        unique: JobUnique.hash(inBody: $0.body))
     }
   }
 
@@ -238,6 +252,18 @@ struct Submitted: LogRecord {
     found.body = event.body
     found.keyFields = event.keyFields
     return found
+  }
+
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Submitted(whole: record).map { LoggedEvent(.jobSubmitted, .job(number: $0.number, base: .none), $0.state) }
+  }
+
+  static func withNames<R>(of record: UnsafeRawBufferPointer, _ body: (LoggedNames) -> R) -> R? {
+    guard let event = Submitted(whole: record), let layout = JobBodyLayout(event.body) else { return nil }
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    return body(LoggedNames(number: event.number, created: event.created, layout, queue: none))
   }
 
   // MARK: Description

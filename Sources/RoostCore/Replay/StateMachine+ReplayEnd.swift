@@ -8,6 +8,7 @@ extension StateMachine {
     guard absentJobs == 0 else {
       throw .unfit("\(absentJobs) jobs more, as the log counts them", "the end of the log", firstPosition)
     }
+    shareGroups()
     if let boot = lastBoot { raiseLeases(boot) }
     isLive = true
     var died: [Slot] = []
@@ -17,6 +18,9 @@ extension StateMachine {
       index(slot)
       sets.insert(row.pointee.number, into: Listed.state(row.pointee.state))
       if !appendToContainer(slot, died: &died) { isOrdered = false }
+      if row.pointee.flags & RowFlags.expires != 0, JobState(rawValue: row.pointee.state)!.isWaiting {
+        expiring.wait(row.pointee.number)
+      }
     }
     died.sort { jobs.hot($0).pointee.order < jobs.hot($1).pointee.order }
     let isTwice = zip(died, died.dropFirst()).contains { jobs.hot($0).pointee.order == jobs.hot($1).pointee.order }
@@ -27,9 +31,11 @@ extension StateMachine {
     listDraining()
     listOrdered()
     listGroups()
+    listAges()
     listSchedules()
     orderHeaps()
     try enlistStubs()
+    try listUniques()
   }
 
   /// The same after a salvage: jobs that stand at the same place are given new ones.

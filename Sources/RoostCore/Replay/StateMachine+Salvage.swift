@@ -56,6 +56,9 @@ extension StateMachine {
       let key = keys.entry(entry).pointee
       if jobs.find(stubs.pointer(key.target).pointee.number) != .none { freeKey(key.hash) }
     }
+    for cell in uniques.holders where uniques.cell(cell).pointee.isStub {
+      if jobs.find(stubs.pointer(uniques.cell(cell).pointee.job).pointee.number) != .none { removeUniqueStub(cell) }
+    }
   }
 
   /// A key is used anew: whoever had it before left, in what is lost.

@@ -99,6 +99,11 @@ package enum ScheduleMiss: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case refused = 7
   /// It waited for a run to end when the schedule was paused.
   case paused = 8
+  /// Another job holds the key of its job.
+  case notUnique = 9
+
+  /// So many are counted at fixed places of a `scheduleSet` record; the others follow to its end, where any is not 0.
+  static let counted = 8
 
   /// The name on the wire.
   package var name: String {
@@ -106,6 +111,7 @@ package enum ScheduleMiss: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case .tooMany: "too_many"
     case .queueFull: "queue_full"
     case .noRoom: "no_room"
+    case .notUnique: "not_unique"
     default: "\(self)"
     }
   }

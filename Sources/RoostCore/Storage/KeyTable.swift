@@ -7,6 +7,9 @@ package struct KeyHash: Equatable, Sendable, BitwiseCopyable {
     self.low = low
     self.high = high
   }
+
+  /// As descriptions show it.
+  var text: String { String(high, radix: 16) + "-" + String(low, radix: 16) }
 }
 
 /// An idempotency key in 32 bytes: what was asked under it, and the job or stub that answers.

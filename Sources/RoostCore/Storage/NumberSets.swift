@@ -101,6 +101,17 @@ package struct NumberSets: ~Copyable {
     return last(below: min(bound, 1 << 42), in: sets, level: NumberSets.levels - 1, prefix: 0, masks: &masks)
   }
 
+  /// The smallest number of a set; nil where it has none. O(1): seven masks.
+  package func first(of set: ID) -> UInt64? {
+    var prefix: UInt64 = 0
+    for level in (0..<NumberSets.levels).reversed() {
+      let mask = mask(NumberSets.key(set.bits, level, prefix))
+      if mask == 0 { return nil }
+      prefix = prefix << 6 | UInt64(mask.trailingZeroBitCount)
+    }
+    return prefix
+  }
+
   private func last(
     below bound: UInt64, in sets: Intersection, level: Int, prefix: UInt64, masks: inout Int
   ) -> Finding {

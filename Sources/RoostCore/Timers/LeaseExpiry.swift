@@ -83,6 +83,13 @@ extension StateMachine {
     leaseCheck.last == .min ? now.log : leaseCheck.last + limits.leaseCheckMilliseconds.nanoseconds
   }
 
+  /// Whether a job whose lease ends by its time has done so as often as it may: it may be what kills its workers.
+  private func isCrashLoop(_ slot: Slot) -> Bool {
+    let most = policy(jobs.cold(slot).pointee.policy).maxExpiries
+    guard most > 0, let cell = existingLeaseCell(slot), !defects.contains(.crashLoopGoesOn) else { return false }
+    return cell.pointee.expiries + 1 >= most
+  }
+
   /// The lease is over and its worker has said nothing, or the attempt ran too long: a failed attempt.
   private mutating func expire(_ slot: Slot, _ step: inout Step) {
     let row = jobs.hot(slot)
@@ -91,6 +98,8 @@ extension StateMachine {
     if row.pointee.flags & RowFlags.cancelRequested != 0 {
       end(slot, outcome, .cancelled, text: .empty, 0, &step)
     } else if row.pointee.attempts >= row.pointee.maxAttempts {
+      endFailed(slot, outcome, .dead, text: .empty, 0, &step)
+    } else if outcome == .expired, isCrashLoop(slot) {
       endFailed(slot, outcome, .dead, text: .empty, 0, &step)
     } else if outcome == .expired, settings(ofJob: slot)?[.requeueExpired] != nil {
       endFailed(slot, outcome, .ready, text: .empty, 0, &step)

@@ -17,6 +17,12 @@ enum OperationSteps: DueSource {
         operation.phase = .stopped
         break
       }
+      // Another job holds the key that it would hold again.
+      if operation.kind == .replay, state.rival(of: slot) != .none {
+        operation.skipped += 1
+        left -= 1
+        continue
+      }
       if !state.defects.contains(.operationSkips) || !operation.cursor.isMultiple(of: 7) {
         state.change(slot, by: operation, &step)
       }

@@ -32,7 +32,7 @@ package final class DaemonMetrics: Sendable {
   }
 
   /// All metrics in Prometheus' text format.
-  func exposition(_ engine: Engine, _ keyHealth: KeyStoreHealth) async -> [UInt8] {
+  func exposition(_ engine: Engine, _ keyHealth: KeyStoreHealth, _ events: EventFeed) async -> [UInt8] {
     async let answers = answer(within: Self.patience) { await keyHealth.state() }
     async let durations = answer(within: Self.patience) { try? await engine.jobFigures() }
     let figures = await engine.figures()
@@ -41,6 +41,8 @@ package final class DaemonMetrics: Sendable {
     // A writer that hangs says nothing of them.
     if let durations = await durations ?? nil { write(durations, of: shown, into: &text) }
     write(figures, into: &text)
+    text.family(.eventListeners, events.listenerCount)
+    text.family(.eventListenersDropped, events.droppedCount)
     write(process.figures, into: &text)
     let keys = await answers
     text.family(.keyStoreUp, keys == .ok || keys == .empty ? 1 : 0)

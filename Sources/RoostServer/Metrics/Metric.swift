@@ -85,6 +85,9 @@ extension Metric {
     "roost_jobs_memory_allocated_bytes", .gauge, "Memory allocated for them, free places for further ones included.")
   static let memoryLow = Metric("roost_memory_low", .gauge, "1 while submits are refused for lack of memory.")
   static let waiters = Metric("roost_waiters", .gauge, "Long polls that wait for a job.")
+  static let eventListeners = Metric("roost_event_listeners", .gauge, "Streams of events that are open.")
+  static let eventListenersDropped = Metric(
+    "roost_event_listeners_dropped_total", .counter, "Streams of events ended because they were read too slowly.")
   static let mailbox = Metric("roost_mailbox_commands", .gauge, "Commands that wait for the writer.")
   static let mailboxLimit = Metric(
     "roost_mailbox_commands_limit", .gauge, "Commands waiting from which on requests are refused as overloaded.")

@@ -4,7 +4,7 @@ import RoostAPI
 let metricsRoutes: [Route] = [
   Route("GET", "/metrics", nil) { (_, backend) throws(Rejection) in
     var answer = Answer(text: "")
-    answer.body = await backend.metrics.exposition(backend.engine, backend.keyHealth)
+    answer.body = await backend.metrics.exposition(backend.engine, backend.keyHealth, backend.events)
     answer.contentType = Exposition.contentType
     return answer
   }

@@ -53,12 +53,12 @@ package struct DirectRequest: Sendable {
     // A next job that is refused must not hide that the attempt has ended.
     case (.finish(_, next: true), .refused) where left == 0 && after != nil:
       return try finished(nil, answers, engine, &json)
-    case (_, .refused(.diskLow)), (_, .conflict), (_, .ended): return .again
+    case (_, .refused(.diskLow)), (_, .conflict), (_, .notUnique), (_, .ended): return .again
     case (_, .refused(let refusal)): throw Rejection(refusal)
     case (.submit(let queue), .submitted(let accepted)):
-      let job = Submitted(accepted, queue: queue)
+      let job = engine.submitted(accepted, queue: queue)
       json.submitted(job)
-      return .done(status: job.isIdempotent ? 200 : 201, granted: nil)
+      return .done(status: job.isIdempotent || job.isDuplicate ? 200 : 201, granted: nil)
     case (.lease, .leased(let grant)):
       guard let job = engine.leasedIfCached(grant, answers.loader!) else { return .cold(grant) }
       json.leased(job)

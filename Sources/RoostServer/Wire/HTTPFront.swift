@@ -171,6 +171,7 @@ final class HTTPFront: Sendable {
     } catch {
       answer = refused(await error.explained(by: door.engine), request.id)
     }
+    if request.isHead { answer.stream = nil }
     if !answer.grants.isEmpty, let engine = door.engine {
       let grants = answer.grants
       // Rare, and nobody is left to await it: the connection is gone.
@@ -252,6 +253,7 @@ final class HTTPFront: Sendable {
     request.idempotencyKey = admitted.idempotencyKey
     request.traceparent = head.traceparent
     request.ifNoneMatch = head.ifNoneMatch
+    request.lastEventID = head.lastEventID
     request.onDisconnect = { exchange.onDisconnect($0) }
     request.isDisconnected = { exchange.isDisconnected }
     request.stream = exchange.stream

@@ -194,6 +194,7 @@ struct HeadParser {
     case 13:
       if Octet.isSame(name, "authorization") { try once(&head.authorization, found, "Authorization") }
       if Octet.isSame(name, "if-none-match") { head.ifNoneMatch = found }
+      if Octet.isSame(name, "last-event-id") { head.lastEventID = found }
     case 14: if Octet.isSame(name, "content-length") { try length(value, &head) }
     case 15: if Octet.isSame(name, "idempotency-key") { try once(&head.idempotencyKey, found, "Idempotency-Key") }
     case 16:

@@ -106,6 +106,8 @@ struct IncomingRequest: Sendable {
 
   var ifNoneMatch: String? { text(\.ifNoneMatch, .ifNoneMatch) }
 
+  var lastEventID: String? { text(\.lastEventID, .lastEventID) }
+
   /// The header of W3C Trace Context, where it is one.
   var traceparent: String? { text(\.traceparent, .traceparent).flatMap(TraceContext.parent) }
 
@@ -190,6 +192,7 @@ extension HTTPField.Name {
   static let traceparent = HTTPField.Name("traceparent")!
   static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
   static let ifNoneMatch = HTTPField.Name("If-None-Match")!
+  static let lastEventID = HTTPField.Name("Last-Event-ID")!
 }
 
 extension ByteBuffer {

@@ -43,6 +43,7 @@ struct RequestHead {
   var contentType = Place.none
   var traceparent = Place.none
   var ifNoneMatch = Place.none
+  var lastEventID = Place.none
 
   /// Whether the connection can be used again behind this request's answer.
   var isPersistent: Bool { !closes && !wantsOtherProtocol && (!isOldVersion || keepsAlive) }

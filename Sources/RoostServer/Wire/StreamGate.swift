@@ -16,7 +16,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
   typealias OutboundIn = HTTPResponsePart
   typealias OutboundOut = HTTPResponsePart
 
-  private enum Reading {
+  enum Reading {
     case head
     /// The key store is asked for the key of the head.
     case asking(IncomingRequest)
@@ -29,35 +29,35 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     case ended
   }
 
-  private struct Direct {
+  struct Direct {
     let context: ChannelHandlerContext
     let request: IncomingRequest
     let admitted: HTTPFront.Admitted
     let body: ByteBuffer
   }
 
-  private enum Answering { case notYet, written, taken }
+  enum Answering { case notYet, written, taken }
 
-  private let front: HTTPFront
-  private let configuration: ServerConfiguration
-  private let peer: AddressBlock?
-  private let loop: LoopContext
-  private let requests: AsyncStream<StreamRequest>.Continuation
-  private var reading = Reading.head
-  private var exchange: Exchange?
-  private var answer = Answering.notYet
+  let front: HTTPFront
+  let configuration: ServerConfiguration
+  let peer: AddressBlock?
+  let loop: LoopContext
+  let requests: AsyncStream<StreamRequest>.Continuation
+  var reading = Reading.head
+  var exchange: Exchange?
+  var answer = Answering.notYet
   /// A part of a streamed answer is on its way, and the client's window may be shut.
-  private var isWriting = false
+  var isWriting = false
   /// A body's task has no room.
-  private var isReadHeld = false
-  private var isReadWanted = false
+  var isReadHeld = false
+  var isReadWanted = false
   /// The request is with the writer, by way of the loop's lane.
-  private var direct: Direct?
+  var direct: Direct?
   /// What came while the key store was asked.
-  private var early: [HTTPRequestPart]?
+  var early: [HTTPRequestPart]?
   /// Bytes of this stream in the budget.
-  private var budgeted = 0
-  private var timer: Scheduled<Void>?
+  var budgeted = 0
+  var timer: Scheduled<Void>?
 
   init(front: HTTPFront, peer: AddressBlock?, loop: LoopContext, requests: AsyncStream<StreamRequest>.Continuation) {
     self.front = front
@@ -95,7 +95,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
 
   // MARK: Reading
 
-  private func receive(_ head: HTTPRequest, _ context: ChannelHandlerContext) {
+  func receive(_ head: HTTPRequest, _ context: ChannelHandlerContext) {
     guard case .head = reading else { return }
     let request = IncomingRequest(head)
     let awaitsGo = head.headerFields[.expect]?.lowercased() == "100-continue"
@@ -112,7 +112,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     }
   }
 
-  private func ask(_ request: IncomingRequest, awaitsGo: Bool, _ context: ChannelHandlerContext) {
+  func ask(_ request: IncomingRequest, awaitsGo: Bool, _ context: ChannelHandlerContext) {
     reading = .asking(request)
     // The window stays shut meanwhile: nobody's body is kept before it is known whose it is.
     isReadHeld = true
@@ -126,7 +126,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     }
   }
 
-  private func asked(
+  func asked(
     _ judged: Result<HTTPFront.Admitted, Rejection>, awaitsGo: Bool, _ context: ChannelHandlerContext
   ) {
     guard case .asking(let request) = reading, context.channel.isActive else { return }
@@ -140,7 +140,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     readIfWanted(context)
   }
 
-  private func accept(
+  func accept(
     _ request: IncomingRequest, _ admitted: HTTPFront.Admitted, awaitsGo: Bool, _ context: ChannelHandlerContext
   ) {
     arm(configuration.bodyTimeout, context)
@@ -160,7 +160,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
 
   // MARK: Bodies that are answered while they come
 
-  private func stream(_ request: IncomingRequest, _ admitted: HTTPFront.Admitted, _ context: ChannelHandlerContext) {
+  func stream(_ request: IncomingRequest, _ admitted: HTTPFront.Admitted, _ context: ChannelHandlerContext) {
     let here = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
     let body = BodyStream { [loop = context.eventLoop] in
       loop.execute { here.value.gate.roomAgain(here.value.context) }
@@ -174,32 +174,32 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     if isReadHeld { isReadWanted = true } else { context.read() }
   }
 
-  private func roomAgain(_ context: ChannelHandlerContext) {
+  func roomAgain(_ context: ChannelHandlerContext) {
     guard isReadHeld else { return }
     isReadHeld = false
     if case .streaming = reading, !isWriting { arm(configuration.bodyTimeout, context) }
     readIfWanted(context)
   }
 
-  private func readIfWanted(_ context: ChannelHandlerContext) {
+  func readIfWanted(_ context: ChannelHandlerContext) {
     guard isReadWanted, !isReadHeld else { return }
     isReadWanted = false
     context.read()
   }
 
-  private func endBody(_ end: BodyStream.End) {
+  func endBody(_ end: BodyStream.End) {
     guard let body = exchange?.stream else { return }
     body.finish(end)
     configuration.bodies.remove(body)
   }
 
-  private func refusal(_ head: HTTPRequest) -> Rejection? {
+  func refusal(_ head: HTTPRequest) -> Rejection? {
     guard head.headerFields.count <= configuration.maxHeaderCount else { return configuration.tooManyHeaders }
     let bytes = head.headerFields.reduce(0) { $0 + $1.name.rawName.utf8.count + $1.value.utf8.count }
     return bytes > configuration.maxHeaderBytes ? configuration.headersTooLarge : nil
   }
 
-  private func receive(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+  func receive(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
     var bytes = bytes
     switch reading {
     case .body(let request, let admitted, var body):
@@ -222,7 +222,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     }
   }
 
-  private func receiveEnd(_ context: ChannelHandlerContext) {
+  func receiveEnd(_ context: ChannelHandlerContext) {
     let before = reading
     reading = .ended
     if case .body(let request, let admitted, let body) = before { carryOut(request, admitted, body, context) }
@@ -230,7 +230,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     if answer != .written, !isWriting { disarm() }
   }
 
-  private func carryOut(
+  func carryOut(
     _ request: IncomingRequest, _ admitted: HTTPFront.Admitted, _ body: ByteBuffer, _ context: ChannelHandlerContext
   ) {
     do throws(Rejection) {
@@ -267,13 +267,13 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
   }
 
   /// Answers with a refusal at once, and drops what else comes.
-  private func refuse(_ why: Rejection, _ request: IncomingRequest, _ context: ChannelHandlerContext) {
+  func refuse(_ why: Rejection, _ request: IncomingRequest, _ context: ChannelHandlerContext) {
     reading = .discarding(0)
     arm(configuration.bodyTimeout, context)
     pass(request, .failure(why), Exchange(among: configuration.answers), context)
   }
 
-  private func pass(
+  func pass(
     _ request: IncomingRequest, _ judged: Result<HTTPFront.Admitted, Rejection>, _ exchange: Exchange,
     _ context: ChannelHandlerContext
   ) {
@@ -282,7 +282,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
   }
 
   /// No more is read while the bodies of all connections together are at their bound.
-  private func holdForRoom(_ context: ChannelHandlerContext) {
+  func holdForRoom(_ context: ChannelHandlerContext) {
     guard !isReadHeld else { return }
     isReadHeld = true
     let here = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
@@ -295,167 +295,8 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     }
   }
 
-  private func budget(_ bytes: Int) {
+  func budget(_ bytes: Int) {
     budgeted += bytes
     configuration.budget.add(bytes)
-  }
-
-  // MARK: Answer and time
-
-  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-    let part = unwrapOutboundIn(data)
-    if case .body = part, exchange?.stream != nil { return writePart(data, promise, context) }
-    guard case .end = part, let exchange else { return context.write(data, promise: promise) }
-    let written = promise ?? context.eventLoop.makePromise(of: Void.self)
-    written.futureResult.assumeIsolated().whenComplete { [self] result in
-      switch result {
-      case .success:
-        exchange.delivered()
-        answered(context)
-      case .failure: exchange.lost()
-      }
-    }
-    answer = .written
-    // The window of a client that does not read stays shut: its answer would wait for ever.
-    arm(configuration.writeTimeout, context)
-    context.write(data, promise: written)
-  }
-
-  private func writePart(_ data: NIOAny, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
-    let written = promise ?? context.eventLoop.makePromise(of: Void.self)
-    isWriting = true
-    arm(configuration.writeTimeout, context)
-    written.futureResult.assumeIsolated().whenComplete { [self] _ in
-      isWriting = false
-      if case .streaming = reading, !isReadHeld { arm(configuration.bodyTimeout, context) } else { disarm() }
-    }
-    context.write(data, promise: written)
-  }
-
-  private func answered(_ context: ChannelHandlerContext) {
-    answer = .taken
-    endBody(.gone)
-    if case .streaming = reading {
-      // Refused, or ended before its end: what still comes is dropped.
-      reading = .discarding(0)
-      roomAgain(context)
-    }
-    if case .ended = reading { return disarm() }
-    // The client still sends a body that was refused. It gets a little time to see the answer and stop.
-    arm(configuration.lingerTimeout, context)
-  }
-
-  /// Ends the stream without blame: the answer is complete, the rest of the request is not wanted.
-  private func reset(_ context: ChannelHandlerContext) {
-    disarm()
-    guard answer == .taken else { return context.close(promise: nil) }
-    context.triggerUserOutboundEvent(NIOHTTP2FramePayloadToHTTPEvent.reset(code: .noError), promise: nil)
-  }
-
-  private func timeIsUp(_ context: ChannelHandlerContext) {
-    timer = nil
-    if case .body(let request, _, _) = reading {
-      refuse(configuration.bodyTooSlow, request, context)
-    } else if isWriting {
-      context.close(promise: nil)
-    } else if case .streaming(let body) = reading, answer == .notYet {
-      // Its answer is under way, and says it in its last line.
-      body.finish(.broken(configuration.bodyTooSlow))
-    } else if answer == .notYet {
-      // A refusal is being written, on a machine that is slower than the deadline.
-      arm(configuration.lingerTimeout, context)
-    } else {
-      reset(context)
-    }
-  }
-
-  private func arm(_ duration: Duration, _ context: ChannelHandlerContext) {
-    disarm()
-    timer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(duration)) { self.timeIsUp(context) }
-  }
-
-  private func disarm() {
-    timer?.cancel()
-    timer = nil
-  }
-
-  private func hangUp() {
-    disarm()
-    direct = nil
-    budget(-budgeted)
-    endBody(.gone)
-    // A stream ends with its last frame, before the socket has taken that: then the write says what became of it.
-    if answer == .notYet {
-      exchange?.inputClosed()
-      exchange?.lost()
-    }
-    exchange = nil
-  }
-}
-
-/// A request of a stream on its way to a task, and the way back.
-struct StreamRequest: Sendable {
-  let request: IncomingRequest
-  let judged: Result<HTTPFront.Admitted, Rejection>
-  let exchange: Exchange
-  let channel: any Channel
-
-  func serve(_ front: HTTPFront, from peer: AddressBlock?) async {
-    let reply =
-      switch judged {
-      case .failure(let rejection): front.refusal(rejection, of: request, exchange)
-      case .success: await front.reply(to: request, judged, exchange, from: peer)
-      }
-    let head = Self.response(reply)
-    do {
-      guard let stream = reply.answer.stream else {
-        return try await answer(head, reply.isHead ? nil : ByteBuffer(bytes: reply.answer.body))
-      }
-      var count = 0
-      defer { front.note(reply, request, exchange, bytesOut: count) }
-      try await channel.writeAndFlush(HTTPResponsePart.head(head))
-      while let part = await stream.next() {
-        count += part.count
-        // Waits until the client's window has taken it.
-        try await channel.writeAndFlush(HTTPResponsePart.body(ByteBuffer(bytes: part)))
-      }
-      try await channel.writeAndFlush(HTTPResponsePart.end(nil))
-    } catch {
-      exchange.lost()
-    }
-  }
-
-  /// Writes the whole answer and waits until the connection has taken it.
-  private func answer(_ response: HTTPResponse, _ body: ByteBuffer?) async throws {
-    let written = channel.eventLoop.makePromise(of: Void.self)
-    channel.eventLoop.execute { [channel] in
-      channel.write(HTTPResponsePart.head(response), promise: nil)
-      if let body { channel.write(HTTPResponsePart.body(body), promise: nil) }
-      channel.writeAndFlush(HTTPResponsePart.end(nil), promise: written)
-    }
-    try await written.futureResult.get()
-  }
-
-  private static func response(_ reply: HTTPFront.Reply) -> HTTPResponse {
-    let answer = reply.answer
-    return head(
-      answer.status, answer.contentType,
-      length: answer.stream == nil && answer.status != 304 ? answer.body.count : nil, reply.id,
-      answer.headers)
-  }
-
-  static func head(
-    _ status: Int, _ contentType: String, length: Int?, _ id: RequestID, _ headers: [Rejection.Header]
-  ) -> HTTPResponse {
-    var fields = HTTPFields()
-    fields.reserveCapacity(5 + headers.count)
-    fields.append(HTTPField(name: .contentType, value: contentType))
-    if let length { fields.append(HTTPField(name: .contentLength, value: String(length))) }
-    fields.append(HTTPField(name: .requestID, value: id.description))
-    fields.append(HTTPField(name: .date, value: HTTPDate.now))
-    for header in headers {
-      if let name = HTTPField.Name(header.name) { fields.append(HTTPField(name: name, value: header.value)) }
-    }
-    return HTTPResponse(status: HTTPResponse.Status(code: status), headerFields: fields)
   }
 }

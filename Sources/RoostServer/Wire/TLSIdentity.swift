@@ -85,6 +85,12 @@ package final class TLSIdentity: Sendable {
     return chain
   }
 
+  /// When the first certificate of a file begins and ends to be valid, seconds since 1970.
+  package static func validity(ofCertificate file: String) throws(TLSProblem) -> (begin: Int, end: Int) {
+    let leaf = try certificates(file)[0]
+    return (Int(leaf.notValidBefore), Int(leaf.notValidAfter))
+  }
+
   private static func requireReadable(_ file: String) throws(TLSProblem) {
     guard access(file, R_OK) == 0 else {
       throw TLSProblem("\(file) cannot be read: \(String(cString: strerror(errno)))")

@@ -27,4 +27,15 @@ struct DaemonURL {
     }
     return url
   }
+
+  /// Where this machine reaches a daemon of its own: one that listens on every address answers on loopback, too.
+  static func own(_ scheme: String, host: String, port: String) -> String {
+    let name =
+      switch host {
+      case "0.0.0.0": "127.0.0.1"
+      case "::": "[::1]"
+      default: host.contains(":") ? "[\(host)]" : host
+      }
+    return "\(scheme)://\(name):\(port)"
+  }
 }

@@ -1,0 +1,10 @@
+#include "machine.h"
+
+#include <sys/timex.h>
+
+int roost_clock_is_synchronised(void) {
+  struct timex state = {0};
+  int status = adjtimex(&state);
+  if (status < 0) return -1;
+  return status != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+}

@@ -1,0 +1,50 @@
+/// Queues whose groups are not told apart by the owners of their jobs: such a group belongs to nobody.
+extension StateMachine {
+  /// The owner of groups that belong to a queue alone; no job's owner is called so.
+  static var nobody: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
+
+  func isShared(_ queue: UInt32) -> Bool { setup(queue)?.pointee.settings[.groupScope] != nil }
+
+  mutating func sharedGroupForJob(queue: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+    let nobody = ownerNames.intern(Self.nobody)
+    let group = openGroup(queue: queue, owner: nobody, name: name)
+    ownerNames.release(nobody)
+    groups[group].pointee.jobs += 1
+    return group
+  }
+
+  /// Whose a group is that a command names.
+  mutating func owner(
+    ofGroupIn queue: UnsafeRawBufferPointer, _ owner: UnsafeRawBufferPointer
+  ) -> UnsafeRawBufferPointer {
+    let known = queueNames.find(queue)
+    return known != .none && isShared(known) ? Self.nobody : owner
+  }
+
+  /// The end of a replay: of a trimmed log the records of jobs stand before what says of their queue that its groups are
+  /// shared.
+  mutating func shareGroups() {
+    let areShared = queues.indices.contains { isShared(UInt32($0)) }
+    guard areShared, !defects.contains(.scopeLostInReplay) else { return }
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      let row = jobs.hot(slot)
+      let (old, state) = (row.pointee.group, JobState(rawValue: row.pointee.state)!)
+      let owner = groups[old].pointee.owner
+      guard isShared(groups[old].pointee.queue), !ownerNames.bytes(owner).isEmpty else { continue }
+      let new = groupForJob(queue: groups[old].pointee.queue, owner: owner, likeThatOf: old)
+      row.pointee.group = new
+      for (group, change) in [(old, -1), (new, 1)] { groups[group].pointee.count(state, change) }
+      lostJob(ofGroup: old)
+    }
+  }
+}
+
+extension GroupRow {
+  /// Counts jobs of a state that came or went.
+  fileprivate mutating func count(_ state: JobState, _ change: Int) {
+    func changed(_ count: UInt32) -> UInt32 { UInt32(Int(count) + change) }
+    if state == .running { running = changed(running) }
+    if state == .ready { ready = changed(ready) }
+    if state.isWaiting { waiting = changed(waiting) }
+  }
+}

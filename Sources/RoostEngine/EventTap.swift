@@ -1,0 +1,84 @@
+import RoostLog
+import Synchronization
+
+/// Tells those who follow the log how far it is durable. While nobody does, a commit costs the look at one flag.
+package final class EventTap: Sendable {
+  private struct State {
+    var tail: LogTail?
+    /// Whoever follows was told that there is more, and has not looked since.
+    var hasTold = false
+    var isOver = false
+    var onAdvance: (@Sendable () -> Void)?
+  }
+
+  private let isOpen = Atomic(false)
+  private let state = Mutex(State())
+  /// Has the writer make a commit, if only an empty one.
+  private let nudge: @Sendable () -> Void
+
+  init(nudge: @escaping @Sendable () -> Void) { self.nudge = nudge }
+
+  // MARK: Who follows
+
+  /// Begins to tell. One follower at a time.
+  ///
+  /// - Parameter onAdvance: Called on the writer's thread when there is more than `take` said last, once until it is
+  ///   called again; also when the engine has ended.
+  package func open(_ onAdvance: @escaping @Sendable () -> Void) {
+    let isOver = state.withLock { state in
+      (state.onAdvance, state.hasTold, state.tail) = (onAdvance, false, nil)
+      return state.isOver
+    }
+    isOpen.store(true, ordering: .relaxed)
+    if isOver { onAdvance() } else { nudge() }
+  }
+
+  /// Ends it, and lets go of the log's files.
+  package func close() {
+    isOpen.store(false, ordering: .relaxed)
+    state.withLock { ($0.onAdvance, $0.tail) = (nil, nil) }
+  }
+
+  /// How far the log is durable; nil: not known yet, or the engine has ended.
+  package func take() -> LogTail? {
+    state.withLock {
+      $0.hasTold = false
+      return $0.isOver ? nil : $0.tail
+    }
+  }
+
+  /// Whether the engine has ended: nothing more comes.
+  package var isOver: Bool { state.withLock { $0.isOver } }
+
+  // MARK: The writer
+
+  /// After a commit was synced, and after a trim.
+  @inline(__always)
+  func publish(_ log: any Journal) {
+    if isOpen.load(ordering: .relaxed) { tell(log) }
+  }
+
+  private func tell(_ log: any Journal) {
+    let onAdvance = state.withLock { state -> (@Sendable () -> Void)? in
+      guard state.onAdvance != nil else { return nil }
+      if state.tail?.segments == log.firstSegment...log.currentSegment {
+        guard state.tail?.nextSequence != log.nextSequence else { return nil }
+        state.tail?.advance(to: log)
+      } else {
+        state.tail = LogTail(log)
+      }
+      defer { state.hasTold = true }
+      return state.hasTold ? nil : state.onAdvance
+    }
+    onAdvance?()
+  }
+
+  func end() {
+    let onAdvance = state.withLock { state in
+      state.isOver = true
+      state.tail = nil
+      return state.onAdvance
+    }
+    onAdvance?()
+  }
+}
