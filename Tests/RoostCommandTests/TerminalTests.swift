@@ -10,11 +10,11 @@ struct TerminalTests {
     try await Scene.run { scene in
       let daemon = try scene.start()
       defer { daemon.end(SIGKILL) }
-      // A type that would move the cursor is shown as what it is.
-      _ = try daemon.submit(#"{"payload":1,"queue":"mail","type":"a\u001b[2Jb"}"#)
+      // A type that would turn the line around is shown as what it is.
+      _ = try daemon.submit(#"{"payload":1,"queue":"mail","type":"a\u202eb"}"#)
       let seen = try Self.play(["wait"], ["list"], in: scene)
-      #expect(seen.text.contains("\u{1B}[1mJOB") && seen.text.contains("READY") && seen.text.contains(#"a\u{1b}[2Jb"#))
-      #expect(!seen.text.contains("\u{1B}[2J"), "\(seen.text)")
+      #expect(seen.text.contains("\u{1B}[1mJOB") && seen.text.contains("READY") && seen.text.contains(#"a\u{202e}b"#))
+      #expect(!seen.text.contains("\u{202E}"), "\(seen.text)")
       let plain = try Self.play(["wait"], ["list"], in: scene, environment: ["NO_COLOR": "1"])
       #expect(plain.text.contains("JOB") && !plain.text.contains("\u{1B}"), "\(plain.text)")
       #expect(plain.text.split(separator: "\r\n").allSatisfy { $0.count <= 80 }, "\(plain.text)")

@@ -83,7 +83,7 @@ struct AnswerTable: Sendable {
 extension AnswerTable {
   static let jobs = AnswerTable(columns: [
     Column("JOB", "job_id"), Column("STATE", "state", as: .state), Column("QUEUE", "queue"), Column("TYPE", "type"),
-    Column("PRIORITY", "priority"), Column("TRIES", "attempts"), Column("AGE", "created_at", as: .age),
+    Column("PRIO", "priority"), Column("TRIES", "attempts"), Column("AGE", "created_at", as: .age),
     Column("RUNS", "lease_until", "run_at", as: .age), Column("ERROR", "result_error", "cancel_reason"),
   ])
   static let deadLetters = AnswerTable(columns: [
