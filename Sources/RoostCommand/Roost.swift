@@ -13,7 +13,7 @@ struct Roost: AsyncParsableCommand {
       ServeCommand.self, KeysCommand.self, SubmitCommand.self, GetCommand.self, LeaseCommand.self, AckCommand.self,
       WorkCommand.self, ChangeCommand.self, BuryCommand.self, DeleteCommand.self, QueueCommand.self,
       OperationCommand.self, StatsCommand.self, EventsCommand.self,
-      WorkersCommand.self,
+      WorkersCommand.self, OwnerCommand.self, AuditCommand.self,
       ScheduleCommand.self, HealthCommand.self, WalCommand.self, BackupCommand.self, RestoreCommand.self,
       ListCommand.self, WaitCommand.self, HistoryCommand.self, CancelCommand.self, RetryCommand.self,
       FailCommand.self, ExtendCommand.self, ReleaseCommand.self, DeadLetterCommand.self,

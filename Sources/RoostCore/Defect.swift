@@ -130,6 +130,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case groupHoldIgnored = "group-hold-ignored"
   /// A trim forgets what was said of groups, and how far their leases have come.
   case groupNotCarried = "group-not-carried"
+  /// An owner's jobs are taken, whatever its quota.
+  case quotaIgnored = "quota-ignored"
+  /// A trim copies jobs, but not the quotas of owners.
+  case quotaNotCarried = "quota-not-carried"
+  /// A list of jobs in one of several states shows those of the first.
+  case otherStatesUnlisted = "other-states-unlisted"
   /// Groups of a `fair` queue take no turns.
   case turnsIgnored = "turns-ignored"
   /// A group gives the job that became READY first, whatever its order.

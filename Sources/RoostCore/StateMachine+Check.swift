@@ -252,6 +252,7 @@ extension StateMachine {
       found += brokenGroups(UInt32(id))
     }
     found += brokenSchedules()
+    found += brokenOwners
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
     if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
     if dead.count != Int(states[.dead]) || deadNumbers.count != dead.count { found.append("dead letters") }

@@ -114,6 +114,12 @@ package struct StateMachine: ~Copyable {
   /// What is done to many jobs.
   var operations = Operations()
   var schedules = Schedules()
+  /// By the numbers of their names.
+  var owners = OwnerRows()
+  var quotas: [QuotaCell] = []
+  /// Rises whenever a quota changes.
+  package internal(set) var quotaVersion: UInt64 = 0
+  package var scheduleFigures = ScheduleFigures()
   /// Schedules by their next instants (wall time, seconds); an entry may be of an instant that was taken back.
   var scheduleHeap = ExpiryHeap()
   /// Volatile: schedules whose instants found no room, by when they are tried again (log time).
@@ -214,8 +220,10 @@ package struct StateMachine: ~Copyable {
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
-    return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
-      + expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
+    let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
+    let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
+    return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + waits + sets.usedBytes
+      + dead.usedBytes + queues.usedBytes
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -239,6 +247,7 @@ package struct StateMachine: ~Copyable {
     let ofSchedules = schedules.usedBytes + scheduleHeap.residentBytes + scheduleHoldHeap.residentBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
+      + owners.residentBytes + quotas.capacity * MemoryLayout<QuotaCell>.stride
   }
 
   // MARK: Ground

@@ -203,6 +203,8 @@ package struct JobPage: Sendable {
   package var items: [JobView]
   /// Where the next page begins; nil at the end of the list.
   package var next: UInt64?
+  /// Jobs whose records were read.
+  package var examined = 0
 }
 
 /// Which jobs a list shows.
@@ -210,12 +212,20 @@ package struct JobFilter: Sendable {
   package var queue: String?
   /// `_`: jobs that say no group.
   package var group: String?
-  package var state: JobState?
+  /// Empty: all. A list of dead letters has no others.
+  package var states: Set<JobState>
+  package var owner: String?
+  package var type: String?
+  /// Wall milliseconds: only jobs submitted, or dead letters that died, from then on and before then.
+  package var since: Int64?
+  package var until: Int64?
+  /// What only a job's record tells; judged outside of the writer, for a fifth of a second a page.
+  package var matches: (@Sendable (JobView) -> Bool)?
 
   package init(queue: String? = nil, group: String? = nil, state: JobState? = nil) {
     self.queue = queue
     self.group = group
-    self.state = state
+    states = state.map { [$0] } ?? []
   }
 }
 
@@ -237,6 +247,8 @@ package struct QueueView: Sendable {
   /// Why it gives none of its READY jobs; nil: it does, or has none.
   package private(set) var hold: QueueHold?
   private var nextLease: Int64 = 0
+  /// Long polls that name it.
+  package private(set) var waiters = 0
   package private(set) var pause: QueuePause?
   /// Bytes in the log of its waiting jobs.
   package private(set) var waitingBytes: Int64 = 0
@@ -273,6 +285,7 @@ package struct QueueView: Sendable {
     settings = image.settings
     hold = image.hold
     nextLease = image.nextLease
+    waiters = Int(image.waiters)
     waitingBytes = image.waitingBytes
     deadLetterQueue = image.settings[.deadLetter] == nil ? "" : deadLetter()
     pause =
@@ -294,6 +307,7 @@ package struct QueueView: Sendable {
   /// Adds what another queue holds.
   package mutating func addDepths(_ queue: QueueView) {
     for state in JobState.allCases { counts[state] += queue.counts[state] }
+    waiters += queue.waiters
     oldestReadyMilliseconds = [oldestReadyMilliseconds, queue.oldestReadyMilliseconds].compactMap { $0 }.max()
   }
 }

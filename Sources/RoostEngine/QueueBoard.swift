@@ -93,6 +93,11 @@ package struct QueueFigures: Sendable {
     }
   }
 
+  /// Whether there is a queue of this name.
+  package func contains(_ name: String) -> Bool {
+    pages.contains { $0.contains { $0?.name == name } }
+  }
+
   /// Those that are wanted, by name.
   package func sorted(where isWanted: (String) -> Bool = { _ in true }) -> [QueueView] {
     var found: [QueueView] = []
@@ -118,6 +123,9 @@ package struct QueueSums: Equatable, Sendable {
     activity.timedOut += queue.activity.timedOut
     activity.cancelled += queue.activity.cancelled
     activity.idempotent += queue.activity.idempotent
+    for (_, count) in QueueActivity.Throttled.reasons {
+      activity.throttled[keyPath: count] += queue.activity.throttled[keyPath: count]
+    }
   }
 
   package mutating func add(_ other: QueueSums) { combine(other) { $0 + $1 } }
@@ -135,6 +143,10 @@ package struct QueueSums: Equatable, Sendable {
     activity.timedOut = one(activity.timedOut, other.activity.timedOut)
     activity.cancelled = one(activity.cancelled, other.activity.cancelled)
     activity.idempotent = one(activity.idempotent, other.activity.idempotent)
+    for (_, count) in QueueActivity.Throttled.reasons {
+      activity.throttled[keyPath: count] = one(
+        activity.throttled[keyPath: count], other.activity.throttled[keyPath: count])
+    }
   }
 }
 

@@ -27,12 +27,12 @@ package func makeRoostServer(
 ) -> RoostServer {
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues,
-    budget: configuration.budget)
+    budget: configuration.budget, tls: configuration.tls, interval: configuration.figureInterval)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let door = EngineDoor(engine) { engine in
     Backend(
       engine: engine, keys: keys, keyHealth: keyHealth, lastUse: { authenticator.lastUse(of: $0) },
-      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics,
+      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics, audit: audit,
       eventListeners: configuration.eventListeners)
   }
   let front = HTTPFront(
@@ -58,7 +58,7 @@ package func makeRoostServer(
   }
   return RoostServer(
     listener: listener, onListening: onListening, metricsListener: metricsListener, door: door,
-    rates: daemonMetrics.rates, bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth)
+    metrics: daemonMetrics, bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth)
 }
 
 /// See `makeRoostServer`.
@@ -67,7 +67,7 @@ package struct RoostServer: Service {
   fileprivate let onListening: @Sendable (Int) -> Void
   fileprivate let metricsListener: MetricsListener?
   fileprivate let door: EngineDoor
-  fileprivate let rates: QueueRates
+  fileprivate let metrics: DaemonMetrics
   fileprivate let bodies: OpenBodies
   fileprivate let authenticator: Authenticator
   fileprivate let keyHealth: KeyStoreHealth
@@ -78,7 +78,7 @@ package struct RoostServer: Service {
   /// The log is replayed: requests are served from now on.
   package func open(_ engine: Engine) async {
     // Before the first request, so that rates count everything since the start.
-    rates.sample(engine)
+    metrics.begin(engine)
     door.open(engine)
   }
 
@@ -86,7 +86,7 @@ package struct RoostServer: Service {
     try await withGracefulShutdownHandler {
       if let engine = door.engine { await open(engine) }
       // Ends with the server: a task that is not awaited is cancelled.
-      async let _ = rates.watch { door.engine }
+      async let _ = metrics.watch { door.engine }
       async let _ = authenticator.keepWatch()
       async let _ = keyHealth.watch()
       guard let metricsListener else { return try await listener.run(onListening) }

@@ -14,12 +14,15 @@ package final class Backend: Sendable {
   /// The largest payload, bytes.
   package let maxPayloadBytes: Int
   package let metrics: DaemonMetrics
+  package let requestQuotas: RequestQuotas
+  /// nil: nothing is written down.
+  package let audit: AuditLog?
   /// Those who listen to events.
   let events: EventFeed
 
   package init(
     engine: Engine, keys: KeyService, keyHealth: KeyStoreHealth, lastUse: @escaping @Sendable (String) -> Date?,
-    maxPayloadBytes: Int, metrics: DaemonMetrics, eventListeners: Int = 1_000
+    maxPayloadBytes: Int, metrics: DaemonMetrics, audit: AuditLog? = nil, eventListeners: Int = 1_000
   ) {
     self.engine = engine
     self.keys = keys
@@ -27,6 +30,8 @@ package final class Backend: Sendable {
     self.lastUse = lastUse
     self.maxPayloadBytes = maxPayloadBytes
     self.metrics = metrics
+    requestQuotas = RequestQuotas(engine.quotas)
+    self.audit = audit
     events = EventFeed(engine, limit: eventListeners)
   }
 }
@@ -130,7 +135,8 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + scheduleRoutes
-      + operationRoutes + figureRoutes + eventRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
+      + operationRoutes + figureRoutes + eventRoutes + ownerRoutes + auditRoutes + keyRoutes + healthRoutes
+      + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 
   package let routes: [Route]

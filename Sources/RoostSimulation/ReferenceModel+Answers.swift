@@ -79,6 +79,8 @@ extension ReferenceModel {
     case .operate(let wanted): try operate(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
+    case .setQuota(let owner, let quota): try set(owner, quota, answer)
+    case .readQuota(let owner): try look(atOwner: owner, answer)
     case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
@@ -112,6 +114,8 @@ extension ReferenceModel {
       refusal = .memoryLow
     } else if isDraining(job.queue) {
       refusal = .draining
+    } else if let over = overQuota(job.owner) {
+      refusal = over
     } else if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       refusal = .tooManyQueues
     }
@@ -371,7 +375,9 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .endWait, .drainWaiters, .readOperations: true
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readQuota, .endWait, .drainWaiters,
+      .readOperations:
+      true
     case .operate(let wanted): wanted.isDry
     default: false
     }

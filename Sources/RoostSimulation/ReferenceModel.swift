@@ -130,6 +130,8 @@ struct ReferenceModel {
   /// By owner, queue and key, as bytes.
   var keys: [[UInt8]: Key] = [:]
   var departed: [UInt64: Departed] = [:]
+  /// By the bytes of the owner: two owners may be one text to Unicode.
+  var quotas: [[UInt8]: OwnerQuota] = [:]
   /// What holds names for a time after the jobs that said them.
   var uniqueStubs: [[UInt8]: UniqueStub] = [:]
   var waiters: [Waiter] = []

@@ -34,6 +34,9 @@ enum Request {
   case operate(Operate)
   case stopOperation(UInt64)
   case readOperations
+  /// An empty quota takes it back.
+  case setQuota(String, OwnerQuota)
+  case readQuota(String)
   case drainWaiters
 
   struct Lease {
@@ -111,13 +114,17 @@ enum Request {
     var queue: String?
     /// `_`: jobs that say no group.
     var group: String?
-    var state: JobState?
+    /// Empty: all.
+    var states: [JobState]
     var isDeadLetters: Bool
     var limit: Int
     /// Job numbers below this one, or, for dead letters, what the page before said; 0: from the newest.
     var cursor: UInt64
     /// Jobs looked at at most.
     var examine = Int32.max
+    var owner: String?
+    var type: String?
+    var since: Int64?
   }
 }
 
@@ -172,6 +179,9 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case operateDry = "count what an operation would do"
   case stopOperation = "stop an operation"
   case readOperations = "look at operations"
+  case setQuota = "set a quota"
+  case liftQuota = "take a quota back"
+  case readQuota = "look at a quota"
   case endWait = "end a wait"
   case drainWaiters = "drain"
   case history = "payload and history read"
@@ -220,6 +230,8 @@ extension Request {
     case .operate(let wanted): wanted.isDry ? .operateDry : .operate
     case .stopOperation: .stopOperation
     case .readOperations: .readOperations
+    case .setQuota(_, let quota): quota.isEmpty ? .liftQuota : .setQuota
+    case .readQuota: .readQuota
     case .endWait: .endWait
     case .drainWaiters: .drainWaiters
     }

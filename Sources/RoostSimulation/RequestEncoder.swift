@@ -56,13 +56,18 @@ struct RequestEncoder {
       return .awaitEnd(
         Command.AwaitEnd(job: reference(job, isForged), viewer: put(viewer), milliseconds: milliseconds))
     case .list(let list):
-      var command = Command.List(
-        viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
-        state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
-        examine: Int(list.examine),
-        cursor: list.cursor)
-      command.group = put(Array((list.group ?? "").utf8))
-      return .list(command)
+      var wanted = Command.List(
+        viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty, state: 0,
+        isDeadLetters: list.isDeadLetters, limit: list.limit, examine: Int(list.examine), cursor: list.cursor)
+      wanted.states = list.states.reduce(0) { $0 | 1 << UInt16($1.rawValue) }
+      wanted.owner = list.owner.map { put(Array($0.utf8)) } ?? .empty
+      wanted.type = list.type.map { put(Array($0.utf8)) } ?? .empty
+      wanted.since = list.since ?? .min
+      wanted.group = put(Array((list.group ?? "").utf8))
+      return .list(wanted)
+    case .setQuota(let owner, let quota):
+      return .setQuota(Command.SetQuota(owner: put(Array(owner.utf8)), quota: quota))
+    case .readQuota(let owner): return .readQuota(Command.ReadQuota(owner: put(Array(owner.utf8))))
     case .queue(let name): return .queue(Command.Queue(name: put(Array(name.utf8))))
     case .configure(let name, let change):
       return .configure(

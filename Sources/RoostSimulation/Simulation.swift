@@ -75,6 +75,7 @@ package final class Simulation {
       shrinkPieceBytes: configuration.segmentBytes / 2, reserveSpares: 2, defects: defects.log)
     var limits = configuration.limits
     // No draw of its own: histories of before stay what they were.
+    limits.maxQuotas = 2
     limits.maxSchedules = seed.isMultiple(of: 2) ? 3 : 100
     setting = Store.Setting(
       options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),

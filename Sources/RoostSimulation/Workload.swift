@@ -320,10 +320,14 @@ struct Workload {
     var list = Request.List(
       viewer: viewer(),
       queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
-      state: isDead || random.chance(0.5) ? nil : JobState.allCases.randomElement(using: &random),
+      states: isDead || random.chance(0.5)
+        ? [] : (0...random.below(3)).map { _ in JobState.allCases.randomElement(using: &random)! },
       isDeadLetters: isDead,
       limit: 1 + random.below(isDead ? 8 : 50),
       cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))
+    if random.chance(0.2) { list.owner = owners.randomElement(using: &random) }
+    if random.chance(0.2) { list.type = "t\(random.below(3))" }
+    if random.chance(0.1) { list.since = model.now.wall - Int64(random.below(20_000)) }
     if managesQueues, random.chance(0.2) { list.group = random.chance(0.3) ? "_" : "g\(random.below(5))" }
     if !isDead, random.chance(0.3) { list.examine = Int32(1 + random.below(60)) }
     return list

@@ -188,7 +188,7 @@ struct ContractUser: Sendable {
       try await ask("POST", last.job + "/ack", daemon.worker, #"{"result_error":"boom"}"#, expecting: 200)
     }
     try await ask("GET", job, daemon.client, expecting: 200)
-    try await ask("GET", "/dlq?limit=1", daemon.client, expecting: 200)
+    for path in ["/dlq?limit=1", "/dlq/groups?limit=1"] { try await ask("GET", path, daemon.client, expecting: 200) }
     let letter = job.replacingOccurrences(of: "/jobs/", with: "/dlq/")
     try await ask("GET", letter + "?payload=true", daemon.client, expecting: 200)
     try await ask("POST", letter + "/replay", daemon.admin, expecting: 200)
@@ -300,8 +300,14 @@ struct ContractUser: Sendable {
     try await ask("POST", "/queues/brief/pause", daemon.admin, expecting: 200)
     try await ask("DELETE", "/queues/brief", daemon.admin, expecting: 202)
     try await ask("POST", "/queues/brief/purge", daemon.admin, expecting: 202)
+    let quota = #"{"waiting_jobs":9,"waiting_bytes":999999,"requests_per_second":9,"burst":9}"#
+    try await ask("PUT", "/admin/owners/carol/quota", daemon.admin, quota, expecting: 200)
+    try await ask("GET", "/admin/owners/carol/quota", daemon.admin, expecting: 200)
+    try await ask("GET", "/audit?limit=1&event=owner.quota", daemon.admin, expecting: 200)
     let busy = try await lease("work")
-    for path in ["/stats", "/workers", "/events"] { try await ask("GET", path, daemon.worker, expecting: 200) }
+    for path in ["/stats", "/stats/series", "/stats/series?queue=work", "/workers", "/events"] {
+      try await ask("GET", path, daemon.worker, expecting: 200)
+    }
     try await ask("POST", busy.job + "/release", daemon.worker, #"{"lease_id":"\#(busy.lease)"}"#, expecting: 200)
     for path in [
       "/queues", "/queues?limit=1&sort=trouble", "/queues/work", "/jobs?limit=1", "/queues/work/jobs?limit=1",

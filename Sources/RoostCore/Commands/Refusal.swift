@@ -52,4 +52,9 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case notUnique
   /// The queue runs the jobs of a group in their order, and the job would take another's place.
   case replaceInOrder
+  /// The owner has as many waiting jobs, or bytes of them, as its quota allows.
+  case quotaOfJobs
+  case quotaOfBytes
+  /// As many owners have quotas as may.
+  case tooManyQuotas
 }

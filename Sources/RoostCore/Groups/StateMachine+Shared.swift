@@ -26,16 +26,22 @@ extension StateMachine {
   mutating func shareGroups() {
     let areShared = queues.indices.contains { isShared(UInt32($0)) }
     guard areShared, !defects.contains(.scopeLostInReplay) else { return }
-    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
-      let row = jobs.hot(slot)
-      let (old, state) = (row.pointee.group, JobState(rawValue: row.pointee.state)!)
-      let owner = groups[old].pointee.owner
-      guard isShared(groups[old].pointee.queue), !ownerNames.bytes(owner).isEmpty else { continue }
-      let new = groupForJob(queue: groups[old].pointee.queue, owner: owner, likeThatOf: old)
-      row.pointee.group = new
-      for (group, change) in [(old, -1), (new, 1)] { groups[group].pointee.count(state, change) }
-      lostJob(ofGroup: old)
-    }
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) { shareGroup(of: slot) }
+  }
+
+  /// A job comes into the group that all owners of its queue share, if it stands in one of its owner: while replaying, before
+  /// what counts for the group is counted there.
+  mutating func shareGroup(of slot: Slot) {
+    let row = jobs.hot(slot)
+    let (old, state) = (row.pointee.group, JobState(rawValue: row.pointee.state)!)
+    let (queue, owner) = (groups[old].pointee.queue, groups[old].pointee.owner)
+    guard queues[Int(queue)].setup != .none, isShared(queue), !ownerNames.bytes(owner).isEmpty,
+      !defects.contains(.scopeLostInReplay)
+    else { return }
+    let new = groupForJob(queue: queue, owner: owner, likeThatOf: old)
+    row.pointee.group = new
+    for (group, change) in [(old, -1), (new, 1)] { groups[group].pointee.count(state, change) }
+    lostJob(ofGroup: old)
   }
 }
 

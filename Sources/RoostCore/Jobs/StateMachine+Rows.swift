@@ -20,6 +20,7 @@ extension StateMachine {
     if state.isWaiting {
       group.pointee.waiting += 1
       queues[Int(queue)].waitingBytes += Int64(jobs.cold(slot).pointee.recordBytes)
+      countWaiting(jobs.cold(slot).pointee.owner, jobs: 1, bytes: jobs.cold(slot).pointee.recordBytes)
     }
     guard isLive else { return }
     noteChange(queue)
@@ -45,6 +46,7 @@ extension StateMachine {
     if state.isWaiting {
       group.pointee.waiting -= 1
       queues[Int(queue)].waitingBytes -= Int64(jobs.cold(slot).pointee.recordBytes)
+      countWaiting(jobs.cold(slot).pointee.owner, jobs: -1, bytes: jobs.cold(slot).pointee.recordBytes)
     }
     if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }

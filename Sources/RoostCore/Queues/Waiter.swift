@@ -101,6 +101,8 @@ extension StateMachine {
     let made = waitLinks.allocate(
       WaitLink(waiter: waiter, queue: queue, previous: last, sibling: waiters.pointer(waiter).pointee.firstLink))
     waiters.pointer(waiter).pointee.firstLink = made
+    queues[Int(queue)].waiters += 1
+    if queues[Int(queue)].exists { noteChange(queue) }
     if last == .none { queues[Int(queue)].firstWait = made } else { waitLinks.pointer(last).pointee.next = made }
     queues[Int(queue)].lastWait = made
   }
@@ -127,6 +129,8 @@ extension StateMachine {
         waitLinks.pointer(link.next).pointee.previous = link.previous
       }
       waitLinks.free(at)
+      queues[queue].waiters -= 1
+      if queues[queue].exists { noteChange(link.queue) }
       if queues[queue].firstWait == .none, !queues[queue].exists { waitedNames -= 1 }
       closeQueue(link.queue)
       at = link.sibling

@@ -456,8 +456,9 @@ struct Carried: LogRecord {
   static func apply(to slot: Slot, at place: RecordPlace, in machine: inout StateMachine) {
     machine.liveBytes += Int(place.bytes) - machine.bytes(of: slot)
     if JobState(rawValue: machine.jobs.hot(slot).pointee.state)!.isWaiting {
-      machine.queues[Int(machine.queue(of: slot))].waitingBytes +=
-        Int64(place.bytes) - Int64(machine.jobs.cold(slot).pointee.recordBytes)
+      let more = Int64(place.bytes) - Int64(machine.jobs.cold(slot).pointee.recordBytes)
+      machine.queues[Int(machine.queue(of: slot))].waitingBytes += more
+      machine.owners[machine.jobs.cold(slot).pointee.owner].pointee.waitingBytes += more
     }
     machine.jobs.hot(slot).pointee.base = place.position.rawValue
     machine.jobs.cold(slot).pointee.recordBytes = place.bytes

@@ -139,6 +139,7 @@ struct Ended: JobRecord {
   }
 
   func apply(to slot: Slot, at place: RecordPlace, in state: inout StateMachine) {
+    if !state.isLive { state.shareGroup(of: slot) }
     let row = state.jobs.hot(slot)
     let cell = state.leaseCell(slot)
     // The newest entry of a job that was carried lies in its own record.

@@ -89,6 +89,7 @@ struct Leased: JobRecord {
 
   func apply(to slot: Slot, in state: inout StateMachine) {
     let row = state.jobs.hot(slot)
+    if !state.isLive { state.shareGroup(of: slot) }
     if state.isLive, state.isGroupTold(row.pointee.group) { state.takeTurn(row.pointee.group) }
     state.leave(slot)
     if row.pointee.flags & RowFlags.unique != 0 { state.startUnique(slot) }

@@ -36,8 +36,9 @@ extension StateMachine {
     OperationSteps.self,
     LeaseExpiry.self,
     OverdueJobs.self,
-    ScheduleRuns.self,
     LateJobs.self,
+    // Behind all that ends jobs that wait or run.
+    ScheduleRuns.self,
     DelayedJobs.self,
     RunAtJobs.self,
     Retention.self,
