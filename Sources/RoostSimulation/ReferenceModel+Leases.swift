@@ -123,9 +123,9 @@ extension ReferenceModel {
     let waiter = waiters[index]
     try granted(reply.answer, to: waiter.wanted)
     let queue = jobs[number]!.queue
-    if isAlone {
+    if isAlone, let first = waiters.first(where: { $0.wanted.queues.contains(queue) }) {
       try expect(
-        waiters.first { $0.wanted.queues.contains(queue) }?.ticket == reply.ticket, "a waiter was passed over")
+        first.ticket == reply.ticket, "job \(number) went to \(waiter.wanted), and \(first.wanted) was passed over")
     }
     waiters.remove(at: index)
   }
