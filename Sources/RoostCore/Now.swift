@@ -51,6 +51,7 @@ package struct Limits: Sendable {
   package var maxQueues = 10_000
   /// Schedules at once.
   package var maxSchedules = 10_000
+  package var maxBatches = 10_000
   /// How long a queue without jobs stays, milliseconds of log time.
   package var queueIdleMilliseconds: Int64 = 3_600_000
   /// Names of queues that do not exist for which workers may wait at once.
