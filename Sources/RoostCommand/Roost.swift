@@ -11,10 +11,11 @@ struct Roost: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, KeysCommand.self, SubmitCommand.self, GetCommand.self, LeaseCommand.self, AckCommand.self,
-      WorkCommand.self, ChangeCommand.self, BuryCommand.self, DeleteCommand.self, QueueCommand.self,
+      WorkCommand.self, ChangeCommand.self, UnblockCommand.self, GraphCommand.self, BuryCommand.self,
+      DeleteCommand.self, QueueCommand.self,
       OperationCommand.self, StatsCommand.self, EventsCommand.self,
       WorkersCommand.self, OwnerCommand.self, AuditCommand.self,
-      ScheduleCommand.self, HealthCommand.self, WalCommand.self, BackupCommand.self, RestoreCommand.self,
+      ScheduleCommand.self, BatchCommand.self, HealthCommand.self, WalCommand.self, BackupCommand.self, RestoreCommand.self,
       ListCommand.self, WaitCommand.self, HistoryCommand.self, CancelCommand.self, RetryCommand.self,
       FailCommand.self, ExtendCommand.self, ReleaseCommand.self, DeadLetterCommand.self,
       ContextCommand.self, CompletionsCommand.self, DoctorCommand.self, BenchCommand.self, TopCommand.self,

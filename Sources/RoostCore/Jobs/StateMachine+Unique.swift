@@ -143,7 +143,7 @@ extension StateMachine {
     guard unique.onConflict == .replace, !cell.isStub else { return .none }
     switch JobState(rawValue: jobs.hot(cell.job).pointee.state)! {
     case .ready, .scheduled: return cell.job
-    case .running, .retry, .acked, .dead, .cancelled: return .none
+    case .running, .retry, .acked, .dead, .cancelled, .blocked: return .none
     }
   }
 
