@@ -84,7 +84,8 @@ extension Client {
   /// Batches, the newest first.
   ///
   /// - Parameter cursor: Of the page before.
-  public func batches(limit: Int = 100, after cursor: String? = nil) async throws -> (items: [JobBatch], next: String?) {
+  public func batches(limit: Int = 100, after cursor: String? = nil) async throws -> (items: [JobBatch], next: String?)
+  {
     let further = cursor.map { "&cursor=" + percentEncoded($0) } ?? ""
     let answer = try JSONFields(try await transport.send(.get("/batches?limit=\(limit)\(further)")))
     var items: [JobBatch] = []

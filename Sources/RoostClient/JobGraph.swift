@@ -76,7 +76,7 @@ public struct JobNeighbours: Sendable {
 extension Client {
   /// Submits jobs that wait for each other: when this returns all of them are on the daemon's disk.
   ///
-  /// - Parameter graph: At most 1,000 jobs and 8 MiB.
+  /// - Parameter graph: At most 1,000 jobs and 8 MiB, none of them ``JobOptions/unique``.
   /// - Throws: ``RoostError``, and nothing was submitted, if one of the jobs was refused.
   @discardableResult
   public func submit(_ graph: JobGraph) async throws -> SubmittedGraph {

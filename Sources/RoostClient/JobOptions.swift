@@ -149,6 +149,11 @@ extension JobOptions {
     joined.metadata = defaults.metadata.merging(metadata) { _, own in own }
     joined.traceparent = traceparent ?? defaults.traceparent
     joined.idempotencyKey = idempotencyKey ?? defaults.idempotencyKey
+    if dependsOn.isEmpty { joined.dependsOn = defaults.dependsOn }
+    joined.onDead = onDead ?? defaults.onDead
+    joined.waitsUntil = waitsUntil ?? defaults.waitsUntil
+    joined.batch = batch ?? defaults.batch
+    joined.batchLease = batchLease ?? defaults.batchLease
     return joined
   }
 }

@@ -32,7 +32,8 @@ struct BatchCommand: AsyncParsableCommand {
 
     @OptionGroup var daemon: DaemonAddress
     @Option(help: "What it is called.") var name: String?
-    @Option(help: "The job that is made when all have ended, as POST /jobs takes it: '{\"payload\": 1}'.") var then: String?
+    @Option(help: "The job that is made when all have ended, as POST /jobs takes it: '{\"payload\": 1}'.") var then:
+      String?
     @Option(help: "Whether its jobs must be acked (default), or just ended, whatever became of them.") var when: String?
     @Option(help: "After how long it closes by itself, such as 1d.") var expiresIn: String?
 
@@ -40,7 +41,9 @@ struct BatchCommand: AsyncParsableCommand {
       var body = JSONWriter()
       body.beginObject()
       if let name { body.field("name", name) }
-      if let then { body.field("then", raw: try oneJSONValue(Array(then.utf8), "--then", "It is a job as POST /jobs takes it")) }
+      if let then {
+        body.field("then", raw: try oneJSONValue(Array(then.utf8), "--then", "It is a job as POST /jobs takes it"))
+      }
       if let when { body.field("when", when) }
       if let expiresIn { body.field("expires_in", expiresIn) }
       body.endObject()

@@ -29,7 +29,8 @@ struct SubmitCommand: AsyncParsableCommand {
   @Option(help: "Pauses between attempts, such as 2s..1m or 2s..1m,factor=3,jitter=equal.") var retry: RetryArgument?
   @Option(help: "How long a worker may be silent before another one gets the job, such as 30s.") var lease: String?
   @Option(help: "How long an attempt may run, such as 10m; 0s: as long as its worker says so.") var timeout: String?
-  @Option(help: "A job that it waits for: it is BLOCKED until that is ACKED. May be given again.") var dependsOn: [String] = []
+  @Option(help: "A job that it waits for: it is BLOCKED until that is ACKED. May be given again.") var dependsOn:
+    [String] = []
   @Option(help: "The batch that it joins.") var batch: String?
   @Option(help: "What becomes of it if such a job is not ACKED: cancel (default), run or hold.") var onDead: String?
   @Option(help: "Until the jobs that it waits for are acked (default), or ended, whatever became of them.")

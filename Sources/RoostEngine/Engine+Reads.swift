@@ -200,7 +200,9 @@ extension Engine {
       let stored = StoredRecord(bytes)
       guard let raw = stored.body, let layout = JobBodyLayout(raw), layout.isSound(number) else { return nil }
       var body = JobBody(layout, withPayload: withPayload)
-      if let list = DependencyList(stored.dependencies) { (body.dependencies, body.dependencyMode) = (list.ids, list.mode) }
+      if let list = DependencyList(stored.dependencies) {
+        (body.dependencies, body.dependencyMode) = (list.ids, list.mode)
+      }
       return body
     }
     guard let body else { throw damaged() }

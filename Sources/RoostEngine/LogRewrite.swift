@@ -122,7 +122,8 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryBatch: sum + command.mostBytes
+      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryBatch:
+        sum + command.mostBytes
       default: sum + 512
       }
     }

@@ -38,7 +38,8 @@ let batchEndRoutes: [Route] = [
         try await backend.engine.batch(request.jobID, owner: owner)
       })
   },
-  Route("POST", "/batches/{id}/close", .submit, audit: .ofAdmins("batch.close")) { (request, backend) throws(Rejection) in
+  Route("POST", "/batches/{id}/close", .submit, audit: .ofAdmins("batch.close")) {
+    (request, backend) throws(Rejection) in
     try requireNoFields(request.body)
     let owner = batchOwner(request)
     return batchAnswer(
@@ -63,9 +64,11 @@ private enum BatchField: String, CaseIterable { case name, then, when, expiresIn
 
 private let batchTable = FieldTable(BatchField.self)
 private let thenRefused = [
-  "idempotency_key", "run_at", "depends_on", "on_dead", "when", "batch", "lease_id", "ref",
+  "idempotency_key", "run_at", "depends_on", "on_dead", "when", "batch", "lease_id", "ref", "unique",
 ]
-private let thenFields = SubmitBody.fields.filter { !thenRefused.contains($0) }.map { "then.\($0)" }
+private let thenFields = SubmitBody.fields.filter { field in
+  !thenRefused.contains { field == $0 || field.hasPrefix($0 + ".") }
+}.map { "then.\($0)" }
 
 private func decodeBatch(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> BatchSpec {
   var spec = BatchSpec()
@@ -85,7 +88,8 @@ private func decodeBatch(_ request: RouteRequest, _ backend: Backend) throws(Rej
   let definition = backend.engine.definition(ofLast: then, owner: request.caller.ownerID.text)
   guard definition.body.count <= ScheduleDefinition.mostBodyBytes else {
     throw Rejection(
-      .outOfRange, field: "then", "then must have at most \(ScheduleDefinition.mostBodyBytes) bytes with all it carries")
+      .outOfRange, field: "then", "then must have at most \(ScheduleDefinition.mostBodyBytes) bytes with all it carries"
+    )
   }
   return spec
 }
@@ -103,6 +107,11 @@ private func lastJob(
   }
   if job.runAtMilliseconds != nil {
     throw Rejection(.contradiction, field: "then.run_at", "then has no run_at: it is made when the batch is complete")
+  }
+  if job.unique != nil {
+    throw Rejection(
+      .contradiction, field: "then.unique", "then is made exactly once, whatever other jobs there are: leave unique out"
+    )
   }
   try request.requireQueue(job.queue)
   return job

@@ -16,6 +16,8 @@ struct DependencyFields {
 
   static let refBytes = 64
 
+  var namesJobs: Bool { !parts.isEmpty }
+
   /// Whether it names items of the same batch.
   var namesItems: Bool { parts.contains { if case .item = $0 { true } else { false } } }
 

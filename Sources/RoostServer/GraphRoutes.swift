@@ -45,6 +45,13 @@ func submitGraph(
     do throws(Rejection) {
       var spec = try item.get().spec
       spec.options[.dependencies] = try item.get().waits.encoded(places)
+      // Whether there is another like it is known when it is made: too late to refuse all.
+      if spec.unique != nil {
+        throw Rejection(
+          .contradiction, field: "unique",
+          "jobs of a graph are made together or not at all, and unique may make none: use idempotency_key, or leave it out"
+        )
+      }
       specs.append(spec)
     } catch {
       throw error.ofItem(place)
@@ -57,7 +64,8 @@ func submitGraph(
     guard let reason = error.reason else {
       throw Rejection(.contradiction, field: "depends_on", "jobs of the batch wait for each other: none would ever run")
     }
-    let rejection = reason.refusal == .diskLow ? await Rejection(Refusal.diskLow).explained(by: backend.engine) : Rejection(reason)
+    let rejection =
+      reason.refusal == .diskLow ? await Rejection(Refusal.diskLow).explained(by: backend.engine) : Rejection(reason)
     throw error.place.map { rejection.ofItem($0) } ?? rejection
   }
 }

@@ -112,6 +112,11 @@ package struct SubmitBody {
     spec.payloadBytes = try payloadBytes(
       spec.payload, name.isEmpty ? "payload" : name + ".payload", limit: maxPayloadBytes)
     try check(&spec, header)
+    if spec.unique?.onConflict == .replace, waits.namesJobs {
+      throw Rejection(
+        .contradiction, field: "unique.on_conflict",
+        "a job that takes another's place waits for no jobs: leave out depends_on, or use existing or reject")
+    }
     return BatchItem(spec: spec, ref: ref, waits: waits)
   }
 
@@ -169,7 +174,8 @@ package struct SubmitBody {
     }
     if spec.batchLease != nil, spec.options[.batch] == nil {
       throw Rejection(
-        .contradiction, field: "lease_id", "lease_id lets a job join the batch of the job that holds it: name the batch")
+        .contradiction, field: "lease_id", "lease_id lets a job join the batch of the job that holds it: name the batch"
+      )
     }
     guard let header else { return }
     guard (1...255).contains(header.utf8.count) else {

@@ -77,7 +77,8 @@ extension Rejection {
       self.init(.tooManyBatches, "the limit of batches (MAX_BATCHES) is reached: let some complete, or cancel them")
     case .hasDependents:
       self.init(
-        .hasDependents, "jobs that have not ended wait for this one, or need its result: it stays until they have ended")
+        .hasDependents, "jobs that have not ended wait for this one, or need its result: it stays until they have ended"
+      )
     case .notUnique:
       self.init(
         .notUnique, "another job that this one would be like is there, and was said to be the only one (unique)")

@@ -302,7 +302,8 @@ extension ReferenceModel {
     if let retries = wanted.maxRetries { job.maxAttempts = max(Int(retries), job.attempts) + 1 }
     switch wanted.due {
     case nil: break
-    case .delay(let milliseconds)? where job.state == .blocked: (job.isWall, job.deadline) = (false, milliseconds * 1_000_000)
+    case .delay(let milliseconds)? where job.state == .blocked:
+      (job.isWall, job.deadline) = (false, milliseconds * 1_000_000)
     case .runAt(let time)? where job.state == .blocked: (job.isWall, job.deadline) = (true, time * 1_000_000)
     case .delay(let milliseconds)? where milliseconds > 0:
       (job.state, job.isWall) = (.scheduled, false)
@@ -402,7 +403,8 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readBatches, .readQuota, .endWait, .drainWaiters,
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readBatches, .readQuota, .endWait,
+      .drainWaiters,
       .readOperations:
       true
     case .operate(let wanted): wanted.isDry

@@ -81,7 +81,8 @@ extension ReferenceModel {
     let images = stepBatches[Int(first)..<Int(first + count)]
     let wanted = batches.values.filter { owner.isEmpty || $0.owner.utf8.elementsEqual(owner.utf8) }
       .sorted { $0.number > $1.number }
-    try expect(next == 0 && images.map(\.id) == wanted.map(\.id), "batches \(images.map(\.id)), not \(wanted.map(\.id))")
+    try expect(
+      next == 0 && images.map(\.id) == wanted.map(\.id), "batches \(images.map(\.id)), not \(wanted.map(\.id))")
     for (batch, image) in zip(wanted, images) { try verify(batch, image) }
   }
 
@@ -143,7 +144,9 @@ extension ReferenceModel {
     for change in batchChanges {
       switch change {
       case .closed(let number):
-        guard let batch = batches[number], !batch.isClosed, batch.closesAt != 0, batch.closesAt <= now.log else { continue }
+        guard let batch = batches[number], !batch.isClosed, batch.closesAt != 0, batch.closesAt <= now.log else {
+          continue
+        }
         batches[number]!.isClosed = true
       case .completed(let number, let job):
         guard let batch = batches[number], isComplete(batch) else {

@@ -60,7 +60,8 @@ extension ReferenceModel {
   }
 
   private mutating func decide(
-    _ granted: Set<UInt64>, _ late: Set<UInt64>, _ secret: SipKey, tooOld: Set<UInt64>, hasMore: Bool, _ seen: (JobID) -> JobImage?
+    _ granted: Set<UInt64>, _ late: Set<UInt64>, _ secret: SipKey, tooOld: Set<UInt64>, hasMore: Bool,
+    _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     let rank = nextRank()
     var pushedOut: UInt64 = 0
@@ -76,7 +77,10 @@ extension ReferenceModel {
         if job.state != .ready || isMoved { job.rank = rank }
       }
       if batchStops.contains(number) { try batchStopped(&job, rank: rank) }
-      if job.state == .blocked { _ = try unblocked(&job, image, isGranted: granted.contains(number), rank: rank) }
+      // One that is too late leaves, whether it was unblocked before or not.
+      if job.state == .blocked, !late.contains(number) {
+        _ = try unblocked(&job, image, isGranted: granted.contains(number), rank: rank)
+      }
       if tooOld.contains(number) {
         try leaveTooOld(&job)
         job.rank = rank
@@ -109,7 +113,8 @@ extension ReferenceModel {
     batchStops = []
     try batchesEnded(hasMore: hasMore, rank: rank, secret)
     let needed = neededJobs
-    try expect(leftEnded.isDisjoint(with: needed), "a job left whose result is needed: \(leftEnded.intersection(needed))")
+    try expect(
+      leftEnded.isDisjoint(with: needed), "a job left whose result is needed: \(leftEnded.intersection(needed))")
     left = [:]
     if !hasMore {
       for (number, job) in jobs where !stopped.contains(number) {
@@ -182,8 +187,8 @@ extension ReferenceModel {
     case .dead:
       (setups[job.queue]?.settings[.deadRetention] ?? limits.deadRetentionMilliseconds)
         .map { job.endedUptime + $0 * 1_000_000 <= uptime } ?? false
-    case .ready: isLate(job)
-    case .running, .blocked: false
+    case .ready, .blocked: isLate(job)
+    case .running: false
     }
   }
 

@@ -59,7 +59,8 @@ extension ReferenceModel {
       } else {
         // Of one that left it may be known that it was ACKED.
         let gone = departed[number]?.job
-        guard answer.refusal != .dependencyNotFound, let gone, gone.id == id, gone.state == .acked, gone.wanted.key != nil,
+        guard answer.refusal != .dependencyNotFound, let gone, gone.id == id, gone.state == .acked,
+          gone.wanted.key != nil,
           gone.wanted.owner.utf8.elementsEqual(job.owner.utf8)
         else {
           try refused(.dependencyNotFound, answer, "submit")
@@ -130,7 +131,7 @@ extension ReferenceModel {
         try submit(job, .submitted(accepted))
       }
     case .graphRefused(let place, let refusal):
-      try expect(mayBeRefused(jobs[Int(place)], refusal, among: jobs), "job \(place) of a graph: \(refusal)")
+      try expect(mayBeRefused(Int(place), refusal, among: jobs), "job \(place) of a graph: \(refusal)")
     case .graphConflict(let place, let conflict):
       let key = keyName(jobs[Int(place)]).flatMap { keys[$0] }
       guard let key, !key.isFor(jobs[Int(place)]) else { throw Violation(message: "a graph: \(conflict)") }
@@ -138,12 +139,15 @@ extension ReferenceModel {
     }
   }
 
-  private func mayBeRefused(_ job: Submission, _ refusal: Refusal, among jobs: [Submission]) -> Bool {
+  private func mayBeRefused(_ place: Int, _ refusal: Refusal, among jobs: [Submission]) -> Bool {
+    let job = jobs[place]
     let settings = setups[job.queue]?.settings
     switch refusal {
     case .diskLow: return now.conditions.diskLevel >= 1
     case .memoryLow: return now.conditions.isMemoryLow
     case .draining: return isDraining(job.queue)
+    case .quotaOfJobs: return overQuota(job.owner, before: place) == .quotaOfJobs
+    case .quotaOfBytes: return quotas[Array(job.owner.utf8)]?.waitingBytes == 0
     case .unknownBatch, .batchClosed: return job.batch != nil
     case .tooManyQueues: return totals.count + Set(jobs.map(\.queue)).count > limits.maxQueues
     case .payloadTooLarge: return settings?[.maxPayloadBytes].map { job.payload.count > $0 } ?? false

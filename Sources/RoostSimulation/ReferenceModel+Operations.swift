@@ -128,7 +128,9 @@ extension ReferenceModel {
     let isRemoving = operations.contains { !$0.phase.isOver && $0.wanted.kind.removes }
     if isRemoving {
       let needed = neededJobs
-      for place in operations.indices where !operations[place].phase.isOver { operations[place].wasNeeded.formUnion(needed) }
+      for place in operations.indices where !operations[place].phase.isOver {
+        operations[place].wasNeeded.formUnion(needed)
+      }
     }
     var changes: [BulkChange] = []
     for change in bulk {

@@ -83,6 +83,7 @@ enum Request {
       var body: [UInt8]
       var history: [UInt8]
       var keyFields: [UInt8]
+      var dependencies: [UInt8]
     }
   }
 
@@ -206,7 +207,9 @@ package enum RequestKind: String, CaseIterable, Sendable {
 extension Request {
   var kind: RequestKind {
     switch self {
-    case .submit(let job): job.batch != nil ? .submitOfBatch : !job.dependsOn.isEmpty ? .submitWaiting : job.isFollowed ? .submitFollowed : .submit
+    case .submit(let job):
+      job.batch != nil
+        ? .submitOfBatch : !job.dependsOn.isEmpty ? .submitWaiting : job.isFollowed ? .submitFollowed : .submit
     case .submitGraph: .submitGraph
     case .openBatch: .openBatch
     case .changeBatch(_, _, let isCancel): isCancel ? .cancelBatch : .closeBatch
@@ -331,7 +334,8 @@ struct Submission {
 
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
-    items.reduce(dependsOn.reduce(payloadFingerprint) { $0 &* 31 &+ $1.low }) { $0 &* 37 &+ UInt64($1) } &+ UInt64(mode.rawValue)
+    items.reduce(dependsOn.reduce(payloadFingerprint) { $0 &* 31 &+ $1.low }) { $0 &* 37 &+ UInt64($1) }
+      &+ UInt64(mode.rawValue)
   }
 
   private var payloadFingerprint: UInt64 {

@@ -64,6 +64,7 @@ struct RequestEncoder {
           number: wanted.job.number.rawValue, base: stored.base, outcome: stored.outcome, body: put(stored.body),
           history: put(stored.history))
         carry.keyFields = put(stored.keyFields)
+        carry.dependencies = put(stored.dependencies)
         change.rewrite = carry
         change.payloadBytes = UInt32(wanted.payload?.count ?? 0)
       }

@@ -81,7 +81,8 @@ extension Simulation {
       }
       model.late = lateJobs(in: askedRecords..<daemon.store.step.records.recordCount)
       try model.decidedDue(
-        daemon.store.step.replies[decided...], secret: daemon.store.machine.secret, hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
+        daemon.store.step.replies[decided...], secret: daemon.store.machine.secret,
+        hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
         isShort: daemon.store.isShortOfSpace || disk.capacityBytes < .max,
         forgottenForFires: names(in: .queueForgotten, beforeFires...)[...], tooOld: Set(tooOld),
         count: daemon.store.machine.jobCount, seen)
@@ -121,7 +122,8 @@ extension Simulation {
         base: image.base, outcome: image.history,
         body: layout.encoded(
           group: wanted.group.map { Array($0.utf8) }, tags: wanted.tags, payload: wanted.payload, sealedFor: number,
-          checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields))
+          checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields),
+        dependencies: [UInt8](stored.dependencies))
     }
   }
 

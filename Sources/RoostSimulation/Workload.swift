@@ -121,6 +121,10 @@ struct Workload {
     if usesBatches, random.chance(0.4) { join(&job, model) }
     if random.chance(0.1) { job.expiry = expiry(model) }
     if random.chance(0.15) { job.unique = uniqueness() }
+    // What a handler refuses.
+    if !job.dependsOn.isEmpty, job.unique?.onConflict == .replace {
+      (job.unique!.onConflict, job.unique!.maxWaitMilliseconds) = (.existing, 0)
+    }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"
@@ -151,7 +155,8 @@ struct Workload {
     if random.chance(0.95) { (job.owner, job.dependsOn) = (batch.owner, []) }
     job.batch = batch.id
     if batch.isClosed || random.chance(0.1) {
-      job.batchLease = model.jobs.values.filter { $0.batch == batch.number && $0.state == .running }
+      job.batchLease =
+        model.jobs.values.filter { $0.batch == batch.number && $0.state == .running }
         .min { $0.number < $1.number }?.lease
     }
   }
@@ -159,7 +164,9 @@ struct Workload {
   private mutating func batch(_ model: ReferenceModel) -> Request {
     let all = known(model)
     let any = all.randomElement(using: &random)
-    let owner = any.map { random.chance(0.1) ? owners.randomElement(using: &random)! : random.chance(0.5) ? $0.owner : "" }
+    let owner = any.map {
+      random.chance(0.1) ? owners.randomElement(using: &random)! : random.chance(0.5) ? $0.owner : ""
+    }
     switch random.below(10) {
     case 0..<4:
       guard let any else { fallthrough }
@@ -172,7 +179,7 @@ struct Workload {
       if random.chance(0.8) {
         var job = submission(model)
         (job.key, job.runAtMilliseconds, job.isFollowed, job.isOfBytes, job.batch) = (nil, 0, false, false, nil)
-        job.dependsOn = []
+        (job.dependsOn, job.unique) = ([], nil)
         if job.payload.count > 2_000 { job.payload = Array("1".utf8) }
         then = job
       }
@@ -192,7 +199,7 @@ struct Workload {
     for place in 0..<(2 + random.below(5)) {
       var job = submission(model)
       if !job.owner.utf8.elementsEqual(owner.utf8) { (job.owner, job.dependsOn, job.batch) = (owner, [], nil) }
-      (job.isFollowed, job.isOfBytes, job.payload) = (false, false, bytes(random.below(200)))
+      (job.isFollowed, job.isOfBytes, job.payload, job.unique) = (false, false, bytes(random.below(200)), nil)
       if random.chance(0.1), let same = jobs.randomElement(using: &random), same.key != nil { job = same }
       job.items = random.chance(0.8) ? (0..<place).filter { _ in random.chance(0.5) } : []
       if !job.items.isEmpty, job.dependsOn.isEmpty {
@@ -211,7 +218,9 @@ struct Workload {
       guard var other = known(model, states[random.below(states.count)]) else { continue }
       if random.chance(0.04), let gone = departed(model) { other = gone }
       if random.chance(0.9) { job.owner = other.wanted.owner }
-      if job.dependsOn.isEmpty || random.chance(0.9), !other.wanted.owner.utf8.elementsEqual(job.owner.utf8) { continue }
+      if job.dependsOn.isEmpty || random.chance(0.9), !other.wanted.owner.utf8.elementsEqual(job.owner.utf8) {
+        continue
+      }
       if !job.dependsOn.contains(other.id) { job.dependsOn.append(other.id) }
     }
     if random.chance(0.03) { job.dependsOn.append(JobID(high: 1, low: 1)) }
@@ -246,9 +255,8 @@ struct Workload {
   /// A large job of an hour from now.
   mutating func lasting(_ model: ReferenceModel) -> Submission {
     var job = submission(model)
-    (job.key, job.runAtMilliseconds, job.delayMilliseconds, job.dependsOn, job.batch) = (nil, 0, 3_600_000, [], nil)
     (job.key, job.runAtMilliseconds, job.delayMilliseconds, job.expiry) = (nil, 0, 3_600_000, nil)
-    job.unique = nil
+    (job.unique, job.dependsOn, job.batch) = (nil, [], nil)
     job.payload = bytes(Simulation.mostPayloadBytes)
     return job
   }
@@ -389,7 +397,10 @@ struct Workload {
 
   private mutating func change(_ model: ReferenceModel) -> Request {
     var wanted = Request.Change(
-      job: pick(model, preferring: waitsForOthers && random.chance(0.3) ? .blocked : [.scheduled, .ready, .retry][random.below(3)]), viewer: viewer())
+      job: pick(
+        model,
+        preferring: waitsForOthers && random.chance(0.3) ? .blocked : [.scheduled, .ready, .retry][random.below(3)]),
+      viewer: viewer())
     if random.chance(0.4) { wanted.priority = [0, 10, -10, 127, -128][random.below(5)] }
     if random.chance(0.4) { wanted.maxRetries = UInt16(random.below(4)) }
     switch random.below(6) {

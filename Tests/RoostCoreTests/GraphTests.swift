@@ -116,6 +116,22 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
+  @Test("a job may be too late to begin while it waits for others; those that wait for it are told")
+  func late() throws {
+    let machine = Machine()
+    let first = try submit(machine, after: [])
+    let expiry = JobExpiry(milliseconds: 1_000, isRelative: true, cancels: false)
+    let list = DependencyList.encode(DependencyList.Mode(), [.job(first, wasAcked: false)])
+    let late = try #require(machine.submit(waitingFor: list, options: [.expires: expiry.encoded])).id
+    let last = try submit(machine, after: [late], DependencyList.Mode(onDead: .run))
+    _ = machine.pass(milliseconds: 999)
+    #expect(state(machine, late) == .blocked && state(machine, last) == .blocked)
+    _ = machine.pass(milliseconds: 1)
+    machine.run()
+    #expect(state(machine, late) == .dead && state(machine, last) == .ready)
+    #expect(machine.state.inconsistencies() == [])
+  }
+
   @Test("a replay of the log knows who waits for whom, and tells what was not told yet")
   func replay() throws {
     let machine = Machine()
@@ -137,11 +153,11 @@ struct GraphTests {
 extension Machine {
   /// Submits a job of owner `ann` that waits for others.
   fileprivate func submit(
-    waitingFor list: [UInt8], adjust: (inout Command.Submit) -> Void
+    waitingFor list: [UInt8], options: [JobOption: [UInt8]] = [:], adjust: (inout Command.Submit) -> Void = { _ in }
   ) -> Answer.Accepted? {
     let body = JobBodyLayout.encode(
       queue: "mail", type: "send", owner: "ann", traceparent: "", group: "", metadata: [], tags: [], payload: [1],
-      checksum: { _ in 0x1234_5678 })
+      options: JobOptions.encode(options), checksum: { _ in 0x1234_5678 })
     var command = Command.Submit(
       policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), priority: 0, maxRetries: 3,
       delayMilliseconds: 0, runAtMilliseconds: 0, body: ByteRange(offset: 0, count: body.count))
@@ -158,7 +174,8 @@ extension Machine {
     for (place, frame) in frames.enumerated() where !frame.records.isEmpty {
       try frame.records.withUnsafeBytes {
         try again.replay(
-          $0, at: LogPosition(rawValue: frame.start), logTime: frame.logTime, epoch: frame.epoch, startsSegment: place == 0)
+          $0, at: LogPosition(rawValue: frame.start), logTime: frame.logTime, epoch: frame.epoch,
+          startsSegment: place == 0)
       }
     }
     try again.endReplay()

@@ -30,7 +30,8 @@ struct BatchEndTests {
 
   private func end(_ daemon: TestDaemon, _ verb: String = "ack", _ fields: String = "") async throws -> String {
     let (job, lease, _) = try await lease(daemon)
-    let ended = try await daemon.send("POST", "/jobs/\(job)/\(verb)", daemon.worker, #"{"lease_id":"\#(lease)"\#(fields)}"#)
+    let ended = try await daemon.send(
+      "POST", "/jobs/\(job)/\(verb)", daemon.worker, #"{"lease_id":"\#(lease)"\#(fields)}"#)
     #expect(ended.status == 200, "\(ended.text)")
     return job
   }
@@ -66,7 +67,8 @@ struct BatchEndTests {
       let bare = try await open(daemon, #""name":"n","when":"ended""#)
       _ = try await change(daemon, bare, "close")
       let done = try await read(daemon, bare)
-      #expect(done.string("state") == "completed" && done.string("name") == "n" && done.json["has_then"] as? Bool == false)
+      #expect(
+        done.string("state") == "completed" && done.string("name") == "n" && done.json["has_then"] as? Bool == false)
       let list = try await daemon.send("GET", "/batches?limit=1", daemon.client)
       let items = try #require(list.json["items"] as? [[String: Any]], "\(list.text)")
       #expect(items.map { $0["batch_id"] as? String } == [bare], "\(list.text)")
@@ -95,7 +97,8 @@ struct BatchEndTests {
     }
   }
 
-  @Test("a RUNNING job of a closed batch adds to it with its lease; one that has ended, or is of another batch, does not")
+  @Test(
+    "a RUNNING job of a closed batch adds to it with its lease; one that has ended, or is of another batch, does not")
   func running() async throws {
     try await TestDaemon.run { daemon in
       let batch = try await open(daemon)
@@ -119,7 +122,8 @@ struct BatchEndTests {
       let job = try #require(try await submit(daemon, batch).string("job_id"))
       #expect(try await change(daemon, batch, "cancel").status == 200)
       let ended = try await daemon.send("GET", "/jobs/\(job)?wait=10s", daemon.client)
-      #expect(ended.string("state") == "CANCELLED" && ended.string("cancel_reason") == "batch_cancelled", "\(ended.text)")
+      #expect(
+        ended.string("state") == "CANCELLED" && ended.string("cancel_reason") == "batch_cancelled", "\(ended.text)")
       let done = try await read(daemon, batch)
       #expect(done.string("state") == "cancelled" && done.string("then_job_id") == nil, "\(done.text)")
       let foreign = try await daemon.send("POST", "/batches", daemon.admin, "{}")
@@ -132,6 +136,7 @@ struct BatchEndTests {
         (#"{"then":{"payload":1,"run_at":"2099-01-01T00:00:00Z"}}"#, "then.run_at"),
         (#"{"then":{"payload":1,"idempotency_key":"k"}}"#, "then.idempotency_key"),
         (#"{"then":{"payload":1,"batch":"\#(batch)"}}"#, "then.batch"), (#"{"when":"x"}"#, "when"),
+        (#"{"then":{"payload":1,"unique":{"key":"u"}}}"#, "then.unique"),
         (#"{"expires_in":"1ms"}"#, "expires_in"), (#"{"name":""}"#, "name"),
       ]
       for (body, field) in bad {

@@ -22,7 +22,9 @@ struct GraphRouteTests {
   /// Leases the next job and ends its attempt.
   private func finish(_ daemon: TestDaemon, _ verb: String = "ack", _ fields: String = "") async throws -> String {
     let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"wait":"10s"}"#)
-    let (job, lease) = (try #require(leased.string("job_id"), "\(leased.text)"), try #require(leased.string("lease_id")))
+    let (job, lease) = (
+      try #require(leased.string("job_id"), "\(leased.text)"), try #require(leased.string("lease_id"))
+    )
     let ended = try await daemon.send(
       "POST", "/jobs/\(job)/\(verb)", daemon.worker, #"{"lease_id":"\#(lease)"\#(fields)}"#)
     #expect(ended.status == 200, "\(ended.text)")
@@ -74,7 +76,8 @@ struct GraphRouteTests {
   }
 
   @Test(
-    "a job that dies cancels those that wait for it, and theirs; or lets them run; or they are held until somebody says so")
+    "a job that dies cancels those that wait for it, and theirs; or lets them run; or they are held until somebody says so"
+  )
   func dead() async throws {
     try await TestDaemon.run { daemon in
       let first = try await submit(daemon, after: [], #","max_retries":0"#)
@@ -134,7 +137,11 @@ struct GraphRouteTests {
         (#""on_dead":"run""#, 422, "on_dead"), (#""when":"ended""#, 422, "when"),
         (#""depends_on":["\#(after)"],"on_dead":"stop""#, 422, "on_dead"),
         (#""depends_on":["\#(after)"],"when":"dead""#, 422, "when"), (#""depends_on":7"#, 400, "depends_on"),
-        (#""depends_on":[\#(Array(repeating: "\"\(after)\"", count: 1_001).joined(separator: ","))]"#, 422, "depends_on"),
+        (#""depends_on":["\#(after)"],"unique":{"key":"u","on_conflict":"replace"}"#, 422, "unique.on_conflict"),
+        (
+          #""depends_on":[\#(Array(repeating: "\"\(after)\"", count: 1_001).joined(separator: ","))]"#, 422,
+          "depends_on"
+        ),
       ]
       for (fields, status, field) in bad {
         let reply = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,\#(fields)}"#)
@@ -154,8 +161,8 @@ struct GraphRouteTests {
     try await TestDaemon.run { daemon in
       let made = try await batch(
         daemon,
-        #"{"payload":"sum","ref":"sum","depends_on":["#a","#b"]},{"payload":1,"ref":"a"},{"payload":2,"ref":"b"},"#
-          + #"{"payload":"end","depends_on":["#sum"],"on_dead":"run"}"#)
+        ##"{"payload":"sum","ref":"sum","depends_on":["#a","#b"]},{"payload":1,"ref":"a"},{"payload":2,"ref":"b"},"##
+          + ##"{"payload":"end","depends_on":["#sum"],"on_dead":"run"}"##)
       #expect(made.status == 200, "\(made.text)")
       let ids = made.results.map { $0["job_id"] as? String ?? "" }
       #expect(made.results.map { $0["state"] as? String } == ["BLOCKED", "READY", "READY", "BLOCKED"], "\(made.text)")
@@ -171,17 +178,28 @@ struct GraphRouteTests {
   func atomic() async throws {
     try await TestDaemon.run { daemon in
       _ = try await submit(daemon, after: [], #","queue":"q","idempotency_key":"k""#)
-      let set = try await daemon.send("PATCH", "/queues/full", daemon.admin, #"{"max_length":1,"on_full":"drop_oldest"}"#)
+      let set = try await daemon.send(
+        "PATCH", "/queues/full", daemon.admin, #"{"max_length":1,"on_full":"drop_oldest"}"#)
       #expect(set.status == 200, "\(set.text)")
       let first = #"{"payload":1,"ref":"a"}"#
       let bad: [(String, Int, String)] = [
-        (#"\#(first),{"payload":2,"depends_on":["#b"]}"#, 422, "out_of_range"),
-        (#"{"payload":1,"ref":"a","depends_on":["#b"]},{"payload":2,"ref":"b","depends_on":["#a"]}"#, 422, "contradiction"),
-        (#"\#(first),{"payload":2,"ref":"a"}"#, 422, "contradiction"), (#"\#(first),{"payload":2,"nope":1}"#, 400, "unknown_field"),
+        (##"\##(first),{"payload":2,"depends_on":["#b"]}"##, 422, "out_of_range"),
+        (
+          ##"{"payload":1,"ref":"a","depends_on":["#b"]},{"payload":2,"ref":"b","depends_on":["#a"]}"##, 422,
+          "contradiction"
+        ),
+        (#"\#(first),{"payload":2,"ref":"a"}"#, 422, "contradiction"),
+        (#"\#(first),{"payload":2,"nope":1}"#, 400, "unknown_field"),
         (#"\#(first),{"payload":2,"queue":"q","idempotency_key":"k"}"#, 409, "idempotency_conflict"),
         (#"\#(first),{"payload":2,"queue":"full"},{"payload":3,"queue":"full"}"#, 429, "queue_full"),
-        (#"\#(first),{"payload":2,"depends_on":["019a5f0e-7c11-8000-8000-00057e1b62f3"]}"#, 422, "dependency_not_found"),
-        (#"\#(first),{"payload":1,"idempotency_key":"n"},{"payload":2,"idempotency_key":"n"}"#, 409, "idempotency_conflict"),
+        (
+          #"\#(first),{"payload":2,"depends_on":["019a5f0e-7c11-8000-8000-00057e1b62f3"]}"#, 422, "dependency_not_found"
+        ),
+        (
+          #"\#(first),{"payload":1,"idempotency_key":"n"},{"payload":2,"idempotency_key":"n"}"#, 409,
+          "idempotency_conflict"
+        ),
+        (#"\#(first),{"payload":1,"unique":{"key":"u"}}"#, 422, "contradiction"),
       ]
       for (jobs, status, code) in bad {
         let refused = try await batch(daemon, jobs)
@@ -193,12 +211,27 @@ struct GraphRouteTests {
     }
   }
 
+  @Test("an owner's quota counts all jobs of a graph: it is taken whole, or refused whole")
+  func quota() async throws {
+    try await TestDaemon.run { daemon in
+      let set = try await daemon.send("PUT", "/admin/owners/alice/quota", daemon.admin, #"{"waiting_jobs":2}"#)
+      #expect(set.status == 200, "\(set.text)")
+      let jobs = ##"{"payload":1,"ref":"a"},{"payload":2,"depends_on":["#a"]}"##
+      let refused = try await batch(daemon, jobs + #",{"payload":3}"#)
+      #expect(refused.status == 429 && refused.code == "quota_exceeded", "\(refused.text)")
+      #expect((refused.json["details"] as? [String: Any])?["index"] as? String == "2", "\(refused.text)")
+      #expect(try await batch(daemon, jobs).status == 200)
+      let one = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":3}"#)
+      #expect(one.code == "quota_exceeded", "a BLOCKED job counts: \(one.text)")
+    }
+  }
+
   @Test("a graph whose jobs have keys can be sent again: the jobs that are there count, and a missing one is added")
   func again() async throws {
     try await TestDaemon.run { daemon in
       let parts = #"{"payload":1,"ref":"a","idempotency_key":"a"},{"payload":2,"ref":"b","idempotency_key":"b"}"#
       let once = try await batch(daemon, parts)
-      let whole = parts + #",{"payload":3,"depends_on":["#a","#b"],"idempotency_key":"c"}"#
+      let whole = parts + ##",{"payload":3,"depends_on":["#a","#b"],"idempotency_key":"c"}"##
       let (first, second) = (try await batch(daemon, whole), try await batch(daemon, whole))
       #expect(first.status == 200 && second.status == 200, "\(first.text) \(second.text)")
       let ids = first.results.map { $0["job_id"] as? String }
@@ -231,7 +264,8 @@ struct GraphRouteTests {
   func largeResults() async throws {
     try await TestDaemon.run { daemon in
       let jobs = [
-        try await submit(daemon, after: [], #","retention":"0s""#), try await submit(daemon, after: [], #","retention":"0s""#),
+        try await submit(daemon, after: [], #","retention":"0s""#),
+        try await submit(daemon, after: [], #","retention":"0s""#),
       ]
       let last = try await submit(daemon, after: jobs)
       for _ in jobs { _ = try await finish(daemon, "ack", #","result":"\#(String(repeating: "x", count: 600_000))""#) }

@@ -152,7 +152,8 @@ import Testing
     if text.contains(#""queue_forbidden""#) { return .queueForbidden }
     if text.contains(#""forbidden""#) { return .keyForbidden }
     if text.contains(#""schedule_not_found""#) {
-      let unknown = VisibilityMatrix.Target(job: target.job, queue: target.queue + "-none", key: target.key, batch: target.batch)
+      let unknown = VisibilityMatrix.Target(
+        job: target.job, queue: target.queue + "-none", key: target.key, batch: target.batch)
       let other = try await answer(daemon, route, row, unknown, key)
       #expect(other.contains(#""queue_forbidden""#) || other == text, "not the same as an unknown schedule")
       return .hidden

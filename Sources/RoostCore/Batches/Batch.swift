@@ -201,7 +201,9 @@ struct Batches: ~Copyable {
 
   // MARK: Members
 
-  private static func place(_ job: Slot) -> UInt64 { ((UInt64(job) &+ 1) &* 0x9E37_79B9_7F4A_7C15).byteSwapped &* 0xBF58_476D_1CE4_E5B9 }
+  private static func place(_ job: Slot) -> UInt64 {
+    ((UInt64(job) &+ 1) &* 0x9E37_79B9_7F4A_7C15).byteSwapped &* 0xBF58_476D_1CE4_E5B9
+  }
 
   private func member(_ job: Slot) -> Slot {
     guard hasMembers else { return .none }

@@ -5,7 +5,8 @@ extension StateMachine {
 
   func id(ofBatch slot: Slot) -> JobID {
     JobID(
-      number: JobNumber(rawValue: batches[slot].id), createdMilliseconds: batches[slot].state.createdAt, key: batchSecret)
+      number: JobNumber(rawValue: batches[slot].id), createdMilliseconds: batches[slot].state.createdAt,
+      key: batchSecret)
   }
 
   /// A batch, if the whole id is right and it is the owner's; `.none` otherwise, by the same path.

@@ -185,6 +185,8 @@ extension StateMachine {
 
   /// What carries all batches: absolute counts are the last of a trim.
   var batchCarries: [Command] {
-    batches.order.map { .carryBatch(Command.CarryBatch(id: $0, mostBytes: BatchSet.mostBytes(of: batches[batches.find($0)]))) }
+    batches.order.map {
+      .carryBatch(Command.CarryBatch(id: $0, mostBytes: BatchSet.mostBytes(of: batches[batches.find($0)])))
+    }
   }
 }

@@ -120,9 +120,14 @@ extension StateMachine {
     let succession = try succession(unique)
     if let unique {
       if settings?[.groupOrdered] != nil, unique.onConflict == .replace { throw .replaceInOrder }
+      // What takes another's place stands there at once.
+      precondition(
+        unique.onConflict != .replace || command.dependencies.isEmpty, "a handler refuses one that replaces and waits")
       bound(&command, unique, since: succession.since)
     }
-    if !isChecked, let settings, let refusal = admit(command, body, settings, replacing: succession.twin, &step) { throw refusal }
+    if !isChecked, let settings, let refusal = admit(command, body, settings, replacing: succession.twin, &step) {
+      throw refusal
+    }
     replace(succession.twin, &step)
     let (deadline, isWall) = dueTime(of: command)
     var event = Submitted(

@@ -31,7 +31,9 @@ extension Command {
 
 extension Command.Submit {
   fileprivate func moved(by offset: Int) -> Self {
-    func move(_ range: ByteRange) -> ByteRange { ByteRange(offset: Int(range.offset) + offset, count: Int(range.count)) }
+    func move(_ range: ByteRange) -> ByteRange {
+      ByteRange(offset: Int(range.offset) + offset, count: Int(range.count))
+    }
     var moved = self
     (moved.body, moved.keyFields, moved.dependencies) = (move(body), move(keyFields), move(dependencies))
     return moved
@@ -50,7 +52,9 @@ extension StateMachine {
   fileprivate mutating func submit(_ command: Command.SubmitGraph, _ ticket: UInt64, _ step: inout Step) {
     let jobs = (0..<Int(command.count)).map { command.job($0, step) }
     if let refused = whyNotMade(jobs, step) {
-      if defects.contains(.graphHalfMade), whyNotMade([jobs[0]], step) == nil { _ = submit(jobs[0], known: [], &step) }
+      if defects.contains(.graphHalfMade), whyNotMade([jobs[0]], step) == nil {
+        _ = submit(jobs[0], known: [], &step)
+      }
       return step.answer(ticket, refused)
     }
     let first = step.accepted.count
@@ -78,6 +82,8 @@ extension StateMachine {
 
   /// What was counted of the jobs before one of a graph.
   private struct Tally {
+    /// All of them; a graph has one owner.
+    var all: (jobs: Int64, bytes: Int64) = (0, 0)
     var queues: [UInt32: (jobs: Int64, bytes: Int64)] = [:]
     var groups: [[UInt8]: Int64] = [:]
     var newQueues: Set<[UInt8]> = []
@@ -131,8 +137,15 @@ extension StateMachine {
       preconditionFailure("a handler encodes the body it submits")
     }
     if isDraining(body.queue) { throw .draining }
+    if let refusal = quotaRefusal(
+      owner: body.owner, bytes: Submitted.fixedBytes + Int(job.body.count), before: tally.all)
+    {
+      throw refusal
+    }
     _ = try batchToJoin(job, body)
     if !job.dependencies.isEmpty { try checkDependencies(job.dependencies, owner: body.owner, tally.known, step) }
+    let bytes = Int64(Submitted.fixedBytes + 2 + Int(job.body.count) + Int(job.dependencies.count))
+    tally.all = (tally.all.jobs + 1, tally.all.bytes + bytes)
     let queue = queueNames.find(body.queue)
     if queue == .none || !queues[Int(queue)].exists {
       tally.newQueues.insert(Array(body.queue))
@@ -147,9 +160,12 @@ extension StateMachine {
       if let refusal = whyNotAdmitted(command, settings) { throw refusal }
       // Nothing that waits already makes room for a graph.
       let excess = excess(command, body, settings, before: (before.0.jobs, before.0.bytes, before.1))
-      if excess.jobs > 0 || excess.bytes > 0 { throw .queueFull }
+      guard excess.jobs <= 0, excess.bytes <= 0 else {
+        noteFull(queue)
+        throw .queueFull
+      }
     }
-    tally.queues[queue] = (before.0.jobs + 1, before.0.bytes + Int64(Submitted.fixedBytes + 2 + Int(job.body.count) + Int(job.dependencies.count)))
+    tally.queues[queue] = (before.0.jobs + 1, before.0.bytes + bytes)
     tally.groups[group] = before.1 + 1
   }
 

@@ -73,7 +73,8 @@ extension StateMachine {
       let batch = batches[batches.find(id)]
       let state = batch.state
       let counts = JobState.allCases.map { "\(batch.counts[$0])" }.joined(separator: " ")
-      return "\(id) \(batch.owner) \(state.name) \(state.createdAt) \(state.isEnded) \(state.closesAt) \(state.closedAt) "
+      return
+        "\(id) \(batch.owner) \(state.name) \(state.createdAt) \(state.isEnded) \(state.closesAt) \(state.closedAt) "
         + "\(state.cancelledAt) \(state.completedAt) \(state.completedUptime) \(state.job) \(state.left) "
         + "\(state.then?.bytes.count ?? 0) \(batch.base) \(counts)"
     }
@@ -87,7 +88,9 @@ extension StateMachine {
       var counts = StateCounts()
       batches.forEachMember(of: slot) { counts[JobState(rawValue: jobs.hot($0).pointee.state)!] += 1 }
       if counts != batches[slot].counts { found.append("counts of batch \(id)") }
-      if batches[slot].isComplete, !batches[slot].isDoubtful { found.append("batch \(id) is complete, and nobody says so") }
+      if batches[slot].isComplete, !batches[slot].isDoubtful {
+        found.append("batch \(id) is complete, and nobody says so")
+      }
     }
     return found
   }

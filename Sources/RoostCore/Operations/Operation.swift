@@ -62,7 +62,7 @@ package enum OperationPhase: UInt8, Sendable, CaseIterable, BitwiseCopyable {
 struct Operation {
   var id: UInt64
   var kind: OperationKind
-  /// A bit for each state's raw value.
+  /// `JobState.bit` of each.
   var states: UInt8
   /// Of `StateMachine.queueNames`; `.none`: any.
   var queue: UInt32

@@ -93,7 +93,8 @@ struct Changed: JobRecord, Equatable {
     let row = machine.jobs.hot(slot).pointee
     let before = JobState(rawValue: row.state)!
     let becameReady = state == .ready && before != .ready
-    guard before.isWaiting, state != .retry || before == .retry, (state == .blocked) == (before == .blocked), row.attempts < maxAttempts,
+    guard before.isWaiting, state != .retry || before == .retry, (state == .blocked) == (before == .blocked),
+      row.attempts < maxAttempts,
       order == (becameReady ? machine.nextOrder : row.order)
     else { throw machine.misplaced("a job that waits", slot, position) }
   }

@@ -101,6 +101,12 @@ struct Unblocked: JobRecord {
     machine.fit(slot)
   }
 
+  // MARK: Events
+
+  static func event(of record: UnsafeRawBufferPointer) -> LoggedEvent? {
+    Unblocked(whole: record).map { $0.event(.jobUnblocked, $0.state) }
+  }
+
   // MARK: Description
 
   func description(by describer: inout RecordDescriber) -> RecordDescription? {

@@ -68,7 +68,9 @@ extension StateMachine {
     }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
-    guard hungry.isEmpty || nextScheduleWork() == nil else { return isFull || hasOperationsToStep || graph.owes || batchesOwe }
+    guard hungry.isEmpty || nextScheduleWork() == nil else {
+      return isFull || hasOperationsToStep || graph.owes || batchesOwe
+    }
     if !hungry.isEmpty { feed(&step) }
     return isFull || hasOperationsToStep || graph.owes || batchesOwe || !hungry.isEmpty && !conditions.refusesLeases
   }
