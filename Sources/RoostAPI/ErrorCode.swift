@@ -25,6 +25,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case noJobsAvailable = "no_jobs_available"
   case operationNotFound = "operation_not_found"
   case scheduleNotFound = "schedule_not_found"
+  case batchNotFound = "batch_not_found"
   case methodNotAllowed = "method_not_allowed"
   // 408, 413, 414, 415, 431: limits of the transport.
   case requestTimeout = "request_timeout"
@@ -42,6 +43,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case draining = "draining"
   case notUnique = "not_unique"
   case queueNotEmpty = "queue_not_empty"
+  case hasDependents = "has_dependents"
+  case batchClosed = "batch_closed"
   // 422: well formed, but not acceptable.
   case outOfRange = "out_of_range"
   case contradiction = "contradiction"
@@ -49,7 +52,9 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case tooManyQueues = "too_many_queues"
   case tooManySchedules = "too_many_schedules"
   case tooManyQuotas = "too_many_quotas"
+  case tooManyBatches = "too_many_batches"
   case invalidField = "invalid_field"
+  case dependencyNotFound = "dependency_not_found"
   // 429: too much of it.
   case tooManyAttempts = "too_many_attempts"
   case queueFull = "queue_full"
@@ -74,18 +79,18 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .missingKey, .invalidKey, .revokedKey: 401
     case .forbidden, .forbiddenScope, .queueForbidden: 403
     case .routeNotFound, .jobNotFound, .queueNotFound, .groupNotFound, .keyNotFound, .noJobsAvailable,
-      .operationNotFound, .scheduleNotFound:
+      .operationNotFound, .scheduleNotFound, .batchNotFound:
       404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
     case .leaseLost, .alreadyEnded, .jobNotRunning, .jobFinished, .wrongState, .idempotencyConflict, .draining,
-      .queueNotEmpty, .notUnique:
+      .queueNotEmpty, .hasDependents, .batchClosed, .notUnique:
       409
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .unsupportedEncoding: 415
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .tooManySchedules, .tooManyQuotas,
-      .invalidField:
+      .invalidField, .dependencyNotFound, .tooManyBatches:
       422
     case .tooManyAttempts, .queueFull, .quotaExceeded: 429
     case .headersTooLarge: 431

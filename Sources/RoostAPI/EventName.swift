@@ -21,6 +21,8 @@ package enum EventName: String, Sendable, CaseIterable {
   case jobReplayed = "job.replayed"
   case jobChanged = "job.changed"
   case jobMoved = "job.moved"
+  /// A job waits for no other any more.
+  case jobUnblocked = "job.unblocked"
   /// An ended job has left.
   case jobPurged = "job.purged"
   case queueConfigured = "queue.configured"

@@ -134,7 +134,7 @@ private struct Batch {
 }
 
 /// 128 random bits: no two submits of any client share them.
-private func newIdempotencyKey() -> String {
+func newIdempotencyKey() -> String {
   let bits = UInt128.random(in: .min ... .max)
   return "sdk-" + String(bits, radix: 36)
 }

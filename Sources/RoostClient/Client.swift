@@ -193,6 +193,19 @@ public struct Client: Sendable {
     return try await state(after: request)
   }
 
+  /// Lets a job run that waits for others, all of which have ended and not all of which were ACKED
+  /// (``JobOptions/OnDead/hold``).
+  ///
+  /// It is sent again only where the daemon certainly did not do it.
+  ///
+  /// - Throws: ``RoostError`` with code `wrong_state` if it does not wait so.
+  @discardableResult
+  public func unblock(_ id: JobID) async throws -> JobState {
+    var request = Transport.Request.post(path(id) + "/unblock")
+    request.isIdempotent = false
+    return try await state(after: request)
+  }
+
   /// Removes a job that is ACKED, DEAD or CANCELLED, before its retention ends. Its idempotency key goes on answering
   /// until its window is over.
   ///

@@ -73,6 +73,8 @@ extension RoostEvent.Name {
   public static let jobReplayed = Self(.jobReplayed)
   public static let jobChanged = Self(.jobChanged)
   public static let jobMoved = Self(.jobMoved)
+  /// It waits for no other job any more.
+  public static let jobUnblocked = Self(.jobUnblocked)
   public static let jobPurged = Self(.jobPurged)
   public static let queueConfigured = Self(.queueConfigured)
   public static let queuePaused = Self(.queuePaused)

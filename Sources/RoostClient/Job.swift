@@ -47,6 +47,9 @@ public struct JobState: RawRepresentable, Sendable, Hashable, CustomStringConver
   /// Called off.
   public static let cancelled = JobState(rawValue: "CANCELLED")
 
+  /// Waits for other jobs.
+  public static let blocked = JobState(rawValue: "BLOCKED")
+
   /// Whether the job has ended: ACKED, DEAD or CANCELLED.
   public var isFinal: Bool { self == .acked || self == .dead || self == .cancelled }
 
@@ -104,6 +107,10 @@ public struct Job: Sendable, Identifiable {
   public let traceparent: String?
   /// The schedule that made it, if one did.
   public let schedule: ScheduledInstant?
+  /// The batch that it is of.
+  public let batch: BatchID?
+  /// The jobs that it waits for, or waited for; lists leave them out.
+  public let dependsOn: [JobID]
   /// That no other job of its owner may be like it, if it said so.
   public let unique: Unique?
   /// What was submitted, if it was asked for.
@@ -152,6 +159,8 @@ public struct Job: Sendable, Identifiable {
     metadata = fields.texts("metadata")
     traceparent = fields.text("traceparent")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
+    batch = fields.text("batch").map { BatchID(rawValue: $0) }
+    dependsOn = try fields.json("depends_on")?.decode() ?? []
     unique = fields.object("unique").flatMap { Unique($0) }
     payload = fields.json("payload")
   }
@@ -171,7 +180,7 @@ public struct ScheduledInstant: Sendable, Hashable {
 /// What became of a submit.
 public struct SubmittedJob: Sendable, Identifiable {
   public let id: JobID
-  /// READY, or SCHEDULED where it was delayed; any other state if it is a duplicate.
+  /// READY, SCHEDULED where it was delayed, BLOCKED where it waits for others; any other state if it is a duplicate.
   public let state: JobState
   public let queue: String
   /// Not before this time.

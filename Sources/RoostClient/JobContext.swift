@@ -27,6 +27,8 @@ public struct JobContext: Sendable {
   public let traceparent: String?
   /// The schedule that made the job, if one did.
   public let schedule: ScheduledInstant?
+  /// What became of the jobs that it waited for, in the order in which it named them.
+  public let dependencies: [JobDependency]
   /// The lease's fencing token: it belongs to this attempt only. Written into your own store together with the effect,
   /// it tells whether this attempt or a later one had it.
   public let leaseID: String
@@ -63,14 +65,14 @@ public struct JobContext: Sendable {
     id: JobID = JobID("test-job"), type: String = "", queue: String = "default", group: String? = nil,
     attempt: Int = 1, maxRetries: Int = 3, priority: JobPriority = .medium, createdAt: Date? = nil,
     deadline: Date? = nil, expiresAt: Date? = nil, metadata: [String: String] = [:], tags: [String] = [],
-    traceparent: String? = nil,
+    traceparent: String? = nil, dependencies: [JobDependency] = [],
     leaseID: String = "test-lease", logger: Logger = Logger(label: "roost.test"),
     onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in }
   ) {
     (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
     (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)
     (self.createdAt, self.deadline, self.expiresAt) = (createdAt, deadline, expiresAt)
-    (self.metadata, self.tags, self.traceparent) = (metadata, tags, traceparent)
+    (self.metadata, self.tags, self.traceparent, self.dependencies) = (metadata, tags, traceparent, dependencies)
     (self.leaseID, self.logger) = (leaseID, logger)
     (source, schedule, leaseUntil) = (nil, nil, nil)
     report = onProgress
@@ -92,6 +94,7 @@ public struct JobContext: Sendable {
     tags = job.tags
     traceparent = job.traceparent
     schedule = job.schedule
+    dependencies = job.dependencies
     leaseID = job.leaseID
     leaseUntil = job.leaseUntil
     var logger = logger
@@ -100,6 +103,29 @@ public struct JobContext: Sendable {
     logger[metadataKey: "attempt"] = "\(job.attempt)"
     self.logger = logger
     self.report = report
+  }
+}
+
+/// What became of a job that another one waited for.
+public struct JobDependency: Sendable, Identifiable {
+  public let id: JobID
+  /// Nil if it has left.
+  public let state: JobState?
+  /// What its worker gave back; nil if it gave nothing, was not ACKED, or is omitted.
+  public let result: RawJSON?
+  /// Whether it has a result that would have made the lease too large: ``Client/job(_:includingPayload:)`` has it.
+  public let isResultOmitted: Bool
+
+  /// One for a test of a handler.
+  public init(id: JobID, state: JobState? = .acked, result: RawJSON? = nil, isResultOmitted: Bool = false) {
+    (self.id, self.state, self.result, self.isResultOmitted) = (id, state, result, isResultOmitted)
+  }
+
+  init(_ fields: JSONFields) throws(RoostError) {
+    id = JobID(try fields.required("job_id", JSONFields.text))
+    state = fields.text("state").map { JobState(rawValue: $0) }
+    result = fields.json("result")
+    isResultOmitted = fields.flag("result_omitted")
   }
 }
 
@@ -128,6 +154,7 @@ struct LeasedJob: Sendable {
   let tags: [String]
   let traceparent: String?
   let schedule: ScheduledInstant?
+  let dependencies: [JobDependency]
 
   init(_ fields: JSONFields) throws(RoostError) {
     id = JobID(try fields.required("job_id", JSONFields.text))
@@ -150,6 +177,9 @@ struct LeasedJob: Sendable {
     tags = try fields.json("tags")?.decode() ?? []
     traceparent = fields.text("traceparent")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
+    var outcomes: [JobDependency] = []
+    for bytes in fields.elements("dependencies") ?? [] { outcomes.append(try JobDependency(JSONFields(bytes))) }
+    dependencies = outcomes
   }
 }
 

@@ -51,6 +51,34 @@ public struct JobOptions: Sendable {
   /// repeating a request never makes two jobs; give one of your own to make repeating the *call* safe, too, such as
   /// after a crash of your program. 1 to 255 bytes.
   public var idempotencyKey: String?
+  /// Jobs of the same owner, at most 1,000: the job is BLOCKED until all of them are ACKED.
+  public var dependsOn: [JobID] = []
+  /// What becomes of it if one of them ends DEAD or CANCELLED; `.cancel` if left out.
+  public var onDead: OnDead?
+  /// Until when it waits for them; `.acked` if left out.
+  public var waitsUntil: DependencyEnd?
+
+  /// The batch that it joins (``Client/openBatch(name:then:when:expiresIn:)``), which must be open.
+  public var batch: BatchID?
+  /// Of a job of the batch that runs (``JobContext/leaseID``): then it joins a closed one, too.
+  public var batchLease: String?
+
+  /// What a job that is not ACKED means for those that wait for it.
+  public enum OnDead: String, Sendable {
+    /// They are CANCELLED, and what waits for them, too.
+    case cancel
+    /// They run, as if it were ACKED.
+    case run
+    /// They stay BLOCKED until it is ACKED after all, or ``Client/unblock(_:)`` lets them run.
+    case hold
+  }
+
+  /// When a job is no longer waited for.
+  public enum DependencyEnd: String, Sendable {
+    case acked
+    /// However it ended.
+    case ended
+  }
 
   public init(
     type: String? = nil, queue: String? = nil, group: String? = nil, priority: JobPriority? = nil,
@@ -59,8 +87,13 @@ public struct JobOptions: Sendable {
     expiresAt: Date? = nil,
     expiresIn: Duration? = nil, onExpire: OnExpire? = nil, unique: Unique? = nil, tags: [String] = [],
     metadata: [String: String] = [:], traceparent: String? = nil,
-    idempotencyKey: String? = nil
+    idempotencyKey: String? = nil, dependsOn: [JobID] = [], onDead: OnDead? = nil, waitsUntil: DependencyEnd? = nil,
+    batch: BatchID? = nil
   ) {
+    self.dependsOn = dependsOn
+    self.onDead = onDead
+    self.waitsUntil = waitsUntil
+    self.batch = batch
     self.type = type
     self.queue = queue
     self.group = group
@@ -116,6 +149,11 @@ extension JobOptions {
     joined.metadata = defaults.metadata.merging(metadata) { _, own in own }
     joined.traceparent = traceparent ?? defaults.traceparent
     joined.idempotencyKey = idempotencyKey ?? defaults.idempotencyKey
+    if dependsOn.isEmpty { joined.dependsOn = defaults.dependsOn }
+    joined.onDead = onDead ?? defaults.onDead
+    joined.waitsUntil = waitsUntil ?? defaults.waitsUntil
+    joined.batch = batch ?? defaults.batch
+    joined.batchLease = batchLease ?? defaults.batchLease
     return joined
   }
 }
@@ -193,7 +231,13 @@ public struct RetryPolicy: Sendable, Hashable {
 
 extension JSONWriter {
   /// The body of a submit: payload first, then what is not left out.
-  mutating func submit(_ payload: RawJSON, _ options: JobOptions, idempotencyKey: String?) {
+  ///
+  /// - Parameters:
+  ///   - ref: What others of the same batch call it.
+  ///   - items: What of the same batch it waits for.
+  mutating func submit(
+    _ payload: RawJSON, _ options: JobOptions, idempotencyKey: String?, ref: String? = nil, after items: [String] = []
+  ) {
     beginObject()
     field("payload", raw: payload.bytes[...])
     if let type = options.type { field("type", type) }
@@ -226,6 +270,15 @@ extension JSONWriter {
       endObject()
     }
     if let traceparent = options.traceparent { field("traceparent", traceparent) }
+    if let ref { field("ref", ref) }
+    if !options.dependsOn.isEmpty || !items.isEmpty {
+      key("depends_on")
+      strings(options.dependsOn.map(\.rawValue) + items)
+    }
+    if let batch = options.batch { field("batch", batch.rawValue) }
+    if let lease = options.batchLease { field("lease_id", lease) }
+    if let onDead = options.onDead { field("on_dead", onDead.rawValue) }
+    if let end = options.waitsUntil { field("when", end.rawValue) }
     if let key = options.idempotencyKey ?? idempotencyKey { field("idempotency_key", key) }
     endObject()
   }

@@ -2,7 +2,7 @@ import RoostAPI
 
 /// What an owner may have and ask; nil: no bound.
 public struct OwnerQuota: Sendable, Hashable {
-  /// Jobs that wait: SCHEDULED, READY, RETRY.
+  /// Jobs that wait: SCHEDULED, READY, RETRY, BLOCKED.
   public var waitingJobs: Int?
   /// Bytes in the log of those jobs.
   public var waitingBytes: Int?

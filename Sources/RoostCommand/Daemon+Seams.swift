@@ -16,6 +16,7 @@ extension Daemon {
     var limits = Limits()
     limits.maxQueues = configuration.maxQueues
     limits.maxSchedules = configuration.maxSchedules
+    limits.maxBatches = configuration.maxBatches
     limits.queueIdleMilliseconds = configuration.queueIdleMilliseconds
     limits.leaseMilliseconds = configuration.leaseMilliseconds
     limits.leaseCheckMilliseconds = configuration.leaseCheckMilliseconds

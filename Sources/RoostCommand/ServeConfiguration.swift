@@ -156,6 +156,7 @@ extension ServeConfiguration {
   package var maxPayloadBytes: Int { number(.maxPayloadBytes) ?? 0 }
   package var maxQueues: Int { number(.maxQueues) ?? 0 }
   package var maxSchedules: Int { number(.maxSchedules) ?? 0 }
+  package var maxBatches: Int { number(.maxBatches) ?? 0 }
   package var queueIdleMilliseconds: Int64 { milliseconds(.queueIdle) }
   package var maxWaiters: Int { number(.maxWaiters) ?? 0 }
   package var maxConnections: Int { number(.maxConnections) ?? 0 }

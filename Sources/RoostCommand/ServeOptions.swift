@@ -27,6 +27,7 @@ struct ServeOptions: ParsableArguments {
   @Option(.maxQueues) var maxQueues: String?
   @Option(.queueIdle) var queueIdle: String?
   @Option(.maxSchedules) var maxSchedules: String?
+  @Option(.maxBatches) var maxBatches: String?
   @Option(.maxWaiters) var maxWaiters: String?
   @Option(.maxConnections) var maxConnections: String?
   @Option(.loops) var loops: String?
@@ -58,7 +59,7 @@ struct ServeOptions: ParsableArguments {
       .defaultRetry: defaultRetry, .defaultTimeout: defaultTimeout, .deadRetention: deadRetention,
       .idempotencyWindow: idempotencyWindow,
       .maxPayloadBytes: maxPayloadBytes, .maxQueues: maxQueues, .queueIdle: queueIdle,
-      .maxSchedules: maxSchedules, .maxWaiters: maxWaiters,
+      .maxSchedules: maxSchedules, .maxBatches: maxBatches, .maxWaiters: maxWaiters,
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .eventsRetention: eventsRetention, .eventsRetentionBytes: eventsRetentionBytes,
       .eventsListeners: eventsListeners,

@@ -25,6 +25,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case maxQueues = "MAX_QUEUES"
   case queueIdle = "QUEUE_IDLE"
   case maxSchedules = "MAX_SCHEDULES"
+  case maxBatches = "MAX_BATCHES"
   case maxWaiters = "MAX_WAITERS"
   case maxConnections = "MAX_CONNECTIONS"
   case loops = "LOOPS"
@@ -143,6 +144,10 @@ package enum Setting: String, CaseIterable, Sendable {
     case .maxSchedules:
       .init(
         .integer(0...1_000_000), "10000", sample: "50", "How many schedules may exist at once.")
+    case .maxBatches:
+      .init(
+        .integer(0...1_000_000), "10000", sample: "60",
+        "How many batches may exist at once; at this bound one that is complete makes room for a new one.")
     case .maxWaiters:
       .init(
         .integer(1...1_000_000), "100000", sample: "5000",

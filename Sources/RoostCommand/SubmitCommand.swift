@@ -29,6 +29,12 @@ struct SubmitCommand: AsyncParsableCommand {
   @Option(help: "Pauses between attempts, such as 2s..1m or 2s..1m,factor=3,jitter=equal.") var retry: RetryArgument?
   @Option(help: "How long a worker may be silent before another one gets the job, such as 30s.") var lease: String?
   @Option(help: "How long an attempt may run, such as 10m; 0s: as long as its worker says so.") var timeout: String?
+  @Option(help: "A job that it waits for: it is BLOCKED until that is ACKED. May be given again.") var dependsOn:
+    [String] = []
+  @Option(help: "The batch that it joins.") var batch: String?
+  @Option(help: "What becomes of it if such a job is not ACKED: cancel (default), run or hold.") var onDead: String?
+  @Option(help: "Until the jobs that it waits for are acked (default), or ended, whatever became of them.")
+  var when: String?
   @Option(help: "Leases that end by their time before it is DEAD, whatever retries are left.") var maxExpiries: Int?
   @Option(help: "Too late to begin after this time, such as 2027-01-31T09:00:00Z.") var expiresAt: String?
   @Option(help: "Too late to begin after this much time, such as 10m.") var expiresIn: String?
@@ -110,6 +116,15 @@ struct SubmitCommand: AsyncParsableCommand {
     retry?.write(to: &body)
     if let lease { body.field("lease", lease) }
     if let timeout { body.field("timeout", timeout) }
+    if !dependsOn.isEmpty {
+      body.key("depends_on")
+      body.beginArray()
+      for job in dependsOn { body.string(job) }
+      body.endArray()
+    }
+    if let batch { body.field("batch", batch) }
+    if let onDead { body.field("on_dead", onDead) }
+    if let when { body.field("when", when) }
     if let maxExpiries { body.field("max_expiries", maxExpiries) }
     if let expiresAt { body.field("expires_at", expiresAt) }
     if let expiresIn { body.field("expires_in", expiresIn) }

@@ -170,4 +170,20 @@ package enum Defect: String, Sendable, CaseIterable {
   case pauseMadeUp = "pause-made-up"
   /// A schedule fires more often than it may.
   case runsUnbounded = "runs-unbounded"
+  /// Of a graph that is refused the first job is made all the same.
+  case graphHalfMade = "graph-half-made"
+  /// A batch that is closed takes jobs.
+  case closedBatchTakes = "closed-batch-takes"
+  /// What leaves a batch is counted in memory alone.
+  case leaversUncounted = "leavers-uncounted"
+  /// That a batch is complete is not logged.
+  case completionUnlogged = "completion-unlogged"
+  /// A trim forgets batches.
+  case batchNotCarried = "batch-not-carried"
+  /// A job that ended tells nobody who waits for it.
+  case dependentsForgotten = "dependents-forgotten"
+  /// A job leaves although one that has not ended needs its result.
+  case dependencyLeaves = "dependency-leaves"
+  /// A copy leaves out which jobs its job waited for.
+  case dependenciesLostInCarry = "dependencies-lost-in-carry"
 }

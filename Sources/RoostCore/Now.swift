@@ -53,6 +53,8 @@ package struct Limits: Sendable {
   package var maxSchedules = 10_000
   /// Owners with quotas.
   package var maxQuotas = OwnerQuota.mostOwners
+  /// Batches at once, with those that are complete and kept.
+  package var maxBatches = 10_000
   /// How long a queue without jobs stays, milliseconds of log time.
   package var queueIdleMilliseconds: Int64 = 3_600_000
   /// Names of queues that do not exist for which workers may wait at once.

@@ -26,6 +26,8 @@ extension StateMachine {
     package var key: String
     package var unique: String
     package var lease: String
+    /// Of a job that has not ended.
+    package var dependencies: [String]
   }
 
   /// The whole state: two machines with the same image behave the same.
@@ -41,6 +43,7 @@ extension StateMachine {
     package var operations: [String]
     package var groups: [GroupState]
     package var schedules: [String]
+    package var batches: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -49,6 +52,7 @@ extension StateMachine {
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
+        && a.batches == b.batches
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -73,7 +77,7 @@ extension StateMachine {
         UInt64(liveBytes), bootID,
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
-      schedules: scheduleImages,
+      schedules: scheduleImages, batches: batchImages,
       logTime: now.log)
   }
 
@@ -93,7 +97,7 @@ extension StateMachine {
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
-      key: key, unique: uniqueText(slot), lease: leaseText(slot))
+      key: key, unique: uniqueText(slot), lease: leaseText(slot), dependencies: dependencyImage(slot))
   }
 
   private func uniqueText(_ slot: Slot) -> String {
@@ -253,6 +257,8 @@ extension StateMachine {
     }
     found += brokenSchedules()
     found += brokenOwners
+    found += brokenGraph()
+    found += brokenBatches()
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
     if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
     if dead.count != Int(states[.dead]) || deadNumbers.count != dead.count { found.append("dead letters") }
@@ -270,7 +276,7 @@ extension StateMachine {
       for set in [Listed.all, Listed.state(hot.state), Listed.queue(queue(of: slot)), Listed.owner(cold.owner)] {
         wanted[set, default: []].append(hot.number)
       }
-      if JobState(rawValue: hot.state)!.isWaiting, isOrdered(queue(of: slot)) {
+      if JobState(rawValue: hot.state)!.isInOrder, isOrdered(queue(of: slot)) {
         wanted[Listed.waiting(hot.group), default: []].append(Self.place(inOrder: hot.number))
       }
       if hot.state == JobState.running.rawValue, sequence(of: queue(of: slot)) == .perLease {

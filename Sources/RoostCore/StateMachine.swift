@@ -62,6 +62,10 @@ package struct StateMachine: ~Copyable {
   var wallHeap = DeadlineHeap()
   /// ACKED and CANCELLED, by when they may leave (uptime).
   var retentionHeap = DeadlineHeap()
+  /// Of `finished`: whatever stands before it is kept for jobs that wait, or one of `leavers`.
+  var retentionCursor = Slot.none
+  /// Jobs before the cursor that need not be kept any more, by their order numbers; one may have left.
+  var leavers = ExpiryHeap()
   /// Stubs, by when they may leave (uptime).
   var stubHeap = ExpiryHeap()
   /// The keys that no two jobs have at a time.
@@ -72,6 +76,14 @@ package struct StateMachine: ~Copyable {
   var expiring = ExpiringJobs()
   /// Jobs that are too late and may leave with this command.
   var lateLeft = 0
+
+  /// Which jobs wait for which.
+  var graph = JobGraph()
+  var batches = Batches()
+  /// Replay: the batches of jobs, by the jobs' numbers.
+  var replayedMembers: [UInt64: JobID] = [:]
+  /// Replay: what the records say of it, by the numbers of the waiting jobs.
+  var replayedDependencies: [UInt64: [UInt8]] = [:]
 
   // Names.
   var queueNames: NameTable
@@ -204,6 +216,10 @@ package struct StateMachine: ~Copyable {
   /// Jobs in workers' hands: the disk reserve keeps room for their results.
   package var runningCount: Int { leaseHeap.count }
   package var waiterCount: Int { waiters.count }
+  /// Jobs that wait for others: the disk reserve keeps room for telling them.
+  package var blockedCount: Int { graph.blocked }
+  /// Bytes of the jobs that batches are still to make: the disk reserve keeps room for them.
+  package var batchBytes: Int { batches.owedBytes }
 
   /// Bytes that jobs, keys, names, lists and waits take: what counts towards `MEMORY_LIMIT`.
   package var usedBytes: Int {
@@ -222,7 +238,8 @@ package struct StateMachine: ~Copyable {
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
     let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
     let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
-    return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + waits + sets.usedBytes
+    let ofGraphs = graph.usedBytes + batches.usedBytes
+    return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + ofGraphs + waits + sets.usedBytes
       + dead.usedBytes + queues.usedBytes
   }
 
@@ -248,6 +265,7 @@ package struct StateMachine: ~Copyable {
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
       + owners.residentBytes + quotas.capacity * MemoryLayout<QuotaCell>.stride
+      + graph.residentBytes + batches.residentBytes
   }
 
   // MARK: Ground

@@ -7,6 +7,12 @@ package struct Step: ~Copyable {
   package var arena = UnsafeRawBufferPointer(start: nil, count: 0)
   /// Leases of `.leasedMany` answers.
   package var grants: [Answer.Grant] = []
+  /// Jobs of `.graph` answers.
+  package var accepted: [Answer.Accepted] = []
+  /// Batches of `.batches` answers.
+  package var batches: [BatchImage] = []
+  /// Which of the jobs of a `.graphView` wait for which.
+  package var links: [GraphLink] = []
   /// Jobs of `.page` answers.
   package var jobs: [JobImage] = []
   /// Queues of `.queues` answers.
@@ -34,6 +40,9 @@ package struct Step: ~Copyable {
     self.arena = arena
     replies.removeAll(keepingCapacity: true)
     grants.removeAll(keepingCapacity: true)
+    accepted.removeAll(keepingCapacity: true)
+    links.removeAll(keepingCapacity: true)
+    batches.removeAll(keepingCapacity: true)
     jobs.removeAll(keepingCapacity: true)
     queues.removeAll(keepingCapacity: true)
     operations.removeAll(keepingCapacity: true)
@@ -76,6 +85,15 @@ package struct Reply: Sendable, BitwiseCopyable {
 package enum Answer: Sendable, BitwiseCopyable {
   case refused(Refusal)
   case submitted(Accepted)
+  /// The jobs of a graph, in `Step.accepted`.
+  case graph(first: Int32, count: Int32)
+  /// None of a graph's jobs was made: one of them could not be.
+  case graphRefused(place: Int32, Refusal)
+  case graphConflict(place: Int32, Conflict)
+  /// Batches of `Step.batches`; go on below the number `next` unless it is 0.
+  case batches(first: Int32, count: Int32, next: UInt64)
+  /// Jobs of `Step.jobs` and what they wait for, of `Step.links`; `isCut`: there are more.
+  case graphView(jobs: Int32, count: Int32, links: Int32, linkCount: Int32, isCut: Bool)
   /// The idempotency key belongs to a job that is another.
   case conflict(Conflict)
   /// Another job, this one, holds the key that no two may have.
@@ -246,7 +264,7 @@ package struct QueueImage: Sendable, BitwiseCopyable {
 
 /// One count for each `JobState`.
 package struct StateCounts: Equatable, Sendable, BitwiseCopyable {
-  private var counts: InlineArray<8, UInt32> = InlineArray(repeating: 0)
+  private var counts: InlineArray<9, UInt32> = InlineArray(repeating: 0)
 
   package init() {}
 

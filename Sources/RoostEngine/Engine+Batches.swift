@@ -285,6 +285,7 @@ extension Command.Submit {
     var placed = self
     placed.body = body.from(base)
     placed.keyFields = keyFields.from(base)
+    placed.dependencies = dependencies.from(base)
     return placed
   }
 

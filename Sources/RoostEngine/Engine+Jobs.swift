@@ -29,10 +29,12 @@ extension Engine {
   func encode(_ spec: JobSpec, owner: String) -> (command: Command.Submit, bytes: [UInt8]) {
     var spec = spec
     if let unique = spec.unique { spec.options[.unique] = hashed(unique, spec, owner: owner).encoded }
+    var options = spec.options
+    let dependencies = options.removeValue(forKey: .dependencies) ?? []
     var body = JobBodyLayout.encode(
       queue: spec.queue, type: spec.type, owner: owner, traceparent: spec.traceparent ?? "",
       group: spec.group, metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload,
-      options: JobOptions.encode(spec.options), checksum: { Checksum.of($0) })
+      options: JobOptions.encode(options), checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: JobPolicy(
         retry: spec.retry ?? .standard, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),
@@ -40,14 +42,19 @@ extension Engine {
         timeoutMilliseconds: UInt32(clamping: spec.timeoutMilliseconds ?? 0), maxExpiries: spec.maxExpiries ?? 0),
       priority: spec.priority ?? 0, maxRetries: spec.maxRetries ?? 3, delayMilliseconds: spec.delayMilliseconds ?? 0,
       runAtMilliseconds: spec.runAtMilliseconds ?? 0, body: ByteRange(offset: 0, count: body.count))
+    if let lease = spec.batchLease { command.lease = lease }
     command.given = spec.given
     command.payloadBytes = UInt32(clamping: spec.payloadBytes ?? spec.payload.count)
+    if !dependencies.isEmpty {
+      command.dependencies = ByteRange(offset: body.count, count: dependencies.count)
+      body += dependencies
+    }
     guard let key = spec.idempotencyKey else { return (command, body) }
     let meaning = meaning(of: spec, command)
     command.hasKey = true
+    command.keyByteFingerprint = byteFingerprint(of: command, body: body)
     command.keyHash = hash(ofKey: key, owner: owner, queue: spec.queue)
     command.keyFingerprint = meaning.fingerprint
-    command.keyByteFingerprint = byteFingerprint(of: command, body: body)
     command.keyFields = ByteRange(offset: body.count, count: meaning.fields.count)
     body += meaning.fields
     return (command, body)
@@ -88,7 +95,9 @@ extension Engine {
     _ grant: Answer.Grant, _ loader: RecordLoader, record: ArraySlice<UInt8>? = nil
   ) async throws(Refusal) -> LeasedJob {
     do throws(Refusal) {
-      return try await leasedJob(grant, loader, record)
+      var job = try await leasedJob(grant, loader, record)
+      if !job.body.dependencies.isEmpty { job.dependencies = try await outcomes(of: job) }
+      return job
     } catch {
       if error == .payloadCorrupt { await hold(grant) } else { await postpone(grant) }
       throw error
@@ -98,7 +107,9 @@ extension Engine {
   /// The job of a lease, if its bytes are in memory and sound; otherwise `leased` tells why not.
   package func leasedIfCached(_ grant: Answer.Grant, _ loader: RecordLoader) -> LeasedJob? {
     guard let record = loader.cachedRecord(at: grant.base, bytes: grant.recordBytes) else { return nil }
-    return try? job(of: grant, record[...])
+    // What it waited for is asked for first.
+    guard let job = try? job(of: grant, record[...]), job.body.dependencies.isEmpty else { return nil }
+    return job
   }
 
   func answer(_ bytes: [UInt8], _ command: (Int) -> Command) async -> Delivery {
@@ -319,6 +330,18 @@ extension Engine {
   /// Gives a DEAD job a new life: its attempts begin anew, its history stays.
   package func replay(_ id: JobID, viewer: Viewer) async throws(Refused) -> JobState {
     try await runNow(id, viewer, onlyDead: true)
+  }
+
+  /// Lets a job run that waits for others, all of which have ended and not all of which were ACKED.
+  ///
+  /// - Throws: `wrongState` where it does not wait so.
+  package func unblock(_ id: JobID, viewer: Viewer) async throws(Refusal) -> JobState {
+    var asked = AskedBytes()
+    let viewer = asked.add(viewer)
+    let job = try reference(id)
+    return changed(
+      try await ask(asked.bytes) { base in .unblock(Command.Unblock(job: job, viewer: viewer.from(base))) }
+    ).state
   }
 
   private func runNow(_ id: JobID, _ viewer: Viewer, onlyDead: Bool) async throws(Refused) -> JobState {

@@ -127,7 +127,7 @@ extension Engine {
 
   private func encode(_ spec: OperationSpec) -> (JobSelection, AskedBytes) {
     var asked = AskedBytes()
-    let states = spec.states.reduce(UInt8(0)) { $0 | 1 << $1.rawValue }
+    let states = spec.states.reduce(UInt8(0)) { $0 | $1.bit }
     var selection = JobSelection(
       kind: spec.kind, states: states, queue: asked.add(spec.queue ?? ""), type: asked.add(spec.type ?? ""),
       owner: asked.add(spec.owner ?? ""), before: spec.beforeMilliseconds ?? .max, limit: spec.limit ?? .max)
@@ -153,7 +153,7 @@ extension OperationView {
       id: image.id, kind: image.kind, phase: image.phase, queue: text(image.queue), target: text(image.target),
       type: text(image.type),
       owner: text(image.owner), group: text(image.group), limit: image.limit == .max ? nil : image.limit,
-      states: Set(image.kind.states.filter { image.states & 1 << $0.rawValue != 0 }),
+      states: Set(image.kind.states.filter { image.states & $0.bit != 0 }),
       beforeMilliseconds: image.before == .max ? nil : image.before,
       startedAtMilliseconds: image.startedAt, endedAtMilliseconds: image.phase.isOver ? image.endedAt : nil,
       done: image.done, skipped: image.skipped)

@@ -139,7 +139,7 @@ extension Engine {
 
   /// A job as lists show it: neither result nor progress is read. The checksum covers the payload, too, so that is read
   /// to believe the rest, but not kept: a page never holds more than one.
-  private func listed(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {
+  func listed(_ image: JobImage, _ delivery: Delivery) async throws(Refusal) -> JobView {
     let loader = delivery.loader!
     var view = JobView(
       image, delivery, body: try await bodyWithoutPayload(of: image, loader), queueName: queueName(of: image))
@@ -197,10 +197,13 @@ extension Engine {
     of record: ArraySlice<UInt8>, _ number: UInt64, withPayload: Bool = true
   ) throws(Refusal) -> JobBody {
     let body = record.withUnsafeBytes { bytes -> JobBody? in
-      guard let raw = StoredRecord(bytes).body, let layout = JobBodyLayout(raw), layout.isSound(number) else {
-        return nil
+      let stored = StoredRecord(bytes)
+      guard let raw = stored.body, let layout = JobBodyLayout(raw), layout.isSound(number) else { return nil }
+      var body = JobBody(layout, withPayload: withPayload)
+      if let list = DependencyList(stored.dependencies) {
+        (body.dependencies, body.dependencyMode) = (list.ids, list.mode)
       }
-      return JobBody(layout, withPayload: withPayload)
+      return body
     }
     guard let body else { throw damaged() }
     return body
@@ -255,7 +258,7 @@ extension JobView {
     case .running:
       leaseUntilMilliseconds = image.deadline
       deadlineMilliseconds = image.attemptEnds == 0 ? nil : image.attemptEnds
-    case .ready, .acked, .dead, .cancelled: break
+    case .ready, .acked, .dead, .cancelled, .blocked: break
     }
     workerID = image.worker.isEmpty ? nil : delivery.text(image.worker)
     startedAtMilliseconds = image.leasedAt == 0 ? nil : image.leasedAt
@@ -281,6 +284,7 @@ extension JobBody {
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
     schedule = layout.madeBy
+    batch = BatchMembership.id(in: layout.options)
     expiry = JobExpiry(layout.options)
     unique = JobUnique(layout.options)
   }

@@ -13,20 +13,22 @@ extension Engine {
     let loader = read.loader!
     let record = try await bytes(of: loader, at: image.base, image.recordBytes)
     let number = id.number.rawValue
-    let carried = record.withUnsafeBytes { bytes -> (body: [UInt8], fields: [UInt8])? in
+    let carried = record.withUnsafeBytes { bytes -> (body: [UInt8], fields: [UInt8], dependencies: [UInt8])? in
       let stored = StoredRecord(bytes)
       guard let body = stored.body, let layout = JobBodyLayout(body), layout.isSound(number) else { return nil }
-      return (layout.encoded(change, number), [UInt8](stored.keyFields))
+      return (layout.encoded(change, number), [UInt8](stored.keyFields), [UInt8](stored.dependencies))
     }
     guard let carried else { throw damaged() }
     let history = try await keptHistory(of: image, loader)
     asked = AskedBytes()
     let (again, queue) = (asked.add(viewer), asked.add(change.queue ?? ""))
     let (body, fields, entries) = (asked.add(carried.body), asked.add(carried.fields), asked.add(history))
+    let waits = asked.add(carried.dependencies)
     let delivery = try await ask(asked.bytes) { base in
       var carry = Command.Carry(
         number: number, base: image.base, outcome: image.history, body: body.from(base), history: entries.from(base))
       carry.keyFields = fields.from(base)
+      carry.dependencies = waits.from(base)
       var command = Command.Change(job: job, viewer: again.from(base), queue: queue.from(base))
       (command.priority, command.maxRetries, command.due) = (change.priority, change.maxRetries, change.due)
       command.rewrite = carry

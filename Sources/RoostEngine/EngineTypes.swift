@@ -42,6 +42,8 @@ package struct JobSpec: Sendable {
   package var idempotencyKey: String?
   /// Of the payload, as limits count it; nil: those of its JSON.
   package var payloadBytes: Int?
+  /// Of a RUNNING job of its batch: then it joins a closed one, too.
+  package var batchLease: LeaseID?
   /// What few jobs say; each encoded as the core reads it.
   package var options: [JobOption: [UInt8]] = [:]
   /// That no other job of its owner may be like it; its hash is still to be computed.
@@ -146,6 +148,22 @@ package struct LeasedJob: Sendable {
   /// Before which it had to begin, wall time; nil: at no such time.
   package var expiresAtMilliseconds: Int64?
   package var body: JobBody
+  /// What became of the jobs that it waited for, in the order in which it named them.
+  package var dependencies: [DependencyOutcome] = []
+}
+
+/// What became of a job that another waited for.
+package struct DependencyOutcome: Sendable {
+  package var id: JobID
+  /// Nil: it has left.
+  package var state: JobState?
+  /// Raw JSON, as its worker sent it.
+  package var result: ArraySlice<UInt8>?
+  /// It has a result that would make the lease too large: read it by its id.
+  package var isOmitted = false
+
+  /// Of all results of one lease, bytes.
+  package static let mostResultBytes = 1 << 20
 }
 
 /// A job as its readers see it.
@@ -353,6 +371,11 @@ package struct JobBody: Sendable {
   package var traceparent: String?
   /// The schedule that made the job, and the instant, seconds since 1970.
   package var schedule: (name: String, instant: Int64)?
+  /// The jobs that it waits for, or waited for.
+  package var dependencies: [JobID] = []
+  /// The batch that it is of.
+  package var batch: JobID?
+  package var dependencyMode = DependencyList.Mode()
   /// Before when it must begin, as it was said.
   package var expiry: JobExpiry?
   /// That no other may be like it, as it was said.

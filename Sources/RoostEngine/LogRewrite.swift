@@ -78,6 +78,7 @@ package struct LogRewrite: ~Copyable {
       var carry = Command.Carry(
         number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
       carry.keyFields = append(stored.keyFields)
+      carry.dependencies = append(stored.dependencies)
       carry.reportedAt = job.report
       if let report = try report(job) {
         carry.progress = report.text.withUnsafeBytes { append($0) }
@@ -121,7 +122,8 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule: sum + command.mostBytes
+      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryBatch:
+        sum + command.mostBytes
       default: sum + 512
       }
     }

@@ -10,6 +10,9 @@ package struct Delivery: Sendable {
   /// Leases of `.leasedMany`.
   package var grants: [Answer.Grant] = []
   package var jobs: [JobImage] = []
+  package var accepted: [Answer.Accepted] = []
+  package var links: [GraphLink] = []
+  package var batches: [BatchImage] = []
   package var queues: [QueueImage] = []
   package var operations: [OperationImage] = []
   package var groups: [GroupImage] = []

@@ -201,6 +201,7 @@ extension Store {
       var carry = Command.Carry(
         number: number, base: position, outcome: job.history, body: bodyRange, history: historyRange)
       carry.keyFields = appendToArena(stored.keyFields)
+      carry.dependencies = appendToArena(stored.dependencies)
       carry.reportedAt = job.report
       if let report = try loader.report(of: number, at: job.report, bytes: job.reportBytes) {
         carry.progress = report.text.withUnsafeBytes { appendToArena($0) }

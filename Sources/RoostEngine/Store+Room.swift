@@ -8,6 +8,8 @@ extension Store {
   static let completionBytes = 4_928
   /// What one extension of a lease takes in a frame of its own, without a report of progress.
   static let extensionBytes = 128
+  /// What a BLOCKED job may need of it: that it waits no longer, or was cancelled.
+  static let unblockBytes = 256
   /// How many extensions of each RUNNING job the reserve keeps room for; compaction takes the room back that they took.
   package static let keptExtensions = 16
   /// What a due item may need: its record, those by which a job goes to another queue and that gets room, and that of a
@@ -59,15 +61,18 @@ extension Store {
   private var leaseBytes: Int { Self.completionBytes + Self.keptExtensions * Self.extensionBytes }
 
   /// What the RUNNING jobs need of the reserve.
-  var runningReserve: Int { machine.runningCount * leaseBytes }
+  var runningReserve: Int {
+    machine.runningCount * leaseBytes + machine.blockedCount * Self.unblockBytes + machine.batchBytes
+  }
 
   /// What of it is kept for extensions.
-  private var extensionReserve: Int { runningReserve - machine.runningCount * Self.completionBytes }
+  private var extensionReserve: Int { machine.runningCount * (leaseBytes - Self.completionBytes) }
 
-  /// What must not be spent on anything else: a segment to carry into, one to boot with, and the completion of every
-  /// RUNNING job.
+  /// What must not be spent on anything else: a segment to carry into, one to boot with, the completion of every RUNNING
+  /// job, and what tells every BLOCKED one that it waits no longer.
   var reserveBytes: Int {
-    2 * log.segmentBytes + machine.runningCount * Self.completionBytes
+    2 * log.segmentBytes + machine.runningCount * Self.completionBytes + machine.blockedCount * Self.unblockBytes
+      + machine.batchBytes
   }
 
   /// What a frame may take when compaction has written into it: of the reserve, the segment to carry into alone.

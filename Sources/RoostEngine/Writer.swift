@@ -215,7 +215,18 @@ final class Writer: @unchecked Sendable {
       delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
-    case .refused, .submitted, .notUnique, .nothing, .changed, .carried, .owner: break
+    case .graph(let first, let count):
+      delivery.accepted = Array(store.step.accepted[Int(first)..<Int(first + count)])
+    case .batches(let first, let count, _):
+      delivery.batches = Array(store.step.batches[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
+    case .graphConflict: delivery.loader = currentLoader()
+    case .graphView(let first, let count, let firstLink, let linkCount, _):
+      delivery.loader = currentLoader()
+      delivery.jobs = Array(store.step.jobs[Int(first)..<Int(first + count)])
+      delivery.links = Array(store.step.links[Int(firstLink)..<Int(firstLink + linkCount)])
+      delivery.text = store.step.text
+    case .refused, .submitted, .notUnique, .nothing, .changed, .carried, .owner, .graphRefused: break
     }
     return delivery
   }

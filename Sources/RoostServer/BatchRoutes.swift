@@ -6,7 +6,8 @@ import RoostKeys
 /// Many jobs in one request and one commit: submit, acknowledge, fail, extend. Each item has its own result, in order.
 let batchRoutes: [Route] = [
   Route(
-    "POST", "/jobs/batch", .submit, fields: jobsTable.allNames + SubmitBody.fields.map { "jobs.\($0)" }, submitBatch),
+    "POST", "/jobs/batch", .submit, fields: jobsTable.allNames + SubmitBody.itemFields.map { "jobs.\($0)" }, submitBatch
+  ),
   Route("POST", "/jobs/ack", .ack, fields: itemFields(ackItemTable), acknowledgeBatch),
   Route("POST", "/jobs/fail", .ack, fields: itemFields(failItemTable), failBatch),
   Route("POST", "/jobs/extend", .ack, fields: itemFields(extendItemTable), extendBatch),
@@ -31,16 +32,32 @@ private func itemFields<Field>(_ table: FieldTable<Field>) -> [String] {
 private func submitBatch(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
   try refuseBatchKey(request)
   if let lines = request.stream { return Answer(lines: JobLines(request, backend, lines)) }
-  let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> JobSpec in
-    var spec = try SubmitBody.decode(&json, header: nil, maxPayloadBytes: backend.maxPayloadBytes)
-    if spec.traceparent == nil { spec.traceparent = request.traceparent }
-    try request.requireQueue(spec.queue)
-    return spec
+  let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> BatchItem in
+    var item = try SubmitBody.decodeItem(&json, maxPayloadBytes: backend.maxPayloadBytes)
+    if item.spec.traceparent == nil { item.spec.traceparent = request.traceparent }
+    try request.requireQueue(item.spec.queue)
+    return item
   }
-  let results = try await submit(items, request, backend)
+  let results: [Result<Submitted, Rejection>]
+  if items.contains(where: { (try? $0.get().isOfGraph) ?? false }) {
+    results = try await submitGraph(items, request, backend).map { .success($0) }
+  } else {
+    results = try await submit(items.map { alone($0) }, request, backend)
+  }
   var json = JSONWriter(capacity: 64 + results.count * 208)
   json.results(results) { (json, _, job) in json.submitted(job) }
   return Answer(200, json)
+}
+
+/// An item of a batch that is no graph.
+private func alone(_ item: Result<BatchItem, Rejection>) -> Result<JobSpec, Rejection> {
+  do throws(Rejection) {
+    var spec = try item.get().spec
+    spec.options[.dependencies] = try item.get().waits.encoded()
+    return .success(spec)
+  } catch {
+    return .failure(error)
+  }
 }
 
 /// Refuses an idempotency key for a whole batch: it would be ignored, and its sender trusts in it.

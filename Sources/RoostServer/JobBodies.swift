@@ -40,16 +40,20 @@ package struct SubmitBody {
     case payload, type, queue, group, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease,
       timeout, maxExpiries = "max_expiries", retention, expiresAt = "expires_at", expiresIn = "expires_in", onExpire =
       "on_expire", unique, metadata, tags
+    case dependsOn = "depends_on", onDead = "on_dead", when, ref, batch, leaseID = "lease_id"
     case traceparent, idempotencyKey = "idempotency_key"
   }
 
-  private static let table = FieldTable(Field.self)
+  private static let table = FieldTable(Field.self, except: [.ref])
+  private static let itemTable = FieldTable(Field.self)
 
   /// All fields, those of `retry` too.
   static var fields: [String] {
     table.allNames + retryTable.allNames.map { Field.retry.rawValue + "." + $0 }
       + UniqueBody.fields.map { Field.unique.rawValue + "." + $0 }
   }
+  /// The same of an item of a batch.
+  static var itemFields: [String] { fields + [Field.ref.rawValue] }
 
   /// - Parameter header: The value of `Idempotency-Key`, which may stand for the field.
   package static func decode(
@@ -65,13 +69,32 @@ package struct SubmitBody {
   package static func decode(
     _ json: inout JSONReader, in name: String = "", header: String?, maxPayloadBytes: Int
   ) throws(Rejection) -> JobSpec {
+    var item = try decodeItem(&json, in: name, table, header: header, maxPayloadBytes: maxPayloadBytes)
+    item.spec.options[.dependencies] = try item.waits.encoded()
+    return item.spec
+  }
+
+  /// The same of an item of a batch, which may have a name and wait for others of the batch.
+  static func decodeItem(_ json: inout JSONReader, maxPayloadBytes: Int) throws(Rejection) -> BatchItem {
+    try decodeItem(&json, in: "", itemTable, header: nil, maxPayloadBytes: maxPayloadBytes)
+  }
+
+  private static func decodeItem(
+    _ json: inout JSONReader, in name: String, _ table: FieldTable<Field>, header: String?, maxPayloadBytes: Int
+  ) throws(Rejection) -> BatchItem {
     var spec = JobSpec(payload: [])
     var hasPayload = false
+    var waits = DependencyFields()
+    var ref: String?
     var expiry = ExpiryBody()
     try json.object(name, table) { (field, json) throws(Rejection) in
       if field == .payload {
         spec.payload = try json.rawValue()
         hasPayload = true
+      } else if field == .dependsOn || field == .onDead || field == .when {
+        if try !json.takeNull() { try waits.read(field.rawValue, &json) }
+      } else if field == .ref {
+        if try !json.takeNull() { ref = try json.plainText("ref", 1...DependencyFields.refBytes) }
       } else if try !json.takeNull() {
         switch field {
         case .expiresAt: expiry.at = try json.runAt(field.rawValue)
@@ -89,7 +112,12 @@ package struct SubmitBody {
     spec.payloadBytes = try payloadBytes(
       spec.payload, name.isEmpty ? "payload" : name + ".payload", limit: maxPayloadBytes)
     try check(&spec, header)
-    return spec
+    if spec.unique?.onConflict == .replace, waits.namesJobs {
+      throw Rejection(
+        .contradiction, field: "unique.on_conflict",
+        "a job that takes another's place waits for no jobs: leave out depends_on, or use existing or reject")
+    }
+    return BatchItem(spec: spec, ref: ref, waits: waits)
   }
 
   /// A text counts as what it says, in UTF-8; any other value as the JSON that it is.
@@ -112,7 +140,8 @@ package struct SubmitBody {
   private static func read(_ field: Field, _ json: inout JSONReader, _ spec: inout JobSpec) throws(Rejection) {
     let name = field.rawValue
     switch field {
-    case .payload, .expiresAt, .expiresIn, .onExpire: preconditionFailure("read where all fields are at hand")
+    case .payload, .expiresAt, .expiresIn, .onExpire, .dependsOn, .onDead, .when, .ref:
+      preconditionFailure("read where all fields are at hand")
     case .type: spec.type = try json.plainText(name, 0...200)
     case .queue: spec.queue = try json.queueName(name)
     case .group: spec.group = try json.groupName(name)
@@ -131,12 +160,22 @@ package struct SubmitBody {
     case .tags: spec.tags = try json.tags(name)
     case .traceparent: spec.traceparent = try json.plainText(name, 1...128)
     case .idempotencyKey: spec.idempotencyKey = try json.plainText(name, 1...255)
+    case .batch:
+      let text = try json.plainText(name, 1...Bounds.jobIDBytes)
+      guard let id = JobID(text) else { throw Rejection(Refusal.unknownBatch) }
+      spec.options[.batch] = BatchMembership.encode(id)
+    case .leaseID: spec.batchLease = try json.leaseID(name)
     }
   }
 
   private static func check(_ spec: inout JobSpec, _ header: String?) throws(Rejection) {
     if spec.delayMilliseconds != nil, spec.runAtMilliseconds != nil {
       throw Rejection(.contradiction, field: "run_at", "delay and run_at contradict each other: give one of them")
+    }
+    if spec.batchLease != nil, spec.options[.batch] == nil {
+      throw Rejection(
+        .contradiction, field: "lease_id", "lease_id lets a job join the batch of the job that holds it: name the batch"
+      )
     }
     guard let header else { return }
     guard (1...255).contains(header.utf8.count) else {

@@ -39,10 +39,26 @@ extension JSONWriter {
     }
     if let time = job.expiresAtMilliseconds { field("expires_at", milliseconds: time) }
     schedule(of: job.body)
+    if let batch = job.body.batch { field("batch", batch.description) }
     field("created_at", milliseconds: job.createdAtMilliseconds)
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }
+    if !job.dependencies.isEmpty {
+      key("dependencies")
+      beginArray()
+      for outcome in job.dependencies { dependency(outcome) }
+      endArray()
+    }
+    endObject()
+  }
+
+  private mutating func dependency(_ outcome: DependencyOutcome) {
+    beginObject()
+    field("job_id", outcome.id.description)
+    if let state = outcome.state { field("state", state.name) }
+    if let result = outcome.result { field("result", raw: result) }
+    if outcome.isOmitted { field("result_omitted", true) }
     endObject()
   }
 
@@ -66,12 +82,14 @@ extension JSONWriter {
     counters(job)
     field("owner_id", job.body.owner)
     schedule(of: job.body)
+    if let batch = job.body.batch { field("batch", batch.description) }
     if let unique = job.body.unique { self.unique(unique) }
     times(job)
     if let worker = job.workerID, !worker.isEmpty { field("worker_id", worker) }
     if job.cancelRequested { field("cancel_requested", true) }
     if withResult, let result = job.result { field("result", raw: result) }
     if withResult, let progress = job.progress { field("progress", raw: progress) }
+    if withResult { dependencies(of: job.body) }
     if let error = job.lastError { field("result_error", error) }
     if let reason = job.cancelReason { field("cancel_reason", reason) }
     if let metadata = job.body.metadata { field("metadata", raw: metadata) }
@@ -79,6 +97,17 @@ extension JSONWriter {
     if let trace = job.body.traceparent { field("traceparent", trace) }
     if withPayload { field("payload", raw: job.body.payload) }
     endObject()
+  }
+
+  /// `depends_on`, and how: as it was said, with ids in place of names.
+  private mutating func dependencies(of body: JobBody) {
+    guard !body.dependencies.isEmpty else { return }
+    key("depends_on")
+    beginArray()
+    for id in body.dependencies { string(id.description) }
+    endArray()
+    field("on_dead", body.dependencyMode.onDead.name)
+    field("when", body.dependencyMode.isEnded ? "ended" : "acked")
   }
 
   /// What became of the attempts so far.

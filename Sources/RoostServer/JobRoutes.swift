@@ -77,6 +77,16 @@ let jobRoutes: [Route] = [
     json.endObject()
     return Answer(200, json)
   },
+  Route("POST", "/jobs/{id}/unblock", .cancel, audit: .ofAdmins("job.unblock")) {
+    (request, backend) throws(Rejection) in
+    try requireNoFields(request.body)
+    let state = try await refusable { () throws(Refusal) in
+      try await backend.engine.unblock(request.jobID, viewer: request.viewer)
+    }
+    var json = stateAnswer(request.jobID, state)
+    json.endObject()
+    return Answer(200, json)
+  },
 ]
 
 /// Removes a job that has ended.

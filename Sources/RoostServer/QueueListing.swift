@@ -99,6 +99,6 @@ struct QueueListing {
 }
 
 extension QueueView {
-  /// Jobs that are READY, SCHEDULED or in RETRY.
-  var waiting: Int { Int(count(.ready)) + Int(count(.scheduled)) + Int(count(.retry)) }
+  /// Jobs that are READY, SCHEDULED, BLOCKED or in RETRY.
+  var waiting: Int { Int(count(.ready)) + Int(count(.scheduled)) + Int(count(.retry)) + Int(count(.blocked)) }
 }

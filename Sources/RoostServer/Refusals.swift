@@ -64,6 +64,21 @@ extension Rejection {
       ).with("quota", "waiting_bytes").retryAfter(1)
     case .tooManyQuotas:
       self.init(.tooManyQuotas, "as many owners have quotas as may (\(OwnerQuota.mostOwners)): take one back first")
+    case .dependencyNotFound:
+      self.init(
+        .dependencyNotFound, field: "depends_on",
+        "depends_on names a job that is not there, or one that has left: name jobs of this owner that are still kept")
+    case .batchNotFound: self.init(.batchNotFound, "there is no such batch")
+    case .unknownBatch: self.init(.outOfRange, field: "batch", "batch names one that is not there: open it first")
+    case .batchClosed:
+      self.init(
+        .batchClosed, "the batch takes no more jobs: only a RUNNING job of it may add to it, with its lease_id")
+    case .tooManyBatches:
+      self.init(.tooManyBatches, "the limit of batches (MAX_BATCHES) is reached: let some complete, or cancel them")
+    case .hasDependents:
+      self.init(
+        .hasDependents, "jobs that have not ended wait for this one, or need its result: it stays until they have ended"
+      )
     case .notUnique:
       self.init(
         .notUnique, "another job that this one would be like is there, and was said to be the only one (unique)")

@@ -134,9 +134,10 @@ extension Route {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + scheduleRoutes
-      + operationRoutes + figureRoutes + eventRoutes + ownerRoutes + auditRoutes + keyRoutes + healthRoutes
-      + metricsRoutes + contractRoutes
+    jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes
+      + groupRoutes + scheduleRoutes + operationRoutes + figureRoutes + eventRoutes + ownerRoutes + auditRoutes
+      + keyRoutes
+      + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 
   package let routes: [Route]

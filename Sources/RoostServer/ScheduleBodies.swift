@@ -25,7 +25,10 @@ let backfillTable = FieldTable(BackfillField.self)
 let previewTable = FieldTable(PreviewField.self)
 
 /// What a job of a schedule does not say: each would make them one, or set them apart from the instant.
-private let refusedFields = ["job.idempotency_key", "job.run_at", "job.expires_at"]
+private let refusedFields = [
+  "job.idempotency_key", "job.run_at", "job.expires_at", "job.depends_on", "job.on_dead",
+  "job.when", "job.batch", "job.lease_id",
+]
 
 /// All fields of a schedule, those of its job too.
 let scheduleFields =
@@ -99,6 +102,7 @@ private func read(
         .contradiction, field: "job.idempotency_key",
         "a schedule's job has no idempotency_key: each instant is one job anyway")
     }
+    try requireAlone(job, name)
     if job.runAtMilliseconds != nil {
       throw Rejection(
         .contradiction, field: "job.run_at", "a schedule's job has no run_at: its instant says when; delay adds to it")
@@ -230,7 +234,7 @@ extension JSONReader {
   }
 
   /// One of several words.
-  fileprivate mutating func choice<Value>(
+  mutating func choice<Value>(
     _ name: String, _ values: [Value], _ word: (Value) -> String
   ) throws(Rejection) -> Value {
     let text = try string(name)

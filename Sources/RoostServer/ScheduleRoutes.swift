@@ -149,7 +149,7 @@ private func scheduleOwner(_ request: RouteRequest) throws(Rejection) -> String?
 }
 
 /// Whose schedules a list shows; nil: everybody's.
-private func listedOwner(_ request: RouteRequest) throws(Rejection) -> String? {
+func listedOwner(_ request: RouteRequest) throws(Rejection) -> String? {
   let own = request.caller.ownerID.text
   if request.caller.type == .admin { return try scheduleOwner(request) }
   // A foreign owner has none, as far as anybody else can tell.

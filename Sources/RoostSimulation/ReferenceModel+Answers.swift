@@ -52,6 +52,10 @@ extension ReferenceModel {
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
+    case .submitGraph(let jobs): try submit(graph: jobs, answer)
+    case .openBatch(let wish): try open(wish, answer)
+    case .changeBatch(let id, let owner, let isCancel): try change(batch: id, owner: owner, isCancel: isCancel, answer)
+    case .readBatches(let owner): try read(batches: owner, answer)
     case .finish(let finish): try self.finish(finish, answer)
     case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
@@ -59,6 +63,7 @@ extension ReferenceModel {
     case .bury(let id, let viewer, let reason): try bury(id, viewer, reason, answer)
     case .change(let wanted): try change(wanted, answer)
     case .runNow(let id, let viewer, let onlyDead): try runNow(id, viewer, onlyDead, answer)
+    case .unblock(let id, let viewer): try unblock(id, viewer, answer)
     case .delete(let id, let viewer, let onlyDead): try delete(id, viewer, onlyDead, answer)
     case .read(let id, let isForged, let viewer): try read(id, isForged, viewer, answer)
     case .list(let list): try self.list(list, answer, page)
@@ -95,18 +100,20 @@ extension ReferenceModel {
       return try submittedAgain(key, answer)
     }
     if try isAnsweredByTwin(job, answer) { return }
-    guard try hasRoom(for: job, answer) else { return }
+    guard let dependencies = try hasRoom(for: job, answer) else { return }
     guard case .submitted(let accepted) = answer else { throw Violation(message: "submit: \(answer)") }
     try expect(
       !accepted.isIdempotent && !accepted.isDuplicate, "job \(accepted.id.number.rawValue) was not there before")
-    let made = try enter(job, accepted.id)
+    let made = try enter(job, accepted.id, dependencies)
     try expect(accepted.state == made.state, "a new job is \(accepted.state.name)")
     try expect(accepted.due == wallDeadline(made), "a new job is due \(accepted.due), not \(wallDeadline(made))")
     if let name { keys[name] = Key(holder: .job(made.number), origin: Origin(job)) }
   }
 
   /// Whether a job is to be taken; if not, the answer must say why.
-  mutating func hasRoom(for job: Submission, _ answer: Answer) throws(Violation) -> Bool {
+  ///
+  /// - Returns: What it waits for.
+  mutating func hasRoom(for job: Submission, _ answer: Answer) throws(Violation) -> [Dependency]? {
     var refusal: Refusal?
     if now.conditions.diskLevel >= 1 {
       refusal = .diskLow
@@ -116,19 +123,28 @@ extension ReferenceModel {
       refusal = .draining
     } else if let over = overQuota(job.owner) {
       refusal = over
-    } else if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
+    }
+    var found: [Dependency] = []
+    if refusal == nil {
+      guard try joins(job, answer) else { return nil }
+      guard let dependencies = try dependencies(of: job, answer) else { return nil }
+      found = dependencies
+    }
+    if refusal == nil, totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       refusal = .tooManyQueues
     }
     if refusal == nil, job.unique?.onConflict == .replace, setups[job.queue]?.settings[.groupOrdered] != nil {
       refusal = .replaceInOrder
     }
-    guard let refusal else { return try admitted(filledIn(job), replacing: replaceable(by: job), answer) }
+    guard let refusal else { return try admitted(filledIn(job), replacing: replaceable(by: job), answer) ? found : nil }
     try refused(refusal, answer, "submit")
-    return false
+    return nil
   }
 
   /// A job was made, as it says and as its queue fills it in.
-  mutating func enter(_ wanted: Submission, _ id: JobID) throws(Violation) -> Job {
+  mutating func enter(
+    _ wanted: Submission, _ id: JobID, _ dependencies: [Dependency] = []
+  ) throws(Violation) -> Job {
     let twin = replaceable(by: wanted)
     let since = twin?.since ?? id.createdMilliseconds
     let job = bounded(filledIn(wanted), since: since)
@@ -146,6 +162,13 @@ extension ReferenceModel {
     made.readySince = now.log
     made.expires = job.expiry?.time(created: id.createdMilliseconds) ?? 0
     made.foreseen = isWall ? job.runAtMilliseconds : now.wall + job.delayMilliseconds
+    made.dependencies = dependencies
+    made.batch = job.batch?.number.rawValue
+    if verdict(made) != .runs {
+      made.state = .blocked
+      made.isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds != 0
+      made.deadline = (made.isWall ? job.runAtMilliseconds : job.delayMilliseconds) * 1_000_000
+    }
     made.since = since
     made.hold = hold(of: job)
     if let twin { succeed(&made, twin) }
@@ -222,7 +245,7 @@ extension ReferenceModel {
         job.isCancelRequested = true
         job.history.insert(Entry(outcome: .cancelRequested, attempt: 0, text: reason), at: 0)
       }
-    case .ready, .scheduled, .retry: end(&job, .cancelled, .cancelled, reason)
+    case .ready, .scheduled, .retry, .blocked: end(&job, .cancelled, .cancelled, reason)
     }
     jobs[id.number.rawValue] = job
     try changed(job, answer, "cancel")
@@ -279,6 +302,9 @@ extension ReferenceModel {
     if let retries = wanted.maxRetries { job.maxAttempts = max(Int(retries), job.attempts) + 1 }
     switch wanted.due {
     case nil: break
+    case .delay(let milliseconds)? where job.state == .blocked:
+      (job.isWall, job.deadline) = (false, milliseconds * 1_000_000)
+    case .runAt(let time)? where job.state == .blocked: (job.isWall, job.deadline) = (true, time * 1_000_000)
     case .delay(let milliseconds)? where milliseconds > 0:
       (job.state, job.isWall) = (.scheduled, false)
       job.deadline = now.log + milliseconds * 1_000_000
@@ -330,6 +356,7 @@ extension ReferenceModel {
     guard onlyDead ? job.state == .dead : job.state.isFinished else {
       return try refused(.wrongState, answer, "delete of a job that is \(job.state.name)")
     }
+    if job.state == .acked, isNeeded(job.number) { return try refused(.hasDependents, answer, "delete") }
     purge(id.number.rawValue, job)
     guard case .changed(job.state, 0, false) = answer else { throw Violation(message: "delete: \(answer)") }
   }
@@ -363,7 +390,8 @@ extension Answer {
   var refusal: Refusal? {
     switch self {
     case .refused(let refusal): refusal
-    case .conflict: .idempotencyConflict
+    case .graphRefused(_, let refusal): refusal
+    case .conflict, .graphConflict: .idempotencyConflict
     case .notUnique: .notUnique
     case .ended: .alreadyEnded
     default: nil
@@ -375,7 +403,8 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readQuota, .endWait, .drainWaiters,
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readBatches, .readQuota, .endWait,
+      .drainWaiters,
       .readOperations:
       true
     case .operate(let wanted): wanted.isDry

@@ -10,7 +10,7 @@ extension ReferenceModel {
   ///   - tooOld: Jobs that nobody asked for in time.
   ///   - seen: A job as the machine has it after the step.
   mutating func decidedDue(
-    _ replies: ArraySlice<Reply>, hasMore: Bool, isShort: Bool, forgottenForFires: ArraySlice<String>,
+    _ replies: ArraySlice<Reply>, secret: SipKey, hasMore: Bool, isShort: Bool, forgottenForFires: ArraySlice<String>,
     tooOld: Set<UInt64>, count: Int, _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     var grants: [Reply] = []
@@ -31,7 +31,7 @@ extension ReferenceModel {
       let late = Set(self.late)
       self.late = []
       try decide(
-        Set(grants.flatMap { grantedNumbers($0.answer) }), late, tooOld: tooOld, hasMore: hasMore, seen)
+        Set(grants.flatMap { grantedNumbers($0.answer) }), late, secret, tooOld: tooOld, hasMore: hasMore, seen)
       try checkedLeases(hasMore: hasMore)
       if !hasMore { forgetStubs() }
       try endPauses(hasMore: hasMore)
@@ -60,18 +60,26 @@ extension ReferenceModel {
   }
 
   private mutating func decide(
-    _ granted: Set<UInt64>, _ late: Set<UInt64>, tooOld: Set<UInt64>, hasMore: Bool, _ seen: (JobID) -> JobImage?
+    _ granted: Set<UInt64>, _ late: Set<UInt64>, _ secret: SipKey, tooOld: Set<UInt64>, hasMore: Bool,
+    _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     let rank = nextRank()
     var pushedOut: UInt64 = 0
+    var leftEnded: Set<UInt64> = []
     var deadPushedOut: [String: UInt64] = [:]
-    for number in jobs.keys {
+    // A job waits only for some that were submitted before it: what became of those is known first.
+    for number in jobs.keys.sorted() {
       var job = jobs[number]!
       let image = seen(job.id)
       if job.state == .running, image?.state != .running || granted.contains(number) {
         let isMoved = try expire(&job, image, isLate: late.contains(number))
         // One that is READY again keeps its place.
         if job.state != .ready || isMoved { job.rank = rank }
+      }
+      if batchStops.contains(number) { try batchStopped(&job, rank: rank) }
+      // One that is too late leaves, whether it was unblocked before or not.
+      if job.state == .blocked, !late.contains(number) {
+        _ = try unblocked(&job, image, isGranted: granted.contains(number), rank: rank)
       }
       if tooOld.contains(number) {
         try leaveTooOld(&job)
@@ -98,12 +106,28 @@ extension ReferenceModel {
           deadPushedOut[job.queue] = max(deadPushedOut[job.queue] ?? 0, job.rank)
         }
         if job.state != .dead, job.deadline > uptime { pushedOut = max(pushedOut, job.rank) }
+        if job.state == .acked { leftEnded.insert(number) }
         purge(number, job)
-      } else if !hasMore, !stopped.contains(number) {
-        try expect(!isOverdue(job), "job \(number), \(job.state.name), should be no longer so")
       }
     }
-    let finished = jobs.values.filter { $0.state == .acked || $0.state == .cancelled }
+    batchStops = []
+    try batchesEnded(hasMore: hasMore, rank: rank, secret)
+    let needed = neededJobs
+    try expect(
+      leftEnded.isDisjoint(with: needed), "a job left whose result is needed: \(leftEnded.intersection(needed))")
+    left = [:]
+    if !hasMore {
+      for (number, job) in jobs where !stopped.contains(number) {
+        let mustStay = job.state == .acked && needed.contains(number)
+        try expect(mustStay || !isOverdue(job), "job \(number), \(job.state.name), should be no longer so")
+        if job.state == .blocked {
+          try expect(verdict(job) == .waits, "job \(number) is BLOCKED by nothing: \(verdict(job))")
+        }
+      }
+    }
+    let finished = jobs.values.filter {
+      ($0.state == .acked || $0.state == .cancelled) && !($0.state == .acked && needed.contains($0.number))
+    }
     if pushedOut > 0 {
       try expect(finished.count >= limits.retentionMaxJobs, "a finished job left early")
       try expect(!finished.contains { $0.rank < pushedOut }, "an older finished job stayed")
@@ -143,7 +167,7 @@ extension ReferenceModel {
     let rank = job.rank
     guard try !endFailed(&job, outcome, next, []) else { return true }
     if next == .ready { (job.rank, job.readySince) = (rank, now.log) }
-    guard next == .retry, !stopped.contains(number), !isLate else { return false }
+    guard next == .retry, !stopped.contains(number), !batchStops.contains(number), !isLate else { return false }
     let pause = image?.state == .retry ? image!.deadline - now.wall : 0
     try expect(allowed.contains(pause), "a pause of \(pause) ms, allowed are \(allowed)")
     job.deadline = now.log + pause * 1_000_000
@@ -163,13 +187,15 @@ extension ReferenceModel {
     case .dead:
       (setups[job.queue]?.settings[.deadRetention] ?? limits.deadRetentionMilliseconds)
         .map { job.endedUptime + $0 * 1_000_000 <= uptime } ?? false
-    case .ready: isLate(job)
+    case .ready, .blocked: isLate(job)
     case .running: false
     }
   }
 
   mutating func purge(_ number: UInt64, _ job: Job) {
     jobs[number] = nil
+    left[number] = job.state
+    if let batch = job.batch, batches[batch] != nil { batches[batch]!.left[job.state, default: 0] += 1 }
     if job.lastOutcome?.isToldByWorker == true { departed[number] = Departed(job: job) }
     leaveUnique(job)
     guard let name = keyName(job.wanted) else { return }

@@ -191,7 +191,7 @@ extension ReferenceModel {
     let most = sequence == .strict ? 1 : own
     let running = jobs(of: key).filter { $0.state == .running }
     if let most, running.count >= most { return .concurrency }
-    let first = jobs(of: key).filter { $0.state.isWaiting && !(isWithoutTooOld && isTooOld($0)) }
+    let first = jobs(of: key).filter { $0.state.isInOrder && !(isWithoutTooOld && isTooOld($0)) }
       .min { $0.number < $1.number }
     if sequence == .perLease, !isGoingOn, let held = running.map(\.number).min(), first?.number ?? .max > held {
       return .concurrency

@@ -14,6 +14,8 @@ extension ReferenceModel {
     /// What matched when it began, as it was then.
     var found: [UInt64: Found]
     var touched: [UInt64: Int] = [:]
+    /// Jobs whose results were needed at some time meanwhile.
+    var wasNeeded: Set<UInt64> = []
 
     struct Found {
       var state: JobState
@@ -33,7 +35,7 @@ extension ReferenceModel {
   }
 
   private func matches(_ job: Job, _ wanted: Request.Operate) -> Bool {
-    wanted.kind.states.contains(job.state) && wanted.states & 1 << job.state.rawValue != 0
+    wanted.kind.states.contains(job.state) && wanted.states & job.state.bit != 0
       && (wanted.queue == nil || wanted.queue == job.queue)
       && (wanted.type == nil || wanted.type == job.wanted.type) && isOf(wanted.group, job)
       && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
@@ -123,6 +125,13 @@ extension ReferenceModel {
 
   /// What an operation did in this step, before anything else became due.
   mutating func operated(hasMore: Bool) throws(Violation) {
+    let isRemoving = operations.contains { !$0.phase.isOver && $0.wanted.kind.removes }
+    if isRemoving {
+      let needed = neededJobs
+      for place in operations.indices where !operations[place].phase.isOver {
+        operations[place].wasNeeded.formUnion(needed)
+      }
+    }
     var changes: [BulkChange] = []
     for change in bulk {
       guard case .advanced(let id, let phase, let done) = change else {
@@ -149,10 +158,10 @@ extension ReferenceModel {
       try expect(!operations.contains { $0.phase == .active }, "an operation does not go on")
       for operation in operations where operation.phase == .waiting {
         try expect(
-          jobs.values.contains { $0.queue == operation.wanted.queue && $0.state == .running },
+          jobs.values.contains { $0.queue == operation.wanted.queue && isHeld($0) },
           "queue \(operation.wanted.queue!) is not deleted")
         try expect(
-          !jobs.values.contains { $0.queue == operation.wanted.queue && $0.state != .running },
+          !jobs.values.contains { $0.queue == operation.wanted.queue && !isHeld($0) },
           "queue \(operation.wanted.queue!) is deleted, and holds more than what runs")
       }
     }
@@ -219,11 +228,15 @@ extension ReferenceModel {
     }
   }
 
+  /// Whether a job stays in a queue that is deleted: it runs, or its result is needed.
+  private func isHeld(_ job: Job) -> Bool { job.state == .running || job.state == .acked && isNeeded(job.number) }
+
   /// Whatever stood since the beginning as it did then was touched.
   private func passedOverNone(_ operation: Operation) throws(Violation) {
     guard operation.done < operation.wanted.limit else { return }
     for (number, found) in operation.found where operation.touched[number] == nil {
       guard let job = jobs[number], job.state == found.state, job.lease == found.lease else { continue }
+      if operation.wanted.kind.removes, operation.wasNeeded.contains(number) || isNeeded(number) { continue }
       if operation.wanted.kind == .replay, mayBeSkipped(job) { continue }
       throw Violation(message: "operation \(operation.id) passed over job \(number)")
     }

@@ -19,9 +19,10 @@ extension ReferenceModel {
     try expect((image.waitingBytes > 0) == (image.waiting > 0), "\(image.waitingBytes) bytes of \(owner) wait")
   }
 
-  func overQuota(_ owner: String) -> Refusal? {
+  /// - Parameter before: Jobs of the owner that come before one.
+  func overQuota(_ owner: String, before: Int = 0) -> Refusal? {
     guard let quota = quotas[Array(owner.utf8)] else { return nil }
-    if let most = quota.waitingJobs, waiting(of: owner) >= most { return .quotaOfJobs }
+    if let most = quota.waitingJobs, waiting(of: owner) + before >= most { return .quotaOfJobs }
     return quota.waitingBytes == 0 ? .quotaOfBytes : nil
   }
 

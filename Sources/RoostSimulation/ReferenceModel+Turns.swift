@@ -47,7 +47,7 @@ extension ReferenceModel {
   /// The job that must come next where a lease goes on in a group.
   func next(_ going: Going?) -> UInt64? {
     guard let going, hold(going.key.queue) == nil, hold(going.key, isGoingOn: true) == nil,
-      let first = jobs(of: going.key).filter(\.state.isWaiting).min(by: { $0.number < $1.number }),
+      let first = jobs(of: going.key).filter(\.state.isInOrder).min(by: { $0.number < $1.number }),
       first.number < going.bound, !isTooOld(first), !isLate(first)
     else { return nil }
     return first.number

@@ -96,7 +96,9 @@ extension ReferenceModel {
   /// The job whose place a new one takes.
   func replaceable(by job: Submission) -> Job? {
     guard job.unique?.onConflict == .replace, case .job(let twin)? = twin(of: job) else { return nil }
-    return twin.state == .ready || twin.state == .scheduled ? twin : nil
+    guard twin.state == .ready || twin.state == .scheduled || twin.state == .blocked else { return nil }
+    // Others count on this very job.
+    return isNeeded(twin.number) || twin.batch.map { batches[$0] != nil } ?? false ? nil : twin
   }
 
   /// A job that repeated submits put off no further.

@@ -75,6 +75,10 @@ struct ReferenceModel {
     var progress: [UInt8] = []
     /// Newest first.
     var history: [Entry] = []
+    /// What it waits for, or waited for.
+    var dependencies: [Dependency] = []
+    /// The number of its batch.
+    var batch: UInt64?
 
     var wanted: Submission { _read { yield origin.submission } }
     /// The result or error with which the last lease ended.
@@ -132,6 +136,16 @@ struct ReferenceModel {
   var departed: [UInt64: Departed] = [:]
   /// By the bytes of the owner: two owners may be one text to Unicode.
   var quotas: [[UInt8]: OwnerQuota] = [:]
+  /// By their numbers.
+  var batches: [UInt64: Batch] = [:]
+  var lastBatch: UInt64 = 0
+  /// What the step's records say of them, and the jobs that were stopped for them.
+  var batchChanges: [BatchChange] = []
+  var batchStops: Set<UInt64> = []
+  /// Batches of `.batches` answers in this step.
+  var stepBatches: [BatchImage] = []
+  /// What jobs were that left in this step.
+  var left: [UInt64: JobState] = [:]
   /// What holds names for a time after the jobs that said them.
   var uniqueStubs: [[UInt8]: UniqueStub] = [:]
   var waiters: [Waiter] = []
@@ -163,6 +177,8 @@ struct ReferenceModel {
   var operations: [Operation] = []
   /// What the step's records say an operation did.
   var bulk: [BulkChange] = []
+  /// Jobs of `.graph` answers in this step.
+  var stepAccepted: [Answer.Accepted] = []
   /// Leases of `.leasedMany` answers in this step.
   var stepGrants: [Answer.Grant] = []
   /// The last page of dead letters, if there is another behind it.

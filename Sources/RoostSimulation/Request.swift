@@ -3,6 +3,12 @@ import RoostCore
 /// What a client asks, in plain values; `RequestEncoder` turns it into the command that the core sees.
 enum Request {
   case submit(Submission)
+  /// All of them, or none.
+  case submitGraph([Submission])
+  case openBatch(ReferenceModel.BatchWish)
+  /// Owner: empty: anybody's.
+  case changeBatch(JobID, owner: String, isCancel: Bool)
+  case readBatches(owner: String)
   case lease(Lease)
   case endWait(ticket: UInt64)
   case finish(Finish)
@@ -11,6 +17,8 @@ enum Request {
   case bury(JobID, Viewer, reason: [UInt8])
   case change(Change)
   case runNow(JobID, Viewer, onlyDead: Bool)
+  /// A job that is held for others which were not ACKED.
+  case unblock(JobID, Viewer)
   case delete(JobID, Viewer, onlyDead: Bool)
   case read(JobID, isForged: Bool, Viewer)
   case awaitEnd(JobID, isForged: Bool, Viewer, milliseconds: Int64)
@@ -75,6 +83,7 @@ enum Request {
       var body: [UInt8]
       var history: [UInt8]
       var keyFields: [UInt8]
+      var dependencies: [UInt8]
     }
   }
 
@@ -137,6 +146,13 @@ extension Request {
 package enum RequestKind: String, CaseIterable, Sendable {
   case submit
   case submitFollowed = "submit within a batch"
+  case submitWaiting = "submit a job that waits for others"
+  case submitGraph = "submit a graph"
+  case submitOfBatch = "submit a job of a batch"
+  case openBatch = "open a batch"
+  case closeBatch = "close a batch"
+  case cancelBatch = "cancel a batch"
+  case readBatches = "look at batches"
   case lease
   case leaseWaiting = "lease that may wait"
   case leaseMany = "lease of several jobs"
@@ -151,6 +167,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case extend, cancel, bury, change
   case rewrite = "change what a job carries"
   case retryNow = "retry now"
+  case unblock
   case replay
   case delete
   case deleteDead = "delete a dead letter"
@@ -190,7 +207,13 @@ package enum RequestKind: String, CaseIterable, Sendable {
 extension Request {
   var kind: RequestKind {
     switch self {
-    case .submit(let job): job.isFollowed ? .submitFollowed : .submit
+    case .submit(let job):
+      job.batch != nil
+        ? .submitOfBatch : !job.dependsOn.isEmpty ? .submitWaiting : job.isFollowed ? .submitFollowed : .submit
+    case .submitGraph: .submitGraph
+    case .openBatch: .openBatch
+    case .changeBatch(_, _, let isCancel): isCancel ? .cancelBatch : .closeBatch
+    case .readBatches: .readBatches
     case .lease(let lease) where lease.isNext: .leaseNext
     case .lease(let lease) where lease.isListed: .leaseListed
     case .lease(let lease) where lease.maxJobs > 0: .leaseMany
@@ -218,6 +241,7 @@ extension Request {
     case .bury: .bury
     case .change(let wanted): wanted.rewrites ? .rewrite : .change
     case .runNow(_, _, let onlyDead): onlyDead ? .replay : .retryNow
+    case .unblock: .unblock
     case .delete(_, _, let onlyDead): onlyDead ? .deleteDead : .delete
     case .read: .read
     case .awaitEnd: .awaitEnd
@@ -257,6 +281,16 @@ struct Submission {
   var group = ""
   /// Of a schedule's job: the instant, and the schedule's name.
   var schedule: [UInt8] = []
+  /// The jobs that it waits for, and how.
+  var dependsOn: [JobID] = []
+  var mode = DependencyList.Mode()
+  /// The batch that it joins, and a lease of a job of it.
+  var batch: JobID?
+  var batchLease: LeaseID?
+  /// Of a graph's job: the places of those of the same graph that it waits for, all before its own.
+  var items: [Int] = []
+  /// Those, once they are made.
+  var made: [JobID] = []
   /// Further submits of its batch follow.
   var isFollowed = false
   /// Its key's fingerprint is one of bytes, as earlier versions wrote them.
@@ -300,6 +334,11 @@ struct Submission {
 
   /// What an idempotent repetition must not change.
   var fingerprint: UInt64 {
+    items.reduce(dependsOn.reduce(payloadFingerprint) { $0 &* 31 &+ $1.low }) { $0 &* 37 &+ UInt64($1) }
+      &+ UInt64(mode.rawValue)
+  }
+
+  private var payloadFingerprint: UInt64 {
     payload.reduce(UInt64(bitPattern: Int64(priority)) &+ UInt64(maxRetries)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
       &+ UInt64(group.utf8.count)
   }

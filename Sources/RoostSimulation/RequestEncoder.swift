@@ -11,6 +11,28 @@ struct RequestEncoder {
   mutating func command(_ request: Request) -> Command {
     switch request {
     case .submit(let job): return .submit(submit(job))
+    case .openBatch(let wish):
+      var then: [UInt8] = []
+      if let job = wish.then {
+        var inner = RequestEncoder(secret: secret)
+        var command = inner.submit(job)
+        command.body = .empty
+        then = ScheduleDefinition(timing: .every(1, from: nil), job: command, body: inner.arena).bytes
+      }
+      return .openBatch(
+        Command.OpenBatch(
+          owner: put(Array(wish.owner.utf8)), name: put([UInt8(ascii: "b")]), then: put(then), isEnded: wish.isEnded,
+          milliseconds: wish.milliseconds))
+    case .changeBatch(let id, let owner, let isCancel):
+      return .changeBatch(Command.ChangeBatch(batch: id, owner: put(Array(owner.utf8)), isCancel: isCancel))
+    case .readBatches(let owner):
+      return .readBatches(Command.ReadBatches(owner: put(Array(owner.utf8)), batch: nil, below: 0, limit: 1_000))
+    case .submitGraph(let jobs):
+      var inner = RequestEncoder(secret: secret)
+      let commands = jobs.map { inner.submit($0) }
+      return .submitGraph(
+        Command.SubmitGraph(
+          bytes: put(Command.SubmitGraph.encode(commands, content: inner.arena)), count: jobs.count))
     case .lease(let lease):
       var command = Command.Lease(
         queues: put(names: lease.queues), worker: put(Array(lease.worker.utf8)), keyID: put(Array(lease.key.utf8)),
@@ -42,12 +64,14 @@ struct RequestEncoder {
           number: wanted.job.number.rawValue, base: stored.base, outcome: stored.outcome, body: put(stored.body),
           history: put(stored.history))
         carry.keyFields = put(stored.keyFields)
+        carry.dependencies = put(stored.dependencies)
         change.rewrite = carry
         change.payloadBytes = UInt32(wanted.payload?.count ?? 0)
       }
       return .change(change)
     case .runNow(let job, let viewer, let onlyDead):
       return .runNow(Command.RunNow(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
+    case .unblock(let job, let viewer): return .unblock(Command.Unblock(job: reference(job), viewer: put(viewer)))
     case .delete(let job, let viewer, let onlyDead):
       return .delete(Command.Delete(job: reference(job), viewer: put(viewer), onlyDead: onlyDead))
     case .read(let job, let isForged, let viewer):
@@ -150,10 +174,15 @@ struct RequestEncoder {
     let body = JobBodyLayout.encode(
       queue: job.queue, type: job.type, owner: job.owner, traceparent: job.traceparent, group: job.group,
       metadata: job.metadata[...], tags: job.tags[...], payload: job.payload[...],
-      options: JobOptions.encode(job.options(secret)), checksum: { Checksum.of($0) })
+      options: JobOptions.encode(
+        job.options(secret).merging(job.batch.map { [.batch: BatchMembership.encode($0)] } ?? [:]) { $1 }),
+      checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: job.policy, priority: job.priority, maxRetries: job.maxRetries,
       delayMilliseconds: job.delayMilliseconds, runAtMilliseconds: job.runAtMilliseconds, body: put(body))
+    let entries = job.dependsOn.map { DependencyList.Entry.job($0, wasAcked: false) } + job.items.map { .item($0) }
+    if !entries.isEmpty { command.dependencies = put(DependencyList.encode(job.mode, entries)) }
+    if let lease = job.batchLease { command.lease = lease }
     command.isFollowed = job.isFollowed
     command.given = job.given
     command.payloadBytes = UInt32(job.payload.count)

@@ -63,6 +63,9 @@ extension Simulation {
         failure = error
       }
       model.stepGrants = daemon.store.step.grants
+      model.stepAccepted = daemon.store.step.accepted
+      model.stepBatches = daemon.store.step.batches
+      noteBatches(from: askedRecords)
       let beforeFires = daemon.store.recordsBeforeFires
       model.forgotten = names(in: .queueForgotten, ..<beforeFires)[...]
       noteSchedules(from: askedRecords)
@@ -78,7 +81,8 @@ extension Simulation {
       }
       model.late = lateJobs(in: askedRecords..<daemon.store.step.records.recordCount)
       try model.decidedDue(
-        daemon.store.step.replies[decided...], hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
+        daemon.store.step.replies[decided...], secret: daemon.store.machine.secret,
+        hasMore: hasMore || daemon.store.isDueHeld || failure != nil,
         isShort: daemon.store.isShortOfSpace || disk.capacityBytes < .max,
         forgottenForFires: names(in: .queueForgotten, beforeFires...)[...], tooOld: Set(tooOld),
         count: daemon.store.machine.jobCount, seen)
@@ -118,7 +122,8 @@ extension Simulation {
         base: image.base, outcome: image.history,
         body: layout.encoded(
           group: wanted.group.map { Array($0.utf8) }, tags: wanted.tags, payload: wanted.payload, sealedFor: number,
-          checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields))
+          checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields),
+        dependencies: [UInt8](stored.dependencies))
     }
   }
 
@@ -264,6 +269,31 @@ extension Simulation {
     (model.scheduleChanges, model.stopped) = (changes, stopped)
   }
 
+  /// What the step's records say of batches, and which jobs were stopped for them.
+  private func noteBatches(from first: Int) {
+    var (changes, stops, place) = ([ReferenceModel.BatchChange](), Set<UInt64>(), 0)
+    forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      func number(_ offset: Int) -> UInt64 {
+        UInt64(littleEndian: record.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      }
+      switch RecordKind(of: record) {
+      case .batchChanged? where place >= first: changes.append(.closed(number(1)))
+      case .batchCompleted?: changes.append(.completed(number(1), job: number(33)))
+      case .batchForgotten?: changes.append(.forgotten(number(1)))
+      case .ended? where place >= first:
+        guard let entries = StoredRecord(record).history?.entries else { return }
+        var reader = RecordReader(entries)
+        guard let entry = HistoryEntry(&reader), entry.text.elementsEqual(CancelReason.batch.rawValue.utf8),
+          [.cancelled, .cancelRequested].contains(entry.outcome)
+        else { return }
+        stops.insert(number(1))
+      default: return
+      }
+    }
+    (model.batchChanges, model.batchStops) = (changes, stops)
+  }
+
   /// The waiting jobs that the step's records say were cancelled for a reason of the daemon's own, in their order.
   private func cancelledJobs(_ reason: CancelReason, _ places: some RangeExpression<Int>) -> [UInt64] {
     var (numbers, place) = ([UInt64](), 0)
@@ -360,6 +390,11 @@ extension Answer {
     case .workers: "workers"
     case .counted: "counted"
     case .owner: "owner"
+    case .graph: "graph"
+    case .batches: "batches"
+    case .graphRefused(_, let refusal): "\(refusal)"
+    case .graphConflict: "key of another job"
+    case .graphView: "graph view"
     }
   }
 }

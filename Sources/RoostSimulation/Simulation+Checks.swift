@@ -154,6 +154,8 @@ extension Simulation {
       // What was meant for a wall clock that was years off is not waited for.
       let far = sorted { $0.isWall && $0.deadline > clock.reading.wall }
       try batch(far.map { .runNow($0.id, .all, onlyDead: false) })
+      let blocked = sorted { $0.state == .blocked }
+      if !blocked.isEmpty { try batch(blocked.map { .unblock($0.id, .all) }) }
       try batch((0..<12).map { _ in .lease(workload.takeAll()) })
       try batch(sorted { $0.state == .running }.map { ack($0) })
       while try daemon.store.log.provision() {}

@@ -86,6 +86,9 @@ package final class Simulation {
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
+    workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
+    limits.maxBatches = seed.isMultiple(of: 2) ? 3 : 100
+    workload.waitsForOthers = seed > 18 && seed.isMultiple(of: 4)
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)

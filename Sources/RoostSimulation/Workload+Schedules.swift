@@ -26,6 +26,7 @@ extension Workload {
     let second = model.clocks.due / 1_000
     var job = submission(model)
     (job.key, job.runAtMilliseconds, job.isFollowed, job.isOfBytes) = (nil, 0, false, false)
+    (job.dependsOn, job.batch) = ([], nil)
     job.owner = String(decoding: key.owner, as: UTF8.self)
     if job.unique?.onConflict == .replace { job.unique!.onConflict = .reject }
     job.unique?.maxWaitMilliseconds = 0

@@ -18,6 +18,10 @@ struct Workload {
   var managesQueues = false
   /// Somebody sets schedules.
   var setsSchedules = false
+  /// Jobs are of batches.
+  var usesBatches = false
+  /// Jobs wait for others.
+  var waitsForOthers = false
 
   init(random: SeededRandom, queueCount: Int, crowd: Int) {
     self.random = random
@@ -45,6 +49,8 @@ struct Workload {
       return [request, .lease(lease)]
     }
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
+    if usesBatches, random.chance(0.06) { return [batch(model)] }
+    if waitsForOthers, random.chance(0.03) { return [.submitGraph(graph(model))] }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]
@@ -68,7 +74,9 @@ struct Workload {
     case ..<76: return random.chance(0.03) ? .lease(next()) : finish(model)
     case ..<80: return extend(model)
     case ..<83: return random.chance(0.2) ? bury(model) : cancel(model)
-    case ..<84: return change(model)
+    case ..<84:
+      if waitsForOthers, random.chance(0.4) { return .unblock(pick(model, preferring: .blocked), viewer()) }
+      return change(model)
     case ..<86: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
     case ..<88:
       return .delete(
@@ -109,8 +117,14 @@ struct Workload {
       job.given = Command.Submit.Given(rawValue: UInt8(random.below(64)))
       if random.chance(0.6) { job.group = "g\(random.below(4))" }
     }
+    if waitsForOthers, random.chance(0.3) { dependencies(&job, model) }
+    if usesBatches, random.chance(0.4) { join(&job, model) }
     if random.chance(0.1) { job.expiry = expiry(model) }
     if random.chance(0.15) { job.unique = uniqueness() }
+    // What a handler refuses.
+    if !job.dependsOn.isEmpty, job.unique?.onConflict == .replace {
+      (job.unique!.onConflict, job.unique!.maxWaitMilliseconds) = (.existing, 0)
+    }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"
@@ -127,6 +141,92 @@ struct Workload {
     default: break
     }
     return job
+  }
+
+  private func known(_ model: ReferenceModel) -> [ReferenceModel.Batch] {
+    model.batches.values.sorted { $0.number > $1.number }
+  }
+
+  /// Mostly an open batch of the same owner, and a closed one with a lease of a job of it.
+  private mutating func join(_ job: inout Submission, _ model: ReferenceModel) {
+    let all = known(model)
+    let open = all.filter { !$0.isClosed }
+    guard let batch = (random.chance(0.7) ? open.first : nil) ?? all.randomElement(using: &random) else { return }
+    if random.chance(0.95) { (job.owner, job.dependsOn) = (batch.owner, []) }
+    job.batch = batch.id
+    if batch.isClosed || random.chance(0.1) {
+      job.batchLease =
+        model.jobs.values.filter { $0.batch == batch.number && $0.state == .running }
+        .min { $0.number < $1.number }?.lease
+    }
+  }
+
+  private mutating func batch(_ model: ReferenceModel) -> Request {
+    let all = known(model)
+    let any = all.randomElement(using: &random)
+    let owner = any.map {
+      random.chance(0.1) ? owners.randomElement(using: &random)! : random.chance(0.5) ? $0.owner : ""
+    }
+    switch random.below(10) {
+    case 0..<4:
+      guard let any else { fallthrough }
+      return .changeBatch(any.id, owner: owner!, isCancel: false)
+    case 4:
+      return .changeBatch(any?.id ?? JobID(high: 1, low: 1), owner: owner ?? "", isCancel: true)
+    case 5: return .readBatches(owner: random.chance(0.5) ? "" : owners.randomElement(using: &random)!)
+    default:
+      var then: Submission?
+      if random.chance(0.8) {
+        var job = submission(model)
+        (job.key, job.runAtMilliseconds, job.isFollowed, job.isOfBytes, job.batch) = (nil, 0, false, false, nil)
+        (job.dependsOn, job.unique) = ([], nil)
+        if job.payload.count > 2_000 { job.payload = Array("1".utf8) }
+        then = job
+      }
+      let owner = owners.randomElement(using: &random)!
+      then?.owner = owner
+      return .openBatch(
+        ReferenceModel.BatchWish(
+          owner: owner, isEnded: random.chance(0.4), then: then,
+          milliseconds: random.chance(0.3) ? Int64(1_000 + random.below(20_000)) : 0))
+    }
+  }
+
+  /// A few jobs that wait for each other, and some of them for others.
+  private mutating func graph(_ model: ReferenceModel) -> [Submission] {
+    let owner = owners.randomElement(using: &random)!
+    var jobs: [Submission] = []
+    for place in 0..<(2 + random.below(5)) {
+      var job = submission(model)
+      if !job.owner.utf8.elementsEqual(owner.utf8) { (job.owner, job.dependsOn, job.batch) = (owner, [], nil) }
+      (job.isFollowed, job.isOfBytes, job.payload, job.unique) = (false, false, bytes(random.below(200)), nil)
+      if random.chance(0.1), let same = jobs.randomElement(using: &random), same.key != nil { job = same }
+      job.items = random.chance(0.8) ? (0..<place).filter { _ in random.chance(0.5) } : []
+      if !job.items.isEmpty, job.dependsOn.isEmpty {
+        job.mode = DependencyList.Mode(
+          onDead: DependencyList.OnDead.allCases.randomElement(using: &random)!, isEnded: random.chance(0.2))
+      }
+      jobs.append(job)
+    }
+    return jobs
+  }
+
+  /// Some jobs of the same owner mostly, and one now and then that is not there.
+  private mutating func dependencies(_ job: inout Submission, _ model: ReferenceModel) {
+    for _ in 0..<(1 + random.below(random.chance(0.2) ? 6 : 2)) {
+      let states: [JobState?] = [.ready, .running, .retry, .blocked, .acked, .dead, nil, nil]
+      guard var other = known(model, states[random.below(states.count)]) else { continue }
+      if random.chance(0.04), let gone = departed(model) { other = gone }
+      if random.chance(0.9) { job.owner = other.wanted.owner }
+      if job.dependsOn.isEmpty || random.chance(0.9), !other.wanted.owner.utf8.elementsEqual(job.owner.utf8) {
+        continue
+      }
+      if !job.dependsOn.contains(other.id) { job.dependsOn.append(other.id) }
+    }
+    if random.chance(0.03) { job.dependsOn.append(JobID(high: 1, low: 1)) }
+    guard !job.dependsOn.isEmpty else { return }
+    job.mode = DependencyList.Mode(
+      onDead: DependencyList.OnDead.allCases.randomElement(using: &random)!, isEnded: random.chance(0.2))
   }
 
   private mutating func uniqueness() -> Submission.Uniqueness {
@@ -156,14 +256,14 @@ struct Workload {
   mutating func lasting(_ model: ReferenceModel) -> Submission {
     var job = submission(model)
     (job.key, job.runAtMilliseconds, job.delayMilliseconds, job.expiry) = (nil, 0, 3_600_000, nil)
-    job.unique = nil
+    (job.unique, job.dependsOn, job.batch) = (nil, [], nil)
     job.payload = bytes(Simulation.mostPayloadBytes)
     return job
   }
 
   /// What was submitted with a key before; sometimes with another body.
   private mutating func repeated(_ model: ReferenceModel) -> Submission? {
-    guard var job = known(model)?.wanted, job.key != nil else { return nil }
+    guard var job = known(model)?.wanted, job.key != nil, job.items.isEmpty else { return nil }
     if random.chance(0.3) { job.payload = payload() }
     if random.chance(0.3) {
       job.traceparent = "00-\(random.below(3))bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -284,7 +384,10 @@ struct Workload {
       return .cancel(job.id, .all, reason: [])
     }
     return .cancel(
-      pick(model, preferring: random.chance(0.5) ? .running : .retry), viewer(), reason: bytes(random.below(40)))
+      pick(
+        model,
+        preferring: waitsForOthers && random.chance(0.2) ? .blocked : random.chance(0.5) ? .running : .retry),
+      viewer(), reason: bytes(random.below(40)))
   }
 
   private mutating func bury(_ model: ReferenceModel) -> Request {
@@ -294,7 +397,10 @@ struct Workload {
 
   private mutating func change(_ model: ReferenceModel) -> Request {
     var wanted = Request.Change(
-      job: pick(model, preferring: [.scheduled, .ready, .retry][random.below(3)]), viewer: viewer())
+      job: pick(
+        model,
+        preferring: waitsForOthers && random.chance(0.3) ? .blocked : [.scheduled, .ready, .retry][random.below(3)]),
+      viewer: viewer())
     if random.chance(0.4) { wanted.priority = [0, 10, -10, 127, -128][random.below(5)] }
     if random.chance(0.4) { wanted.maxRetries = UInt16(random.below(4)) }
     switch random.below(6) {

@@ -6,7 +6,9 @@ import Testing
 struct ApiDocumentTests {
   @Test(
     "every example reaches its route with its key and a body that is understood",
-    arguments: [("http-api.md", 27), ("queues.md", 18), ("schedules.md", 13), ("events.md", 5), ("jobs.md", 9)])
+    arguments: [
+      ("http-api.md", 27), ("queues.md", 18), ("schedules.md", 13), ("events.md", 5), ("jobs.md", 9), ("graphs.md", 10),
+    ])
   func examples(_ document: String, atLeast count: Int) async throws {
     let lines = try Self.examples(document)
     #expect(lines.count > count)
@@ -31,7 +33,7 @@ struct ApiDocumentTests {
   }
 
   private static func isUnderstood(_ answer: Substring) -> Bool {
-    let codes = ["no_jobs_available", "job_not_found", "lease_lost", "job_finished", "wrong_state"]
+    let codes = ["no_jobs_available", "job_not_found", "batch_not_found", "lease_lost", "job_finished", "wrong_state"]
     return ["200 ", "201 ", "202 "].contains { answer.hasPrefix($0) }
       || codes.contains { answer.contains("\"code\":\"\($0)\"") }
   }
@@ -40,7 +42,8 @@ struct ApiDocumentTests {
     let asked = lines.map { "say" + $0.dropFirst("curl".count) }
     return """
       set -u
-      say() { curl -s -o answer -w '%{http_code} ' "$@"; tr -d '\\n' <answer; echo; }
+      say() { curl -s -o answer -w '%{http_code} ' "$@"; tr -d '\\n' <answer; echo
+        case $(cat answer) in *'"batch_id"'*) BATCH=$(sed 's/.*"batch_id":"\\([^"]*\\)".*/\\1/' answer) ;; esac; }
       \(asked[0])
       ID=$(sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/' answer)
       \(asked.dropFirst().joined(separator: "\n"))

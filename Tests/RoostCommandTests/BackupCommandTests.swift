@@ -108,7 +108,7 @@ struct BackupCommandTests {
       #expect(figures["held_by_process"] as? Int == Int(daemon.process))
       #expect(
         figures["jobs_by_state"] as? [String: Int] == [
-          "SCHEDULED": 0, "READY": 20, "RUNNING": 0, "RETRY": 0, "ACKED": 10, "DEAD": 0, "CANCELLED": 0,
+          "SCHEDULED": 0, "READY": 20, "RUNNING": 0, "RETRY": 0, "ACKED": 10, "DEAD": 0, "CANCELLED": 0, "BLOCKED": 0,
         ])
       let (log, live) = (try #require(figures["log_bytes"] as? Int), try #require(figures["live_bytes"] as? Int))
       #expect(figures["dead_bytes"] as? Int == log - live && live > 90_000)

@@ -16,7 +16,8 @@ struct UniqueTests {
 
   /// What a submit is answered.
   private func submit(
-    _ machine: Machine, _ options: [JobOption: [UInt8]], adjust: (inout Command.Submit) -> Void = { _ in }
+    _ machine: Machine, _ options: [JobOption: [UInt8]], after others: [JobID] = [],
+    adjust: (inout Command.Submit) -> Void = { _ in }
   ) -> Answer? {
     let body = JobBodyLayout.encode(
       queue: "mail", type: "send", owner: "ann", traceparent: "", group: "", metadata: [], tags: [],
@@ -25,8 +26,10 @@ struct UniqueTests {
     var command = Command.Submit(
       policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: 0), priority: 0, maxRetries: 3,
       delayMilliseconds: 0, runAtMilliseconds: 0, body: ByteRange(offset: 0, count: body.count))
+    let list = DependencyList.encode(DependencyList.Mode(), others.map { .job($0, wasAcked: false) })
+    if !others.isEmpty { command.dependencies = ByteRange(offset: body.count, count: list.count) }
     adjust(&command)
-    return machine.run(body, .submit(command)).first
+    return machine.run(body + list, .submit(command)).first
   }
 
   private func made(_ answer: Answer?, _ line: SourceLocation = #_sourceLocation) throws -> JobID {
@@ -45,6 +48,21 @@ struct UniqueTests {
   private func isRefused(_ answer: Answer?, for job: JobID) -> Bool {
     guard case .notUnique(job)? = answer else { return false }
     return true
+  }
+
+  @Test(
+    "a job that waits for others is replaced as one that waits for its time; one for which others wait keeps its key")
+  func blocked() throws {
+    let machine = Machine()
+    let first = try made(submit(machine, [:]))
+    let waiting = try made(submit(machine, unique(), after: [first]))
+    #expect(machine.image(waiting)?.state == .blocked)
+    let last = try made(submit(machine, unique(7, .ended, .replace)))
+    #expect(machine.image(waiting)?.state != .blocked && machine.image(last)?.state == .ready)
+    let holder = try made(submit(machine, [:], after: [last]))
+    #expect(isRefused(submit(machine, unique(7, .ended, .replace)), for: last))
+    #expect(machine.image(holder)?.state == .blocked)
+    #expect(machine.state.inconsistencies() == [])
   }
 
   @Test("until it has ended a job is the only one; a submit is answered with it, or refused, as it says itself")
@@ -162,7 +180,7 @@ struct UniqueTests {
     let again = Command.runNow(Command.RunNow(job: machine.reference(first), viewer: .all, onlyDead: true))
     #expect(isRefused(machine.run([], again).first, for: second))
     let all = JobSelection(
-      kind: .replay, states: 1 << JobState.dead.rawValue, queue: .empty, type: .empty, owner: .empty, before: .max,
+      kind: .replay, states: JobState.dead.bit, queue: .empty, type: .empty, owner: .empty, before: .max,
       limit: 10)
     machine.run([], .operate(Command.Operate(all)))
     machine.run([], .readOperations(Command.ReadOperations(id: 0)))

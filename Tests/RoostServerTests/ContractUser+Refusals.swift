@@ -75,7 +75,7 @@ extension ContractUser {
     for path in [job, job + "/history", letter, "/queues/none", "/ui/none", "/stats/series?queue=none"] {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
-    for path in [job + "/cancel", job + "/retry", job + "/dlq", job + "/ack", letter + "/replay"] {
+    for path in [job + "/cancel", job + "/retry", job + "/unblock", job + "/dlq", job + "/ack", letter + "/replay"] {
       try await ask("POST", path, daemon.admin, expecting: 404)
     }
     let held = #"{"lease_id":"1-1"}"#

@@ -44,6 +44,19 @@ import Testing
     }
   }
 
+  @Test("a job that waits for others is told of as BLOCKED, and again when it waits for them no more")
+  func unblocked() async throws {
+    try await TestDaemon.run { daemon in
+      let first = try await daemon.submit()
+      let job = try await daemon.submit(#"{"payload":1,"depends_on":["\#(first)"],"when":"ended"}"#)
+      try await daemon.send("POST", "/jobs/\(first)/cancel", daemon.client).expect(200)
+      let events = try await daemon.past("after=start&job_id=\(job)", daemon.client)
+      #expect(events.map(\.name) == ["job.submitted", "job.unblocked"])
+      #expect(events.map { $0.json["state"] as? String } == ["BLOCKED", "READY"])
+      #expect(try await daemon.past("after=start&state=BLOCKED", daemon.client).count == 1)
+    }
+  }
+
   @Test("whoever was cut off goes on behind the id it names, in the header or in the query, or begins with the oldest")
   func resumed() async throws {
     try await TestDaemon.run { daemon in

@@ -158,8 +158,57 @@ struct ContractUser: Sendable {
     try await ask("DELETE", later, daemon.client, expecting: 409)
     try await ask("POST", later + "/retry", daemon.client, expecting: 200)
     try await ask("POST", later + "/retry", daemon.client, expecting: 409)
-    try await ask("POST", later + "/cancel", daemon.client, #"{"reason":"because"}"#, expecting: 200)
+    try await waitForOthers(later)
+    try await openBatches()
     try await ask("GET", later, daemon.client, expecting: 200)
+  }
+
+  /// - Parameter later: A READY job, which is cancelled.
+  private func waitForOthers(_ later: String) async throws {
+    let held = try await submit(#""queue":"held","on_dead":"hold","depends_on":["\#(later.dropFirst(6))"]"#)
+    try await ask("GET", held, daemon.client, expecting: 200)
+    try await ask("POST", held + "/unblock", daemon.client, expecting: 409)
+    try await ask("GET", held + "/graph", daemon.client, expecting: 200)
+    let keyed = #"{"payload":1,"type":"v","queue":"whole","idempotency_key":"one","ref":"a"}"#
+    try await ask("POST", "/jobs/batch", daemon.client, #"{"jobs":[\#(keyed)]}"#, expecting: 409)
+    let circle = ##"{"payload":1,"ref":"a","depends_on":["#a"]}"##
+    try await ask("POST", "/jobs/batch", daemon.client, #"{"jobs":[\#(circle)]}"#, expecting: 422)
+    try await ask("POST", later + "/cancel", daemon.client, #"{"reason":"because"}"#, expecting: 200)
+    try await ask("POST", held + "/unblock", daemon.client, expecting: 200)
+    let large = try await submit(#""queue":"large""#)
+    let others = #"["\#(large.dropFirst(6))","\#(later.dropFirst(6))"]"#
+    let after = try await submit(#""queue":"large","when":"ended","depends_on":\#(others)"#)
+    let leased = try await lease("large")
+    let result = #"{"result":"\#(String(repeating: "x", count: 1_100_000))","lease_id":"\#(leased.lease)"}"#
+    try await ask("POST", large + "/ack", daemon.worker, result, expecting: 200)
+    let last = try await lease("large")
+    #expect(last.job == after)
+    try await ask("DELETE", large, daemon.client, expecting: 409)
+    try await ask("POST", after + "/ack", daemon.worker, #"{"lease_id":"\#(last.lease)"}"#, expecting: 200)
+    let small = try await submit(#""queue":"small""#)
+    _ = try await submit(#""queue":"small","depends_on":["\#(small.dropFirst(6))"]"#)
+    let first = try await lease("small")
+    try await ask("POST", small + "/ack", daemon.worker, #"{"result":1,"lease_id":"\#(first.lease)"}"#, expecting: 200)
+    _ = try await lease("small")
+  }
+
+  private func openBatches() async throws {
+    let spec = #"{"name":"n","expires_in":"1h","then":{"payload":1,"queue":"then"}}"#
+    for _ in 0..<2 { try await ask("POST", "/batches", daemon.client, spec, expecting: 201) }
+    let opened = try await ask("POST", "/batches", daemon.client, spec, expecting: 201)
+    let batch = try #require(opened.string("batch_id"))
+    try await ask("GET", "/batches?limit=1", daemon.client, expecting: 200)
+    try await ask("POST", "/batches", daemon.client, #"{"when":"x"}"#, expecting: 422)
+    let member = try await submit(#""queue":"member","batch":"\#(batch)""#)
+    try await ask("GET", member, daemon.client, expecting: 200)
+    let held = try await lease("member")
+    try await ask("POST", member + "/ack", daemon.worker, #"{"lease_id":"\#(held.lease)"}"#, expecting: 200)
+    try await ask("POST", "/batches/\(batch)/close", daemon.client, expecting: 200)
+    try await ask("POST", "/batches/\(batch)/cancel", daemon.client, expecting: 200)
+    try await ask("GET", "/batches/\(batch)", daemon.client, expecting: 200)
+    try await ask("GET", "/batches/none", daemon.client, expecting: 404)
+    for verb in ["close", "cancel"] { try await ask("POST", "/batches/none/" + verb, daemon.client, expecting: 404) }
+    try await ask("GET", "/batches?limit=0", daemon.client, expecting: 422)
   }
 
   func work() async throws {

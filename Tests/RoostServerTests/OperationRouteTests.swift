@@ -49,6 +49,27 @@ struct OperationRouteTests {
     }
   }
 
+  @Test("a job that waits for others is listed, cancelled, moved and purged as others that wait")
+  func blocked() async throws {
+    try await TestDaemon.run { daemon in
+      let first = try await submit(daemon, "first")
+      var jobs: [String] = []
+      for _ in 0..<3 { jobs.append(try await submit(daemon, "a", #","depends_on":["\#(first)"]"#)) }
+      let listed = try await daemon.send("GET", "/jobs?state=BLOCKED", daemon.client)
+      #expect((listed.json["items"] as? [Any])?.count == 3, "\(listed.text)")
+      let some = #"{"action":"cancel","queue":"a","states":["BLOCKED"],"limit":1}"#
+      let cancelled = try await end(of: daemon.send("POST", "/operations", daemon.admin, some), daemon)
+      #expect(cancelled["done"] as? Int == 1 && cancelled["states"] as? [String] == ["BLOCKED"], "\(cancelled)")
+      #expect(try await state(daemon, jobs[2]) == "CANCELLED")
+      let moved = try await end(of: daemon.send("POST", "/queues/a/move", daemon.admin, #"{"to":"b"}"#), daemon)
+      #expect(moved["done"] as? Int == 2 && moved["states"] == nil, "\(moved)")
+      #expect(try await state(daemon, jobs[0]) == "BLOCKED")
+      let purged = try await end(of: daemon.send("POST", "/queues/b/purge", daemon.admin), daemon)
+      #expect(purged["done"] as? Int == 2, "\(purged)")
+      #expect(try await state(daemon, jobs[0]) == "CANCELLED")
+    }
+  }
+
   @Test("a replay gives each dead letter one new life, up to its limit; a delete removes what ended")
   func replayAndDelete() async throws {
     try await TestDaemon.run { daemon in

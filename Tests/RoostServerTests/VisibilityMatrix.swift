@@ -21,6 +21,8 @@ struct VisibilityMatrix {
     case schedule
     /// The same, to make jobs in its queue.
     case useOfSchedule
+    /// A batch of the job's owner.
+    case batch
     /// A key of the job's owner.
     case key
     /// Whatever the scope alone decides.
@@ -32,6 +34,7 @@ struct VisibilityMatrix {
     let job: String
     let queue: String
     let key: String
+    let batch: String
   }
 
   struct Row {
@@ -67,10 +70,11 @@ struct VisibilityMatrix {
     "POST /jobs/lease": Row(.useOfQueue) { #"{"queues":["\#($0.queue)"]}"# },
     "GET /jobs": Row(.list), "GET /dlq": Row(.list), "GET /dlq/groups": Row(.list), "GET /queues": Row(.list),
     "GET /keys": Row(.list),
-    "GET /jobs/{id}": Row(.job), "GET /jobs/{id}/history": Row(.job), "GET /dlq/{id}": Row(.job),
+    "GET /jobs/{id}": Row(.job), "GET /jobs/{id}/history": Row(.job), "GET /jobs/{id}/graph": Row(.job),
+    "GET /dlq/{id}": Row(.job),
     "PATCH /jobs/{id}": Row(.job), "DELETE /jobs/{id}": Row(.job), "DELETE /dlq/{id}": Row(.job),
     "POST /jobs/{id}/cancel": Row(.job), "POST /jobs/{id}/retry": Row(.job), "POST /jobs/{id}/dlq": Row(.job),
-    "POST /dlq/{id}/replay": Row(.job),
+    "POST /jobs/{id}/unblock": Row(.job), "POST /dlq/{id}/replay": Row(.job),
     "POST /jobs/{id}/ack": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
     "POST /jobs/{id}/fail": Row(.job) { _ in #"{"lease_id":"1-1","error":"e"}"# },
     "POST /jobs/{id}/extend": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
@@ -92,6 +96,9 @@ struct VisibilityMatrix {
     "POST /operations": Row(.useOfQueue) { #"{"action":"replay","queue":"\#($0.queue)","dry_run":true}"# },
     "GET /operations": Row(.scopeOnly), "GET /operations/{id}": Row(.scopeOnly),
     "DELETE /operations/{id}": Row(.scopeOnly),
+    "POST /batches": Row(.useOfQueue) { #"{"then":{"payload":1,"queue":"\#($0.queue)"}}"# },
+    "GET /batches": Row(.scopeOnly), "GET /batches/{id}": Row(.batch), "POST /batches/{id}/close": Row(.batch),
+    "POST /batches/{id}/cancel": Row(.batch),
     "GET /schedules": Row(.list), "POST /schedules/preview": Row(.scopeOnly) { _ in #"{"cron":"@daily"}"# },
     "GET /schedules/{schedule}": Row(.schedule), "GET /schedules/{schedule}/runs": Row(.schedule),
     "PUT /schedules/{schedule}": Row(.useOfSchedule) {
@@ -122,7 +129,7 @@ struct VisibilityMatrix {
     case .useOfQueue: return mayUseQueue ? .granted : .queueForbidden
     case .sightOfQueue: return type == .admin || mayUseQueue ? .granted : .queueForbidden
     case .job: return mayView(type, isOwner: isOwner, mayUseQueue: mayUseQueue) ? .granted : .hidden
-    case .schedule: return type == .admin || isOwner ? .granted : .hidden
+    case .schedule, .batch: return type == .admin || isOwner ? .granted : .hidden
     case .useOfSchedule:
       return type != .admin && !isOwner ? .hidden : mayUseQueue ? .granted : .queueForbidden
     case .key: return type == .admin || isOwner ? .granted : .keyForbidden

@@ -107,7 +107,8 @@ import Testing
     let set = try await daemon.send("PUT", "/schedules/\(queue)?owner_id=alice", daemon.admin, schedule)
     #expect(set.status == 201, "\(set.text)")
     return VisibilityMatrix.Target(
-      job: try await makeDead(daemon, owner: "alice", queue: queue), queue: queue, key: key.record.id)
+      job: try await makeDead(daemon, owner: "alice", queue: queue), queue: queue, key: key.record.id,
+      batch: try await daemon.engine.open(batch: BatchSpec(), owner: "alice").id.description)
   }
 
   /// Dead, so that it stands in every list and every verb gets as far as looking at it.
@@ -139,7 +140,8 @@ import Testing
     let key = try await daemon.keys.listAll(by: .commandLine).records.first { $0.id == target.key }
     let schedule = try await daemon.send("GET", "/schedules/\(target.queue)?owner_id=alice", daemon.admin)
     let totals = queue.text.firstRange(of: "\"totals\"").map { queue.text[$0.lowerBound...] } ?? "no queue"
-    return job.text + schedule.text + totals + "\(String(describing: key?.revokedAt))"
+    let batch = try await daemon.send("GET", "/batches/\(target.batch)", daemon.admin)
+    return job.text + schedule.text + batch.text + totals + "\(String(describing: key?.revokedAt))"
   }
 
   private static func ask(
@@ -150,14 +152,15 @@ import Testing
     if text.contains(#""queue_forbidden""#) { return .queueForbidden }
     if text.contains(#""forbidden""#) { return .keyForbidden }
     if text.contains(#""schedule_not_found""#) {
-      let unknown = VisibilityMatrix.Target(job: target.job, queue: target.queue + "-none", key: target.key)
+      let unknown = VisibilityMatrix.Target(
+        job: target.job, queue: target.queue + "-none", key: target.key, batch: target.batch)
       let other = try await answer(daemon, route, row, unknown, key)
       #expect(other.contains(#""queue_forbidden""#) || other == text, "not the same as an unknown schedule")
       return .hidden
     }
-    guard text.contains(#""job_not_found""#) else { return .granted }
+    guard text.contains(#""job_not_found""#) || text.contains(#""batch_not_found""#) else { return .granted }
     for id in ["00000000-0000-8000-8000-000000000000", "ffffffff-ffff-8fff-8fff-ffffffffffff"] {
-      let unknown = VisibilityMatrix.Target(job: id, queue: target.queue, key: target.key)
+      let unknown = VisibilityMatrix.Target(job: id, queue: target.queue, key: target.key, batch: id)
       #expect(try await answer(daemon, route, row, unknown, key) == text, "not the same as an unknown id")
     }
     return .hidden
@@ -167,7 +170,7 @@ import Testing
   private static func answer(
     _ daemon: TestDaemon, _ route: Route, _ row: VisibilityMatrix.Row, _ target: VisibilityMatrix.Target, _ key: String
   ) async throws -> String {
-    let id = row.access == .key ? target.key : target.job
+    let id = row.access == .key ? target.key : row.access == .batch ? target.batch : target.job
     // Of another owner than the caller's, if need be: a name alone is one's own.
     let isOfAlice = row.access == .schedule || row.access == .useOfSchedule
     let path = route.path.replacing("{id}", with: id).replacing("{queue}", with: target.queue)
@@ -178,6 +181,6 @@ import Testing
     #expect(reply.status != 400 && reply.status != 405 && reply.status < 500, "\(reply.text)")
     let head = String(decoding: reply.head, as: UTF8.self).components(separatedBy: "\r\n")
       .filter { !$0.lowercased().hasPrefix("date:") }.joined(separator: "\n")
-    return (head + reply.text).replacing(target.job, with: "ID")
+    return (head + reply.text).replacing(target.job, with: "ID").replacing(target.batch, with: "ID")
   }
 }

@@ -2,12 +2,12 @@
 
 import { api, path } from './api.js';
 import { h } from './dom.js';
-import { count, plural } from './format.js';
+import { count, ENDED, plural, WAITING } from './format.js';
 import { ask, badge, button, dialog, failure, field, toast } from './ui.js';
 
 export const ACTIONS = {
-  cancel: { verb: 'Cancel', done: 'cancelled', states: ['SCHEDULED', 'READY', 'RETRY'], of: 'jobs that wait' },
-  delete: { verb: 'Delete', done: 'deleted', states: ['ACKED', 'CANCELLED', 'DEAD'], of: 'jobs that ended' },
+  cancel: { verb: 'Cancel', done: 'cancelled', states: WAITING, of: 'jobs that wait' },
+  delete: { verb: 'Delete', done: 'deleted', states: ENDED, of: 'jobs that ended' },
   replay: { verb: 'Replay', done: 'replayed', states: ['DEAD'], of: 'dead letters' },
 };
 
@@ -23,7 +23,7 @@ export function bulk(context, wish) {
   const form = { queue: wish.queue ?? '', states: new Set(wish.states ?? []), type: '', older: '', limit: '' };
   const state = { count: null, error: null, isBusy: false, operation: null };
   const isPurge = wish.action === 'purge';
-  const action = ACTIONS[wish.action] ?? { verb: 'Purge', states: ['SCHEDULED', 'READY', 'RETRY', 'ACKED', 'CANCELLED', 'DEAD'], of: 'jobs' };
+  const action = ACTIONS[wish.action] ?? { verb: 'Purge', states: [...WAITING, ...ENDED], of: 'jobs' };
   const body = (isDry) => {
     const states = action.states.filter((one) => form.states.has(one));
     const fields = { dry_run: isDry || undefined, type: form.type || undefined, older_than: form.older || undefined };

@@ -1,7 +1,7 @@
 // Charts in SVG. Their size is fixed before there is data, so that nothing jumps.
 
 import { h } from './dom.js';
-import { clock, duration, milliseconds, perSecond } from './format.js';
+import { clock, duration, milliseconds, perSecond, STATES } from './format.js';
 
 const [W, H] = [600, 150];
 let hovered = null;
@@ -90,8 +90,9 @@ export function meter(used, limit, label, { isAlarm = true } = {}) {
 }
 
 /** The states of jobs as parts of one bar. */
-export function stateBar(counts, states) {
-  const all = states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+export function stateBar(counts) {
+  const states = STATES.slice(0, 6);
+  const all = states.reduce((sum, state) => sum + counts[state], 0);
   return h('span', { class: 'statebar', 'aria-hidden': 'true' },
     states.filter((state) => counts[state] > 0).map((state) =>
       h('span', { key: state, class: `fill ${state}`, css: { 'flex-grow': String(Math.max(counts[state] / all, 0.01)) } })));

@@ -1,5 +1,10 @@
 // Numbers, times and durations as people read them.
 
+export const WAITING = ['READY', 'SCHEDULED', 'BLOCKED', 'RETRY'];
+export const ENDED = ['DEAD', 'ACKED', 'CANCELLED'];
+export const STATES = ['READY', 'RUNNING', ...WAITING.slice(1), ...ENDED];
+export function waitingOf(counts) { return WAITING.reduce((sum, state) => sum + counts[state], 0); }
+
 const NUMBERS = new Intl.NumberFormat('en-US');
 
 export function count(number) { return number === null || number === undefined ? '–' : NUMBERS.format(number); }

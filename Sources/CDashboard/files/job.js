@@ -2,11 +2,10 @@
 
 import { api, path } from './api.js';
 import { h } from './dom.js';
-import { count, duration } from './format.js';
+import { count, duration, ENDED } from './format.js';
 import { pretty, rawField } from './json.js';
-import { ask, at, badge, button, copyButton, empty, loading, queueLink, toast, when } from './ui.js';
+import { ask, at, badge, button, copyButton, empty, jobLink, loading, queueLink, toast, when } from './ui.js';
 
-const ENDED = ['ACKED', 'DEAD', 'CANCELLED'];
 const KINDS = { running: 'violet', acked: 'good', failed: 'bad', expired: 'warn', released: 'warn', undelivered: 'warn', cancelled: 'quiet', cancel_requested: 'warn' };
 const OUTCOMES = {
   running: 'running', acked: 'done', failed: 'failed', expired: 'its lease ended: the worker gave no sign of life', released: 'handed back by the worker',
@@ -48,6 +47,7 @@ function view(context, state) {
         h('span', { class: 'actions' }, h('span', { class: 'id' }, job.job_id), copyButton(job.job_id))),
       h('div', { class: 'actions' },
         mayCancel && ['SCHEDULED', 'RETRY'].includes(job.state) && button('Run now', () => act(() => api.post(`${base}/retry`), 'It is READY.'), { id: 'retry' }),
+        mayCancel && job.state === 'BLOCKED' && job.on_dead === 'hold' && button('Let it run', () => act(() => api.post(`${base}/unblock`), 'It waits for no other.'), { id: 'unblock' }),
         mayCancel && ['DEAD', 'CANCELLED'].includes(job.state) && button('Replay', () => act(() => api.post(`${base}/retry`), 'It is READY; its attempts begin anew.'), { kind: 'primary', id: 'replay' }),
         mayCancel && !isEnded && !job.cancel_requested && button('Cancel', () => cancel(context, job, base), { kind: 'danger', id: 'cancel' }),
         mayCancel && isEnded && button('Delete', () => ask({
@@ -84,6 +84,7 @@ function timeline(job, history) {
     h('li', { key: 'created', class: 'blue' }, h('div', { class: 'what' }, h('b', {}, 'Submitted'), at(job.created_at)), h('small', {}, `by ${job.owner_id} into ${job.queue}`)),
     job.attempts > shown && h('li', { key: 'cut' }, h('small', {}, `${count(job.attempts - shown)} earlier attempts are not kept.`)),
     attempts,
+    job.state === 'BLOCKED' && h('li', { key: 'next' }, h('b', {}, 'Waits for '), job.depends_on.slice(0, 20).map((id) => [jobLink(id), ' '])),
     isWaiting && h('li', { key: 'next' }, h('div', { class: 'what' }, job.run_at ? [h('b', {}, job.state === 'RETRY' ? 'Next attempt' : 'Runs'), at(job.run_at), h('small', {}, when(job.run_at))] : [h('b', {}, 'Waits for a worker'), badge('READY', 'ready')])),
     ENDED.includes(job.state) && h('li', { key: 'end', class: job.state === 'ACKED' ? 'good' : job.state === 'DEAD' ? 'bad' : '' },
       h('div', { class: 'what' }, h('b', {}, { ACKED: 'Done', DEAD: 'Dead', CANCELLED: 'Cancelled' }[job.state]), at(job.finished_at), h('small', {}, `after ${duration(Date.parse(job.finished_at) - Date.parse(job.created_at))} in all`)),

@@ -1,16 +1,15 @@
-// Jobs by a line that one types: `queue:email state:DEAD`. The daemon finds them by index and pages by cursor, so a page
-// costs the same among ten jobs and ten million.
+// Jobs by a line that one types: `queue:email state:DEAD`. The daemon pages by index: a page costs the same among ten
+// jobs and ten million.
 
 import { api, path, query } from './api.js';
 import { ACTIONS, bulk, each } from './bulk.js';
 import { h } from './dom.js';
-import { count, plural, short } from './format.js';
+import { count, ENDED, plural, short, STATES, WAITING } from './format.js';
 import { pulse } from './pulse.js';
 import { badge, button, empty, heading, jobLink, loading, pager, pickColumn, queueLink, table, when } from './ui.js';
 
-export const STATES = ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'ACKED', 'DEAD', 'CANCELLED'];
 const MEANING = {
-  READY: 'waits for a worker', RUNNING: 'a worker holds it', SCHEDULED: 'waits for its time', RETRY: 'failed, waits for the next attempt',
+  READY: 'waits for a worker', RUNNING: 'a worker holds it', SCHEDULED: 'waits for its time', BLOCKED: 'waits for other jobs', RETRY: 'failed, to be tried again',
   ACKED: 'done', DEAD: 'its attempts are spent', CANCELLED: 'cancelled',
 };
 const SIZE = 50;
@@ -26,7 +25,7 @@ export function parse(line) {
     else if (name === 'state' && STATES.includes(value.toUpperCase())) filter.state = value.toUpperCase();
     else if (name === 'state') filter.problem = `There is no state “${value}”: ${STATES.join(', ')}.`;
     else if (name === 'queue') filter.problem = 'Which queue? queue:email';
-    else if (['type', 'older', 'owner', 'group', 'tag', 'error'].includes(name)) filter.problem = `Lists are filtered by queue: and state: only; cancel, delete and replay also take a type and an age.`;
+    else if (['type', 'older', 'owner', 'group', 'tag', 'error'].includes(name)) filter.problem = `Lists are filtered by queue: and state: only.`;
     else filter.problem = `“${word}” is no filter: queue:email, state:DEAD, or the id of a job.`;
   }
   return filter;
@@ -176,7 +175,7 @@ function selection(outer, state) {
   const context = { ...outer, reload: () => { state.picked.clear(); outer.reload(); } };
   const ids = [...state.picked];
   const of = (states) => state.page.items.filter((job) => state.picked.has(job.job_id) && states.includes(job.state)).map((job) => job.job_id);
-  const [waiting, again, ended] = [of(['READY', 'RUNNING', 'SCHEDULED', 'RETRY']), of(['DEAD', 'CANCELLED', 'SCHEDULED', 'RETRY']), of(['ACKED', 'DEAD', 'CANCELLED'])];
+  const [waiting, again, ended] = [of([...WAITING, 'RUNNING']), of(['DEAD', 'CANCELLED', 'SCHEDULED', 'RETRY']), of(ENDED)];
   return [
     h('span', {}, `${count(ids.length)} selected`),
     button(`Cancel ${waiting.length || ''}`, () => each(context, { title: 'Cancel jobs', text: `${plural(waiting.length, 'job')} will be cancelled. One that runs is marked: its worker hears of it at its next sign of life.`, action: `Cancel ${waiting.length}`, isDangerous: true, ids: waiting, run: (id) => api.post(path`/jobs/${id}/cancel`, { reason: 'from the dashboard' }) }), { disabled: !waiting.length, id: 'cancel-selected' }),

@@ -2,11 +2,10 @@
 
 import { h } from './dom.js';
 import { charts, stateBar } from './chart.js';
-import { count, duration, milliseconds, perSecond, plural, short, span } from './format.js';
+import { count, duration, milliseconds, perSecond, plural, short, span, STATES, waitingOf } from './format.js';
 import { LONG_MS, problems, pulse, trouble } from './pulse.js';
 import { badge, empty, loading, queueLink, tile } from './ui.js';
 
-const STATES = ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'DEAD', 'ACKED', 'CANCELLED'];
 const LEVELS = ['good', 'good', 'warn', 'bad'];
 
 export function open(context) {
@@ -24,7 +23,7 @@ function view(context) {
       h('section', { class: 'tiles', 'aria-label': 'now', key: 'tiles' },
         tile('Ready', short(counts.READY), { note: oldest(), level: oldestLevel(), href: '#/queues?sort=oldest' }),
         tile('Running', short(counts.RUNNING), { note: runs(stats), href: context.may('jobs:lease') ? '#/workers' : '#/jobs?q=state%3ARUNNING' }),
-        tile('Later', short(counts.SCHEDULED + counts.RETRY), { note: `${short(counts.RETRY)} to retry`, href: '#/jobs?q=state%3ARETRY' }),
+        tile('Later', short(waitingOf(counts) - counts.READY), { note: `${short(counts.RETRY)} to retry`, href: '#/jobs?q=state%3ARETRY' }),
         tile('Dead letters', short(counts.DEAD), { note: rates.dead_per_minute ? `${short(rates.dead_per_minute)} in the last minute` : 'none in the last minute', level: rates.dead_per_minute ? 'bad' : '', href: '#/dead' }),
         tile('Errors', errorRate(rates), { note: rates.failed_per_minute ? `${short(rates.failed_per_minute)} failed in the last minute` : 'none in the last minute', level: rates.failed_per_minute * 10 > rates.leased_per_minute ? 'warn' : '' })),
       h('section', { class: 'charts', key: 'charts', 'aria-label': 'the last hour' }, charts('all', pulse.history, context.redraw)),
@@ -81,5 +80,5 @@ function queues() {
         h('span', { class: queue.counts.DEAD ? 'bad' : '' }, h('b', {}, short(queue.counts.DEAD)), ' dead'),
         h('span', {}, h('b', {}, perSecond(queue.rates.acked_per_minute / 60)), ' done'),
         h('span', {}, h('b', {}, queue.oldest_ready_age ? span(queue.oldest_ready_age) : '–'), ' oldest')),
-      stateBar(queue.counts, ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'DEAD'])))));
+      stateBar(queue.counts)))));
 }

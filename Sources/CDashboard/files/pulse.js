@@ -2,7 +2,7 @@
 
 import { api, key } from './api.js';
 import { samples } from './chart.js';
-import { count, duration, milliseconds, perSecond, plural } from './format.js';
+import { count, duration, milliseconds, perSecond, plural, waitingOf } from './format.js';
 
 const EVERY_MS = 4_000;
 const LOOKED_AT = 25;
@@ -83,7 +83,7 @@ const SOME_MS = 60_000;
 export function trouble(queue) {
   const age = milliseconds(queue.oldest_ready_age) ?? 0;
   const { rates, counts, settings } = queue;
-  const waiting = counts.READY + counts.SCHEDULED + counts.RETRY;
+  const waiting = waitingOf(counts);
   if (rates.dead_per_minute > 0 || (age >= LONG_MS && !queue.paused)) return 3;
   if (settings.max_length && waiting >= settings.max_length * 0.95) return 3;
   if (fails(queue)) return 2;
@@ -150,7 +150,7 @@ function ofQueue(queue, add) {
   const href = `#/queues/${encodeURIComponent(queue.name)}`;
   const { rates, counts, settings } = queue;
   const age = milliseconds(queue.oldest_ready_age) ?? 0;
-  const waiting = counts.READY + counts.SCHEDULED + counts.RETRY;
+  const waiting = waitingOf(counts);
   if (settings.max_length && waiting >= settings.max_length * 0.95) {
     const then = settings.on_full === 'drop_oldest' ? 'the oldest are dropped' : 'submits are refused';
     add('bad', `${queue.name} is full: ${count(waiting)} of ${count(settings.max_length)} jobs wait.`, `Beyond that ${then}. Start more workers, or raise max_length.`, href);

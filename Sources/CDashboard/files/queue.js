@@ -4,12 +4,11 @@ import { api, path, query } from './api.js';
 import { bulk, deleteQueue } from './bulk.js';
 import { h } from './dom.js';
 import { charts, meter, samples } from './chart.js';
-import { bytes, count, perSecond, short, span } from './format.js';
+import { bytes, count, perSecond, short, span, STATES, waitingOf } from './format.js';
 import { marks } from './queues.js';
 import { settingsForm } from './settings.js';
 import { ask, badge, button, empty, field, loading, pages, table, tile, toast, when } from './ui.js';
 
-const STATES = ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'DEAD', 'ACKED', 'CANCELLED'];
 const HELD = {
   concurrency: 'As many jobs run as may (concurrency). It goes on when one of them ends.',
   rate: 'Its rate is used up for now. It goes on by itself.',
@@ -87,7 +86,7 @@ function figures(state) {
 
 function limits(queue) {
   const { settings, counts } = queue;
-  const waiting = counts.READY + counts.SCHEDULED + counts.RETRY;
+  const waiting = waitingOf(counts);
   const rows = [
     settings.concurrency && ['Running at once', counts.RUNNING, settings.concurrency, short, false],
     settings.max_length && ['Waiting jobs', waiting, settings.max_length, short],

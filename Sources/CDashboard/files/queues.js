@@ -3,7 +3,7 @@
 import { api, query } from './api.js';
 import { h } from './dom.js';
 import { stateBar } from './chart.js';
-import { count, perSecond, plural, short, span } from './format.js';
+import { count, perSecond, plural, short, span, waitingOf } from './format.js';
 import { trouble } from './pulse.js';
 import { badge, empty, heading, loading, pages, queueLink, table } from './ui.js';
 
@@ -54,10 +54,10 @@ function list(context, state) {
   const step = state.cursors.length;
   return [
     table('queues', [
-      { name: 'Queue', isHeading: true, kind: 'wide grow', of: (queue) => [queueLink(queue.name, { 'data-open': true }), ' ', marks(queue), stateBar(queue.counts, ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'DEAD'])] },
+      { name: 'Queue', isHeading: true, kind: 'wide grow', of: (queue) => [queueLink(queue.name, { 'data-open': true }), ' ', marks(queue), stateBar(queue.counts)] },
       { name: 'Ready', kind: 'number', of: (queue) => short(queue.counts.READY) },
       { name: 'Running', kind: 'number', of: (queue) => short(queue.counts.RUNNING) + (queue.settings.concurrency ? ` / ${short(queue.settings.concurrency)}` : '') },
-      { name: 'Later', kind: 'number', of: (queue) => short(queue.counts.SCHEDULED + queue.counts.RETRY) },
+      { name: 'Later', kind: 'number', of: (queue) => short(waitingOf(queue.counts) - queue.counts.READY) },
       { name: 'Dead', kind: 'number', of: (queue) => h('span', { class: queue.counts.DEAD ? 'bad' : '' }, short(queue.counts.DEAD)) },
       { name: 'Oldest ready', kind: 'number', of: (queue) => (queue.oldest_ready_age ? span(queue.oldest_ready_age) : '–') },
       { name: 'In', kind: 'number', of: (queue) => perSecond(queue.rates.submitted_per_minute / 60) },

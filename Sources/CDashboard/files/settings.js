@@ -32,8 +32,8 @@ const choice = (...choices) => ({ choices, read: (text) => text, show: (value) =
 const SETTINGS = [
   ['concurrency', NUMBER, 'The most jobs that may be RUNNING.', 'no limit'],
   ['rate', RATE, 'The most leases in a time; with a burst behind it.', '100/1m/10'],
-  ['max_length', NUMBER, 'The most jobs that may wait (READY, SCHEDULED, RETRY).', 'no limit'],
-  ['max_bytes', NUMBER, 'The most bytes that waiting jobs may take in the log.', 'no limit'],
+  ['max_length', NUMBER, 'The most jobs that may wait.', 'no limit'],
+  ['max_bytes', NUMBER, 'The most bytes they may take in the log.', 'no limit'],
   ['on_full', choice('reject', 'drop_oldest'), 'Beyond these a submit is refused, or the oldest READY job of the lowest priority is cancelled for it.'],
   ['max_retries', NUMBER, 'Retries of jobs that do not say; a number or “unlimited”. Jobs that exist keep theirs.', 'the daemon’s'],
   ['retry', JSON_TEXT, 'Pauses between attempts of jobs that do not say.', '{"initial": "2s", "factor": 2, "max": "60s"}'],

@@ -101,7 +101,8 @@ extension AnswerTable {
   static let queues = AnswerTable(columns: [
     Column("QUEUE", "name"), Column("READY", "counts.READY", as: .count),
     Column("RUNNING", "counts.RUNNING", as: .count),
-    Column("SCHEDULED", "counts.SCHEDULED", as: .count), Column("RETRY", "counts.RETRY", as: .count),
+    Column("SCHEDULED", "counts.SCHEDULED", as: .count), Column("BLOCKED", "counts.BLOCKED", as: .count),
+    Column("RETRY", "counts.RETRY", as: .count),
     Column("DEAD", "counts.DEAD", as: .trouble), Column("OLDEST", "oldest_ready_age", as: .duration),
     Column("HELD BY", "held_by"),
   ])

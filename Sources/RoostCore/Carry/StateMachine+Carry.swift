@@ -58,6 +58,6 @@ extension StateMachine {
   /// little would make each trim want the next one.
   package var keptBytes: Int {
     liveBytes + stubs.count * 96 + existingQueues * 96 + setups.count * 256 + toldGroups.count * 192
-      + groupSettings.count * 64 + schedules.recordBytes
+      + groupSettings.count * 64 + schedules.recordBytes + batches.recordBytes
   }
 }

@@ -35,6 +35,13 @@ extension StateMachine {
       mix(hot.number, UInt64(bitPattern: cold.created))
       if case let key = keyEntry(of: slot), key != .none { mix(keys.entry(key).pointee.hash.low, hot.number) }
       if let cell = existingLeaseCell(slot)?.pointee { mix(cell.id.epoch ^ hot.number, cell.id.number) }
+      // What one waited for that has ended says nothing any more.
+      guard !JobState(rawValue: hot.state)!.isFinished else { continue }
+      graph.forEachEdge(of: slot) { _, edge in
+        let job = graph.nodes.pointer(edge.node).pointee.job
+        if job != .none { mix(hot.number << 3 | UInt64(edge.mode.rawValue), jobs.hot(job).pointee.number) }
+        return true
+      }
     }
     for entry in stubHeap.slots {
       let key = keys.entry(entry).pointee
@@ -59,6 +66,15 @@ extension StateMachine {
       for byte in ownerNames.bytes(cell.owner) { mix(UInt64(byte), cell.quota.waitingJobs ?? .max) }
       mix(
         cell.quota.waitingBytes ?? .max, UInt64(cell.quota.requestsPerSecond ?? .max) << 32 | UInt64(cell.quota.burst))
+    }
+    for id in batches.order {
+      let batch = batches[batches.find(id)]
+      let state = batch.state
+      mix(id, UInt64(bitPattern: state.createdAt) ^ UInt64(bitPattern: state.closesAt) << 1)
+      mix(UInt64(bitPattern: state.closedAt), UInt64(bitPattern: state.cancelledAt) ^ (state.isEnded ? 1 : 0))
+      mix(UInt64(bitPattern: state.completedAt), state.job)
+      mix(state.left.acked, state.left.dead << 32 ^ state.left.cancelled)
+      for byte in batch.owner + state.name + (state.then?.bytes ?? []) { sum = sum &* 31 &+ UInt64(byte) }
     }
     for slot in schedules.order {
       let (row, state) = (schedules[slot], schedules[slot].state)

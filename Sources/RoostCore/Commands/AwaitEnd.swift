@@ -76,6 +76,7 @@ extension StateMachine {
   /// A job came to its end: those who wait for it are answered at the end of the command.
   mutating func noteEnd(_ slot: Slot) {
     if schedules.hasRuns { noteRunEnd(slot) }
+    if !graph.isEmpty { noteDependencyEnd(slot) }
     if endWaitIndex.count > 0, firstEndWait(slot) != .none { endedJobs.append(slot) }
   }
 

@@ -38,7 +38,7 @@ extension StateMachine {
       if row.pointee.flags & RowFlags.cancelRequested == 0 {
         end(slot, .cancelRequested, .running, text: command.reason, command.checksum, &step)
       }
-    case .ready, .scheduled, .retry:
+    case .ready, .scheduled, .retry, .blocked:
       end(slot, .cancelled, .cancelled, text: command.reason, command.checksum, &step)
     }
     step.answer(ticket, changed(slot))

@@ -10,6 +10,8 @@ extension Command {
     package var history: ByteRange
     /// `KeyFields`, empty where there are none.
     package var keyFields = ByteRange.empty
+    /// `DependencyList`, empty where there is none.
+    package var dependencies = ByteRange.empty
     /// Where the worker's last report stood when the bytes were read, and what it said.
     package var reportedAt = LogPosition.none
     package var progress = ByteRange.empty
@@ -27,7 +29,7 @@ extension Command {
 }
 
 extension Command.Carry: StateCommand {
-  var mostBytes: Int { Int(body.count) + Int(history.count) + Int(progress.count) + 1_024 }
+  var mostBytes: Int { Int(body.count) + Int(history.count) + Int(progress.count) + Int(dependencies.count) + 1_024 }
   static var isCopy: Bool { true }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
@@ -93,7 +95,7 @@ extension StateMachine {
       worker: cell.map { workerNames.bytes($0.worker) } ?? none, keyID: cell.map { keyNames.bytes($0.keyID) } ?? none,
       keyFields: step.bytes(command.keyFields), body: step.bytes(command.body),
       queue: jobs.hot(slot).pointee.flags & RowFlags.moved == 0 ? none : queueNames.bytes(queue(of: slot)),
-      history: step.bytes(command.history))
+      dependencies: step.bytes(command.dependencies), history: step.bytes(command.history))
     if !defects.isEmpty { spoil(&event) }
     return event
   }
@@ -105,6 +107,9 @@ extension StateMachine {
       event.flags &= ~RowFlags.moved
     }
     if defects.contains(.timeLostInCarry) { event.foreseen = 0 }
+    if defects.contains(.dependenciesLostInCarry), event.state != .blocked {
+      event.dependencies = UnsafeRawBufferPointer(start: nil, count: 0)
+    }
     if defects.contains(.keyLostInCarry) { event.hasKey = false }
     if defects.contains(.countersLostInCarry) { (event.lease.expiries, event.lease.interruptions) = (0, 0) }
     if defects.contains(.uniqueLostInCarry) { event.unique?.holds = false }

@@ -21,7 +21,7 @@ extension Command.CarryQueues: StateCommand {
 extension StateMachine {
   /// What carries all quotas, operations and queues, piece by piece, a piece of the queues last; `groupCarries` follow.
   package var queueCarries: [Command] {
-    quotaCarries + operationCarries
+    quotaCarries + operationCarries + batchCarries
       + stride(from: 0, to: max(1, queues.count), by: Command.CarryQueues.most).map {
         .carryQueues(Command.CarryQueues(first: UInt32($0)))
       }

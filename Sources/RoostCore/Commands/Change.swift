@@ -89,6 +89,16 @@ extension StateMachine {
   private func set(_ due: Command.Change.Due, _ row: inout HotRow) {
     let wasReady = row.state == JobState.ready.rawValue
     row.flags &= ~RowFlags.wall
+    guard row.state != JobState.blocked.rawValue else {
+      // A delay begins when it is unblocked.
+      switch due {
+      case .delay(let milliseconds): row.deadline = milliseconds.nanoseconds
+      case .runAt(let time):
+        row.flags |= RowFlags.wall
+        row.deadline = time.nanoseconds
+      }
+      return
+    }
     switch due {
     case .delay(let milliseconds) where milliseconds > 0:
       row.state = JobState.scheduled.rawValue

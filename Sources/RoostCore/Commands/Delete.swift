@@ -29,6 +29,7 @@ extension StateMachine {
     let mayGo =
       (command.onlyDead ? state == .dead : state.isFinished) || state == .retry && defects.contains(.deletesWaiting)
     guard mayGo else { return step.answer(ticket, .refused(.wrongState)) }
+    if isKept(slot) { return step.answer(ticket, .refused(.hasDependents)) }
     purge(slot, &step)
     step.answer(ticket, .changed(state: state, deadline: 0, cancelRequested: false))
   }

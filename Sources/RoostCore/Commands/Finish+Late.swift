@@ -72,7 +72,9 @@ extension StateMachine {
   }
 
   /// Keeps how a job's last lease ended, before the job leaves.
-  mutating func keepReceipt(_ slot: Slot) {
+  ///
+  /// - Parameter keyUntil: Uptime until which its idempotency key answers; 0: it has none.
+  mutating func keepReceipt(_ slot: Slot, keyUntil: Int64) {
     guard let cell = existingLeaseCell(slot)?.pointee, let outcome = Outcome(rawValue: cell.lastOutcome),
       outcome.isToldByWorker
     else { return }
@@ -83,7 +85,8 @@ extension StateMachine {
     keyNames.retain(cell.keyID)
     let former = receipts.insert(
       Receipt(
-        number: row.number, check: row.check, lease: cell.id, endedAt: cell.endedAt, said: cell.said, queue: queue,
+        number: row.number, check: row.check, lease: cell.id, endedAt: cell.endedAt, said: cell.said,
+        keyUntil: UInt32(clamping: keyUntil / 1_000_000_000), queue: queue,
         owner: owner, keyID: cell.keyID, outcome: outcome, state: JobState(rawValue: row.state)!))
     guard let former else { return }
     queueNames.release(former.queue)

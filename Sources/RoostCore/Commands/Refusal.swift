@@ -48,6 +48,18 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case scheduleNotFound
   /// `MAX_SCHEDULES` exist.
   case tooManySchedules
+  /// A job that is to be waited for is not there, or not its owner's, or has left without saying that it was ACKED.
+  case dependencyNotFound
+  /// No such batch, or not one the caller may see.
+  case batchNotFound
+  /// A job is to join a batch that is not there, or not its owner's.
+  case unknownBatch
+  /// The batch takes no more jobs.
+  case batchClosed
+  /// `MAX_BATCHES` exist.
+  case tooManyBatches
+  /// Jobs that have not ended need the result of this one.
+  case hasDependents
   /// Another job holds the key of this one.
   case notUnique
   /// The queue runs the jobs of a group in their order, and the job would take another's place.

@@ -30,7 +30,7 @@ extension StateMachine {
     case .dead: ready(slot, isReplay: true, &step)
     case .cancelled where !command.onlyDead: ready(slot, isReplay: true, &step)
     case .scheduled where !command.onlyDead, .retry where !command.onlyDead: ready(slot, isReplay: false, &step)
-    case .scheduled, .retry, .cancelled, .ready, .running, .acked:
+    case .scheduled, .retry, .cancelled, .ready, .running, .acked, .blocked:
       return step.answer(ticket, .refused(.wrongState))
     }
     step.answer(ticket, changed(slot))

@@ -22,6 +22,10 @@ extension Command {
     package var given = Given.all
     /// Of the payload, as limits count it.
     package var payloadBytes: UInt32 = 0
+    /// Of a job of the batch that it joins, which may be closed then; 0: none.
+    package var lease = LeaseID(epoch: 0, number: 0)
+    /// `DependencyList`; empty: it waits for no other job.
+    package var dependencies = ByteRange.empty
     /// The encoded `JobBodyLayout`, its checksum not yet sealed.
     package var body: ByteRange
 
@@ -60,7 +64,7 @@ extension Command {
 
 extension Command.Submit: StateCommand {
   /// With the ends of those that make room for it, or whose place it takes.
-  var mostBytes: Int { Int(body.count) + 1_024 }
+  var mostBytes: Int { Int(body.count) + Int(dependencies.count) + 1_024 }
   var meetsWaiters: Bool { !isFollowed }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
@@ -85,10 +89,14 @@ extension StateMachine {
 
   /// Makes a job, if there is room for it.
   ///
-  /// - Parameter laterMilliseconds: What is added to its delay.
+  /// - Parameters:
+  ///   - laterMilliseconds: What is added to its delay.
+  ///   - items: The jobs of the same graph that were made before it.
+  ///   - isChecked: Its queue was asked before.
   @inline(__always)
   mutating func make(
-    _ command: Command.Submit, laterMilliseconds: Int64 = 0, _ step: inout Step
+    _ command: Command.Submit, laterMilliseconds: Int64 = 0, items: [JobID] = [], isChecked: Bool = false,
+    _ step: inout Step
   ) throws(Refusal) -> Slot {
     if conditions.diskLevel >= 1 { throw .diskLow }
     if conditions.isMemoryLow { throw .memoryLow }
@@ -97,8 +105,13 @@ extension StateMachine {
     // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
     guard nextNumber < JobNumber.limit else { throw .overloaded }
     if isDraining(body.queue) { throw .draining }
-    if let refusal = quotaRefusal(owner: body.owner, bytes: Submitted.fixedBytes + bytes.count) { throw refusal }
-    guard makeRoom(for: body.queue, &step) else { throw .tooManyQueues }
+    if !isChecked, let refusal = quotaRefusal(owner: body.owner, bytes: Submitted.fixedBytes + bytes.count) {
+      throw refusal
+    }
+    _ = try batchToJoin(command, body)
+    var waits: (bytes: [UInt8], isMet: Bool) = ([], true)
+    if !command.dependencies.isEmpty { waits = try resolve(command.dependencies, owner: body.owner, items, step) }
+    guard makeRoom(for: body.queue, &step) || isChecked else { throw .tooManyQueues }
     var command = command
     let settings = settings(ofQueue: body.queue)
     fillIn(&command, settings)
@@ -107,30 +120,39 @@ extension StateMachine {
     let succession = try succession(unique)
     if let unique {
       if settings?[.groupOrdered] != nil, unique.onConflict == .replace { throw .replaceInOrder }
+      // What takes another's place stands there at once.
+      precondition(
+        unique.onConflict != .replace || command.dependencies.isEmpty, "a handler refuses one that replaces and waits")
       bound(&command, unique, since: succession.since)
     }
-    if let settings, let refusal = admit(command, body, settings, replacing: succession.twin, &step) { throw refusal }
+    if !isChecked, let settings, let refusal = admit(command, body, settings, replacing: succession.twin, &step) {
+      throw refusal
+    }
     replace(succession.twin, &step)
     let (deadline, isWall) = dueTime(of: command)
-    let event = Submitted(
+    var event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
       command: command, keyFields: step.bytes(command.keyFields), body: bytes)
-    let place = event.encode(into: &step.records)
-    event.apply(body, at: place, to: &self)
+    if !waits.isMet { event.block(command) }
+    waits.bytes.withUnsafeBytes {
+      event.dependencies = $0
+      let place = event.encode(into: &step.records)
+      event.apply(body, at: place, to: &self)
+    }
     let slot = jobs.find(event.number)
     succeed(slot, succession, &step)
     return slot
   }
 
   /// Whether an operation deletes this queue.
-  private mutating func isDraining(_ name: UnsafeRawBufferPointer) -> Bool {
+  mutating func isDraining(_ name: UnsafeRawBufferPointer) -> Bool {
     guard !operations.running.isEmpty else { return false }
     let queue = queueNames.find(name)
     return queue != .none && queues[Int(queue)].isDraining
   }
 
   /// What the job does not say is said by its queue, else by the daemon.
-  private func fillIn(_ command: inout Command.Submit, _ settings: QueueSettings?) {
+  func fillIn(_ command: inout Command.Submit, _ settings: QueueSettings?) {
     let given = defects.contains(.queueDefaultsIgnored) ? .all : command.given
     guard given != .all else { return }
     if !given.contains(.maxRetries) {
@@ -152,39 +174,61 @@ extension StateMachine {
     _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot,
     _ step: inout Step
   ) -> Refusal? {
-    if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
-    if settings[.groupOrdered] != nil {
-      if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
-      guard groups.slotLimit < Self.mostOrderedGroups else { return .overloaded }
-    }
-    if defects.contains(.fullQueueTakes) { return nil }
-    let queue = queueNames.find(body.queue)
-    let group = findGroup(queue: queue, owner: ownerNames.find(body.owner), name: body.group)
-    let counts = queues[Int(queue)].counts
-    // It makes room for one like itself.
-    let gone = twin != .none && self.queue(of: twin) == queue ? twin : .none
-    let waiting = (gone == .none ? 0 : -1) + Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
-    let isOfGroup = gone != .none && jobs.hot(gone).pointee.group == group
-    let ofGroup = group == .none ? 0 : Int64(groups[group].pointee.waiting) - (isOfGroup ? 1 : 0)
-    let mostOfGroup = group == .none ? settings[.groupMaxLength] : maxLength(ofGroup: group)
-    let tooMany = max(settings[.maxLength].map { waiting + 1 - $0 } ?? 0, mostOfGroup.map { ofGroup + 1 - $0 } ?? 0)
-    let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
-    let goneBytes = gone == .none ? 0 : Int64(jobs.cold(gone).pointee.recordBytes)
-    let tooLong = settings[.maxBytes].map { queues[Int(queue)].waitingBytes - goneBytes + bytes - $0 } ?? 0
+    if let refusal = whyNotAdmitted(command, settings) { return refusal }
+    let (tooMany, tooLong, group) = excess(command, body, settings, replacing: twin)
     guard tooMany > 0 || tooLong > 0 else { return nil }
+    let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
     // What is full and was given a lower limit shrinks with each submit, and is not refused until it has.
     guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue, group != .none,
       let dropped = oldest(
         of: group, owner: ownerNames.find(body.owner), jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
     else {
-      noteFull(queue)
+      noteFull(queueNames.find(body.queue))
       return .queueFull
     }
     for slot in dropped { cancel(slot, because: .queueFull, &step) }
     return nil
   }
 
-  private mutating func noteFull(_ queue: UInt32) {
+  /// Why a queue with settings does not take a job, however few it holds.
+  func whyNotAdmitted(_ command: Command.Submit, _ settings: QueueSettings) -> Refusal? {
+    if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
+    guard settings[.groupOrdered] != nil else { return nil }
+    if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
+    return groups.slotLimit < Self.mostOrderedGroups ? nil : .overloaded
+  }
+
+  /// By how many jobs and bytes a queue, or a group of it, would hold too many.
+  ///
+  /// - Parameters:
+  ///   - twin: The job whose place it takes; `.none`: it takes none.
+  ///   - before: Jobs and bytes that come before this one, to the queue and to its group.
+  mutating func excess(
+    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot = .none,
+    before: (jobs: Int64, bytes: Int64, ofGroup: Int64) = (0, 0, 0)
+  ) -> (jobs: Int64, bytes: Int64, group: Slot) {
+    if defects.contains(.fullQueueTakes) { return (0, 0, .none) }
+    let queue = queueNames.find(body.queue)
+    let group = findGroup(queue: queue, owner: ownerNames.find(body.owner), name: body.group)
+    let counts = queues[Int(queue)].counts
+    // It makes room for one like itself.
+    let gone = twin != .none && self.queue(of: twin) == queue ? twin : .none
+    let waiting =
+      (gone == .none ? 0 : -1) + Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
+      + Int64(counts[.blocked])
+    let isOfGroup = gone != .none && jobs.hot(gone).pointee.group == group
+    let ofGroup = group == .none ? 0 : Int64(groups[group].pointee.waiting) - (isOfGroup ? 1 : 0)
+    let mostOfGroup = group == .none ? settings[.groupMaxLength] : maxLength(ofGroup: group)
+    let tooMany = max(
+      settings[.maxLength].map { waiting + before.jobs + 1 - $0 } ?? 0,
+      mostOfGroup.map { ofGroup + before.ofGroup + 1 - $0 } ?? 0)
+    let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count) + before.bytes
+    let goneBytes = gone == .none ? 0 : Int64(jobs.cold(gone).pointee.recordBytes)
+    let tooLong = settings[.maxBytes].map { queues[Int(queue)].waitingBytes - goneBytes + bytes - $0 } ?? 0
+    return (tooMany, tooLong, group)
+  }
+
+  mutating func noteFull(_ queue: UInt32) {
     guard queue != .none, queues[Int(queue)].exists else { return }
     queues[Int(queue)].activity.throttled.full += 1
     noteChange(queue)
@@ -216,7 +260,7 @@ extension StateMachine {
   private static var mostDrops: Int { 4 }
 
   /// When a new job becomes due: log or wall nanoseconds; 0 when it is READY at once.
-  private func dueTime(of command: Command.Submit) -> (deadline: Int64, isWall: Bool) {
+  func dueTime(of command: Command.Submit) -> (deadline: Int64, isWall: Bool) {
     if command.delayMilliseconds > 0 { return (now.log + command.delayMilliseconds.nanoseconds, false) }
     if command.runAtMilliseconds > now.dueWall { return (command.runAtMilliseconds.nanoseconds, true) }
     return (0, false)
@@ -234,18 +278,27 @@ extension StateMachine {
   private mutating func answerAgain(
     _ known: Slot, _ command: Command.Submit, _ ticket: UInt64, _ step: inout Step
   ) {
-    let entry = keys.entry(known)
-    let fingerprint = entry.pointee.isOfBytes ? command.keyByteFingerprint : command.keyFingerprint
-    guard entry.pointee.fingerprint == fingerprint || defects.contains(.noFingerprintCheck) else {
-      return step.answer(ticket, .conflict(standing(entry.pointee)))
-    }
+    let entry = keys.entry(known).pointee
+    guard isSame(entry, command) else { return step.answer(ticket, .conflict(standing(entry))) }
+    step.answer(ticket, .submitted(repetition(known, command, step)))
+  }
+
+  /// Whether a key was used for the same job.
+  func isSame(_ entry: KeyEntry, _ command: Command.Submit) -> Bool {
+    entry.fingerprint == (entry.isOfBytes ? command.keyByteFingerprint : command.keyFingerprint)
+      || defects.contains(.noFingerprintCheck)
+  }
+
+  /// The job that a key stands for, to whoever submits it again.
+  mutating func repetition(_ known: Slot, _ command: Command.Submit, _ step: borrowing Step) -> Answer.Accepted {
+    let entry = keys.entry(known).pointee
     var answer: Answer.Accepted
-    if entry.pointee.isStub {
+    if entry.isStub {
       answer = Answer.Accepted(
-        id: standing(entry.pointee).id, state: JobState(rawValue: stubs.pointer(entry.pointee.target).pointee.state)!,
+        id: standing(entry).id, state: JobState(rawValue: stubs.pointer(entry.target).pointee.state)!,
         isIdempotent: true, due: 0)
     } else {
-      answer = accepted(entry.pointee.target)
+      answer = accepted(entry.target)
       answer.isIdempotent = true
     }
     // A stub does not know its queue; the submit does, and a key belongs to one queue.
@@ -256,11 +309,11 @@ extension StateMachine {
         noteChange(queue)
       }
     }
-    step.answer(ticket, .submitted(answer))
+    return answer
   }
 
   /// The job that has a key, and the record that says what was asked under it.
-  private func standing(_ entry: KeyEntry) -> Answer.Conflict {
+  func standing(_ entry: KeyEntry) -> Answer.Conflict {
     guard entry.isStub else {
       return Answer.Conflict(id: id(entry.target), record: LogPosition(rawValue: jobs.hot(entry.target).pointee.base))
     }

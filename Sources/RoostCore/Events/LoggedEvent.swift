@@ -5,7 +5,7 @@ package struct LoggedEvent {
   /// What happened. `RoostAPI.EventName` has the names on the wire.
   package enum Kind: UInt8, Sendable, CaseIterable {
     case jobSubmitted, jobReady, jobLeased, jobProgress, jobAcked, jobFailed, jobExpired, jobReleased, jobDead
-    case jobCancelRequested, jobCancelled, jobReplayed, jobChanged, jobMoved, jobPurged
+    case jobCancelRequested, jobCancelled, jobReplayed, jobChanged, jobMoved, jobPurged, jobUnblocked
     case queueConfigured, queuePaused, queueResumed, queueDeleted
     case scheduleFired, scheduleMissed, scheduleRemoved
   }

@@ -92,7 +92,7 @@ extension StateMachine {
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       guard isOrdered(queue(of: slot)) else { continue }
       let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
-      if state.isWaiting { beginOrder(slot) }
+      if state.isInOrder { beginOrder(slot) }
       if state == .running { noteRunning(slot, true) }
     }
   }

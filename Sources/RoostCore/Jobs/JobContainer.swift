@@ -12,12 +12,14 @@ enum JobContainer {
   case retention
   /// DEAD, in the order of dying.
   case dead
+  /// BLOCKED: neither in a list nor in a heap; `JobGraph` says what it waits for.
+  case blocked
 
   /// Whether its jobs stand by their order numbers, which no two share.
   var isOrdered: Bool {
     switch self {
     case .ready, .retention, .dead: true
-    case .leases, .due, .wall: false
+    case .leases, .due, .wall, .blocked: false
     }
   }
 
@@ -25,7 +27,7 @@ enum JobContainer {
   var hasHeap: Bool {
     switch self {
     case .leases, .due, .wall, .retention: true
-    case .ready, .dead: false
+    case .ready, .dead, .blocked: false
     }
   }
 }
@@ -40,6 +42,7 @@ extension HotRow {
     case .retry: .due
     case .acked, .cancelled: .retention
     case .dead: .dead
+    case .blocked: .blocked
     }
   }
 }
@@ -60,8 +63,10 @@ extension StateMachine {
     case .wall: wallHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
     case .retention:
       jobs.append(slot, to: &finished)
+      if retentionCursor == .none { retentionCursor = slot }
       retentionHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
     case .dead: enterDead(slot)
+    case .blocked: graph.blocked += 1
     }
   }
 
@@ -81,9 +86,11 @@ extension StateMachine {
     case .due: dueHeap.remove(slot, in: jobs)
     case .wall: wallHeap.remove(slot, in: jobs)
     case .retention:
+      if retentionCursor == slot { retentionCursor = jobs.hot(slot).pointee.next }
       jobs.remove(slot, from: &finished)
       retentionHeap.remove(slot, in: jobs)
     case .dead: leaveDead(slot)
+    case .blocked: graph.blocked -= 1
     }
   }
 
@@ -100,6 +107,7 @@ extension StateMachine {
     case .due: dueHeap.appendUnordered(slot, deadline: row.pointee.deadline)
     case .wall: wallHeap.appendUnordered(slot, deadline: row.pointee.deadline)
     case .dead: died.append(slot)
+    case .blocked: graph.blocked += 1
     case .ready: return appendToList(slot, ifInOrder: true)
     case .retention:
       retentionHeap.appendUnordered(slot, deadline: row.pointee.deadline)
@@ -123,7 +131,7 @@ extension StateMachine {
     case .retention:
       guard !ifInOrder || goes(slot, behind: finished.tail) else { return false }
       jobs.append(slot, to: &finished)
-    case .leases, .due, .wall, .dead: return false
+    case .leases, .due, .wall, .dead, .blocked: return false
     }
     return true
   }

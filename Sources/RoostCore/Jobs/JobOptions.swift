@@ -4,7 +4,8 @@ package enum JobOption: UInt8, Sendable, CaseIterable {
   case expires = 1
   /// The key that no other job of its owner may have.
   case unique = 2
-  /// The jobs it waits for.
+  /// The jobs it waits for, as they were asked for: a `DependencyList`. It counts for idempotency keys; in the log the
+  /// list stands beside the body, with the ids that the core gave.
   case dependencies = 3
   /// The batch it belongs to.
   case batch = 4

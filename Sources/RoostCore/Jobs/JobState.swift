@@ -7,6 +7,8 @@ package enum JobState: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case acked = 5
   case dead = 6
   case cancelled = 7
+  /// It waits for other jobs.
+  case blocked = 8
 
   /// The name on the wire.
   package var name: String {
@@ -18,6 +20,7 @@ package enum JobState: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case .acked: "ACKED"
     case .dead: "DEAD"
     case .cancelled: "CANCELLED"
+    case .blocked: "BLOCKED"
     }
   }
 
@@ -26,5 +29,9 @@ package enum JobState: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   /// Whether a job in this state becomes due, or has a lease that ends: it then stands in no list.
   package var hasDeadline: Bool { self == .scheduled || self == .retry || self == .running }
   /// Whether a job in this state waits to run.
-  package var isWaiting: Bool { self == .scheduled || self == .ready || self == .retry }
+  package var isWaiting: Bool { self == .scheduled || self == .ready || self == .retry || self == .blocked }
+  /// Whether a job in this state has its place in an ordered group.
+  package var isInOrder: Bool { isWaiting && self != .blocked }
+  /// Its bit in a set of states that has eight.
+  package var bit: UInt8 { 1 << (rawValue & 7) }
 }

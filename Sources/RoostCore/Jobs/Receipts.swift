@@ -8,6 +8,8 @@ struct Receipt: BitwiseCopyable {
   var endedAt: Int64
   /// CRC32C of the result or error.
   var said: UInt32
+  /// Seconds of uptime until which the job's idempotency key answers; 0: it has none.
+  var keyUntil: UInt32
   /// Interned names, each counted.
   var queue: UInt32
   var owner: UInt32

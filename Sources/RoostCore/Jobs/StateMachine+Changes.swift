@@ -68,7 +68,7 @@ extension StateMachine {
   private func order(for outcome: Outcome, _ next: JobState, _ current: UInt64) -> UInt64 {
     switch next {
     case .acked, .dead, .cancelled: nextOrder
-    case .ready, .retry, .scheduled, .running: current
+    case .ready, .retry, .scheduled, .running, .blocked: current
     }
   }
 
@@ -79,7 +79,7 @@ extension StateMachine {
       let own = policy(jobs.cold(slot).pointee.policy).retentionMilliseconds
       let retention = own >= 0 ? own : settings(ofJob: slot)?[.retention] ?? limits.retentionMilliseconds
       return uptime + retention.nanoseconds
-    case .ready, .running, .dead: return 0
+    case .ready, .running, .dead, .blocked: return 0
     }
   }
 
@@ -102,6 +102,7 @@ extension StateMachine {
       let until = cell.pointee.endedUptime + limits.idempotencyWindowMilliseconds.nanoseconds
       if until > uptime, !defects.contains(.keyFreedWithJob) { stubUntil = until }
     }
+    if batches.hasMembers { countLeaver(slot, &step) }
     let event = Purged(number: row.pointee.number, base: row.pointee.base, stubUntil: stubUntil)
     event.encode(into: &step.records)
     event.apply(to: slot, in: &self)

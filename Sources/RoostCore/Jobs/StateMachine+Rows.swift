@@ -26,8 +26,10 @@ extension StateMachine {
     noteChange(queue)
     if queues[Int(queue)].isDraining, state != .running, drained.last != queue { drained.append(queue) }
     sets.insert(row.pointee.number, into: Listed.state(state.rawValue))
+    if !graph.isEmpty { noteGraph(slot, state, isEntered: true) }
+    if batches.hasMembers { noteBatch(slot, state, isEntered: true) }
     if row.pointee.flags & RowFlags.expires != 0, state.isWaiting { expiring.wait(row.pointee.number) }
-    let isInOrder = state.isWaiting && queues[Int(queue)].setup != .none && isOrdered(queue)
+    let isInOrder = state.isInOrder && queues[Int(queue)].setup != .none && isOrdered(queue)
     if isInOrder { beginOrder(slot) }
     if state == .running, queues[Int(queue)].setup != .none { noteRunning(slot, true) }
     insertIntoContainer(slot)
@@ -52,8 +54,10 @@ extension StateMachine {
     guard isLive else { return }
     noteChange(queue)
     sets.remove(row.pointee.number, from: Listed.state(state.rawValue))
+    if !graph.isEmpty { noteGraph(slot, state, isEntered: false) }
+    if batches.hasMembers { noteBatch(slot, state, isEntered: false) }
     if row.pointee.flags & RowFlags.expires != 0, state.isWaiting { expiring.stopWaiting(row.pointee.number) }
-    let isInOrder = state.isWaiting && queues[Int(queue)].setup != .none && isOrdered(queue)
+    let isInOrder = state.isInOrder && queues[Int(queue)].setup != .none && isOrdered(queue)
     if isInOrder { endOrder(slot) }
     if state == .running, queues[Int(queue)].setup != .none { noteRunning(slot, false) }
     removeFromContainer(slot)
@@ -71,6 +75,14 @@ extension StateMachine {
     let group = jobs.hot(slot).pointee.group
     lost(groups[group].pointee.queue)
     lostJob(ofGroup: group)
+    let number = jobs.hot(slot).pointee.number
+    if !isLive {
+      if !replayedDependencies.isEmpty { replayedDependencies[number] = nil }
+      if !replayedMembers.isEmpty { replayedMembers[number] = nil }
+    } else {
+      if !graph.isEmpty { forgetGraph(slot) }
+      if batches.hasMembers { batches.leave(slot) }
+    }
     jobs.remove(slot)
   }
 }

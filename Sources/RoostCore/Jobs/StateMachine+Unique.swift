@@ -137,15 +137,18 @@ extension StateMachine {
     return twin
   }
 
-  /// The holder's job, if it waits for its first attempt, or its time, and may be replaced.
+  /// The holder's job, if it waits for its first attempt, its time or other jobs, and may be replaced.
   private func replaceable(_ holder: Slot, by unique: JobUnique) -> Slot {
     let cell = uniques.cell(holder).pointee
     guard unique.onConflict == .replace, !cell.isStub else { return .none }
     switch JobState(rawValue: jobs.hot(cell.job).pointee.state)! {
-    case .ready, .scheduled: return cell.job
+    case .ready, .scheduled, .blocked: return isTied(cell.job) ? .none : cell.job
     case .running, .retry, .acked, .dead, .cancelled: return .none
     }
   }
+
+  /// Whether others count on this very job: its end as CANCELLED would mean something to them.
+  private func isTied(_ job: Slot) -> Bool { graph.hasLiveHolders(job) || batches.batch(of: job) != .none }
 
   /// What a new job takes over of the one that it replaces.
   struct Succession {

@@ -1,7 +1,7 @@
 /// Which jobs an operation is for, as a caller says it.
 package struct JobSelection: Sendable, BitwiseCopyable {
   package var kind: OperationKind
-  /// A bit for each state's raw value; those of the kind count.
+  /// `JobState.bit` of each; those of the kind count.
   package var states: UInt8
   // Empty: any.
   package var queue: ByteRange

@@ -24,18 +24,21 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   /// The name on the wire.
   package var name: String { self == .deleteQueue ? "delete_queue" : "\(self)" }
 
+  /// Whether jobs that have ended leave.
+  package var removes: Bool { self == .delete || self == .purge || self == .deleteQueue }
+
   /// The states whose jobs it looks at, one after the other. A job that becomes due meanwhile is met in a later one, and
   /// so is one that was leased and failed. Whatever a worker holds when its turn comes is passed over.
   package var states: [JobState] {
     switch self {
-    case .cancel: [.scheduled, .retry, .ready, .retry]
+    case .cancel: [.blocked, .scheduled, .retry, .ready, .retry]
     case .delete: [.acked, .cancelled, .dead]
     case .replay: [.dead]
     case .retry: [.retry, .scheduled]
-    case .move: [.scheduled, .retry, .ready, .retry]
+    case .move: [.blocked, .scheduled, .retry, .ready, .retry]
     // What this cancels stays for as long as its retention says.
-    case .purge: [.acked, .cancelled, .dead, .scheduled, .retry, .ready, .retry]
-    case .deleteQueue: [.scheduled, .retry, .ready, .acked, .cancelled, .dead]
+    case .purge: [.acked, .cancelled, .dead, .blocked, .scheduled, .retry, .ready, .retry]
+    case .deleteQueue: [.blocked, .scheduled, .retry, .ready, .acked, .cancelled, .dead]
     case .backfill: []
     }
   }
@@ -59,7 +62,7 @@ package enum OperationPhase: UInt8, Sendable, CaseIterable, BitwiseCopyable {
 struct Operation {
   var id: UInt64
   var kind: OperationKind
-  /// A bit for each state's raw value.
+  /// `JobState.bit` of each.
   var states: UInt8
   /// Of `StateMachine.queueNames`; `.none`: any.
   var queue: UInt32
@@ -88,14 +91,19 @@ struct Operation {
   var cursor: UInt64
   /// Jobs that were changed.
   var done: UInt64 = 0
+  /// Of those that it met since it began with its first state: what must stay for others. Volatile.
+  var kept: UInt32 = 0
   /// Jobs that were passed over: another holds their key.
   var skipped: UInt64 = 0
 
-  func looksAt(_ state: JobState) -> Bool { states & 1 << state.rawValue != 0 }
+  func looksAt(_ state: JobState) -> Bool { states & state.bit != 0 }
   var hasLookedAtAll: Bool { Int(pass) == kind.states.count }
 
   /// Looks at another of its states, from the last job on.
-  mutating func beginPass(_ pass: UInt8) { (self.pass, cursor) = (pass, bound) }
+  mutating func beginPass(_ pass: UInt8) {
+    (self.pass, cursor) = (pass, bound)
+    if pass == 0 { kept = 0 }
+  }
 }
 
 /// The operations that run, and those that ended last.

@@ -39,7 +39,7 @@ struct OwnerRows: ~Copyable {
 
 /// What an owner may have and ask at most. Nil: no bound.
 package struct OwnerQuota: Equatable, Sendable, BitwiseCopyable {
-  /// Jobs that wait: SCHEDULED, READY, RETRY.
+  /// Jobs that wait: SCHEDULED, READY, RETRY, BLOCKED.
   package var waitingJobs: UInt64?
   /// Bytes in the log of those jobs.
   package var waitingBytes: UInt64?
@@ -68,19 +68,23 @@ extension StateMachine {
   }
 
   /// Why an owner's job of so many bytes is not taken; nil where it is.
+  ///
+  /// - Parameter before: The owner's jobs and bytes that come before this one.
   @inline(__always)
-  mutating func quotaRefusal(owner name: UnsafeRawBufferPointer, bytes: Int) -> Refusal? {
-    quotas.isEmpty ? nil : quotaRefusal(of: name, Int64(bytes))
+  mutating func quotaRefusal(
+    owner name: UnsafeRawBufferPointer, bytes: Int, before: (jobs: Int64, bytes: Int64) = (0, 0)
+  ) -> Refusal? {
+    quotas.isEmpty ? nil : quotaRefusal(of: name, before.jobs, before.bytes + Int64(bytes))
   }
 
   @inline(never)
-  private mutating func quotaRefusal(of name: UnsafeRawBufferPointer, _ bytes: Int64) -> Refusal? {
+  private mutating func quotaRefusal(of name: UnsafeRawBufferPointer, _ more: Int64, _ bytes: Int64) -> Refusal? {
     let owner = ownerNames.find(name)
     guard owner != .none, owner < owners.count, !defects.contains(.quotaIgnored) else { return nil }
     let row = owners[owner].pointee
     guard row.quota >= 0 else { return nil }
     let quota = quotas[Int(row.quota)].quota
-    if let most = quota.waitingJobs, UInt64(row.waiting) >= most { return .quotaOfJobs }
+    if let most = quota.waitingJobs, UInt64(row.waiting) + UInt64(more) >= most { return .quotaOfJobs }
     if let most = quota.waitingBytes, UInt64(max(0, row.waitingBytes + bytes)) > most { return .quotaOfBytes }
     return nil
   }

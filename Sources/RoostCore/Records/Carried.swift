@@ -32,6 +32,8 @@ struct Carried: LogRecord {
   var body: UnsafeRawBufferPointer
   /// The queue in which it stands; empty: that of its body.
   var queue: UnsafeRawBufferPointer
+  /// `DependencyList`; empty: it waits for no other, and never did.
+  var dependencies: UnsafeRawBufferPointer
   /// Newest first.
   var history: UnsafeRawBufferPointer
 
@@ -63,6 +65,8 @@ struct Carried: LogRecord {
     static let attemptEnds: UInt8 = 1
     /// The queue in which it stands, other than its body says.
     static let queue: UInt8 = 2
+    /// The jobs that it waits for.
+    static let dependencies: UInt8 = 16
     /// `UniqueState`.
     static let unique: UInt8 = 4
     /// How many leases ended by their time, and were handed back; missing where none was.
@@ -82,10 +86,11 @@ struct Carried: LogRecord {
   func encode(into records: inout RecordBuffer) -> RecordPlace {
     let further =
       (lease.attemptEnds == 0 ? 0 : FurtherParts.attemptEnds) | (queue.isEmpty ? 0 : FurtherParts.queue)
+      | (dependencies.isEmpty ? 0 : FurtherParts.dependencies)
       | (unique == nil ? 0 : FurtherParts.unique)
       | (lease.expiries == 0 && lease.interruptions == 0 ? 0 : FurtherParts.counters)
       | (isRewritten ? FurtherParts.rewritten : 0)
-    let variable = queue.count + worker.count + keyID.count + body.count + history.count
+    let variable = queue.count + dependencies.count + worker.count + keyID.count + body.count + history.count
     var out = records.open(Self.kind, atMost: Self.fixedBytes + variable)
     out.put(number)
     out.put(created)
@@ -130,6 +135,10 @@ struct Carried: LogRecord {
       out.put(UInt8(truncatingIfNeeded: queue.count))
       out.put(queue)
     }
+    if !dependencies.isEmpty {
+      out.put(UInt16(truncatingIfNeeded: dependencies.count))
+      out.put(dependencies)
+    }
     if let unique {
       out.put(unique.until)
       out.put(unique.waited)
@@ -149,7 +158,8 @@ struct Carried: LogRecord {
     row: borrowing HotRow, cold: borrowing ColdRow, policy: JobPolicy, key: KeyEntry?, unique: UniqueState?,
     lease: LeaseCell?,
     worker: UnsafeRawBufferPointer, keyID: UnsafeRawBufferPointer, keyFields: UnsafeRawBufferPointer,
-    body: UnsafeRawBufferPointer, queue: UnsafeRawBufferPointer, history: UnsafeRawBufferPointer
+    body: UnsafeRawBufferPointer, queue: UnsafeRawBufferPointer, dependencies: UnsafeRawBufferPointer,
+    history: UnsafeRawBufferPointer
   ) {
     number = row.number
     created = cold.created
@@ -175,6 +185,7 @@ struct Carried: LogRecord {
     self.keyFields = keyFields
     self.body = body
     self.queue = queue
+    self.dependencies = dependencies
     self.history = history
   }
 
@@ -223,6 +234,8 @@ struct Carried: LogRecord {
     if hasForeseen { foreseen = reader.get() }
     if further & FurtherParts.attemptEnds != 0 { lease.attemptEnds = reader.get() }
     queue = further & FurtherParts.queue == 0 ? none : reader.get(count: Int(reader.get(UInt8.self)))
+    dependencies =
+      further & FurtherParts.dependencies == 0 ? none : reader.get(count: Int(reader.get(UInt16.self)))
     isRewritten = further & FurtherParts.rewritten != 0
     unique = nil
     if further & FurtherParts.unique != 0 {
@@ -246,7 +259,7 @@ struct Carried: LogRecord {
     case .retry: return lease.endedAt + Int64(lease.pause)
     case .scheduled where flags & RowFlags.wall != 0: return deadline / 1_000_000
     case .scheduled: return (hasLease ? lease.endedAt : created) + max(0, deadline - time) / 1_000_000
-    case .ready, .acked, .dead, .cancelled: return 0
+    case .ready, .acked, .dead, .cancelled, .blocked: return 0
     }
   }
 
@@ -265,14 +278,15 @@ struct Carried: LogRecord {
     let most = state.isWaiting ? 1 : 0
     guard RecordBounds.isNumber(number), RecordBounds.isWall(created), RecordBounds.isPossible(policy),
       maxAttempts > 0, Int(attempts) + most <= maxAttempts, state != .running || attempts > 0,
-      hasLease || state == .scheduled || state == .ready
+      hasLease || state == .scheduled || state == .ready || state == .blocked
     else {
       throw .unfit("a job within its bounds", "\(state.name), attempts \(attempts) of \(maxAttempts)", position)
     }
     let known: UInt16 =
-      state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
+      state == .scheduled || state == .blocked
+      ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
     guard flags & ~(known | RowFlags.ofAnyState) == 0, (flags & RowFlags.moved == 0) == queue.isEmpty,
-      RecordBounds.isOrder(order) || order == 0 && state == .scheduled
+      RecordBounds.isOrder(order) || order == 0 && (state == .scheduled || state == .blocked)
     else {
       throw .unfit("\(state.name)", "flags \(flags), order \(order)", position)
     }
@@ -281,7 +295,8 @@ struct Carried: LogRecord {
     }
     let deadlines: ClosedRange<Int64> =
       switch state {
-      case .scheduled where flags & RowFlags.wall != 0: .min ... .max
+      case .scheduled where flags & RowFlags.wall != 0, .blocked where flags & RowFlags.wall != 0: .min ... .max
+      case .blocked: 0...RecordBounds.span
       case .scheduled, .retry, .acked, .cancelled: 0...machine.later
       // What a grace after a start gave counts as long as the lease at most.
       case .running: 0...machine.now.log + min(max(0, lease.duration), RecordBounds.span)
@@ -290,6 +305,9 @@ struct Carried: LogRecord {
       }
     try RecordBounds.check(deadline, in: deadlines, "deadline", at: position)
     // A wall time, and what was added to it.
+    guard dependencies.isEmpty ? state != .blocked : DependencyList(dependencies) != nil else {
+      throw .unfit("the jobs that job \(number) waits for", "\(dependencies.count) bytes", position)
+    }
     guard foreseen.magnitude <= 2 * RecordBounds.wall.magnitude, !hasForeseen || state.hasDeadline else {
       throw .unfit("a wall time of the deadline, if there is one", "\(foreseen)", position)
     }
@@ -440,6 +458,8 @@ struct Carried: LogRecord {
       cell.pointee.historyBytes = history.isEmpty ? 0 : place.bytes
     }
     machine.enter(slot, state)
+    machine.expectDependencies(number, dependencies)
+    if !body.options.isEmpty { machine.noteOptions(body.options, of: slot) }
   }
 
   /// Removes a row whose copy follows; its key is entered anew.
@@ -531,6 +551,7 @@ struct Carried: LogRecord {
     guard let event = Carried(whole: record) else { return found }
     found.body = event.body
     found.keyFields = event.keyFields
+    found.dependencies = event.dependencies
     found.history = StoredRecord.History(entries: event.history, previous: .none, previousBytes: 0)
     return found
   }
@@ -567,6 +588,7 @@ struct Carried: LogRecord {
     if isRewritten { out.add("is_rewritten", true) }
     out.add(body)
     if !queue.isEmpty { out.add("moved_to", name: queue) }
+    if let list = DependencyList(dependencies) { out.add(list) }
     out.add("history_bytes", history.count)
     return out
   }

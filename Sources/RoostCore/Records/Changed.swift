@@ -4,13 +4,14 @@ struct Changed: JobRecord, Equatable {
   var base: UInt64
   var priority: Int8
   var maxAttempts: UInt16
-  /// READY, SCHEDULED, or RETRY as it was.
+  /// READY, SCHEDULED, or RETRY or BLOCKED as it was.
   var state: JobState
   /// Whether the deadline is wall time.
   var isWall: Bool
   /// Where the job stands in its list: behind the others if it became READY, else where it stood.
   var order: UInt64
-  /// SCHEDULED, RETRY: log time, or wall time in nanoseconds when `isWall`; READY: 0.
+  /// SCHEDULED, RETRY: log time, or wall time in nanoseconds when `isWall`; READY: 0. BLOCKED: a delay in nanoseconds, or
+  /// the wall time.
   var deadline: Int64
   /// Wall time of the deadline, milliseconds; READY: 0.
   var foreseen: Int64
@@ -43,7 +44,7 @@ struct Changed: JobRecord, Equatable {
     isWall = row.flags & RowFlags.wall != 0
     order = row.order
     deadline = state == .ready ? 0 : row.deadline
-    foreseen = state == .ready ? 0 : row.foreseen
+    foreseen = state.hasDeadline ? row.foreseen : 0
   }
 
   init?(_ reader: inout RecordReader) {
@@ -62,14 +63,15 @@ struct Changed: JobRecord, Equatable {
   // MARK: Replay
 
   func checkFields(_ machine: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
-    guard RecordBounds.isNumber(number), maxAttempts > 0, state.isWaiting, state == .scheduled || !isWall,
-      RecordBounds.isOrder(order) || order == 0 && state == .scheduled,
+    guard RecordBounds.isNumber(number), maxAttempts > 0, state.isWaiting,
+      state == .scheduled || state == .blocked || !isWall,
+      RecordBounds.isOrder(order) || order == 0 && (state == .scheduled || state == .blocked),
       foreseen.magnitude <= 2 * RecordBounds.wall.magnitude
     else {
       throw .unfit("a job that waits", "\(state.name), order \(order) of job \(number)", position)
     }
     let deadlines: ClosedRange<Int64> =
-      state == .ready ? 0...0 : isWall ? .min ... .max : 0...machine.later
+      state == .ready ? 0...0 : isWall ? .min ... .max : state == .blocked ? 0...RecordBounds.span : 0...machine.later
     try RecordBounds.check(deadline, in: deadlines, "deadline", at: position)
   }
 
@@ -91,7 +93,8 @@ struct Changed: JobRecord, Equatable {
     let row = machine.jobs.hot(slot).pointee
     let before = JobState(rawValue: row.state)!
     let becameReady = state == .ready && before != .ready
-    guard before.isWaiting, state != .retry || before == .retry, row.attempts < maxAttempts,
+    guard before.isWaiting, state != .retry || before == .retry, (state == .blocked) == (before == .blocked),
+      row.attempts < maxAttempts,
       order == (becameReady ? machine.nextOrder : row.order)
     else { throw machine.misplaced("a job that waits", slot, position) }
   }

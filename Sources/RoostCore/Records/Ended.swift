@@ -92,7 +92,7 @@ struct Ended: JobRecord {
       switch next {
       case .retry, .scheduled: state.now.log...state.later
       case .acked, .cancelled: uptime...uptime + RecordBounds.span
-      case .ready, .running, .dead: 0...0
+      case .ready, .running, .dead, .blocked: 0...0
       }
     try RecordBounds.check(deadline, in: deadlines, "deadline", at: position)
   }

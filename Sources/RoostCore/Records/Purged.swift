@@ -59,7 +59,7 @@ struct Purged: JobRecord {
 
   func apply(to slot: Slot, in state: inout StateMachine) {
     state.leave(slot)
-    state.keepReceipt(slot)
+    state.keepReceipt(slot, keyUntil: state.jobs.cold(slot).pointee.key == .none ? 0 : stubUntil)
     state.liveBytes -= state.bytes(of: slot)
     let row = state.jobs.hot(slot)
     let cold = state.jobs.cold(slot)

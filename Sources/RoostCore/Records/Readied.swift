@@ -65,7 +65,7 @@ struct Readied: JobRecord {
       switch JobState(rawValue: state.jobs.hot(slot).pointee.state)! {
       case .scheduled, .retry: !isReplay
       case .dead, .cancelled: isReplay
-      case .ready, .running, .acked: false
+      case .ready, .running, .acked, .blocked: false
       }
     let hasExpiry = state.jobs.hot(slot).pointee.flags & RowFlags.expires != 0
     guard isExpected, !forgetsExpiry || isReplay && hasExpiry, !isReplay || state.rival(of: slot) == .none else {

@@ -119,6 +119,12 @@ package struct RecordDescription: Sendable, Equatable {
     add("idempotency_hash", text: key.text)
   }
 
+  mutating func add(_ list: DependencyList) {
+    add("depends_on", text: list.ids.map(\.description).joined(separator: " "))
+    add("on_dead", text: "\(list.mode.onDead)")
+    if list.mode.isEnded { add("when", text: "ended") }
+  }
+
   mutating func add(_ body: JobBodyLayout) {
     add("queue", name: body.queue)
     add("type", name: body.type)

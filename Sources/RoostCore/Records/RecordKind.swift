@@ -34,6 +34,12 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case succeeded = 50
   case uniqueReleased = 51
   case carriedUnique = 52
+  case unblocked = 55
+  case batchSet = 56
+  case batchCounted = 57
+  case batchCompleted = 58
+  case batchForgotten = 59
+  case batchChanged = 60
   case ownerQuotaSet = 67
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
@@ -72,6 +78,12 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .succeeded: Succeeded.self
     case .uniqueReleased: UniqueReleased.self
     case .carriedUnique: CarriedUnique.self
+    case .unblocked: Unblocked.self
+    case .batchSet: BatchSet.self
+    case .batchCounted: BatchCounted.self
+    case .batchCompleted: BatchCompleted.self
+    case .batchForgotten: BatchForgotten.self
+    case .batchChanged: BatchChanged.self
     case .ownerQuotaSet: OwnerQuotaSet.self
     }
   }

@@ -32,6 +32,8 @@ package struct StoredRecord {
   package internal(set) var body: UnsafeRawBufferPointer?
   /// The `KeyFields` of a job or of a key's stub; empty when the record has none.
   package internal(set) var keyFields = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// The `DependencyList` of a job; empty when it never waited for others.
+  package internal(set) var dependencies = UnsafeRawBufferPointer(start: nil, count: 0)
   package internal(set) var report: Report?
   package internal(set) var history: History?
 

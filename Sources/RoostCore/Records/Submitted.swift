@@ -1,9 +1,10 @@
-/// A job was accepted. It is READY, or SCHEDULED when it has a deadline.
+/// A job was accepted. It is BLOCKED when it waits for others; else READY, or SCHEDULED when it has a deadline.
 struct Submitted: LogRecord {
   var number: UInt64
   var created: Int64
   var order: UInt64
-  /// 0 when READY; else log time, or wall time in nanoseconds when `isWall`.
+  /// 0 when READY; else log time, or wall time in nanoseconds when `isWall`. BLOCKED: a delay in nanoseconds, or the wall
+  /// time.
   var deadline: Int64
   var maxAttempts: UInt16
   var priority: Int8
@@ -15,6 +16,8 @@ struct Submitted: LogRecord {
   var hasKey: Bool
   /// `KeyFields`; empty: the fingerprint is of bytes.
   var keyFields: UnsafeRawBufferPointer
+  /// `DependencyList`; empty: it waits for no other.
+  var dependencies: UnsafeRawBufferPointer
   /// `JobBodyLayout`, sealed.
   var body: UnsafeRawBufferPointer
 
@@ -32,10 +35,12 @@ struct Submitted: LogRecord {
     static let keyFields: UInt8 = 4
     /// They are more than every job has: their bytes are counted in a byte before them.
     static let moreFields: UInt8 = 8
+    /// It waits for others: their ids stand before the body.
+    static let dependencies: UInt8 = 16
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
-    var out = records.open(Self.kind, atMost: Self.fixedBytes + body.count)
+    var out = records.open(Self.kind, atMost: Self.fixedBytes + 2 + dependencies.count + body.count)
     out.put(number)
     out.put(created)
     out.put(order)
@@ -45,7 +50,8 @@ struct Submitted: LogRecord {
     out.put(state.rawValue)
     out.put(
       (isWall ? Flags.wall : 0) | (hasKey ? Flags.key : 0) | (hasKey && !keyFields.isEmpty ? Flags.keyFields : 0)
-        | (hasKey && keyFields.count > KeyFields.leastBytes ? Flags.moreFields : 0))
+        | (hasKey && keyFields.count > KeyFields.leastBytes ? Flags.moreFields : 0)
+        | (dependencies.isEmpty ? 0 : Flags.dependencies))
     policy.encode(into: &out)
     if hasKey {
       out.put(keyHash.low)
@@ -53,6 +59,10 @@ struct Submitted: LogRecord {
       out.put(keyFingerprint)
       if keyFields.count > KeyFields.leastBytes { out.put(UInt8(keyFields.count)) }
       out.put(keyFields)
+    }
+    if !dependencies.isEmpty {
+      out.put(UInt16(truncatingIfNeeded: dependencies.count))
+      out.put(dependencies)
     }
     let bodyStart = out.cursor
     out.put(body)
@@ -83,6 +93,7 @@ struct Submitted: LogRecord {
     let hasMore = hasFields && flags & Flags.moreFields != 0
     let fieldBytes = hasMore ? Int(reader.get(UInt8.self)) : hasFields ? KeyFields.leastBytes : 0
     keyFields = reader.get(count: fieldBytes)
+    dependencies = reader.get(count: flags & Flags.dependencies == 0 ? 0 : Int(reader.get(UInt16.self)))
     body = reader.rest
     guard !reader.isShort, KeyFields.isPossible(keyFields.count) else { return nil }
   }
@@ -104,7 +115,15 @@ struct Submitted: LogRecord {
     keyFingerprint = keyFields.isEmpty ? command.keyByteFingerprint : command.keyFingerprint
     hasKey = command.hasKey
     self.keyFields = keyFields
+    dependencies = UnsafeRawBufferPointer(start: nil, count: 0)
     self.body = body
+  }
+
+  /// The job waits for others first.
+  mutating func block(_ waiting: Command.Submit) {
+    (state, order) = (.blocked, 0)
+    isWall = waiting.delayMilliseconds == 0 && waiting.runAtMilliseconds != 0
+    deadline = isWall ? waiting.runAtMilliseconds.nanoseconds : waiting.delayMilliseconds.nanoseconds
   }
 
   // MARK: Replay
@@ -132,7 +151,7 @@ struct Submitted: LogRecord {
   private func isPlain(_ machine: borrowing StateMachine) -> Bool {
     state == .ready && number == machine.nextNumber && order == machine.nextOrder && deadline == 0 && !isWall
       && !hasKey && RecordBounds.isNumber(number) && RecordBounds.isOrder(order) && maxAttempts > 0
-      && RecordBounds.isWall(created) && RecordBounds.isPossible(policy)
+      && RecordBounds.isWall(created) && RecordBounds.isPossible(policy) && dependencies.isEmpty
   }
 
   @inline(never)
@@ -140,7 +159,13 @@ struct Submitted: LogRecord {
     guard RecordBounds.isNumber(number), maxAttempts > 0, RecordBounds.isWall(created),
       RecordBounds.isPossible(policy)
     else { throw .unfit("a job within its bounds", "number \(number), \(maxAttempts) attempts", position) }
-    if state == .ready {
+    guard dependencies.isEmpty ? state != .blocked : DependencyList(dependencies) != nil else {
+      throw .unfit("the jobs that job \(number) waits for", "\(dependencies.count) bytes", position)
+    }
+    if state == .blocked {
+      guard order == 0 else { throw .unfit("a BLOCKED job", "order \(order)", position) }
+      try RecordBounds.check(deadline, in: isWall ? .min ... .max : 0...RecordBounds.span, "deadline", at: position)
+    } else if state == .ready {
       guard RecordBounds.isOrder(order), deadline == 0, !isWall else {
         throw .unfit("a READY job", "order \(order), deadline \(deadline)", position)
       }
@@ -181,7 +206,7 @@ struct Submitted: LogRecord {
     row.pointee.priority = priority
     row.pointee.flags = isWall ? RowFlags.wall : 0
     row.pointee.maxAttempts = maxAttempts
-    if state != .ready {
+    if state == .scheduled {
       row.pointee.foreseen = isWall ? deadline / 1_000_000 : created + (deadline - machine.now.log) / 1_000_000
     }
     let cold = machine.jobs.cold(slot)
@@ -203,6 +228,9 @@ struct Submitted: LogRecord {
     }
     if machine.isLive { machine.index(slot) }
     machine.enter(slot, state)
+    if !body.options.isEmpty { machine.noteOptions(body.options, of: slot) }
+    guard let list = DependencyList(dependencies) else { return }
+    if machine.isLive { machine.link(slot, list) } else { machine.expectDependencies(number, dependencies) }
   }
 
   // MARK: Salvage
@@ -251,6 +279,7 @@ struct Submitted: LogRecord {
     guard let event = Submitted(whole: record) else { return found }
     found.body = event.body
     found.keyFields = event.keyFields
+    found.dependencies = event.dependencies
     return found
   }
 
@@ -279,6 +308,7 @@ struct Submitted: LogRecord {
     out.add("priority", priority)
     out.add("max_attempts", maxAttempts)
     if hasKey { out.add(keyHash) }
+    if let list = DependencyList(dependencies) { out.add(list) }
     out.add(body)
     return out
   }

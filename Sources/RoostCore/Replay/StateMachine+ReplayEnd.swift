@@ -26,6 +26,7 @@ extension StateMachine {
     let isTwice = zip(died, died.dropFirst()).contains { jobs.hot($0).pointee.order == jobs.hot($1).pointee.order }
     if !isOrdered || isTwice { try relist() }
     for slot in died { enterDead(slot) }
+    retentionCursor = finished.head
     listIdleQueues()
     listPauses()
     listDraining()
@@ -36,6 +37,8 @@ extension StateMachine {
     orderHeaps()
     try enlistStubs()
     try listUniques()
+    linkGraph()
+    linkBatches()
   }
 
   /// The same after a salvage: jobs that stand at the same place are given new ones.
@@ -49,7 +52,8 @@ extension StateMachine {
         let isRunning = row.pointee.state == JobState.running.rawValue
         cell.pointee.attemptEnds = isRunning ? min(max(cell.pointee.attemptEnds, row.pointee.deadline), later) : 0
       }
-      let isScheduled = row.pointee.state == JobState.scheduled.rawValue
+      let isScheduled =
+        row.pointee.state == JobState.scheduled.rawValue || row.pointee.state == JobState.blocked.rawValue
       guard row.pointee.container.isOrdered || row.pointee.order == 0 && !isScheduled else { continue }
       if row.pointee.order > 0, taken.insert(row.pointee.order).inserted { continue }
       row.pointee.order = nextOrder

@@ -8,7 +8,10 @@ enum DeadRetention: DueItems {
     while let first = state.deadHeap.minimum, first.deadline <= state.uptime {
       let queue = first.slot
       if let leaving = state.firstDeadLeaves(queue), leaving <= state.uptime {
-        state.purge(state.firstDead(of: queue), &step)
+        let slot = state.firstDead(of: queue)
+        // Those that wait for it are told first.
+        guard !state.graph.isTold(slot) else { return false }
+        state.purge(slot, &step)
         return true
       }
       _ = state.deadHeap.popMinimum()

@@ -35,6 +35,8 @@ extension StateMachine {
     WaitEnds.self,
     OperationSteps.self,
     LeaseExpiry.self,
+    DependencyEnds.self,
+    BatchEnds.self,
     OverdueJobs.self,
     LateJobs.self,
     // Behind all that ends jobs that wait or run.
@@ -66,9 +68,11 @@ extension StateMachine {
     }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
-    guard hungry.isEmpty || nextScheduleWork() == nil else { return isFull || hasOperationsToStep }
+    guard hungry.isEmpty || nextScheduleWork() == nil else {
+      return isFull || hasOperationsToStep || graph.owes || batchesOwe
+    }
     if !hungry.isEmpty { feed(&step) }
-    return isFull || hasOperationsToStep || !hungry.isEmpty && !conditions.refusesLeases
+    return isFull || hasOperationsToStep || graph.owes || batchesOwe || !hungry.isEmpty && !conditions.refusesLeases
   }
 
   /// Workers that wait get the jobs that schedules made.

@@ -17,6 +17,11 @@ enum OperationSteps: DueSource {
         operation.phase = .stopped
         break
       }
+      if operation.kind.removes, state.isKept(slot) {
+        operation.kept += 1
+        left -= 1
+        continue
+      }
       // Another job holds the key that it would hold again.
       if operation.kind == .replay, state.rival(of: slot) != .none {
         operation.skipped += 1
@@ -73,7 +78,8 @@ extension StateMachine {
     guard operation.kind == .deleteQueue, queues[Int(operation.queue)].exists else { return }
     guard queues[Int(operation.queue)].jobs == 0 else {
       // What is left besides RUNNING jobs came back meanwhile: all is looked at once more.
-      let isHeld = queues[Int(operation.queue)].counts[.running] == queues[Int(operation.queue)].jobs
+      let held = queues[Int(operation.queue)].counts[.running] + operation.kept
+      let isHeld = held >= queues[Int(operation.queue)].jobs
       (operation.endedAt, operation.phase) = (0, isHeld ? .waiting : .active)
       if !isHeld { operation.beginPass(0) }
       // What it did itself is no reason to look again.

@@ -144,6 +144,7 @@ extension LoggedEvent.Kind {
     case .jobChanged: .jobChanged
     case .jobMoved: .jobMoved
     case .jobPurged: .jobPurged
+    case .jobUnblocked: .jobUnblocked
     case .queueConfigured: .queueConfigured
     case .queuePaused: .queuePaused
     case .queueResumed: .queueResumed
