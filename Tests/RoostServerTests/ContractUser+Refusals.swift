@@ -87,8 +87,8 @@ extension ContractUser {
     try await ask("GET", "/queues/none/groups/g", daemon.admin, expecting: 404)
     try await ask("PATCH", "/queues/none/groups/g", daemon.admin, "{}", expecting: 404)
     try await ask("POST", "/queues/none/groups/g/resume", daemon.admin, expecting: 404)
-    try await ask("GET", "/operations/9", daemon.admin, expecting: 404)
-    for path in ["/operations/9", "/queues/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
+    try await ask("GET", "/operations/4000000000", daemon.admin, expecting: 404)
+    for path in ["/operations/4000000000", "/queues/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     for path in [job, letter, "/keys/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     try await ask("GET", "/none", nil, expecting: 404)
     try await ask("PATCH", "/jobs", nil, expecting: 405)

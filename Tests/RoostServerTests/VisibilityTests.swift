@@ -148,9 +148,12 @@ import Testing
     _ daemon: TestDaemon, _ route: Route, _ row: VisibilityMatrix.Row, _ target: VisibilityMatrix.Target, _ key: String
   ) async throws -> VisibilityMatrix.Verdict {
     let text = try await answer(daemon, route, row, target, key)
-    if text.contains(#""forbidden_scope""#) { return .lacksScope }
-    if text.contains(#""queue_forbidden""#) { return .queueForbidden }
-    if text.contains(#""forbidden""#) { return .keyForbidden }
+    // What the audit log tells of refusals is none.
+    if text.hasPrefix("HTTP/1.1 403") {
+      if text.contains(#""forbidden_scope""#) { return .lacksScope }
+      if text.contains(#""queue_forbidden""#) { return .queueForbidden }
+      if text.contains(#""forbidden""#) { return .keyForbidden }
+    }
     if text.contains(#""schedule_not_found""#) {
       let unknown = VisibilityMatrix.Target(
         job: target.job, queue: target.queue + "-none", key: target.key, batch: target.batch)

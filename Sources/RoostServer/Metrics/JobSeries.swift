@@ -145,7 +145,7 @@ package final class JobSeries: Sendable {
     ofQueues isShown: (String) -> Bool, at time: ContinuousClock.Instant = .now
   ) -> Stretch {
     state.withLock { state in
-      let rings = state.lives.filter { isShown($0.key) }.compactMap { state.queues[$0.value]?.ring }
+      let rings = state.lives.filter { $0.value != 0 && isShown($0.key) }.compactMap { state.queues[$0.value]?.ring }
       var sum = SeriesRing<SeriesPoint>()
       for interval in state.intervals {
         let points = rings.compactMap { $0[interval] }

@@ -44,12 +44,8 @@ package final class QueueLabels: Sendable {
       var other: QueueView?
       func pool(_ queue: QueueView) {
         others.add(queue)
-        if other == nil {
-          other = queue
-          other?.name = Self.other
-        } else {
-          other?.addDepths(queue)
-        }
+        if other == nil { other = .nothing(named: Self.other) }
+        other?.addDepths(queue)
       }
       for queue in queues {
         if wasNamed[queue.life] != nil {
