@@ -88,7 +88,9 @@ extension ContractUser {
     try await ask("PATCH", "/queues/none/groups/g", daemon.admin, "{}", expecting: 404)
     try await ask("POST", "/queues/none/groups/g/resume", daemon.admin, expecting: 404)
     try await ask("GET", "/operations/4000000000", daemon.admin, expecting: 404)
-    for path in ["/operations/4000000000", "/queues/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
+    for path in ["/operations/4000000000", "/queues/none"] {
+      try await ask("DELETE", path, daemon.admin, expecting: 404)
+    }
     for path in [job, letter, "/keys/none"] { try await ask("DELETE", path, daemon.admin, expecting: 404) }
     try await ask("GET", "/none", nil, expecting: 404)
     try await ask("PATCH", "/jobs", nil, expecting: 405)

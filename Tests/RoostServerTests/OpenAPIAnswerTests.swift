@@ -18,6 +18,9 @@ import Testing
       try await user.readQueues()
       try await user.useKeys()
       try await user.readOpenRoutes()
+      try await user.groupManyLetters()
+      try await user.beBounded()
+      try await user.readAudit()
       try await user.beRefused()
       try await user.guessKeys()
     }

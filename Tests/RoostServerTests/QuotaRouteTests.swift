@@ -61,7 +61,8 @@ struct QuotaRouteTests {
       var codes: [String?] = []
       // However slow this machine is, there comes a second of two requests.
       while codes.last != "quota_exceeded", codes.count < 10_000 {
-        let reply = try await daemon.send("GET", "/queues", codes.count.isMultiple(of: 2) ? daemon.client : daemon.worker)
+        let key = codes.count.isMultiple(of: 2) ? daemon.client : daemon.worker
+        let reply = try await daemon.send("GET", "/queues", key)
         codes.append(reply.code)
         guard reply.status == 429 else { continue }
         #expect(reply.headers["retry-after"] == "1" && reply.code == "quota_exceeded")
