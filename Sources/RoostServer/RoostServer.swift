@@ -27,7 +27,7 @@ package func makeRoostServer(
 ) -> RoostServer {
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues,
-    budget: configuration.budget)
+    budget: configuration.budget, droppedSpans: configuration.droppedSpans)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let door = EngineDoor(engine) { engine in
     Backend(

@@ -18,13 +18,19 @@ package final class DaemonMetrics: Sendable {
   private let process = RecentProcessFigures()
   private let version: String
   private let budget: ByteBudget
+  private let droppedSpans: @Sendable () -> UInt64
   private let start = ContinuousClock.now
 
   /// - Parameters:
   ///   - version: Of the daemon.
   ///   - namedQueues: How many queues have series of their own.
   ///   - budget: Of the bytes of requests and answers.
-  init(registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget) {
+  ///   - droppedSpans: How many were made and not exported.
+  init(
+    registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget,
+    droppedSpans: @escaping @Sendable () -> UInt64 = { 0 }
+  ) {
+    self.droppedSpans = droppedSpans
     self.registry = registry
     self.budget = budget
     self.version = version
@@ -42,6 +48,7 @@ package final class DaemonMetrics: Sendable {
     if let durations = await durations ?? nil { write(durations, of: shown, into: &text) }
     write(figures, into: &text)
     text.family(.eventListeners, events.listenerCount)
+    text.family(.spansDropped, droppedSpans())
     text.family(.eventListenersDropped, events.droppedCount)
     write(process.figures, into: &text)
     let keys = await answers
