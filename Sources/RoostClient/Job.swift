@@ -102,6 +102,8 @@ public struct Job: Sendable, Identifiable {
   public let tags: [String]
   public let metadata: [String: String]
   public let traceparent: String?
+  /// What goes with it.
+  public let tracestate: String?
   /// The schedule that made it, if one did.
   public let schedule: ScheduledInstant?
   /// That no other job of its owner may be like it, if it said so.
@@ -151,6 +153,7 @@ public struct Job: Sendable, Identifiable {
     tags = try fields.json("tags")?.decode() ?? []
     metadata = fields.texts("metadata")
     traceparent = fields.text("traceparent")
+    tracestate = fields.text("tracestate")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
     unique = fields.object("unique").flatMap { Unique($0) }
     payload = fields.json("payload")

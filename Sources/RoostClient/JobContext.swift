@@ -25,6 +25,8 @@ public struct JobContext: Sendable {
   public let metadata: [String: String]
   public let tags: [String]
   public let traceparent: String?
+  /// What goes with it.
+  public let tracestate: String?
   /// The schedule that made the job, if one did.
   public let schedule: ScheduledInstant?
   /// The lease's fencing token: it belongs to this attempt only. Written into your own store together with the effect,
@@ -70,7 +72,7 @@ public struct JobContext: Sendable {
     (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
     (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)
     (self.createdAt, self.deadline, self.expiresAt) = (createdAt, deadline, expiresAt)
-    (self.metadata, self.tags, self.traceparent) = (metadata, tags, traceparent)
+    (self.metadata, self.tags, self.traceparent, tracestate) = (metadata, tags, traceparent, nil)
     (self.leaseID, self.logger) = (leaseID, logger)
     (source, schedule, leaseUntil) = (nil, nil, nil)
     report = onProgress
@@ -91,6 +93,7 @@ public struct JobContext: Sendable {
     metadata = job.metadata
     tags = job.tags
     traceparent = job.traceparent
+    tracestate = job.tracestate
     schedule = job.schedule
     leaseID = job.leaseID
     leaseUntil = job.leaseUntil
@@ -127,6 +130,7 @@ struct LeasedJob: Sendable {
   let metadata: [String: String]
   let tags: [String]
   let traceparent: String?
+  let tracestate: String?
   let schedule: ScheduledInstant?
 
   init(_ fields: JSONFields) throws(RoostError) {
@@ -149,6 +153,7 @@ struct LeasedJob: Sendable {
     metadata = fields.texts("metadata")
     tags = try fields.json("tags")?.decode() ?? []
     traceparent = fields.text("traceparent")
+    tracestate = fields.text("tracestate")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
   }
 }

@@ -47,6 +47,8 @@ public struct JobOptions: Sendable {
   public var metadata: [String: String]
   /// W3C trace context, so that the worker's trace continues this one.
   public var traceparent: String?
+  /// What goes with it, at most 512 bytes.
+  public var tracestate: String?
   /// Jobs submitted with the same key are one job. If it is left out, the client makes one for each submit, so that
   /// repeating a request never makes two jobs; give one of your own to make repeating the *call* safe, too, such as
   /// after a crash of your program. 1 to 255 bytes.
@@ -115,6 +117,7 @@ extension JobOptions {
     joined.tags = tags + defaults.tags.filter { !tags.contains($0) }
     joined.metadata = defaults.metadata.merging(metadata) { _, own in own }
     joined.traceparent = traceparent ?? defaults.traceparent
+    joined.tracestate = tracestate ?? defaults.tracestate
     joined.idempotencyKey = idempotencyKey ?? defaults.idempotencyKey
     return joined
   }
@@ -225,7 +228,9 @@ extension JSONWriter {
       }
       endObject()
     }
-    if let traceparent = options.traceparent { field("traceparent", traceparent) }
+    let trace = JobTrace.of(options)
+    if let traceparent = trace.traceparent { field("traceparent", traceparent) }
+    if let tracestate = trace.tracestate { field("tracestate", tracestate) }
     if let key = options.idempotencyKey ?? idempotencyKey { field("idempotency_key", key) }
     endObject()
   }

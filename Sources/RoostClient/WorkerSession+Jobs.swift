@@ -41,7 +41,10 @@ extension WorkerSession {
 
   private func conclude(_ job: LeasedJob, _ context: JobContext) async -> Conclusion {
     do {
-      return .returned(try await worker.run(job.payload, context))
+      return .returned(
+        try await JobTrace.processing(context) { () async throws -> Outcome in
+          try await worker.run(job.payload, context)
+        })
     } catch let failure as PermanentFailure {
       return .returned(.fail(failure.description))
     } catch {

@@ -7,6 +7,7 @@ import RoostEngine
 import RoostKeys
 import RoostLog
 import RoostServer
+import RoostTelemetry
 import ServiceLifecycle
 
 /// The daemon from its first file to its last: opens the log, makes the first keys, serves, and on SIGTERM or SIGINT
@@ -15,11 +16,16 @@ struct Daemon {
   let configuration: ServeConfiguration
   let logger: Logger
   let audit: AuditLog
+  /// Makes the spans of requests; nil: none are made.
+  let tracer: OTLPTracer?
+  private let telemetry: TelemetryConfiguration?
   /// What must be written before the process may end.
   let answers = AnswersInFlight()
 
-  init(configuration: ServeConfiguration) {
+  init(configuration: ServeConfiguration, telemetry: TelemetryConfiguration?) {
     self.configuration = configuration
+    self.telemetry = telemetry
+    tracer = telemetry.map { OTLPTracer($0) }
     let (level, format) = (configuration.logLevel, configuration.logFormat)
     LogStream.standardError.speak(format)
     logger = Logger(label: "roost") { _ in LineLogHandler(level: level, format: format) }
@@ -40,6 +46,7 @@ struct Daemon {
         "others may write the data directory, and with it replace jobs and keys: take the right away with chmod 700",
         metadata: ["directory": "\(configuration.dataDirectory)", "reason": "\(reason)"])
     }
+    let exporting = exportSpans()
     do throws(CommandFailure) {
       try await serve(opening, tls, adminKey, descriptors)
     } catch {
@@ -47,8 +54,18 @@ struct Daemon {
       throw error
     }
     await opening.engine?.stop()
+    exporting?.cancel()
+    await exporting?.value
     LogStream.standardError.tellHeldLines()
     logger.info("stopped")
+  }
+
+  /// Sends spans to the collector until it is cancelled, and then what is left.
+  private func exportSpans() -> Task<Void, Never>? {
+    guard let telemetry, let tracer else { return nil }
+    let exporter = OTLPExporter(
+      telemetry, tracer.queue, version: Roost.configuration.version, logger: logger)
+    return Task { await exporter.run() }
   }
 
   /// One line with everything that is not the default.

@@ -33,10 +33,11 @@ private func submitBatch(_ request: RouteRequest, _ backend: Backend) async thro
   if let lines = request.stream { return Answer(lines: JobLines(request, backend, lines)) }
   let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> JobSpec in
     var spec = try SubmitBody.decode(&json, header: nil, maxPayloadBytes: backend.maxPayloadBytes)
-    if spec.traceparent == nil { spec.traceparent = request.traceparent }
+    request.trace(&spec)
     try request.requireQueue(spec.queue)
     return spec
   }
+  request.span?.counts(items.count)
   let results = try await submit(items, request, backend)
   var json = JSONWriter(capacity: 64 + results.count * 208)
   json.results(results) { (json, _, job) in json.submitted(job) }

@@ -40,7 +40,7 @@ package struct SubmitBody {
     case payload, type, queue, group, priority, delay, runAt = "run_at", maxRetries = "max_retries", retry, lease,
       timeout, maxExpiries = "max_expiries", retention, expiresAt = "expires_at", expiresIn = "expires_in", onExpire =
       "on_expire", unique, metadata, tags
-    case traceparent, idempotencyKey = "idempotency_key"
+    case traceparent, tracestate, idempotencyKey = "idempotency_key"
   }
 
   private static let table = FieldTable(Field.self)
@@ -130,6 +130,7 @@ package struct SubmitBody {
     case .metadata: spec.metadata = try json.metadata(name)
     case .tags: spec.tags = try json.tags(name)
     case .traceparent: spec.traceparent = try json.plainText(name, 1...128)
+    case .tracestate: spec.tracestate = try json.plainText(name, 1...TraceContext.mostStateBytes)
     case .idempotencyKey: spec.idempotencyKey = try json.plainText(name, 1...255)
     }
   }

@@ -98,7 +98,7 @@ actor JobLines: AnswerStream {
     guard text.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { return nil }
     do throws(Rejection) {
       var spec = try SubmitBody.decode(Array(text), header: nil, maxPayloadBytes: backend.maxPayloadBytes)
-      if spec.traceparent == nil { spec.traceparent = request.traceparent }
+      request.trace(&spec)
       try request.requireQueue(spec.queue)
       return .success(spec)
     } catch {

@@ -12,6 +12,10 @@ package struct RouteRequest: Sendable {
   package var idempotencyKey: String?
   /// The header of W3C Trace Context, where it is one; jobs submitted without a trace of their own belong to it.
   package var traceparent: String?
+  /// What goes with it.
+  package var tracestate: String?
+  /// The request's own span; nil: it is not traced.
+  package var span: RequestTrace?
   /// `If-None-Match`: what the client has already.
   package var ifNoneMatch: String?
   /// `Last-Event-ID`: where a client was that was cut off.
@@ -48,6 +52,14 @@ package struct RouteRequest: Sendable {
   package func watchKey(_ onEnd: @escaping @Sendable (Rejection) -> Void) -> KeyWatch? {
     guard let identity else { return nil }
     return authenticator?.watch(identity) { onEnd(Rejection($0)) }
+  }
+
+  /// A job that names no trace of its own belongs to that of its request.
+  func trace(_ spec: inout JobSpec) {
+    span?.names(queue: spec.queue)
+    guard spec.traceparent == nil else { return }
+    spec.traceparent = traceparent
+    if traceparent != nil, spec.tracestate == nil { spec.tracestate = tracestate }
   }
 
   /// The caller of a route that has a scope.

@@ -26,6 +26,8 @@ package struct DirectRequest: Sendable {
   let verb: Verb
   /// Answers that are still owed.
   var left: Int
+  /// Of the request, where it is traced.
+  var span: RequestTrace?
   /// What the first of two answers said.
   private var after: AttemptEnd.After?
 
@@ -58,9 +60,11 @@ package struct DirectRequest: Sendable {
     case (.submit(let queue), .submitted(let accepted)):
       let job = engine.submitted(accepted, queue: queue)
       json.submitted(job)
+      span?.names(job: job.id.description)
       return .done(status: job.isIdempotent || job.isDuplicate ? 200 : 201, granted: nil)
     case (.lease, .leased(let grant)):
       guard let job = engine.leasedIfCached(grant, answers.loader!) else { return .cold(grant) }
+      span?.took(job)
       json.leased(job)
       return .done(status: 200, granted: grant)
     case (.lease, .nothing): throw noJob
@@ -106,6 +110,7 @@ package struct DirectRequest: Sendable {
       json.endObject()
     case .lease:
       guard let job else { throw refusal.map { Rejection($0) } ?? noJob }
+      span?.took(job)
       json.leased(job)
     case .submit, .extend: preconditionFailure("only leases have payloads")
     }

@@ -167,10 +167,16 @@ final class HTTPFront: Sendable {
   ) async -> Reply {
     let start = ContinuousClock.now
     var answer: Answer
+    if let tracing = configuration.tracing, case .success(let admitted) = judged {
+      exchange.span = tracing.begin(admitted.route, admitted.parameter, request)
+    }
     do throws(Rejection) {
       answer = try await carryOut(request, try judged.get(), exchange, peer)
+      exchange.span?.end(status: answer.status, code: nil)
     } catch {
-      answer = refused(await error.explained(by: door.engine), request.id)
+      let explained = await error.explained(by: door.engine)
+      exchange.span?.end(status: explained.status, code: explained.code.rawValue)
+      answer = refused(explained, request.id)
     }
     if request.isHead { answer.stream = nil }
     if !answer.grants.isEmpty, let engine = door.engine {
@@ -252,7 +258,9 @@ final class HTTPFront: Sendable {
       parameter: admitted.parameter, query: admitted.query,
       body: exchange.body.map { Array($0.readableBytesView) } ?? [], identity: caller)
     request.idempotencyKey = admitted.idempotencyKey
-    request.traceparent = head.traceparent
+    request.span = exchange.span
+    request.traceparent = exchange.span?.traceparent ?? head.traceparent
+    request.tracestate = head.tracestate
     request.ifNoneMatch = head.ifNoneMatch
     request.lastEventID = head.lastEventID
     request.onDisconnect = { exchange.onDisconnect($0) }
@@ -271,7 +279,7 @@ final class HTTPFront: Sendable {
     metrics.answered(route: route < 0 ? nil : route, status: reply.answer.status, after: duration)
     guard configuration.accessLog else { return }
     let bytesIn = exchange.stream?.count ?? exchange.body?.readableBytes ?? 0
-    log(request, reply.answer.status, bytesIn: bytesIn, bytesOut: bytesOut, duration, exchange.caller)
+    log(request, reply.answer.status, bytesIn: bytesIn, bytesOut: bytesOut, duration, exchange.caller, exchange.span)
   }
 
   /// The same for a request that went through a lane.
@@ -281,11 +289,12 @@ final class HTTPFront: Sendable {
     guard let request = entry.logged else { return }
     log(
       request, response.status, bytesIn: request.contentLength ?? 0, bytesOut: response.body.count, duration,
-      entry.caller)
+      entry.caller, entry.span)
   }
 
   private func log(
-    _ request: IncomingRequest, _ status: Int, bytesIn: Int, bytesOut: Int, _ duration: Duration, _ caller: Caller?
+    _ request: IncomingRequest, _ status: Int, bytesIn: Int, bytesOut: Int, _ duration: Duration, _ caller: Caller?,
+    _ span: RequestTrace?
   ) {
     let path = APIKey.masked(String(pathPart(of: request.target)), bareSecrets: true)
     var metadata: Logger.Metadata = [
@@ -295,6 +304,7 @@ final class HTTPFront: Sendable {
       "bytes_in": .stringConvertible(bytesIn), "bytes_out": .stringConvertible(bytesOut),
       "request_id": "\(request.id)",
     ]
+    if let trace = TraceContext.traceID(span?.traceparent ?? request.traceparent) { metadata["trace_id"] = "\(trace)" }
     if let caller {
       metadata["key_id"] = "\(caller.keyID)"
       metadata["owner_id"] = "\(caller.ownerID)"

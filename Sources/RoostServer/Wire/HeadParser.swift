@@ -186,7 +186,9 @@ struct HeadParser {
       if Octet.isSame(name, "expect") { head.awaitsContinue = Octet.isSame(value, "100-continue") }
     case 7: if Octet.isSame(name, "upgrade") { head.wantsOtherProtocol = true }
     case 9: if Octet.isSame(name, "x-api-key") { try once(&head.apiKey, found, "X-API-Key") }
-    case 10: if Octet.isSame(name, "connection") { connection(value, &head) }
+    case 10:
+      if Octet.isSame(name, "connection") { connection(value, &head) }
+      if Octet.isSame(name, "tracestate") { head.tracestate = found }
     case 11: if Octet.isSame(name, "traceparent") { try once(&head.traceparent, found, "traceparent") }
     case 12:
       if Octet.isSame(name, "content-type") { try once(&head.contentType, found, "Content-Type") }

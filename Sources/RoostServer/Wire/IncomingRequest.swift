@@ -111,6 +111,9 @@ struct IncomingRequest: Sendable {
   /// The header of W3C Trace Context, where it is one.
   var traceparent: String? { text(\.traceparent, .traceparent).flatMap(TraceContext.parent) }
 
+  /// What goes with it; of several the last.
+  var tracestate: String? { text(\.tracestate, .tracestate).flatMap(TraceContext.state) }
+
   /// The header of this name.
   ///
   /// - Throws: It is no text: it may not be taken for another one.
@@ -190,6 +193,7 @@ extension HTTPField.Name {
   static let requestID = HTTPField.Name("X-Request-ID")!
   static let apiKey = HTTPField.Name("X-API-Key")!
   static let traceparent = HTTPField.Name("traceparent")!
+  static let tracestate = HTTPField.Name("tracestate")!
   static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
   static let ifNoneMatch = HTTPField.Name("If-None-Match")!
   static let lastEventID = HTTPField.Name("Last-Event-ID")!

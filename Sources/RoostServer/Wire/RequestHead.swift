@@ -42,6 +42,7 @@ struct RequestHead {
   var requestID = Place.none
   var contentType = Place.none
   var traceparent = Place.none
+  var tracestate = Place.none
   var ifNoneMatch = Place.none
   var lastEventID = Place.none
 

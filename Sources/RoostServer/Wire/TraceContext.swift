@@ -1,5 +1,20 @@
 /// W3C Trace Context, as far as a job carries it on (https://www.w3.org/TR/trace-context/).
 enum TraceContext {
+  /// The longest `tracestate` that is carried on, bytes.
+  static let mostStateBytes = 512
+
+  /// The 32 hexadecimal digits of a `traceparent`.
+  static func traceID(_ traceparent: String?) -> Substring? {
+    guard let traceparent, parent(traceparent) != nil else { return nil }
+    return traceparent.split(separator: "-").dropFirst().first
+  }
+
+  /// The header, if it may be carried on: what it says is for others to read.
+  static func state(_ header: String) -> String? {
+    (1...mostStateBytes).contains(header.utf8.count) && header.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
+      ? header : nil
+  }
+
   /// The header, if it has the form `version-trace-parent-flags`; the standard has every other one ignored.
   static func parent(_ header: String) -> String? {
     let parts = header.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
