@@ -102,10 +102,10 @@ let package = Package(
         .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras"),
       ], swiftSettings: strict),
     .target(
-      name: "RoostTelemetry", dependencies: [logging, tracing, nioCore, nioHTTP1, asyncHTTPClient],
+      name: "RoostTelemetry", dependencies: [logging, tracing, nioCore, nioHTTP1, nioSSL, asyncHTTPClient],
       swiftSettings: strict),
     .testTarget(
-      name: "RoostTelemetryTests", dependencies: ["RoostTelemetry", tracing], swiftSettings: strict),
+      name: "RoostTelemetryTests", dependencies: ["RoostTelemetry", logging, tracing], swiftSettings: strict),
     .target(
       name: "RoostClient",
       dependencies: [
@@ -181,8 +181,9 @@ let package = Package(
     .testTarget(
       name: "RoostServerTests",
       dependencies: [
-        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
-        nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning", .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", "RoostTelemetry", logging, lifecycle,
+        metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning",
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"),
@@ -192,8 +193,8 @@ let package = Package(
     .testTarget(
       name: "RoostClientTests",
       dependencies: [
-        "RoostClient", "RoostTesting", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "SecretWatch", logging,
-        lifecycle, metrics, nioCore, nioPosix,
+        "RoostClient", "RoostTesting", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "RoostTelemetry",
+        "SecretWatch", logging, lifecycle, metrics, tracing, nioCore, nioPosix,
         nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(

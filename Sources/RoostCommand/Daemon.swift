@@ -37,6 +37,7 @@ struct Daemon {
     let descriptors = try DescriptorLimit.ofDaemon(loops: configuration.loops)
     sayConfiguration()
     let tls = try openTLS()
+    let exporter = try openExporter()
     let adminKey = try openAdminKey()
     let opening = EngineOpening(engineConfiguration(), logger: logger)
     // Until the directory is known to be this process's, nothing else is touched.
@@ -46,26 +47,33 @@ struct Daemon {
         "others may write the data directory, and with it replace jobs and keys: take the right away with chmod 700",
         metadata: ["directory": "\(configuration.dataDirectory)", "reason": "\(reason)"])
     }
-    let exporting = exportSpans()
+    let exporting = exporter.map { exporter in Task { await exporter.run() } }
     do throws(CommandFailure) {
       try await serve(opening, tls, adminKey, descriptors)
     } catch {
+      exporting?.cancel()
       await opening.engine?.stop()
       throw error
     }
     await opening.engine?.stop()
-    exporting?.cancel()
-    await exporting?.value
+    if let exporting {
+      // Nobody listens for a second signal any more: it ends the process at once all the same.
+      for number in [SIGTERM, SIGINT] { signal(number, SIG_DFL) }
+      exporting.cancel()
+      await exporting.value
+    }
     LogStream.standardError.tellHeldLines()
     logger.info("stopped")
   }
 
-  /// Sends spans to the collector until it is cancelled, and then what is left.
-  private func exportSpans() -> Task<Void, Never>? {
+  /// What sends spans to the collector; nil: nothing is traced.
+  private func openExporter() throws(CommandFailure) -> OTLPExporter? {
     guard let telemetry, let tracer else { return nil }
-    let exporter = OTLPExporter(
-      telemetry, tracer.queue, version: Roost.configuration.version, logger: logger)
-    return Task { await exporter.run() }
+    do throws(TelemetryConfiguration.Problems) {
+      return try OTLPExporter(telemetry, tracer.queue, version: Roost.configuration.version, logger: logger)
+    } catch {
+      throw CommandFailure(error)
+    }
   }
 
   /// One line with everything that is not the default.

@@ -46,7 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
     do throws(TelemetryConfiguration.Problems) {
       return try TelemetryConfiguration.read(Variables.all, version: Roost.configuration.version)
     } catch {
-      throw CommandFailure(.usage, "variables of OpenTelemetry cannot be used: \(error.texts.joined(separator: "; "))")
+      throw CommandFailure(error)
     }
   }
 

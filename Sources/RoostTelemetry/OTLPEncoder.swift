@@ -38,6 +38,7 @@ enum OTLPEncoder {
         write(event.attributes, 3, into: &$0)
       }
     }
+    out.varint(12, UInt64(span.droppedEvents))
     for link in span.links {
       guard let context = link.context.span else { continue }
       out.message(13) {
@@ -48,7 +49,7 @@ enum OTLPEncoder {
         $0.fixed32(6, context.isSampled ? 1 : 0)
       }
     }
-    out.varint(14, UInt64(span.dropped))
+    out.varint(14, UInt64(span.droppedLinks))
     if let status = span.status {
       out.message(15) {
         $0.string(2, status.message ?? "")
@@ -93,6 +94,7 @@ enum OTLPEncoder {
     case .int64Array(let numbers): array(numbers, &out) { $0.chosenVarint(3, UInt64(bitPattern: $1)) }
     case .int32Array(let numbers): array(numbers, &out) { $0.chosenVarint(3, UInt64(bitPattern: Int64($1))) }
     case .doubleArray(let numbers): array(numbers, &out) { $0.double(4, $1) }
+    case .stringConvertibleArray(let texts): array(texts, &out) { $0.chosenString(1, "\($1)") }
     case .boolArray(let flags): array(flags, &out) { $0.chosenVarint(2, $1 ? 1 : 0) }
     default: out.chosenString(1, "\(value)")
     }

@@ -15,7 +15,8 @@ package final class OTLPSpan: Span {
     package var events: [SpanEvent] = []
     package var links: [SpanLink] = []
     package var status: SpanStatus?
-    package var dropped = 0
+    package var droppedEvents = 0
+    package var droppedLinks = 0
   }
 
   /// Events, and links, of one span at most.
@@ -47,11 +48,11 @@ package final class OTLPSpan: Span {
   package func setStatus(_ status: SpanStatus) { record.withLock { $0.status = status } }
 
   package func addEvent(_ event: SpanEvent) {
-    record.withLock { if $0.events.count < Self.mostEvents { $0.events.append(event) } else { $0.dropped += 1 } }
+    record.withLock { if $0.events.count < Self.mostEvents { $0.events.append(event) } else { $0.droppedEvents += 1 } }
   }
 
   package func addLink(_ link: SpanLink) {
-    record.withLock { if $0.links.count < Self.mostEvents { $0.links.append(link) } else { $0.dropped += 1 } }
+    record.withLock { if $0.links.count < Self.mostEvents { $0.links.append(link) } else { $0.droppedLinks += 1 } }
   }
 
   package func recordError<Instant: TracerInstant>(
@@ -77,8 +78,11 @@ package final class OTLPSpan: Span {
 /// Spans that have ended and wait for their export: bounded, and never waited for.
 package final class SpanQueue: Sendable {
   private struct State {
-    var spans: [OTLPSpan.Record] = []
-    var isOver = false
+    /// Each as many as one export takes: to take one moves no span.
+    var full: [[OTLPSpan.Record]] = []
+    var begun: [OTLPSpan.Record] = []
+    var isClosed = false
+    var pause: Task<Void, any Error>?
   }
 
   private let state = Mutex(State())
@@ -86,12 +90,16 @@ package final class SpanQueue: Sendable {
   private let atOnce: Int
   private let drops = Atomic<UInt64>(0)
   private let wake: AsyncStream<Void>.Continuation
-  /// Says that as many wait as one export takes.
+  private let closing: AsyncStream<Void>.Continuation
+  /// Says that as many wait as one export takes, or that it is time; ends when the queue is closed.
   let isFull: AsyncStream<Void>
+  /// Ends when the queue is closed.
+  let isClosing: AsyncStream<Void>
 
   init(most: Int, atOnce: Int) {
     (self.most, self.atOnce) = (most, atOnce)
     (isFull, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    (isClosing, closing) = AsyncStream.makeStream()
   }
 
   /// Spans that found no room, or whose export failed, since the start.
@@ -101,9 +109,12 @@ package final class SpanQueue: Sendable {
 
   func add(_ span: OTLPSpan.Record) {
     let (isTaken, isEnough) = state.withLock { state in
-      guard state.spans.count < most, !state.isOver else { return (false, false) }
-      state.spans.append(span)
-      return (true, state.spans.count == atOnce)
+      guard state.full.count * atOnce + state.begun.count < most, !state.isClosed else { return (false, false) }
+      state.begun.append(span)
+      guard state.begun.count == atOnce else { return (true, false) }
+      state.full.append(state.begun)
+      state.begun = []
+      return (true, true)
     }
     if !isTaken { drop(1) }
     if isEnough { wake.yield() }
@@ -112,14 +123,53 @@ package final class SpanQueue: Sendable {
   /// Has the exporter look now.
   func hurry() { wake.yield() }
 
+  /// Whether as many wait as one export takes.
+  var hasBatch: Bool { state.withLock { !$0.full.isEmpty } }
+
   /// The next ones to be exported.
-  func take() -> [OTLPSpan.Record] {
+  package func take() -> [OTLPSpan.Record] {
     state.withLock { state in
-      let batch = Array(state.spans.prefix(atOnce))
-      state.spans.removeFirst(batch.count)
-      return batch
+      guard state.full.isEmpty else { return state.full.removeFirst() }
+      defer { state.begun = [] }
+      return state.begun
     }
   }
 
-  func close() { state.withLock { $0.isOver = true } }
+  /// Empties it, and says how many there were.
+  func takeAll() -> Int {
+    state.withLock { state in
+      defer { (state.full, state.begun) = ([], []) }
+      return state.full.count * atOnce + state.begun.count
+    }
+  }
+
+  /// Takes no more, and cuts short whoever pauses.
+  func close() {
+    let pause = state.withLock { state in
+      state.isClosed = true
+      return state.pause
+    }
+    pause?.cancel()
+    wake.finish()
+    closing.finish()
+  }
+
+  /// Waits.
+  ///
+  /// - Returns: False where that was cut short: there is to be an end.
+  func pause(for duration: Duration) async -> Bool {
+    let pause = Task { try await Task.sleep(for: duration) }
+    let isClosed = state.withLock { state in
+      state.pause = pause
+      return state.isClosed
+    }
+    if isClosed { pause.cancel() }
+    let isWhole = await withTaskCancellationHandler {
+      (try? await pause.value) != nil
+    } onCancel: {
+      pause.cancel()
+    }
+    state.withLock { $0.pause = nil }
+    return isWhole
+  }
 }

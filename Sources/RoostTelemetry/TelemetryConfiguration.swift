@@ -3,6 +3,10 @@ package struct TelemetryConfiguration: Sendable, Equatable {
   /// Of the collector, with the path: `http://127.0.0.1:4318/v1/traces`.
   package var endpoint: String
   package var headers: [Header] = []
+  /// PEM files: whom to trust instead of the system's authorities, and what to show with which key.
+  package var certificateFile: String?
+  package var clientCertificateFile: String?
+  package var clientKeyFile: String?
   /// What one export may take, milliseconds.
   package var timeoutMilliseconds: Int64 = 10_000
   package var sampler = Sampler.parentBased(root: .always(true))
@@ -38,17 +42,24 @@ package struct TelemetryConfiguration: Sendable, Equatable {
     let exporter = given["OTEL_TRACES_EXPORTER"] ?? "otlp"
     guard exporter != "none" else { return nil }
     let base = given["OTEL_EXPORTER_OTLP_ENDPOINT"].map { ($0.hasSuffix("/") ? $0 : $0 + "/") + "v1/traces" }
-    guard let endpoint = given["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] ?? base else { return nil }
+    let own = given["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+    guard let endpoint = own ?? base else { return nil }
     var reader = Reader(given: given)
     var configuration = TelemetryConfiguration(endpoint: endpoint)
     if exporter != "otlp" { reader.problem("OTEL_TRACES_EXPORTER", "must be otlp or none") }
-    if !endpoint.hasPrefix("http://"), !endpoint.hasPrefix("https://") {
-      reader.problem("OTEL_EXPORTER_OTLP_ENDPOINT", "must begin with http:// or https://")
+    if let problem = Self.problem(ofEndpoint: endpoint) {
+      reader.problem("OTEL_EXPORTER_OTLP_\(own == nil ? "" : "TRACES_")ENDPOINT", problem)
     }
     if reader.exporter("PROTOCOL").map({ $0.value != "http/protobuf" }) ?? false {
       reader.problem("OTEL_EXPORTER_OTLP_PROTOCOL", "must be http/protobuf: nothing else is spoken")
     }
-    configuration.headers = reader.pairs(reader.exporter("HEADERS"))
+    configuration.headers = reader.pairs(reader.exporter("HEADERS"), areHeaders: true)
+    configuration.certificateFile = reader.exporter("CERTIFICATE")?.value
+    configuration.clientCertificateFile = reader.exporter("CLIENT_CERTIFICATE")?.value
+    configuration.clientKeyFile = reader.exporter("CLIENT_KEY")?.value
+    if (configuration.clientCertificateFile == nil) != (configuration.clientKeyFile == nil) {
+      reader.problem("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "goes with OTEL_EXPORTER_OTLP_CLIENT_KEY: give both")
+    }
     configuration.timeoutMilliseconds = Int64(
       reader.number(reader.exporter("TIMEOUT"), 1...600_000) ?? 10_000)
     configuration.delayMilliseconds = Int64(reader.number("OTEL_BSP_SCHEDULE_DELAY", 1...600_000) ?? 5_000)
@@ -66,6 +77,17 @@ package struct TelemetryConfiguration: Sendable, Equatable {
     configuration.resource = Self.resource(&reader, version)
     guard reader.problems.isEmpty else { throw Problems(texts: reader.problems) }
     return configuration
+  }
+
+  /// What is wrong with a URL; it may hold secrets, and is not repeated.
+  private static func problem(ofEndpoint url: String) -> String? {
+    let scheme = ["http://", "https://"].first { url.lowercased().hasPrefix($0) }
+    guard let scheme else { return "must begin with http:// or https://" }
+    guard url.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return "must be visible ASCII" }
+    let authority = url.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
+    if authority.isEmpty || authority.hasPrefix(":") { return "names no host" }
+    return authority.contains("@")
+      ? "must hold no user and password: OTEL_EXPORTER_OTLP_HEADERS may, as authorization=Basic%20…" : nil
   }
 
   private static func resource(_ reader: inout Reader, _ version: String) -> [Header] {
@@ -111,7 +133,7 @@ package struct TelemetryConfiguration: Sendable, Equatable {
     }
 
     /// `name=value,name=value`, percent-encoded. Values may be secret: they are not repeated.
-    mutating func pairs(_ variable: (name: String, value: String)?) -> [Header] {
+    mutating func pairs(_ variable: (name: String, value: String)?, areHeaders: Bool = false) -> [Header] {
       guard let variable else { return [] }
       var found: [Header] = []
       for pair in variable.value.split(separator: ",") {
@@ -119,7 +141,7 @@ package struct TelemetryConfiguration: Sendable, Equatable {
           String($0).trimmed.decoded
         }
         guard halves.count == 2, let name = halves[0], let value = halves[1], !name.isEmpty,
-          (name + value).utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+          (name + value).utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }), !areHeaders || name.isToken
         else {
           problem(variable.name, "must be a list such as name=value,name=value, percent-encoded")
           return []
@@ -139,6 +161,18 @@ extension String {
     return String(rest)
   }
 
+  /// Whether it can be the name of a header (RFC 9110 5.6.2).
+  fileprivate var isToken: Bool {
+    utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+      default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+      }
+    }
+  }
+
   /// Nil where it is not percent-encoded.
   fileprivate var decoded: String? {
     var bytes: [UInt8] = []
@@ -148,9 +182,9 @@ extension String {
         bytes.append(byte)
         continue
       }
-      guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else {
-        return nil
-      }
+      guard rest.count >= 2, rest.first != UInt8(ascii: "+"),
+        let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+      else { return nil }
       bytes.append(value)
       rest = rest.dropFirst(2)
     }

@@ -11,11 +11,14 @@ struct TracingTests {
     try await Scene.run { scene in
       let collector = try Collector(scene)
       defer { collector.end() }
-      let daemon = try scene.start(environment: [
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(collector.port)", "OTEL_SERVICE_NAME": "queue",
-        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=a%20b", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
-        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0",
-      ])
+      let daemon = try scene.start(
+        Scene.quick + ["--access-log"],
+        environment: [
+          "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(collector.port)", "OTEL_SERVICE_NAME": "queue",
+          "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=a%20b",
+          "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+          "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0",
+        ])
       let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
       let parent = "traceparent: 00-\(trace)-00f067aa0ba902b7-01"
       let wire = try daemon.connect()
@@ -35,6 +38,7 @@ struct TracingTests {
       #expect(history.string("trace_id") == trace)
       // What waits leaves before the process does.
       daemon.end(SIGTERM)
+      #expect(daemon.said.components(separatedBy: "trace_id=\(trace)").count == 1 + 4, "\(daemon.said)")
       let spans = try collector.spans()
       #expect(spans.map(\.name) == ["send mail", "receive mail", "settle", "settle"], "\(spans)")
       #expect(spans.map(\.kind) == ["producer", "client", "client", "client"])
@@ -55,7 +59,7 @@ struct TracingTests {
   @Test("a collector that fails is asked again, and nobody waits for it: what it never takes is dropped and counted")
   func failing() async throws {
     try await Scene.run { scene in
-      let collector = try Collector(scene, refusing: [503])
+      let collector = try Collector(scene, "503")
       defer { collector.end() }
       let daemon = try scene.start(environment: [
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(collector.port)", "OTEL_BSP_SCHEDULE_DELAY": "1",
@@ -68,6 +72,42 @@ struct TracingTests {
       let exported = try collector.spans().count
       #expect(exported < 50)
       daemon.end(SIGKILL)
+    }
+  }
+
+  @Test("a collector that never answers holds up neither requests nor the stop", arguments: ["hang", "drip"])
+  func stuck(fate: String) async throws {
+    try await Scene.run { scene in
+      let collector = try Collector(scene, fate, fate, fate)
+      defer { collector.end() }
+      let daemon = try scene.start(environment: [
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(collector.port)", "OTEL_BSP_SCHEDULE_DELAY": "1",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "600000",
+      ])
+      _ = try daemon.submit()
+      try waitUntil("the collector was asked") { collector.wasAsked }
+      for _ in 0..<20 { _ = try daemon.submit() }
+      #expect(daemon.end(SIGTERM) == .exited(0), "\(daemon.said)")
+      #expect(daemon.said.contains("stopped"), "\(daemon.said)")
+    }
+  }
+
+  @Test("a second signal ends a daemon at once that still tells a collector")
+  func secondSignal() async throws {
+    try await Scene.run { scene in
+      let collector = try Collector(scene, "hang")
+      defer { collector.end() }
+      let daemon = try scene.start(environment: [
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(collector.port)", "OTEL_BSP_SCHEDULE_DELAY": "600000",
+      ])
+      let job = try daemon.submit()
+      daemon.signal(SIGTERM)
+      // The log is closed before.
+      try waitUntil("the collector is asked") { collector.wasAsked }
+      #expect(daemon.end(SIGTERM) == .signalled(SIGTERM), "\(daemon.said)")
+      let verdict = try scene.roost(["wal", "verify", scene.data.path])
+      #expect(verdict.status == 0 && verdict.output.contains("cleanly stopped"), "\(verdict.output)")
+      #expect(try scene.start([]).get(job).state == "READY")
     }
   }
 
@@ -113,8 +153,8 @@ private final class Collector {
   private let process: Int32
   private let file: URL
 
-  /// - Parameter refusing: The statuses of its first answers.
-  init(_ scene: Scene, refusing: [Int] = []) throws {
+  /// - Parameter fates: What becomes of its first requests.
+  init(_ scene: Scene, _ fates: String...) throws {
     let scripts = ReadmeTests.root.appendingPathComponent("scripts")
     let tools = try CommandOutcome(
       URL(fileURLWithPath: "/usr/bin/env"),
@@ -126,7 +166,7 @@ private final class Collector {
     file = scene.directory.appendingPathComponent("spans.jsonl")
     let said = ["out", "err"].map { scene.directory.appendingPathComponent("collector.\($0)") }
     process = try SpawnedProcess.start(
-      [python, scripts.appendingPathComponent("otlp-collector.py").path, file.path] + refusing.map(String.init),
+      [python, scripts.appendingPathComponent("otlp-collector.py").path, file.path] + fates,
       in: scene.directory, environment: [:], output: said[0], errors: said[1])
     var port: Int?
     try waitUntil("the collector listens") {
@@ -140,6 +180,8 @@ private final class Collector {
     kill(process, SIGKILL)
     _ = SpawnedProcess.wait(process)
   }
+
+  var wasAsked: Bool { FileManager.default.fileExists(atPath: file.path + ".asked") }
 
   /// In the order in which they began.
   func spans() throws -> [Span] {

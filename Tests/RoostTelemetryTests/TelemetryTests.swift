@@ -1,3 +1,5 @@
+import Glibc
+import Logging
 import RoostTelemetry
 import Testing
 import Tracing
@@ -77,6 +79,78 @@ import Tracing
     let tracer = OTLPTracer(configuration)
     for _ in 0..<10 { tracer.startSpan("s", context: .topLevel).end() }
     #expect(tracer.queue.dropped == 7)
+    #expect((0..<3).map { _ in tracer.queue.take().count } == [2, 1, 0])
+  }
+
+  @Test("of one span so many links and events are kept, and the others counted")
+  func manyLinks() {
+    let tracer = OTLPTracer(configured(.always(true)))
+    let span = tracer.startSpan("s", context: .topLevel)
+    for number in 0..<130 { span.addEvent(SpanEvent(name: "\(number)")) }
+    for _ in 0..<150 { span.addLink(SpanLink(context: span.context, attributes: [:])) }
+    span.end()
+    span.end()
+    let found = tracer.queue.take()
+    #expect(found.count == 1 && found[0].events.count == 128 && found[0].links.count == 128)
+    #expect(found[0].droppedEvents == 2 && found[0].droppedLinks == 22)
+  }
+
+  @Test("a collector that is away, or does not answer, is not waited for when there is to be an end")
+  func deaf() async throws {
+    let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(socket) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let port = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
+        #expect(bind(socket, name, length) == 0 && getsockname(socket, name, &length) == 0)
+      }
+      return UInt16(bigEndian: pointer.pointee.sin_port)
+    }
+    // First nobody listens; then the kernel takes what is sent, and nobody reads it.
+    for isDeaf in [false, true] {
+      if isDeaf { #expect(listen(socket, 8) == 0) }
+      var configuration = configured(.always(true))
+      configuration.endpoint = "http://127.0.0.1:\(port)/v1/traces"
+      (configuration.timeoutMilliseconds, configuration.mostInExport) = (600_000, 2)
+      let tracer = OTLPTracer(configuration)
+      for _ in 0..<5 { tracer.startSpan("s", context: .topLevel).end() }
+      let exporter = try OTLPExporter(
+        configuration, tracer.queue, version: "1", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        grace: .milliseconds(200))
+      let run = Task { await exporter.run() }
+      run.cancel()
+      await run.value
+      #expect(tracer.queue.dropped == 5, "\(isDeaf)")
+    }
+  }
+
+  @Test("what stands in a variable may be secret and is not repeated; headers, addresses and files are looked at")
+  func problems() throws {
+    let base = ["OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"]
+    for (name, value) in [
+      ("OTEL_EXPORTER_OTLP_HEADERS", "a b=hidden"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=hidden%0d"),
+      ("OTEL_EXPORTER_OTLP_HEADERS", "a=hidden%+5"), ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://u:hidden@c/"),
+      ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http:///hidden"), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/hidden"),
+      ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/hidden x"),
+    ] {
+      do {
+        _ = try TelemetryConfiguration.read(base.merging([name: value]) { $1 }, version: "1")
+        Issue.record("\(name)=\(value)")
+      } catch {
+        let family = name.contains("CLIENT") ? "OTEL_EXPORTER_OTLP_CLIENT_" : name
+        #expect(error.texts.count == 1 && error.texts[0].hasPrefix(family), "\(error)")
+        #expect(!error.texts[0].contains("hidden"), "\(error)")
+      }
+    }
+    let trust = ["OTEL_EXPORTER_OTLP_CERTIFICATE": "/nothing/here.pem"]
+    let read = try TelemetryConfiguration.read(base.merging(trust) { $1 }, version: "1")
+    let configuration = try #require(read)
+    #expect(throws: TelemetryConfiguration.Problems.self) {
+      try OTLPExporter(configuration, OTLPTracer(configuration).queue, version: "1", logger: Logger(label: "test"))
+    }
   }
 
   private func configured(_ sampler: Sampler) -> TelemetryConfiguration {
