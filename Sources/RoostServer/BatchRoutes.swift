@@ -94,6 +94,7 @@ private func finish(
   _ decode: (inout JSONReader, inout String?) throws(Rejection) -> AttemptEnd
 ) async throws(Rejection) -> Answer {
   let (items, names) = try decodeNamed(request.body, decode)
+  request.span?.counts(items.count)
   let (keyID, viewer) = (request.caller.keyID, request.viewer)
   let outcomes = try await refusable { () throws(Refusal) in
     try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)

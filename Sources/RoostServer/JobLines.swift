@@ -22,6 +22,8 @@ actor JobLines: AnswerStream {
   private var isSkipping = false
   private var end: BodyStream.End?
   private var isOver = false
+  /// Lines that were jobs, so far.
+  private var count = 0
   /// Ends a stream that waits for lines when its key ends.
   private let watch: KeyWatch?
 
@@ -114,6 +116,8 @@ actor JobLines: AnswerStream {
       isOver = true
       return line(refusal)
     }
+    count += jobs.count
+    request.span?.counts(count)
     let results: [Result<Submitted, Rejection>]
     do throws(Rejection) {
       results = try await submit(jobs, request, backend)

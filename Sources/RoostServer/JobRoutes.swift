@@ -11,7 +11,7 @@ let jobRoutes: [Route] = [
     let job = try await refusable { () throws(Refused) in
       try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
     }
-    request.span?.names(job: job.id.description)
+    request.span?.names(job: job.id)
     var json = JSONWriter(capacity: 224)
     json.submitted(job)
     return Answer(job.isIdempotent || job.isDuplicate ? 200 : 201, json)

@@ -54,12 +54,25 @@ package struct RouteRequest: Sendable {
     return authenticator?.watch(identity) { onEnd(Rejection($0)) }
   }
 
-  /// A job that names no trace of its own belongs to that of its request.
+  /// Takes up the trace that the head names, and the request's own span in it.
+  mutating func carry(_ head: IncomingRequest, _ span: RequestTrace?) {
+    self.span = span
+    let given = head.traceparent
+    traceparent = span?.traceparent ?? given
+    // Without the other header it says nothing.
+    if given != nil { tracestate = head.tracestate }
+  }
+
+  /// A job that names no trace of its own belongs to that of its request; with one that it names the request's is linked.
   func trace(_ spec: inout JobSpec) {
     span?.names(queue: spec.queue)
-    guard spec.traceparent == nil else { return }
+    if let own = spec.traceparent {
+      span?.links(traceparent: own, tracestate: spec.tracestate)
+      return
+    }
+    guard let traceparent else { return }
     spec.traceparent = traceparent
-    if traceparent != nil, spec.tracestate == nil { spec.tracestate = tracestate }
+    if spec.tracestate == nil { spec.tracestate = tracestate }
   }
 
   /// The caller of a route that has a scope.

@@ -24,9 +24,7 @@ extension HTTPFront {
       parameter: admitted.parameter, query: admitted.query, body: loop.scratch, identity: caller)
     decoded.idempotencyKey = admitted.idempotencyKey
     let span = configuration.tracing?.begin(admitted.route, admitted.parameter, request)
-    decoded.span = span
-    decoded.traceparent = span?.traceparent ?? request.traceparent
-    decoded.tracestate = request.tracestate
+    decoded.carry(request, span)
     guard var left = try decode(direct, decoded, backend, lane, loop) else { return false }
     left.span = span
     loop.asked.fill(
@@ -104,7 +102,7 @@ extension HTTPFront {
   }
 
   private func refuse(_ rejection: Rejection, _ entry: DirectTable.Entry, _ engine: Engine) {
-    let answer = refused(rejection, entry.id)
+    let answer = refused(rejection, entry.id, entry.span?.traceparent)
     var response = DirectResponse(
       status: answer.status, id: entry.id, headers: answer.headers, body: answer.body)
     response.code = rejection.code

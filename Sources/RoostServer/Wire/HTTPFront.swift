@@ -172,11 +172,12 @@ final class HTTPFront: Sendable {
     }
     do throws(Rejection) {
       answer = try await carryOut(request, try judged.get(), exchange, peer)
-      exchange.span?.end(status: answer.status, code: nil)
+      // One whose parts come one by one ends with the last of them.
+      if answer.stream == nil { exchange.span?.end(status: answer.status, code: nil) }
     } catch {
       let explained = await error.explained(by: door.engine)
       exchange.span?.end(status: explained.status, code: explained.code.rawValue)
-      answer = refused(explained, request.id)
+      answer = refused(explained, request.id, exchange.span?.traceparent ?? request.traceparent)
     }
     if request.isHead { answer.stream = nil }
     if !answer.grants.isEmpty, let engine = door.engine {
@@ -204,20 +205,22 @@ final class HTTPFront: Sendable {
       exchange.route.store(route.index, ordering: .relaxed)
     }
     let reply = Reply(
-      answer: refused(rejection, request.id), id: request.id, start: .now, isHead: request.isHead)
+      answer: refused(rejection, request.id, request.traceparent), id: request.id, start: .now,
+      isHead: request.isHead)
     note(reply, request, exchange, bytesOut: reply.answer.body.count)
     return reply
   }
 
   /// Counts a refusal, and puts it into words.
-  func refused(_ rejection: Rejection, _ id: RequestID) -> Answer {
+  func refused(
+    _ rejection: Rejection, _ id: RequestID, _ traceparent: @autoclosure () -> String?
+  ) -> Answer {
     if rejection.status >= 500 {
-      logger.warning(
-        "refused",
-        metadata: [
-          "code": "\(rejection.code.rawValue)", "reason": "\(APIKey.masked(rejection.message))",
-          "request_id": "\(id)",
-        ])
+      var metadata: Logger.Metadata = [
+        "code": "\(rejection.code.rawValue)", "reason": "\(APIKey.masked(rejection.message))", "request_id": "\(id)",
+      ]
+      if let trace = TraceContext.traceID(traceparent()) { metadata["trace_id"] = "\(trace)" }
+      logger.warning("refused", metadata: metadata)
     }
     metrics.refused(rejection.code)
     return Answer(rejection, requestID: id.description)
@@ -258,9 +261,7 @@ final class HTTPFront: Sendable {
       parameter: admitted.parameter, query: admitted.query,
       body: exchange.body.map { Array($0.readableBytesView) } ?? [], identity: caller)
     request.idempotencyKey = admitted.idempotencyKey
-    request.span = exchange.span
-    request.traceparent = exchange.span?.traceparent ?? head.traceparent
-    request.tracestate = head.tracestate
+    request.carry(head, exchange.span)
     request.ifNoneMatch = head.ifNoneMatch
     request.lastEventID = head.lastEventID
     request.onDisconnect = { exchange.onDisconnect($0) }
@@ -274,6 +275,7 @@ final class HTTPFront: Sendable {
 
   /// Counts an answer, and logs it if that is wanted: before it is written, or when its last part is.
   func note(_ reply: Reply, _ request: IncomingRequest, _ exchange: Exchange, bytesOut: Int) {
+    if reply.answer.stream != nil { exchange.span?.end(status: reply.answer.status, code: nil) }
     let duration = ContinuousClock.now - reply.start
     let route = exchange.route.load(ordering: .relaxed)
     metrics.answered(route: route < 0 ? nil : route, status: reply.answer.status, after: duration)

@@ -111,8 +111,14 @@ struct IncomingRequest: Sendable {
   /// The header of W3C Trace Context, where it is one.
   var traceparent: String? { text(\.traceparent, .traceparent).flatMap(TraceContext.parent) }
 
-  /// What goes with it; of several the last.
-  var tracestate: String? { text(\.tracestate, .tracestate).flatMap(TraceContext.state) }
+  /// What goes with it; several are one list.
+  var tracestate: String? {
+    guard case .bytes(let head, let bytes) = head, head.hasSeveralTracestates else {
+      return text(\.tracestate, .tracestate).flatMap(TraceContext.state)
+    }
+    let fields = bytes.withUnsafeReadableBytes { String(validating: $0.slice(head.fields.range), as: UTF8.self) }
+    return fields.map(TraceContext.states).flatMap(TraceContext.state)
+  }
 
   /// The header of this name.
   ///

@@ -1,4 +1,5 @@
 import RoostAPI
+import RoostCore
 import RoostEngine
 import Synchronization
 import Tracing
@@ -51,9 +52,16 @@ package final class RequestTrace: Sendable {
   private let tracer: any Tracer
   private let span: any Span
   private let operation: RequestTracing.Operation
-  private let queue = Mutex<String?>(nil)
+  private let start = DefaultTracerClock.now
+  private let queues = Mutex(Queues())
   /// What a job carries that this request submits; nil: the span is not recorded, and nobody began a trace.
   let traceparent: String?
+
+  /// Those that the request names.
+  private struct Queues {
+    var first: String?
+    var areSeveral = false
+  }
 
   fileprivate init(
     _ tracer: any Tracer, _ span: any Span, _ operation: RequestTracing.Operation, _ parameter: String,
@@ -61,27 +69,39 @@ package final class RequestTrace: Sendable {
   ) {
     (self.tracer, self.span, self.operation, self.traceparent) = (tracer, span, operation, traceparent)
     guard span.isRecording else { return }
+    Self.say(operation, span)
+    // Whatever else stands in the path may be anything, also a key.
+    if let job = JobID(parameter) { names(job: job) }
+  }
+
+  private static func say(_ operation: RequestTracing.Operation, _ span: any Span) {
     span.updateAttributes { attributes in
       attributes["messaging.system"] = "roost"
       attributes["messaging.operation.name"] = operation.rawValue
       attributes["messaging.operation.type"] = operation.rawValue
-      if !parameter.isEmpty { attributes["messaging.message.id"] = parameter }
     }
   }
 
   /// The queue of a job that it submits, or from which it takes one; of several none is named.
   func names(queue: String) {
     guard span.isRecording else { return }
-    let known = self.queue.withLock { known in
-      defer { known = known ?? queue }
-      return known
+    let (isFirst, isOther) = queues.withLock { queues in
+      guard let first = queues.first else {
+        queues.first = queue
+        return (true, false)
+      }
+      guard !queues.areSeveral, first != queue else { return (false, false) }
+      queues.areSeveral = true
+      return (false, true)
     }
-    let isOnly = known == nil || known == queue
-    span.operationName = isOnly ? "\(operation.rawValue) \(queue)" : operation.rawValue
-    span.attributes["messaging.destination.name"] = isOnly ? queue : nil
+    if isFirst { span.name(operation, queue) }
+    if isOther {
+      span.operationName = operation.rawValue
+      span.attributes["messaging.destination.name"] = nil
+    }
   }
 
-  func names(job: String) { if span.isRecording { span.attributes["messaging.message.id"] = job } }
+  func names(job: JobID) { if span.isRecording { span.attributes["messaging.message.id"] = job.description } }
 
   func counts(_ jobs: Int) { if span.isRecording { span.attributes["messaging.batch.message_count"] = jobs } }
 
@@ -92,10 +112,34 @@ package final class RequestTrace: Sendable {
     links(traceparent: job.body.traceparent, tracestate: job.body.tracestate)
   }
 
-  private func links(traceparent: String?, tracestate: String?) {
-    guard let traceparent else { return }
+  /// It took this job alone.
+  func tookOne(_ job: LeasedJob) {
+    took(job)
+    names(job: job.id)
+  }
+
+  /// Behind the end of another job it took this one: a span of its own says so.
+  func tookNext(_ job: LeasedJob) {
+    guard span.isRecording else { return }
+    let receive = RequestTracing.Operation.receive
+    let next = tracer.startSpan(receive.rawValue, context: span.context, ofKind: receive.kind, at: start)
+    Self.say(receive, next)
+    next.name(receive, job.body.queue)
+    next.attributes["messaging.message.id"] = job.id.description
+    link(next, job.body.traceparent, job.body.tracestate)
+    next.end()
+  }
+
+  /// It has to do with another trace than its own.
+  func links(traceparent: String?, tracestate: String?) {
+    if span.isRecording { link(span, traceparent, tracestate) }
+  }
+
+  private func link(_ span: any Span, _ traceparent: String?, _ tracestate: String?) {
+    // Jobs may carry any text in its place.
+    guard let traceparent = traceparent.flatMap(TraceContext.parent) else { return }
     var carrier = ["traceparent": traceparent]
-    if let tracestate { carrier["tracestate"] = tracestate }
+    carrier["tracestate"] = tracestate.flatMap(TraceContext.state)
     var context = ServiceContext.topLevel
     tracer.extract(carrier, into: &context, using: Carrier())
     span.addLink(SpanLink(context: context, attributes: [:]))
@@ -106,14 +150,23 @@ package final class RequestTrace: Sendable {
   /// - Parameter code: Of a refusal.
   func end(status: Int, code: String?) {
     if span.isRecording {
-      span.attributes["http.response.status_code"] = status
       // That there is no job is no error.
-      if status >= 400, code != ErrorCode.noJobsAvailable.rawValue {
-        span.attributes["error.type"] = code ?? String(status)
-        span.setStatus(SpanStatus(code: .error))
+      let hasFailed = status >= 400 && code != ErrorCode.noJobsAvailable.rawValue
+      span.updateAttributes { attributes in
+        attributes["http.response.status_code"] = status
+        if hasFailed { attributes["error.type"] = code ?? String(status) }
       }
+      if hasFailed { span.setStatus(SpanStatus(code: .error)) }
     }
     span.end()
+  }
+}
+
+extension Span {
+  /// Names it after what it does, and the queue.
+  fileprivate func name(_ operation: RequestTracing.Operation, _ queue: String) {
+    operationName = "\(operation.rawValue) \(queue)"
+    attributes["messaging.destination.name"] = queue
   }
 }
 

@@ -15,6 +15,19 @@ enum TraceContext {
       ? header : nil
   }
 
+  /// The values of all headers `tracestate` among these lines, as one list.
+  static func states(_ fields: String) -> String {
+    fields.utf8.split(separator: UInt8(ascii: "\n")).compactMap { line -> String? in
+      guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+        Substring(line[..<colon]).lowercased() == "tracestate"
+      else { return nil }
+      let value = line[line.index(after: colon)...].drop(while: isSpace)
+      return value.lastIndex { !isSpace($0) }.map { String(Substring(value[...$0])) }
+    }.joined(separator: ",")
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+
   /// The header, if it has the form `version-trace-parent-flags`; the standard has every other one ignored.
   static func parent(_ header: String) -> String? {
     let parts = header.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
