@@ -34,7 +34,7 @@ public struct JobContext: Sendable {
   public let leaseID: String
   /// When the lease ends unless it is extended, which the worker sees to.
   package let leaseUntil: Date?
-  /// Says the job's id, type and attempt with each line.
+  /// Says the job's id, type, attempt and trace with each line.
   public let logger: Logger
 
   private let report: @Sendable (RawJSON) async throws -> Void
@@ -65,14 +65,14 @@ public struct JobContext: Sendable {
     id: JobID = JobID("test-job"), type: String = "", queue: String = "default", group: String? = nil,
     attempt: Int = 1, maxRetries: Int = 3, priority: JobPriority = .medium, createdAt: Date? = nil,
     deadline: Date? = nil, expiresAt: Date? = nil, metadata: [String: String] = [:], tags: [String] = [],
-    traceparent: String? = nil,
+    traceparent: String? = nil, tracestate: String? = nil,
     leaseID: String = "test-lease", logger: Logger = Logger(label: "roost.test"),
     onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in }
   ) {
     (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
     (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)
     (self.createdAt, self.deadline, self.expiresAt) = (createdAt, deadline, expiresAt)
-    (self.metadata, self.tags, self.traceparent, tracestate) = (metadata, tags, traceparent, nil)
+    (self.metadata, self.tags, self.traceparent, self.tracestate) = (metadata, tags, traceparent, tracestate)
     (self.leaseID, self.logger) = (leaseID, logger)
     (source, schedule, leaseUntil) = (nil, nil, nil)
     report = onProgress
@@ -101,6 +101,7 @@ public struct JobContext: Sendable {
     logger[metadataKey: "job_id"] = "\(job.id)"
     logger[metadataKey: "type"] = "\(job.type)"
     logger[metadataKey: "attempt"] = "\(job.attempt)"
+    if let trace = JobTrace.id(job.traceparent) { logger[metadataKey: "trace_id"] = "\(trace)" }
     self.logger = logger
     self.report = report
   }

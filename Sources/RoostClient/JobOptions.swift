@@ -45,7 +45,8 @@ public struct JobOptions: Sendable {
   public var tags: [String]
   /// Anything the worker should know beside the payload, at most 64 KiB.
   public var metadata: [String: String]
-  /// W3C trace context, so that the worker's trace continues this one.
+  /// W3C trace context, so that the worker's trace is linked to this one. Left out, the job belongs to the trace that is
+  /// current where it is submitted, if the program has bootstrapped swift-distributed-tracing.
   public var traceparent: String?
   /// What goes with it, at most 512 bytes.
   public var tracestate: String?
@@ -61,7 +62,7 @@ public struct JobOptions: Sendable {
     expiresAt: Date? = nil,
     expiresIn: Duration? = nil, onExpire: OnExpire? = nil, unique: Unique? = nil, tags: [String] = [],
     metadata: [String: String] = [:], traceparent: String? = nil,
-    idempotencyKey: String? = nil
+    tracestate: String? = nil, idempotencyKey: String? = nil
   ) {
     self.type = type
     self.queue = queue
@@ -82,6 +83,7 @@ public struct JobOptions: Sendable {
     self.tags = tags
     self.metadata = metadata
     self.traceparent = traceparent
+    self.tracestate = tracestate
     self.idempotencyKey = idempotencyKey
   }
 }
@@ -116,8 +118,9 @@ extension JobOptions {
     joined.unique = unique ?? defaults.unique
     joined.tags = tags + defaults.tags.filter { !tags.contains($0) }
     joined.metadata = defaults.metadata.merging(metadata) { _, own in own }
-    joined.traceparent = traceparent ?? defaults.traceparent
-    joined.tracestate = tracestate ?? defaults.tracestate
+    if traceparent == nil {
+      (joined.traceparent, joined.tracestate) = (defaults.traceparent, tracestate ?? defaults.tracestate)
+    }
     joined.idempotencyKey = idempotencyKey ?? defaults.idempotencyKey
     return joined
   }
@@ -228,9 +231,8 @@ extension JSONWriter {
       }
       endObject()
     }
-    let trace = JobTrace.of(options)
-    if let traceparent = trace.traceparent { field("traceparent", traceparent) }
-    if let tracestate = trace.tracestate { field("tracestate", tracestate) }
+    if let traceparent = options.traceparent { field("traceparent", traceparent) }
+    if let tracestate = options.tracestate { field("tracestate", tracestate) }
     if let key = options.idempotencyKey ?? idempotencyKey { field("idempotency_key", key) }
     endObject()
   }
