@@ -26,6 +26,8 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 
 /// The examples are a package of their own, `sdk-examples`; here they are built with the rest, so that tests can run
@@ -60,6 +62,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
     .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
   ],
@@ -88,7 +91,7 @@ let package = Package(
       name: "RoostServer",
       dependencies: [
         "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI", "CDashboard",
-        logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1,
+        logging, lifecycle, metrics, tracing, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
@@ -99,10 +102,15 @@ let package = Package(
         .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras"),
       ], swiftSettings: strict),
     .target(
+      name: "RoostTelemetry", dependencies: [logging, tracing, nioCore, nioHTTP1, nioSSL, asyncHTTPClient],
+      swiftSettings: strict),
+    .testTarget(
+      name: "RoostTelemetryTests", dependencies: ["RoostTelemetry", logging, tracing], swiftSettings: strict),
+    .target(
       name: "RoostClient",
       dependencies: [
-        "RoostAPI", logging, lifecycle, metrics, nioCore, nioPosix, nioHTTP1, nioSSL,
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        "RoostAPI", logging, lifecycle, metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL,
+        asyncHTTPClient,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
@@ -110,7 +118,7 @@ let package = Package(
       name: "RoostCommand",
       dependencies: [
         "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", "RoostCron",
-        "CMachine", "CSupervise", logging,
+        "RoostTelemetry", "CMachine", "CSupervise", logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Crypto", package: "swift-crypto"),
@@ -173,8 +181,9 @@ let package = Package(
     .testTarget(
       name: "RoostServerTests",
       dependencies: [
-        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", logging, lifecycle, metrics, nioCore,
-        nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning", .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", "RoostTelemetry", logging, lifecycle,
+        metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning",
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"),
@@ -184,8 +193,8 @@ let package = Package(
     .testTarget(
       name: "RoostClientTests",
       dependencies: [
-        "RoostClient", "RoostTesting", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "SecretWatch", logging,
-        lifecycle, metrics, nioCore, nioPosix,
+        "RoostClient", "RoostTesting", "RoostServer", "RoostEngine", "RoostKeys", "RoostAPI", "RoostTelemetry",
+        "SecretWatch", logging, lifecycle, metrics, tracing, nioCore, nioPosix,
         nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(

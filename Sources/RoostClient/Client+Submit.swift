@@ -34,7 +34,7 @@ extension Client {
   @discardableResult
   public func submit(_ job: NewJob) async throws -> SubmittedJob {
     var body = JSONWriter(capacity: job.payload.bytes.count + 192)
-    body.submit(job.payload, job.options, idempotencyKey: newIdempotencyKey())
+    body.submit(job.payload, transport.traced(job.options), idempotencyKey: newIdempotencyKey())
     return try SubmittedJob(JSONFields(try await transport.send(.post("/jobs", body.bytes))))
   }
 
@@ -52,7 +52,7 @@ extension Client {
     try await submit(
       bodies: jobs.lazy.map { job in
         var body = JSONWriter(capacity: job.payload.bytes.count + 192)
-        body.submit(job.payload, job.options, idempotencyKey: newIdempotencyKey())
+        body.submit(job.payload, transport.traced(job.options), idempotencyKey: newIdempotencyKey())
         return body.bytes
       }
     ).map { result in result.map(\.id) }

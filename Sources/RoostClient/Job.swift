@@ -105,6 +105,8 @@ public struct Job: Sendable, Identifiable {
   public let tags: [String]
   public let metadata: [String: String]
   public let traceparent: String?
+  /// What goes with it.
+  public let tracestate: String?
   /// The schedule that made it, if one did.
   public let schedule: ScheduledInstant?
   /// The batch that it is of.
@@ -158,6 +160,7 @@ public struct Job: Sendable, Identifiable {
     tags = try fields.json("tags")?.decode() ?? []
     metadata = fields.texts("metadata")
     traceparent = fields.text("traceparent")
+    tracestate = fields.text("tracestate")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
     batch = fields.text("batch").map { BatchID(rawValue: $0) }
     dependsOn = try fields.json("depends_on")?.decode() ?? []

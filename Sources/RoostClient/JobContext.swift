@@ -25,6 +25,8 @@ public struct JobContext: Sendable {
   public let metadata: [String: String]
   public let tags: [String]
   public let traceparent: String?
+  /// What goes with it.
+  public let tracestate: String?
   /// The schedule that made the job, if one did.
   public let schedule: ScheduledInstant?
   /// What became of the jobs that it waited for, in the order in which it named them.
@@ -34,7 +36,7 @@ public struct JobContext: Sendable {
   public let leaseID: String
   /// When the lease ends unless it is extended, which the worker sees to.
   package let leaseUntil: Date?
-  /// Says the job's id, type and attempt with each line.
+  /// Says the job's id, type, attempt and trace with each line.
   public let logger: Logger
 
   private let report: @Sendable (RawJSON) async throws -> Void
@@ -65,14 +67,15 @@ public struct JobContext: Sendable {
     id: JobID = JobID("test-job"), type: String = "", queue: String = "default", group: String? = nil,
     attempt: Int = 1, maxRetries: Int = 3, priority: JobPriority = .medium, createdAt: Date? = nil,
     deadline: Date? = nil, expiresAt: Date? = nil, metadata: [String: String] = [:], tags: [String] = [],
-    traceparent: String? = nil, dependencies: [JobDependency] = [],
+    traceparent: String? = nil, tracestate: String? = nil, dependencies: [JobDependency] = [],
     leaseID: String = "test-lease", logger: Logger = Logger(label: "roost.test"),
     onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in }
   ) {
     (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
     (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)
     (self.createdAt, self.deadline, self.expiresAt) = (createdAt, deadline, expiresAt)
-    (self.metadata, self.tags, self.traceparent, self.dependencies) = (metadata, tags, traceparent, dependencies)
+    (self.metadata, self.tags, self.dependencies) = (metadata, tags, dependencies)
+    (self.traceparent, self.tracestate) = (traceparent, tracestate)
     (self.leaseID, self.logger) = (leaseID, logger)
     (source, schedule, leaseUntil) = (nil, nil, nil)
     report = onProgress
@@ -93,6 +96,7 @@ public struct JobContext: Sendable {
     metadata = job.metadata
     tags = job.tags
     traceparent = job.traceparent
+    tracestate = job.tracestate
     schedule = job.schedule
     dependencies = job.dependencies
     leaseID = job.leaseID
@@ -101,6 +105,7 @@ public struct JobContext: Sendable {
     logger[metadataKey: "job_id"] = "\(job.id)"
     logger[metadataKey: "type"] = "\(job.type)"
     logger[metadataKey: "attempt"] = "\(job.attempt)"
+    if let trace = JobTrace.id(job.traceparent) { logger[metadataKey: "trace_id"] = "\(trace)" }
     self.logger = logger
     self.report = report
   }
@@ -153,6 +158,7 @@ struct LeasedJob: Sendable {
   let metadata: [String: String]
   let tags: [String]
   let traceparent: String?
+  let tracestate: String?
   let schedule: ScheduledInstant?
   let dependencies: [JobDependency]
 
@@ -176,6 +182,7 @@ struct LeasedJob: Sendable {
     metadata = fields.texts("metadata")
     tags = try fields.json("tags")?.decode() ?? []
     traceparent = fields.text("traceparent")
+    tracestate = fields.text("tracestate")
     schedule = fields.object("schedule").flatMap { ScheduledInstant($0) }
     var outcomes: [JobDependency] = []
     for bytes in fields.elements("dependencies") ?? [] { outcomes.append(try JobDependency(JSONFields(bytes))) }

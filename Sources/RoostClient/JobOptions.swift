@@ -45,8 +45,11 @@ public struct JobOptions: Sendable {
   public var tags: [String]
   /// Anything the worker should know beside the payload, at most 64 KiB.
   public var metadata: [String: String]
-  /// W3C trace context, so that the worker's trace continues this one.
+  /// W3C trace context, so that the worker's trace is linked to this one. Left out, the job belongs to the trace that is
+  /// current where it is submitted, if the program has bootstrapped swift-distributed-tracing.
   public var traceparent: String?
+  /// What goes with it, at most 512 bytes.
+  public var tracestate: String?
   /// Jobs submitted with the same key are one job. If it is left out, the client makes one for each submit, so that
   /// repeating a request never makes two jobs; give one of your own to make repeating the *call* safe, too, such as
   /// after a crash of your program. 1 to 255 bytes.
@@ -87,6 +90,7 @@ public struct JobOptions: Sendable {
     expiresAt: Date? = nil,
     expiresIn: Duration? = nil, onExpire: OnExpire? = nil, unique: Unique? = nil, tags: [String] = [],
     metadata: [String: String] = [:], traceparent: String? = nil,
+    tracestate: String? = nil,
     idempotencyKey: String? = nil, dependsOn: [JobID] = [], onDead: OnDead? = nil, waitsUntil: DependencyEnd? = nil,
     batch: BatchID? = nil
   ) {
@@ -113,6 +117,7 @@ public struct JobOptions: Sendable {
     self.tags = tags
     self.metadata = metadata
     self.traceparent = traceparent
+    self.tracestate = tracestate
     self.idempotencyKey = idempotencyKey
   }
 }
@@ -147,7 +152,9 @@ extension JobOptions {
     joined.unique = unique ?? defaults.unique
     joined.tags = tags + defaults.tags.filter { !tags.contains($0) }
     joined.metadata = defaults.metadata.merging(metadata) { _, own in own }
-    joined.traceparent = traceparent ?? defaults.traceparent
+    if traceparent == nil {
+      (joined.traceparent, joined.tracestate) = (defaults.traceparent, tracestate ?? defaults.tracestate)
+    }
     joined.idempotencyKey = idempotencyKey ?? defaults.idempotencyKey
     if dependsOn.isEmpty { joined.dependsOn = defaults.dependsOn }
     joined.onDead = onDead ?? defaults.onDead
@@ -270,6 +277,7 @@ extension JSONWriter {
       endObject()
     }
     if let traceparent = options.traceparent { field("traceparent", traceparent) }
+    if let tracestate = options.tracestate { field("tracestate", tracestate) }
     if let ref { field("ref", ref) }
     if !options.dependsOn.isEmpty || !items.isEmpty {
       key("depends_on")

@@ -74,6 +74,8 @@ final class Transport: Sendable {
     settings.connectionPool.idleTimeout = .seconds(60)
     // Repetition is decided here, so that a refused connection is known at once.
     settings.connectionPool.retryConnectionEstablishment = false
+    // Its spans would begin traces of their own, one for each poll; the daemon's say what became of a request.
+    settings.tracing.tracer = nil
     self.settings = settings
     http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
   }
@@ -202,11 +204,24 @@ final class Transport: Sendable {
   private func message(_ request: Request, _ base: String) throws -> HTTPClient.Request {
     var message = try HTTPClient.Request(url: base + request.path, method: request.method)
     message.headers.add(name: "Authorization", value: authorization)
+    if let trace = JobTrace.current {
+      message.headers.add(name: "traceparent", value: trace.traceparent)
+      if let state = trace.tracestate { message.headers.add(name: "tracestate", value: state) }
+    }
     if let body = request.body {
       message.headers.add(name: "Content-Type", value: "application/json")
       message.body = .byteBuffer(ByteBuffer(bytes: body))
     }
     return message
+  }
+
+  /// Requests carry the current trace in their headers. What stands in for a daemon has none, so there the job says it.
+  func traced(_ options: JobOptions) -> JobOptions {
+    guard local != nil, options.traceparent == nil, let trace = JobTrace.current else { return options }
+    var options = options
+    options.traceparent = trace.traceparent
+    options.tracestate = options.tracestate ?? trace.tracestate
+    return options
   }
 
   /// Whether a request without an answer may have reached the daemon.

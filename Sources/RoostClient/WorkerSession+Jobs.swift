@@ -1,4 +1,5 @@
 import Synchronization
+import Tracing
 
 /// One job: its handler, and why that is cancelled.
 extension WorkerSession {
@@ -18,8 +19,8 @@ extension WorkerSession {
     state.withLock { state in
       // On Swift's pool, where it may block: no preference is inherited here.
       let handler = Task {
-        let conclusion = await self.conclude(job, context)
-        return (conclusion, self.noteConclusion(of: lease))
+        let (conclusion, trace) = await self.conclude(job, context)
+        return (conclusion, self.noteConclusion(of: lease), trace)
       }
       var held = Held(
         job: job.id, cancel: { handler.cancel() }, lease: duration, extendAt: now + duration.heartbeat,
@@ -28,10 +29,10 @@ extension WorkerSession {
       if state.isAborted { held.ending = .drained }
       state.held[job.leaseID] = held
       WorkerThread.task {
-        let (conclusion, ending) = await handler.value
+        let (conclusion, ending, trace) = await handler.value
         // Before the job can come back: it is not to be leased again here.
         if case .returned(let outcome) = conclusion, outcome.stopsWorker { self.drain() }
-        await self.settle(job, conclusion, ending)
+        await JobTrace.within(trace) { await self.settle(job, conclusion, ending) }
         self.forget(job)
       }
       if state.isAborted { handler.cancel() }
@@ -39,13 +40,13 @@ extension WorkerSession {
     look(at: now + duration.heartbeat)
   }
 
-  private func conclude(_ job: LeasedJob, _ context: JobContext) async -> Conclusion {
-    do {
-      return .returned(try await worker.run(job.payload, context))
-    } catch let failure as PermanentFailure {
-      return .returned(.fail(failure.description))
-    } catch {
-      return .threw("\(error)")
+  /// - Returns: With what its end belongs to, where that is traced.
+  private func conclude(_ job: LeasedJob, _ context: JobContext) async -> (Conclusion, ServiceContext?) {
+    let (result, trace) = await JobTrace.processing(context) { try await self.worker.run(job.payload, context) }
+    switch result {
+    case .success(let outcome): return (.returned(outcome), trace)
+    case .failure(let failure as PermanentFailure): return (.returned(.fail(failure.description)), trace)
+    case .failure(let error): return (.threw("\(error)"), trace)
     }
   }
 

@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import RoostKeys
 import RoostLog
+import RoostTelemetry
 
 /// Why a command ends in failure: a message for a person and a status for a program.
 struct CommandFailure: Error, CustomStringConvertible {
@@ -23,6 +24,11 @@ struct CommandFailure: Error, CustomStringConvertible {
     self.init(.usage, problems.summary)
     details = problems.problems
     format = problems.logFormat
+  }
+
+  init(_ problems: TelemetryConfiguration.Problems) {
+    self.init(.usage, "tracing cannot be set up as the environment says")
+    details = problems.texts.map { inert($0) }
   }
 
   /// The same, said in the format of the daemon's log.

@@ -8,6 +8,7 @@ import RoostEngine
 import RoostKeys
 import RoostLog
 import RoostServer
+import RoostTelemetry
 import ServiceLifecycle
 
 /// Where settings become the plain structs of the engine and the server.
@@ -64,6 +65,10 @@ extension Daemon {
     front.metricsPort = configuration.metricsPort
     front.metricsHost = configuration.metricsHost
     front.eventListeners = configuration.eventsListeners
+    if let tracer {
+      front.tracing = RequestTracing(tracer)
+      front.droppedSpans = { tracer.queue.dropped }
+    }
     front.metricsQueues = configuration.metricsQueues
     front.dashboard = configuration.dashboard
     front.tls = tls

@@ -7,6 +7,7 @@ import RoostEngine
 import RoostKeys
 import RoostLog
 import RoostServer
+import RoostTelemetry
 import ServiceLifecycle
 
 /// The daemon from its first file to its last: opens the log, makes the first keys, serves, and on SIGTERM or SIGINT
@@ -15,11 +16,16 @@ struct Daemon {
   let configuration: ServeConfiguration
   let logger: Logger
   let audit: AuditLog
+  /// Makes the spans of requests; nil: none are made.
+  let tracer: OTLPTracer?
+  private let telemetry: TelemetryConfiguration?
   /// What must be written before the process may end.
   let answers = AnswersInFlight()
 
-  init(configuration: ServeConfiguration) {
+  init(configuration: ServeConfiguration, telemetry: TelemetryConfiguration?) {
     self.configuration = configuration
+    self.telemetry = telemetry
+    tracer = telemetry.map { OTLPTracer($0) }
     let (level, format) = (configuration.logLevel, configuration.logFormat)
     LogStream.standardError.speak(format)
     logger = Logger(label: "roost") { _ in LineLogHandler(level: level, format: format) }
@@ -31,6 +37,7 @@ struct Daemon {
     let descriptors = try DescriptorLimit.ofDaemon(loops: configuration.loops)
     sayConfiguration()
     let tls = try openTLS()
+    let exporter = try openExporter()
     let adminKey = try openAdminKey()
     let opening = EngineOpening(engineConfiguration(), logger: logger)
     // Until the directory is known to be this process's, nothing else is touched.
@@ -40,15 +47,33 @@ struct Daemon {
         "others may write the data directory, and with it replace jobs and keys: take the right away with chmod 700",
         metadata: ["directory": "\(configuration.dataDirectory)", "reason": "\(reason)"])
     }
+    let exporting = exporter.map { exporter in Task { await exporter.run() } }
     do throws(CommandFailure) {
       try await serve(opening, tls, adminKey, descriptors)
     } catch {
+      exporting?.cancel()
       await opening.engine?.stop()
       throw error
     }
     await opening.engine?.stop()
+    if let exporting {
+      // Nobody listens for a second signal any more: it ends the process at once all the same.
+      for number in [SIGTERM, SIGINT] { signal(number, SIG_DFL) }
+      exporting.cancel()
+      await exporting.value
+    }
     LogStream.standardError.tellHeldLines()
     logger.info("stopped")
+  }
+
+  /// What sends spans to the collector; nil: nothing is traced.
+  private func openExporter() throws(CommandFailure) -> OTLPExporter? {
+    guard let telemetry, let tracer else { return nil }
+    do throws(TelemetryConfiguration.Problems) {
+      return try OTLPExporter(telemetry, tracer.queue, version: Roost.configuration.version, logger: logger)
+    } catch {
+      throw CommandFailure(error)
+    }
   }
 
   /// One line with everything that is not the default.

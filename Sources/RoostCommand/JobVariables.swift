@@ -14,7 +14,7 @@ struct JobVariables {
   private static let withheld = [
     "ROOST_JOB_ID", "ROOST_QUEUE", "ROOST_GROUP", "ROOST_TYPE", "ROOST_ATTEMPT", "ROOST_MAX_RETRIES",
     "ROOST_LAST_ATTEMPT", "ROOST_PRIORITY", "ROOST_CREATED_AT", "ROOST_LEASE_ID", "ROOST_LEASE_UNTIL", "ROOST_TAGS",
-    "ROOST_METADATA", "ROOST_TRACEPARENT", "ROOST_KEY", "ROOST_CERT", "ROOST_CERT_KEY", "REDIS_URL",
+    "ROOST_METADATA", "ROOST_TRACEPARENT", "ROOST_TRACESTATE", "ROOST_KEY", "ROOST_CERT", "ROOST_CERT_KEY", "REDIS_URL",
   ]
 
   init(_ job: JobContext) {
@@ -29,6 +29,7 @@ struct JobVariables {
     if let time = job.createdAt { facts.append(("ROOST_CREATED_AT", Self.text(time))) }
     if let time = job.leaseUntil { facts.append(("ROOST_LEASE_UNTIL", Self.text(time))) }
     if let traceparent = job.traceparent { facts.append(("ROOST_TRACEPARENT", traceparent)) }
+    if let tracestate = job.tracestate { facts.append(("ROOST_TRACESTATE", tracestate)) }
     environment = Self.inherited() + facts.map { Array("\($0.0)=\($0.1)".utf8CString) }
   }
 

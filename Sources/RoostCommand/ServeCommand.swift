@@ -1,4 +1,5 @@
 import ArgumentParser
+import RoostTelemetry
 
 /// `roost serve`: runs the daemon until SIGTERM or SIGINT.
 struct ServeCommand: AsyncParsableCommand {
@@ -34,9 +35,18 @@ struct ServeCommand: AsyncParsableCommand {
     let configuration = try settled(environment: Variables.all)
     if printConfig { return try CommandOutput.write(line: configuration.printed) }
     do throws(CommandFailure) {
-      try await Daemon(configuration: configuration).run()
+      try await Daemon(configuration: configuration, telemetry: try telemetry()).run()
     } catch {
       throw error.said(as: configuration.logFormat)
+    }
+  }
+
+  /// What OpenTelemetry's variables say; nil: nothing is traced.
+  private func telemetry() throws(CommandFailure) -> TelemetryConfiguration? {
+    do throws(TelemetryConfiguration.Problems) {
+      return try TelemetryConfiguration.read(Variables.all, version: Roost.configuration.version)
+    } catch {
+      throw CommandFailure(error)
     }
   }
 

@@ -52,6 +52,7 @@ struct SubmitCommand: AsyncParsableCommand {
   var metadata: [MetadataArgument] = []
   @Option(help: "The same key again gives the same job.") var idempotencyKey: String?
   @Option(help: "The trace that the job belongs to (W3C Trace Context).") var traceparent: String?
+  @Option(help: "What goes with it.") var tracestate: String?
   @Flag(help: "The payload is plain text in UTF-8, not JSON.") var text = false
   @Option(help: "A file with a job a line, JSON; - is standard input.", completion: .file()) var file: String?
   @Flag(help: "Of --file: each line is a payload.") var payloads = false
@@ -147,6 +148,7 @@ struct SubmitCommand: AsyncParsableCommand {
       body.endObject()
     }
     if let traceparent { body.field("traceparent", traceparent) }
+    if let tracestate { body.field("tracestate", tracestate) }
     if let idempotencyKey { body.field("idempotency_key", idempotencyKey) }
   }
 

@@ -283,6 +283,7 @@ extension JobBody {
     metadata = layout.metadata.isEmpty ? nil : [UInt8](layout.metadata)[...]
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
+    tracestate = layout.options[.tracestate].map { String(decoding: $0, as: UTF8.self) }
     schedule = layout.madeBy
     batch = BatchMembership.id(in: layout.options)
     expiry = JobExpiry(layout.options)

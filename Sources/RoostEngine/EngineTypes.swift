@@ -38,6 +38,11 @@ package struct JobSpec: Sendable {
   package var tags: ArraySlice<UInt8>?
   /// W3C trace context, at most 128 bytes.
   package var traceparent: String?
+  /// What goes with it, at most 512 bytes; it stands among the options.
+  package var tracestate: String? {
+    get { options[.tracestate].map { String(decoding: $0, as: UTF8.self) } }
+    set { options[.tracestate] = newValue.map { Array($0.utf8) } }
+  }
   /// 1…255 bytes.
   package var idempotencyKey: String?
   /// Of the payload, as limits count it; nil: those of its JSON.
@@ -369,6 +374,8 @@ package struct JobBody: Sendable {
   /// Raw JSON array of strings.
   package var tags: ArraySlice<UInt8>?
   package var traceparent: String?
+  /// What goes with it.
+  package var tracestate: String?
   /// The schedule that made the job, and the instant, seconds since 1970.
   package var schedule: (name: String, instant: Int64)?
   /// The jobs that it waits for, or waited for.

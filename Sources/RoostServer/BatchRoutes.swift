@@ -34,10 +34,11 @@ private func submitBatch(_ request: RouteRequest, _ backend: Backend) async thro
   if let lines = request.stream { return Answer(lines: JobLines(request, backend, lines)) }
   let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> BatchItem in
     var item = try SubmitBody.decodeItem(&json, maxPayloadBytes: backend.maxPayloadBytes)
-    if item.spec.traceparent == nil { item.spec.traceparent = request.traceparent }
+    request.trace(&item.spec)
     try request.requireQueue(item.spec.queue)
     return item
   }
+  request.span?.counts(items.count)
   let results: [Result<Submitted, Rejection>]
   if items.contains(where: { (try? $0.get().isOfGraph) ?? false }) {
     results = try await submitGraph(items, request, backend).map { .success($0) }
@@ -110,6 +111,7 @@ private func finish(
   _ decode: (inout JSONReader, inout String?) throws(Rejection) -> AttemptEnd
 ) async throws(Rejection) -> Answer {
   let (items, names) = try decodeNamed(request.body, decode)
+  request.span?.counts(items.count)
   let (keyID, viewer) = (request.caller.keyID, request.viewer)
   let outcomes = try await refusable { () throws(Refusal) in
     try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)

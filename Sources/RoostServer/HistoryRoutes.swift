@@ -9,9 +9,12 @@ let historyRoutes: [Route] = [
     let lines = try await refusable { () throws(Refusal) in
       try await backend.engine.history(request.jobID, viewer: request.viewer)
     }
-    var json = JSONWriter(capacity: 64 + lines.count * 192)
+    // What happened is known also where what the job carries cannot be read.
+    let job = try? await backend.engine.job(request.jobID, viewer: request.viewer)
+    var json = JSONWriter(capacity: 96 + lines.count * 192)
     json.beginObject()
     json.field("job_id", request.jobID.description)
+    if let trace = TraceContext.traceID(job?.body.traceparent) { json.field("trace_id", String(trace)) }
     json.key("items")
     json.beginArray()
     for line in lines { json.history(line) }

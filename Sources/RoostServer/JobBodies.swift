@@ -41,7 +41,7 @@ package struct SubmitBody {
       timeout, maxExpiries = "max_expiries", retention, expiresAt = "expires_at", expiresIn = "expires_in", onExpire =
       "on_expire", unique, metadata, tags
     case dependsOn = "depends_on", onDead = "on_dead", when, ref, batch, leaseID = "lease_id"
-    case traceparent, idempotencyKey = "idempotency_key"
+    case traceparent, tracestate, idempotencyKey = "idempotency_key"
   }
 
   private static let table = FieldTable(Field.self, except: [.ref])
@@ -159,6 +159,7 @@ package struct SubmitBody {
     case .metadata: spec.metadata = try json.metadata(name)
     case .tags: spec.tags = try json.tags(name)
     case .traceparent: spec.traceparent = try json.plainText(name, 1...128)
+    case .tracestate: spec.tracestate = try json.plainText(name, 1...TraceContext.mostStateBytes)
     case .idempotencyKey: spec.idempotencyKey = try json.plainText(name, 1...255)
     case .batch:
       let text = try json.plainText(name, 1...Bounds.jobIDBytes)

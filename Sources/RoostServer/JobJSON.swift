@@ -44,6 +44,7 @@ extension JSONWriter {
     field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }
+    if let state = job.body.tracestate { field("tracestate", state) }
     if !job.dependencies.isEmpty {
       key("dependencies")
       beginArray()
@@ -95,6 +96,7 @@ extension JSONWriter {
     if let metadata = job.body.metadata { field("metadata", raw: metadata) }
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }
+    if let state = job.body.tracestate { field("tracestate", state) }
     if withPayload { field("payload", raw: job.body.payload) }
     endObject()
   }

@@ -22,6 +22,8 @@ actor JobLines: AnswerStream {
   private var isSkipping = false
   private var end: BodyStream.End?
   private var isOver = false
+  /// Lines that were jobs, so far.
+  private var count = 0
   /// Ends a stream that waits for lines when its key ends.
   private let watch: KeyWatch?
 
@@ -98,7 +100,7 @@ actor JobLines: AnswerStream {
     guard text.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { return nil }
     do throws(Rejection) {
       var spec = try SubmitBody.decode(Array(text), header: nil, maxPayloadBytes: backend.maxPayloadBytes)
-      if spec.traceparent == nil { spec.traceparent = request.traceparent }
+      request.trace(&spec)
       try request.requireQueue(spec.queue)
       return .success(spec)
     } catch {
@@ -114,6 +116,8 @@ actor JobLines: AnswerStream {
       isOver = true
       return line(refusal)
     }
+    count += jobs.count
+    request.span?.counts(count)
     let results: [Result<Submitted, Rejection>]
     do throws(Rejection) {
       results = try await submit(jobs, request, backend)

@@ -11,6 +11,7 @@ let jobRoutes: [Route] = [
     let job = try await refusable { () throws(Refused) in
       try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
     }
+    request.span?.names(job: job.id)
     var json = JSONWriter(capacity: 224)
     json.submitted(job)
     return Answer(job.isIdempotent || job.isDuplicate ? 200 : 201, json)
@@ -112,7 +113,7 @@ private let directSubmit = DirectRoute { (request, backend, lane, ticket) throws
 private func decodeSubmit(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> JobSpec {
   var spec = try SubmitBody.decode(
     request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
-  if spec.traceparent == nil { spec.traceparent = request.traceparent }
+  request.trace(&spec)
   try request.requireQueue(spec.queue)
   return spec
 }

@@ -27,7 +27,8 @@ package func makeRoostServer(
 ) -> RoostServer {
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues,
-    budget: configuration.budget, tls: configuration.tls, interval: configuration.figureInterval)
+    budget: configuration.budget, tls: configuration.tls, interval: configuration.figureInterval,
+    droppedSpans: configuration.droppedSpans)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let door = EngineDoor(engine) { engine in
     Backend(

@@ -12,6 +12,10 @@ package struct RouteRequest: Sendable {
   package var idempotencyKey: String?
   /// The header of W3C Trace Context, where it is one; jobs submitted without a trace of their own belong to it.
   package var traceparent: String?
+  /// What goes with it.
+  package var tracestate: String?
+  /// The request's own span; nil: it is not traced.
+  package var span: RequestTrace?
   /// `If-None-Match`: what the client has already.
   package var ifNoneMatch: String?
   /// `Last-Event-ID`: where a client was that was cut off.
@@ -48,6 +52,27 @@ package struct RouteRequest: Sendable {
   package func watchKey(_ onEnd: @escaping @Sendable (Rejection) -> Void) -> KeyWatch? {
     guard let identity else { return nil }
     return authenticator?.watch(identity) { onEnd(Rejection($0)) }
+  }
+
+  /// Takes up the trace that the head names, and the request's own span in it.
+  mutating func carry(_ head: IncomingRequest, _ span: RequestTrace?) {
+    self.span = span
+    let given = head.traceparent
+    traceparent = span?.traceparent ?? given
+    // Without the other header it says nothing.
+    if given != nil { tracestate = head.tracestate }
+  }
+
+  /// A job that names no trace of its own belongs to that of its request; with one that it names the request's is linked.
+  func trace(_ spec: inout JobSpec) {
+    span?.names(queue: spec.queue)
+    if let own = spec.traceparent {
+      span?.links(traceparent: own, tracestate: spec.tracestate)
+      return
+    }
+    guard let traceparent else { return }
+    spec.traceparent = traceparent
+    if spec.tracestate == nil { spec.tracestate = tracestate }
   }
 
   /// The caller of a route that has a scope.

@@ -91,6 +91,7 @@ extension JSONWriter {
     if let metadata = body.metadata { field("metadata", raw: metadata) }
     if let tags = body.tags { field("tags", raw: tags) }
     if let trace = body.traceparent { field("traceparent", trace) }
+    if let state = body.tracestate { field("tracestate", state) }
     endObject()
   }
 

@@ -40,6 +40,10 @@ package struct ServerConfiguration: Sendable {
   package var budget = ByteBudget(limit: 512 << 20)
   /// Knows the bodies that are answered while they come.
   package var bodies = OpenBodies()
+  /// Makes the spans of requests; nil: none are made.
+  package var tracing: RequestTracing?
+  /// Spans that were made and not exported.
+  package var droppedSpans: @Sendable () -> UInt64 = { 0 }
   /// How many may listen to events at once.
   package var eventListeners = 1_000
   /// One line per request, without query, payload or key.

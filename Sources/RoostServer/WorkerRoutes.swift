@@ -78,6 +78,7 @@ private func leaseOne(
 ) async throws(Rejection) -> Answer {
   let job = wish.waitMilliseconds > 0 ? try await waitForJob(wish, request, backend) : try await grant(wish, backend)
   guard let job else { throw noJob }
+  request.span?.tookOne(job)
   var json = JSONWriter(capacity: job.body.payload.count + 448)
   json.leased(job)
   var answer = Answer(200, json)
@@ -104,7 +105,11 @@ private func leaseSeveral(
   json.beginObject()
   json.key("jobs")
   json.beginArray()
-  for job in jobs { json.leased(job) }
+  request.span?.counts(jobs.count)
+  for job in jobs {
+    request.span?.took(job)
+    json.leased(job)
+  }
   json.endArray()
   json.endObject()
   var answer = Answer(200, json)
@@ -216,6 +221,7 @@ private func finish(
   var grants: [(id: JobID, leaseID: LeaseID)] = []
   if outcome.isAwaited, let job = outcome.value.next {
     grants = [(job.id, job.leaseID)]
+    request.span?.tookNext(job)
     json.leased(job)
   } else {
     json.null()

@@ -69,12 +69,14 @@ struct WorkCommandTests {
       defer { daemon.end(SIGKILL) }
       let full = try daemon.submit(
         #"{"payload":1,"type":"a b","queue":"q","group":"shop","priority":"high","max_retries":0,"tags":["x","y z"],"#
-          + #""metadata":{"k":"\u0000\n=é"},"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#)
+          + #""metadata":{"k":"\u0000\n=é"},"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","#
+          + #""tracestate":"a=1"}"#)
       let bare = try daemon.submit(#"{"payload":1,"queue":"q","max_retries":"unlimited"}"#)
       let key = scene.directory.appendingPathComponent("key")
       try Data("\(daemon.worker)\n".utf8).write(to: key)
       let inherited = [
-        "ROOST_GROUP": "outer", "ROOST_TRACEPARENT": "outer", "REDIS_URL": "redis://:hidden@x", "OWN": "1",
+        "ROOST_GROUP": "outer", "ROOST_TRACEPARENT": "outer", "ROOST_TRACESTATE": "outer",
+        "REDIS_URL": "redis://:hidden@x", "OWN": "1",
       ]
       for flags in [[], ["--key-file", key.path]] {
         let work = try scene.work(
@@ -89,7 +91,7 @@ struct WorkCommandTests {
         "ROOST_JOB_ID=\(full)", "ROOST_QUEUE=q", "ROOST_TYPE=a b", "ROOST_GROUP=shop", "ROOST_ATTEMPT=1",
         "ROOST_MAX_RETRIES=0", "ROOST_LAST_ATTEMPT=true", "ROOST_PRIORITY=10", #"ROOST_TAGS=["x","y z"]"#,
         #"ROOST_METADATA={"k":"\u0000\n=é"}"#, "OWN=1",
-        "ROOST_TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "ROOST_TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "ROOST_TRACESTATE=a=1",
       ] { #expect(facts.contains("\(line)\n"), "\(line)\n\(facts)") }
       for name in ["ROOST_LEASE_ID", "ROOST_LEASE_UNTIL", "ROOST_CREATED_AT"] {
         #expect(facts.contains("\n\(name)=") && !facts.contains("\n\(name)=\n"), "\(facts)")

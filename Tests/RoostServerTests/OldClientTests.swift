@@ -91,6 +91,7 @@ import Testing
       ] {
         #expect(try await trace(["traceparent: \(wrong)"]) == nil, "\(wrong)")
       }
+      #expect(try await trace(["traceparent: \(header)", "traceparent: \(header)"]) == nil)
       let two = #"{"jobs":[{"payload":1},{"payload":2,"traceparent":"\#(own)"}]}"#
       let batch = try await daemon.send("POST", "/jobs/batch", daemon.client, two, headers: ["traceparent: \(header)"])
       #expect(batch.status == 200)

@@ -123,9 +123,12 @@ struct ContractUser: Sendable {
     let whole = """
       {"payload":1,"type":"t","queue":"whole","priority":"high","max_retries":0,"lease":"1m","timeout":"1h","retention":"1h",
        "retry":{"initial":"1s","factor":1.5,"max":"1m","jitter":"none"},"metadata":{"k":"v"},"tags":["a"],
-       "traceparent":"00-x","idempotency_key":"one","expires_in":"1h","on_expire":"dead","max_expiries":3}
+       "traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","tracestate":"a=1",
+       "idempotency_key":"one","expires_in":"1h","on_expire":"dead","max_expiries":3}
       """
-    try await ask("POST", "/jobs", daemon.client, whole, expecting: 201)
+    let made = try await ask("POST", "/jobs", daemon.client, whole, expecting: 201)
+    let traced = try await ask("GET", "/jobs/\(made.string("job_id") ?? "")/history", daemon.client, expecting: 200)
+    #expect(traced.string("trace_id") == "4bf92f3577b34da6a3ce929d0e0e4736")
     try await ask("POST", "/jobs", daemon.client, whole, expecting: 200)
     let other = whole.replacingOccurrences(of: "\"t\"", with: "\"u\"")
     try await ask("POST", "/jobs", daemon.client, other, expecting: 409)

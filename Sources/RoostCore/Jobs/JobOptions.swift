@@ -11,6 +11,8 @@ package enum JobOption: UInt8, Sendable, CaseIterable {
   case batch = 4
   /// Where it is delivered by HTTP.
   case callback = 5
+  /// `tracestate` of W3C Trace Context.
+  case tracestate = 6
 }
 
 /// The options of a job, as they stand in its body: tag (`u8`), bytes (`u16`) and value of each, in the order of the

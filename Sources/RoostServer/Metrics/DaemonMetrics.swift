@@ -23,6 +23,7 @@ package final class DaemonMetrics: Sendable {
   private let tls: TLSIdentity?
   private let version: String
   private let budget: ByteBudget
+  private let droppedSpans: @Sendable () -> UInt64
   private let start = ContinuousClock.now
 
   /// - Parameters:
@@ -31,10 +32,12 @@ package final class DaemonMetrics: Sendable {
   ///   - budget: Of the bytes of requests and answers.
   ///   - tls: Whose end is told; nil: there is none.
   ///   - interval: Between two points of the series.
+  ///   - droppedSpans: How many were made and not exported.
   init(
     registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget, tls: TLSIdentity? = nil,
-    interval: Duration = JobSeries.interval
+    interval: Duration = JobSeries.interval, droppedSpans: @escaping @Sendable () -> UInt64 = { 0 }
   ) {
+    self.droppedSpans = droppedSpans
     self.registry = registry
     series = JobSeries(namedQueues: namedQueues, interval: interval)
     self.budget = budget
@@ -56,6 +59,7 @@ package final class DaemonMetrics: Sendable {
     write(figures.store.schedules, into: &text)
     text.family(.certificateEnd, tls?.notValidAfter ?? 0)
     text.family(.eventListeners, events.listenerCount)
+    text.family(.spansDropped, droppedSpans())
     text.family(.eventListenersDropped, events.droppedCount)
     write(process.figures, into: &text)
     let keys = await answers

@@ -99,6 +99,8 @@ extension Metric {
   static let eventListeners = Metric("roost_event_listeners", .gauge, "Streams of events that are open.")
   static let eventListenersDropped = Metric(
     "roost_event_listeners_dropped_total", .counter, "Streams of events ended because they were read too slowly.")
+  static let spansDropped = Metric(
+    "roost_spans_dropped_total", .counter, "Spans dropped because the collector was too slow or away.")
   static let mailbox = Metric("roost_mailbox_commands", .gauge, "Commands that wait for the writer.")
   static let mailboxLimit = Metric(
     "roost_mailbox_commands_limit", .gauge, "Commands waiting from which on requests are refused as overloaded.")

@@ -26,6 +26,8 @@ package struct DirectRequest: Sendable {
   let verb: Verb
   /// Answers that are still owed.
   var left: Int
+  /// Of the request, where it is traced.
+  var span: RequestTrace?
   /// What the first of two answers said.
   private var after: AttemptEnd.After?
 
@@ -58,9 +60,11 @@ package struct DirectRequest: Sendable {
     case (.submit(let queue), .submitted(let accepted)):
       let job = engine.submitted(accepted, queue: queue)
       json.submitted(job)
+      span?.names(job: job.id)
       return .done(status: job.isIdempotent || job.isDuplicate ? 200 : 201, granted: nil)
     case (.lease, .leased(let grant)):
       guard let job = engine.leasedIfCached(grant, answers.loader!) else { return .cold(grant) }
+      span?.tookOne(job)
       json.leased(job)
       return .done(status: 200, granted: grant)
     case (.lease, .nothing): throw noJob
@@ -88,6 +92,7 @@ package struct DirectRequest: Sendable {
     json.key("next")
     if let grant {
       guard let job = engine.leasedIfCached(grant, answers.loader!) else { return .cold(grant) }
+      span?.tookNext(job)
       json.leased(job)
     } else {
       json.null()
@@ -102,10 +107,16 @@ package struct DirectRequest: Sendable {
     case .finish(let id, _):
       json.ended(id, after!)
       json.key("next")
-      if let job { json.leased(job) } else { json.null() }
+      if let job {
+        span?.tookNext(job)
+        json.leased(job)
+      } else {
+        json.null()
+      }
       json.endObject()
     case .lease:
       guard let job else { throw refusal.map { Rejection($0) } ?? noJob }
+      span?.tookOne(job)
       json.leased(job)
     case .submit, .extend: preconditionFailure("only leases have payloads")
     }

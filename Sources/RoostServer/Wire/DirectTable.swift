@@ -19,6 +19,8 @@ struct DirectResponse {
   var headers: [Rejection.Header] = []
   /// JSON.
   let body: [UInt8]
+  /// Of a refusal.
+  var code: ErrorCode?
   /// A lease that must be given back if this cannot be written.
   var granted: RoostCore.Answer.Grant?
 }
@@ -37,13 +39,16 @@ struct DirectTable {
     /// For the access log, where there is one.
     let logged: IncomingRequest?
     let caller: Caller
+    /// Its own span, where it is traced.
+    let span: RequestTrace?
     /// Keeps a process that must end from ending before the response is written.
     let inFlight: DispatchGroup
     var hasResponded = false
 
     init(
       responder: any DirectResponder, request: DirectRequest, route: Route, id: RequestID,
-      start: ContinuousClock.Instant, logged: IncomingRequest?, caller: Caller, inFlight: DispatchGroup
+      start: ContinuousClock.Instant, logged: IncomingRequest?, caller: Caller, span: RequestTrace?,
+      inFlight: DispatchGroup
     ) {
       self.responder = responder
       self.request = request
@@ -52,6 +57,7 @@ struct DirectTable {
       self.start = start
       self.logged = logged
       self.caller = caller
+      self.span = span
       self.inFlight = inFlight
     }
   }

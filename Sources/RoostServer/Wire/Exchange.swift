@@ -16,6 +16,7 @@ package final class Exchange: Sendable {
     var isLost = false
     var isDelivered = false
     var caller: Caller?
+    var span: RequestTrace?
     var onDisconnect: (@Sendable () -> Void)?
     var onLoss: (@Sendable () -> Void)?
   }
@@ -35,6 +36,12 @@ package final class Exchange: Sendable {
   var caller: Caller? { state.withLock { $0.caller } }
 
   func identify(_ caller: Caller?) { state.withLock { $0.caller = caller } }
+
+  /// The request's own span, where it is traced.
+  var span: RequestTrace? {
+    get { state.withLock { $0.span } }
+    set { state.withLock { $0.span = newValue } }
+  }
 
   var isDisconnected: Bool { state.withLock { $0.isInputClosed } }
 

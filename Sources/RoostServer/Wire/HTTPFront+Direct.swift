@@ -23,13 +23,28 @@ extension HTTPFront {
     var decoded = RouteRequest(
       parameter: admitted.parameter, query: admitted.query, body: loop.scratch, identity: caller)
     decoded.idempotencyKey = admitted.idempotencyKey
-    decoded.traceparent = request.traceparent
-    guard let left = try direct.decode(decoded, backend, lane, loop.asked.reserve()) else { return false }
+    let span = configuration.tracing?.begin(admitted.route, admitted.parameter, request)
+    decoded.carry(request, span)
+    guard var left = try decode(direct, decoded, backend, lane, loop) else { return false }
+    left.span = span
     loop.asked.fill(
       DirectTable.Entry(
         responder: responder, request: left, route: admitted.route, id: request.id, start: start,
-        logged: configuration.accessLog ? request : nil, caller: caller, inFlight: configuration.answers.enter()))
+        logged: configuration.accessLog ? request : nil, caller: caller, span: span,
+        inFlight: configuration.answers.enter()))
     return true
+  }
+
+  /// Decodes a request; where that refuses it, its span has ended.
+  private func decode(
+    _ direct: DirectRoute, _ request: RouteRequest, _ backend: Backend, _ lane: Lane, _ loop: LoopContext
+  ) throws(Rejection) -> DirectRequest? {
+    do throws(Rejection) {
+      return try direct.decode(request, backend, lane, loop.asked.reserve())
+    } catch {
+      request.span?.end(status: error.status, code: error.code.rawValue)
+      throw error
+    }
   }
 
   private func open(_ loop: LoopContext, _ engine: Engine) -> Lane {
@@ -87,14 +102,16 @@ extension HTTPFront {
   }
 
   private func refuse(_ rejection: Rejection, _ entry: DirectTable.Entry, _ engine: Engine) {
-    let answer = refused(rejection, entry.id)
-    respond(
-      DirectResponse(
-        status: answer.status, id: entry.id, headers: answer.headers, body: answer.body), entry, engine)
+    let answer = refused(rejection, entry.id, entry.span?.traceparent)
+    var response = DirectResponse(
+      status: answer.status, id: entry.id, headers: answer.headers, body: answer.body)
+    response.code = rejection.code
+    respond(response, entry, engine)
   }
 
   private func respond(_ response: DirectResponse, _ entry: DirectTable.Entry, _ engine: Engine) {
     note(response, entry)
+    entry.span?.end(status: response.status, code: response.code?.rawValue)
     let isWritten = entry.responder.respond(response)
     entry.inFlight.leave()
     if !isWritten, let grant = response.granted { giveBack(grant, engine) }

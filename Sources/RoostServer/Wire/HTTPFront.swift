@@ -167,10 +167,17 @@ final class HTTPFront: Sendable {
   ) async -> Reply {
     let start = ContinuousClock.now
     var answer: Answer
+    if let tracing = configuration.tracing, case .success(let admitted) = judged {
+      exchange.span = tracing.begin(admitted.route, admitted.parameter, request)
+    }
     do throws(Rejection) {
       answer = try await carryOut(request, try judged.get(), exchange, peer)
+      // One whose parts come one by one ends with the last of them.
+      if answer.stream == nil { exchange.span?.end(status: answer.status, code: nil) }
     } catch {
-      answer = refused(await error.explained(by: door.engine), request.id)
+      let explained = await error.explained(by: door.engine)
+      exchange.span?.end(status: explained.status, code: explained.code.rawValue)
+      answer = refused(explained, request.id, exchange.span?.traceparent ?? request.traceparent)
     }
     if request.isHead { answer.stream = nil }
     if !answer.grants.isEmpty, let engine = door.engine {
@@ -198,20 +205,22 @@ final class HTTPFront: Sendable {
       exchange.route.store(route.index, ordering: .relaxed)
     }
     let reply = Reply(
-      answer: refused(rejection, request.id), id: request.id, start: .now, isHead: request.isHead)
+      answer: refused(rejection, request.id, request.traceparent), id: request.id, start: .now,
+      isHead: request.isHead)
     note(reply, request, exchange, bytesOut: reply.answer.body.count)
     return reply
   }
 
   /// Counts a refusal, and puts it into words.
-  func refused(_ rejection: Rejection, _ id: RequestID) -> Answer {
+  func refused(
+    _ rejection: Rejection, _ id: RequestID, _ traceparent: @autoclosure () -> String?
+  ) -> Answer {
     if rejection.status >= 500 {
-      logger.warning(
-        "refused",
-        metadata: [
-          "code": "\(rejection.code.rawValue)", "reason": "\(APIKey.masked(rejection.message))",
-          "request_id": "\(id)",
-        ])
+      var metadata: Logger.Metadata = [
+        "code": "\(rejection.code.rawValue)", "reason": "\(APIKey.masked(rejection.message))", "request_id": "\(id)",
+      ]
+      if let trace = TraceContext.traceID(traceparent()) { metadata["trace_id"] = "\(trace)" }
+      logger.warning("refused", metadata: metadata)
     }
     metrics.refused(rejection.code)
     return Answer(rejection, requestID: id.description)
@@ -252,7 +261,7 @@ final class HTTPFront: Sendable {
       parameter: admitted.parameter, query: admitted.query,
       body: exchange.body.map { Array($0.readableBytesView) } ?? [], identity: caller)
     request.idempotencyKey = admitted.idempotencyKey
-    request.traceparent = head.traceparent
+    request.carry(head, exchange.span)
     request.ifNoneMatch = head.ifNoneMatch
     request.lastEventID = head.lastEventID
     request.onDisconnect = { exchange.onDisconnect($0) }
@@ -266,12 +275,13 @@ final class HTTPFront: Sendable {
 
   /// Counts an answer, and logs it if that is wanted: before it is written, or when its last part is.
   func note(_ reply: Reply, _ request: IncomingRequest, _ exchange: Exchange, bytesOut: Int) {
+    if reply.answer.stream != nil { exchange.span?.end(status: reply.answer.status, code: nil) }
     let duration = ContinuousClock.now - reply.start
     let route = exchange.route.load(ordering: .relaxed)
     metrics.answered(route: route < 0 ? nil : route, status: reply.answer.status, after: duration)
     guard configuration.accessLog else { return }
     let bytesIn = exchange.stream?.count ?? exchange.body?.readableBytes ?? 0
-    log(request, reply.answer.status, bytesIn: bytesIn, bytesOut: bytesOut, duration, exchange.caller)
+    log(request, reply.answer.status, bytesIn: bytesIn, bytesOut: bytesOut, duration, exchange.caller, exchange.span)
   }
 
   /// The same for a request that went through a lane.
@@ -281,11 +291,12 @@ final class HTTPFront: Sendable {
     guard let request = entry.logged else { return }
     log(
       request, response.status, bytesIn: request.contentLength ?? 0, bytesOut: response.body.count, duration,
-      entry.caller)
+      entry.caller, entry.span)
   }
 
   private func log(
-    _ request: IncomingRequest, _ status: Int, bytesIn: Int, bytesOut: Int, _ duration: Duration, _ caller: Caller?
+    _ request: IncomingRequest, _ status: Int, bytesIn: Int, bytesOut: Int, _ duration: Duration, _ caller: Caller?,
+    _ span: RequestTrace?
   ) {
     let path = APIKey.masked(String(pathPart(of: request.target)), bareSecrets: true)
     var metadata: Logger.Metadata = [
@@ -295,6 +306,7 @@ final class HTTPFront: Sendable {
       "bytes_in": .stringConvertible(bytesIn), "bytes_out": .stringConvertible(bytesOut),
       "request_id": "\(request.id)",
     ]
+    if let trace = TraceContext.traceID(span?.traceparent ?? request.traceparent) { metadata["trace_id"] = "\(trace)" }
     if let caller {
       metadata["key_id"] = "\(caller.keyID)"
       metadata["owner_id"] = "\(caller.ownerID)"

@@ -186,8 +186,16 @@ struct HeadParser {
       if Octet.isSame(name, "expect") { head.awaitsContinue = Octet.isSame(value, "100-continue") }
     case 7: if Octet.isSame(name, "upgrade") { head.wantsOtherProtocol = true }
     case 9: if Octet.isSame(name, "x-api-key") { try once(&head.apiKey, found, "X-API-Key") }
-    case 10: if Octet.isSame(name, "connection") { connection(value, &head) }
-    case 11: if Octet.isSame(name, "traceparent") { try once(&head.traceparent, found, "traceparent") }
+    case 10:
+      if Octet.isSame(name, "connection") { connection(value, &head) }
+      if Octet.isSame(name, "tracestate") {
+        if head.tracestate.isPresent { head.hasSeveralTracestates = true } else { head.tracestate = found }
+      }
+    case 11:
+      // Two are as good as none, and no reason to refuse a request: nothing of them, which is no context.
+      if Octet.isSame(name, "traceparent") {
+        head.traceparent = head.traceparent.isPresent ? place(valueStart, valueStart) : found
+      }
     case 12:
       if Octet.isSame(name, "content-type") { try once(&head.contentType, found, "Content-Type") }
       if Octet.isSame(name, "x-request-id") { head.requestID = found }

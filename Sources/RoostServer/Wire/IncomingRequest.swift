@@ -111,6 +111,15 @@ struct IncomingRequest: Sendable {
   /// The header of W3C Trace Context, where it is one.
   var traceparent: String? { text(\.traceparent, .traceparent).flatMap(TraceContext.parent) }
 
+  /// What goes with it; several are one list.
+  var tracestate: String? {
+    guard case .bytes(let head, let bytes) = head, head.hasSeveralTracestates else {
+      return text(\.tracestate, .tracestate).flatMap(TraceContext.state)
+    }
+    let fields = bytes.withUnsafeReadableBytes { String(validating: $0.slice(head.fields.range), as: UTF8.self) }
+    return fields.map(TraceContext.states).flatMap(TraceContext.state)
+  }
+
   /// The header of this name.
   ///
   /// - Throws: It is no text: it may not be taken for another one.
@@ -190,6 +199,7 @@ extension HTTPField.Name {
   static let requestID = HTTPField.Name("X-Request-ID")!
   static let apiKey = HTTPField.Name("X-API-Key")!
   static let traceparent = HTTPField.Name("traceparent")!
+  static let tracestate = HTTPField.Name("tracestate")!
   static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
   static let ifNoneMatch = HTTPField.Name("If-None-Match")!
   static let lastEventID = HTTPField.Name("Last-Event-ID")!

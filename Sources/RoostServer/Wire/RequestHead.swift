@@ -42,6 +42,10 @@ struct RequestHead {
   var requestID = Place.none
   var contentType = Place.none
   var traceparent = Place.none
+  /// The first.
+  var tracestate = Place.none
+  /// Together they are one list.
+  var hasSeveralTracestates = false
   var ifNoneMatch = Place.none
   var lastEventID = Place.none
 

@@ -1,5 +1,33 @@
 /// W3C Trace Context, as far as a job carries it on (https://www.w3.org/TR/trace-context/).
 enum TraceContext {
+  /// The longest `tracestate` that is carried on, bytes.
+  static let mostStateBytes = 512
+
+  /// The 32 hexadecimal digits of a `traceparent`.
+  static func traceID(_ traceparent: String?) -> Substring? {
+    guard let traceparent, parent(traceparent) != nil else { return nil }
+    return traceparent.split(separator: "-").dropFirst().first
+  }
+
+  /// The header, if it may be carried on: what it says is for others to read.
+  static func state(_ header: String) -> String? {
+    (1...mostStateBytes).contains(header.utf8.count) && header.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
+      ? header : nil
+  }
+
+  /// The values of all headers `tracestate` among these lines, as one list.
+  static func states(_ fields: String) -> String {
+    fields.utf8.split(separator: UInt8(ascii: "\n")).compactMap { line -> String? in
+      guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+        Substring(line[..<colon]).lowercased() == "tracestate"
+      else { return nil }
+      let value = line[line.index(after: colon)...].drop(while: isSpace)
+      return value.lastIndex { !isSpace($0) }.map { String(Substring(value[...$0])) }
+    }.joined(separator: ",")
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+
   /// The header, if it has the form `version-trace-parent-flags`; the standard has every other one ignored.
   static func parent(_ header: String) -> String? {
     let parts = header.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)

@@ -305,6 +305,7 @@ class Job:
     metadata: Mapping[str, str]
     tags: Sequence[str]
     traceparent: Optional[str]
+    tracestate: Optional[str]
     #: None where it was not asked for.
     payload: Any
     #: Everything, as it was sent.
@@ -322,7 +323,8 @@ class Job:
             _time(body.get("run_at")), _time(body.get("started_at")), _time(body.get("lease_until")),
             _time(body.get("finished_at")), body.get("worker_id"), bool(body.get("cancel_requested")),
             body.get("result"), body.get("progress"), body.get("result_error"), body.get("cancel_reason"),
-            body.get("metadata") or {}, body.get("tags") or [], body.get("traceparent"), body.get("payload"), body)
+            body.get("metadata") or {}, body.get("tags") or [], body.get("traceparent"),
+            body.get("tracestate"), body.get("payload"), body)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -349,6 +351,7 @@ class LeasedJob:
     metadata: Mapping[str, str]
     tags: Sequence[str]
     traceparent: Optional[str]
+    tracestate: Optional[str]
     raw: Mapping[str, Any] = dataclasses.field(repr=False)
 
     @classmethod
@@ -357,7 +360,7 @@ class LeasedJob:
             body["job_id"], body["lease_id"], body["payload"], body["type"], body["queue"], body.get("group"),
             body["priority"], body["attempt"], _retries(body["max_retries"]), _sure_time(body["lease_until"]),
             _seconds(str(body["lease"])), _sure_time(body["created_at"]), body.get("metadata") or {},
-            body.get("tags") or [], body.get("traceparent"), body)
+            body.get("tags") or [], body.get("traceparent"), body.get("tracestate"), body)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -436,6 +439,7 @@ class NewJob:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     traceparent: Optional[str] = None
     idempotency_key: Optional[str] = None
+    tracestate: Optional[str] = None
 
     def _body(self) -> Dict[str, Any]:
         if self.run_at is not None and self.run_at.tzinfo is None:
@@ -448,7 +452,7 @@ class NewJob:
             "lease": None if self.lease is None else _duration(self.lease),
             "retention": None if self.retention is None else _duration(self.retention),
             "tags": list(self.tags) or None, "metadata": dict(self.metadata) or None, "traceparent": self.traceparent,
-            "idempotency_key": self.idempotency_key or "py-" + secrets.token_hex(16),
+            "tracestate": self.tracestate, "idempotency_key": self.idempotency_key or "py-" + secrets.token_hex(16),
         }
         return {"payload": self.payload, **{name: value for name, value in fields.items() if value is not None}}
 
@@ -708,12 +712,12 @@ class Client:
         run_at: Optional[datetime.datetime] = None, max_retries: Union[int, str, None] = None,
         retry: Optional[Mapping[str, Any]] = None, lease: Optional[Duration] = None,
         retention: Optional[Duration] = None, tags: Sequence[str] = (), metadata: Optional[Mapping[str, str]] = None,
-        traceparent: Optional[str] = None, idempotency_key: Optional[str] = None,
+        traceparent: Optional[str] = None, idempotency_key: Optional[str] = None, tracestate: Optional[str] = None,
     ) -> Submitted:
         """Submits a job, see ``NewJob``. When this returns it is on the daemon's disk."""
         job = NewJob(
             payload, queue, type, group, priority, delay, run_at, max_retries, retry, lease, retention, tags,
-            metadata or {}, traceparent, idempotency_key)
+            metadata or {}, traceparent, idempotency_key, tracestate)
         return Submitted._of(self._transport.send("POST", "/jobs", job._body()))
 
     def submit_many(self, jobs: Iterable[NewJob]) -> List[Union[Submitted, RoostError]]:
@@ -983,6 +987,7 @@ class _Context:
         self.metadata = record.job.metadata
         self.tags = record.job.tags
         self.traceparent = record.job.traceparent
+        self.tracestate = record.job.tracestate
         #: The fencing token: written into your own store with the effect, it tells which attempt had it.
         self.lease_id = record.job.lease_id
 
@@ -1587,12 +1592,12 @@ class AsyncClient:
         run_at: Optional[datetime.datetime] = None, max_retries: Union[int, str, None] = None,
         retry: Optional[Mapping[str, Any]] = None, lease: Optional[Duration] = None,
         retention: Optional[Duration] = None, tags: Sequence[str] = (), metadata: Optional[Mapping[str, str]] = None,
-        traceparent: Optional[str] = None, idempotency_key: Optional[str] = None,
+        traceparent: Optional[str] = None, idempotency_key: Optional[str] = None, tracestate: Optional[str] = None,
     ) -> Submitted:
         return await self._call(lambda: self._client.submit(
             payload, queue=queue, type=type, group=group, priority=priority, delay=delay, run_at=run_at,
             max_retries=max_retries, retry=retry, lease=lease, retention=retention, tags=tags, metadata=metadata,
-            traceparent=traceparent, idempotency_key=idempotency_key))
+            traceparent=traceparent, idempotency_key=idempotency_key, tracestate=tracestate))
 
     async def submit_many(self, jobs: Iterable[NewJob]) -> List[Union[Submitted, RoostError]]:
         return await self._call(lambda: self._client.submit_many(jobs))

@@ -44,13 +44,15 @@ class ClientTests(unittest.TestCase):
             {"to": "ada", "text": "é\u0000 \U0001f600", "n": 2**70}, queue=self.queue, type="email.send", group="shop",
             priority="high", max_retries=7, retry={"initial": "1s", "factor": 3, "max": "5m", "jitter": "none"},
             lease=datetime.timedelta(minutes=2), retention="1h", tags=["a", "b"], metadata={"m": "x"},
-            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", delay=0.001)
+            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate="a=1", delay=0.001)
         self.assertFalse(made.is_duplicate)
         job = self.lease(worker_id="w1")
         self.assertEqual(job.id, made.id)
         self.assertEqual(job.payload, {"to": "ada", "text": "é\u0000 \U0001f600", "n": 2**70})
         self.assertEqual((job.type, job.group, job.priority, job.max_retries), ("email.send", "shop", 10, 7))
         self.assertEqual((job.lease, job.attempt, job.tags, job.metadata), (120.0, 1, ["a", "b"], {"m": "x"}))
+        self.assertEqual((job.traceparent or "")[3:35], "0af7651916cd43dd8448eb211c80319c")
+        self.assertEqual(job.tracestate, "a=1")
         seen = self.client.get(made.id, payload=True)
         self.assertEqual((seen.state, seen.worker_id, seen.payload), ("RUNNING", "w1", job.payload))
         self.assertEqual(self.worker.ack(job, {"sent": True}), "ACKED")
