@@ -217,7 +217,7 @@ struct GraphRouteTests {
       let set = try await daemon.send("PUT", "/admin/owners/alice/quota", daemon.admin, #"{"waiting_jobs":2}"#)
       #expect(set.status == 200, "\(set.text)")
       let jobs = ##"{"payload":1,"ref":"a"},{"payload":2,"depends_on":["#a"]}"##
-      let refused = try await batch(daemon, jobs + #",{"payload":3}"#)
+      let refused = try await batch(daemon, #"{"payload":3},"# + jobs)
       #expect(refused.status == 429 && refused.code == "quota_exceeded", "\(refused.text)")
       #expect((refused.json["details"] as? [String: Any])?["index"] as? String == "2", "\(refused.text)")
       #expect(try await batch(daemon, jobs).status == 200)
