@@ -72,7 +72,8 @@ extension ContractUser {
 
   private func findNothing() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in [job, job + "/history", job + "/graph", letter, "/queues/none", "/ui/none", "/stats/series?queue=none"] {
+    for path in [job, job + "/history", job + "/graph", letter, "/queues/none", "/ui/none", "/stats/series?queue=none"]
+    {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
     for path in [job + "/cancel", job + "/retry", job + "/unblock", job + "/dlq", job + "/ack", letter + "/replay"] {
