@@ -119,6 +119,8 @@ extension ReferenceModel {
       try bury(&job)
       job.rank = rank
       jobs[number] = job
+      // Where nothing is kept it leaves at once.
+      if seen(job.id) == nil { purge(number, job) }
     }
     let needed = neededJobs
     try expect(
