@@ -247,7 +247,6 @@ extension StateMachine {
       if queues[id].waitingBytes != waiting[UInt32(id)] ?? 0 { found.append("waiting bytes of queue \(id)") }
       if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
       if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
-      if queues[id].isHungry != hungry.contains(UInt32(id)) { found.append("queue \(id) is met, or will not be") }
       if let most = setup(UInt32(id))?.pointee.settings[.maxAge], case let since = readySince(UInt32(id)), since >= 0,
         queues[id].ageAwaited > since + most.nanoseconds
       {
@@ -255,6 +254,7 @@ extension StateMachine {
       }
       found += brokenGroups(UInt32(id))
     }
+    if queues.indices.count(where: { queues[$0].isHungry }) != hungry.count { found.append("queues that are met") }
     found += brokenSchedules()
     found += brokenOwners
     found += brokenGraph()

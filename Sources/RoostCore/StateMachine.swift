@@ -161,8 +161,10 @@ package struct StateMachine: ~Copyable {
   var waitedNames = 0
   /// Jobs that ended in this command while somebody waits for that.
   var endedJobs: [Slot] = []
-  /// Queues in which a job became READY while workers wait.
-  var hungry: [UInt32] = []
+  /// Queues in which a job became READY while workers wait, by `Waiter.order` of the first of these or of one who has left.
+  var hungry = ExpiryHeap()
+  /// Waits that began since the daemon did.
+  var waitsBegun: Int64 = 0
   /// Answers of waits that nobody parks any more: the daemon stops.
   var isDraining = false
   /// The last command ended an attempt: the lease that follows it counts.
@@ -234,7 +236,8 @@ package struct StateMachine: ~Copyable {
       groups.usedBytes + groupNames.usedBytes + groupSetups.usedBytes + groupSettings.usedBytes
       + groupHeap.usedBytes + groupPauseHeap.usedBytes + toldGroups.count * MemoryLayout<Slot>.stride
     let waits =
-      waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
+      waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + hungry.usedBytes + waiterIndex.usedBytes
+      + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
     let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
     let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
@@ -260,7 +263,7 @@ package struct StateMachine: ~Copyable {
       + groupHeap.residentBytes + groupPauseHeap.residentBytes + toldGroups.capacity * MemoryLayout<Slot>.stride
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
-      + endWaitIndex.residentBytes
+      + endWaitIndex.residentBytes + hungry.residentBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.residentBytes + scheduleHoldHeap.residentBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes

@@ -15,8 +15,6 @@ extension ReferenceModel {
     let followsFinish = hasJustFinished
     hasJustFinished = false
     if case .lease = request { try buryLate() }
-    // Jobs that no waiter could be given on a full disk are given with the next command, in no certain order.
-    let isAlone = !waiters.contains { !best(of: $0.wanted.queues).isEmpty }
     if now.isReadOnly && !request.isRead || isTight {
       try expect(rest.popFirst()?.answer.refusal == .diskLow, "a full disk took \(request)")
     } else {
@@ -38,7 +36,7 @@ extension ReferenceModel {
       }
     }
     try buryLate()
-    for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
+    for reply in rest where !(try endMet(reply)) { try served(reply) }
     // Waiting workers are met behind the last submit of a batch.
     if case .submit(let job) = request, job.isFollowed { return }
     // What does not fit does not reach the machine: after a full disk waiters are then met at the batch's end.

@@ -42,7 +42,7 @@ extension ReferenceModel {
     try fired(hasMore: hasMore, isShort: isShort)
     try expect(forgotten.isEmpty, "queues went for no job: \(forgotten)")
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
-    for grant in grants { try served(grant, isAlone: false) }
+    for grant in grants { try served(grant) }
     try noneIsLeftWaiting(isLast: true)
     try expectNoTwins()
     try verify(count: count, seen)

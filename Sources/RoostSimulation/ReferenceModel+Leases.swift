@@ -113,17 +113,15 @@ extension ReferenceModel {
     return "\(job.queue), \(job.state.name), priority \(job.priority), rank \(job.rank), READY since \(job.readySince)"
   }
 
-  /// A waiting worker got a job.
-  ///
-  /// - Parameter isAlone: Only one job became READY, so that the order of the queue's waiters decides.
-  mutating func served(_ reply: Reply, isAlone: Bool) throws(Violation) {
+  /// A waiting worker got a job: the one who has waited longest for its queue.
+  mutating func served(_ reply: Reply) throws(Violation) {
     guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }),
       let number = grantedNumbers(reply.answer).first
     else { throw Violation(message: "an answer that nobody waits for: \(reply)") }
     let waiter = waiters[index]
     try granted(reply.answer, to: waiter.wanted)
     let queue = jobs[number]!.queue
-    if isAlone, let first = waiters.first(where: { $0.wanted.queues.contains(queue) }) {
+    if let first = waiters.first(where: { $0.wanted.queues.contains(queue) }) {
       try expect(
         first.ticket == reply.ticket,
         "job \(number), \(place(of: jobs[number])), went to \(waiter.wanted): \(first.wanted) was passed over")

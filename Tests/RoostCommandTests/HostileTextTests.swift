@@ -128,6 +128,7 @@ private enum SampleRecord {
     put(secret.k0, into: &bytes)
     put(secret.k1, into: &bytes)
     put(UInt64(0), into: &bytes)
+    put(UInt64(1), into: &bytes)
     return bytes
   }
 

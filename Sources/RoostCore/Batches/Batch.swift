@@ -135,6 +135,9 @@ struct Batches: ~Copyable {
     _modify { yield &rows[Int(slot)]! }
   }
 
+  /// No batch from here on gets a smaller number: one that was forgotten keeps its own.
+  mutating func number(from least: UInt64) { next = max(next, least) }
+
   func isUsed(_ slot: Slot) -> Bool { rows.indices.contains(Int(slot)) && rows[Int(slot)] != nil }
   func find(_ id: UInt64) -> Slot { places[id] ?? .none }
 

@@ -1,6 +1,8 @@
 /// A worker that waits for a job, or a reader that waits for a job's end; lost on a crash, like its connection.
 struct Waiter: BitwiseCopyable {
   var ticket: UInt64
+  /// Of those who wait at one time, who came earlier has the smaller one.
+  var order: Int64 = 0
   /// Log time at which the wait is over.
   var deadline: Int64
   /// Milliseconds; 0: the job's own.
@@ -74,6 +76,8 @@ extension StateMachine {
   /// A wait begins: it is found by its ticket, and ends at its deadline.
   mutating func enter(waiter: Slot) {
     let view = waiters.view
+    waitsBegun += 1
+    view[waiter].pointee.order = waitsBegun
     let ticket = view[waiter].pointee.ticket
     waiterIndex.insert(waiter, at: Self.place(ticket)) {
       view[$0].pointee.ticket == ticket
@@ -139,14 +143,8 @@ extension StateMachine {
     keyNames.release(cell.keyID)
   }
 
-  /// The job that a waiter gets, if any of its queues has one that is not too late. Its links run from the queue that it listed last to the
-  /// first.
-  private mutating func best(of waiter: Waiter, _ step: inout Step) -> Slot {
-    var slot = first(of: waiter)
-    while buryIfLate(slot, &step) { slot = first(of: waiter) }
-    return mayBegin(slot) ? slot : .none
-  }
-
+  /// The job that goes before the others of all queues in which a worker waits. Its links run from the queue that it
+  /// listed last to the first.
   private func first(of waiter: Waiter) -> Slot {
     let isListed = waiter.isListed && !defects.contains(.listedOrderIgnored)
     var best = Slot.none
@@ -164,70 +162,69 @@ extension StateMachine {
   mutating func wake(_ queue: UInt32) {
     guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
     queues[Int(queue)].isHungry = true
-    hungry.append(queue)
+    hungry.insert(queue, deadline: waiters.pointer(firstWaiter(queue)).pointee.order)
   }
 
-  /// Gives READY jobs to the workers that wait for them. Where leases are refused, or a step would grow too large,
-  /// their queues stay hungry.
+  private func firstWaiter(_ queue: UInt32) -> Slot {
+    waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
+  }
+
+  /// Gives READY jobs to the workers that wait for them: the one who has waited longest, of all queues, gets the best of
+  /// its own, so that in none of them another goes before who came earlier. Where leases are refused, where jobs that are
+  /// too late hide the others, or a step would grow too large, their queues stay hungry.
   mutating func feed(_ step: inout Step) {
     endGroupWaits()
     lateLeft = Self.mostLate
-    var fed = 0
+    var hidden: [UInt32] = []
     let mostLeases = nextLease + Self.leasesPerFeed
-    // A job that is given may let another of its queue go, so that the list grows meanwhile.
-    while fed < hungry.count {
-      let queue = hungry[fed]
-      while queues[Int(queue)].firstWait != .none, firstReady(queue) != .none {
-        guard !conditions.refusesLeases, nextLease < mostLeases else {
-          hungry.removeFirst(fed)
-          return
-        }
-        // What is too late is put to rest by itself, and the queue is met then. Who waits for it is not to get a job of
-        // another queue in its stead: others may have waited longer for that.
-        guard firstInTime(queue, &step) != .none else { break }
-        let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
-        guard serve(waiter, &step) else { break }
-        unpark(waiter)
+    while let next = hungry.minimum, !conditions.refusesLeases, nextLease < mostLeases {
+      let queue = next.slot
+      guard queues[Int(queue)].firstWait != .none, firstReady(queue) != .none else {
+        hungry.popMinimum()
+        queues[Int(queue)].isHungry = false
+        if queues[Int(queue)].firstWait != .none { awaitRate(queue) }
+        continue
       }
-      if queues[Int(queue)].firstWait != .none { awaitRate(queue) }
-      queues[Int(queue)].isHungry = false
-      fed += 1
+      let waiter = firstWaiter(queue)
+      let cell = waiters.pointer(waiter).pointee
+      // Whoever was the first of the queue before has left: later ones came later.
+      guard cell.order == next.deadline else {
+        hungry.popMinimum()
+        hungry.insert(queue, deadline: cell.order)
+        continue
+      }
+      let slot = first(of: cell)
+      // What waited for the one that leaves may become READY: for somebody who has waited longer.
+      if buryIfLate(slot, &step) { continue }
+      guard mayBegin(slot) else {
+        hungry.popMinimum()
+        hidden.append(queue)
+        continue
+      }
+      serve(waiter, slot, &step)
+      unpark(waiter)
     }
-    hungry.removeAll(keepingCapacity: true)
-  }
-
-  /// The first job of a queue; those before it that are too late are put to rest, as many as a step may.
-  private mutating func firstInTime(_ queue: UInt32, _ step: inout Step) -> Slot {
-    var slot = firstReady(queue)
-    while buryIfLate(slot, &step) { slot = firstReady(queue) }
-    return mayBegin(slot) ? slot : .none
+    for queue in hidden { hungry.insert(queue, deadline: 0) }
   }
 
   /// Bounds what waiting workers add to a step; the store keeps room for as much again by `decideDue`.
   private static let leasesPerFeed: UInt64 = 1_000
 
-  /// Gives a waiting worker what it wished for.
-  ///
-  /// - Returns: False where all that there is is too late.
-  private mutating func serve(_ waiter: Slot, _ step: inout Step) -> Bool {
+  /// Gives a waiting worker a job, and others behind it if it wished for several.
+  private mutating func serve(_ waiter: Slot, _ slot: Slot, _ step: inout Step) {
     let cell = waiters.pointer(waiter).pointee
     let terms = LeaseTerms(
       milliseconds: cell.leaseMilliseconds, worker: workerNames.bytes(cell.worker), keyID: keyNames.bytes(cell.keyID))
-    // Another of its queues may have got a job that goes before.
-    let slot = best(of: cell, &step)
-    guard slot != .none else { return false }
-    guard cell.maxJobs > 0 else {
-      step.answer(cell.ticket, .leased(grant(slot, terms, &step)))
-      return true
-    }
+    guard cell.maxJobs > 0 else { return step.answer(cell.ticket, .leased(grant(slot, terms, &step))) }
     var several = Several(first: step.grants.count, jobs: cell.maxJobs, bytes: cell.maxBytes)
     var next = slot
     while take(next, terms, &several, &step) {
       next = self.next(behind: several)
-      if next == .none { next = best(of: cell, &step) }
+      guard next == .none else { continue }
+      next = first(of: cell)
+      if !mayBegin(next) { break }
     }
     step.answer(cell.ticket, several.answer(step))
-    return true
   }
 
   /// A wait is over: a worker is told that there is nothing, a reader how the job is.

@@ -78,6 +78,9 @@ struct BatchSet: LogRecord {
 
   func replay(into machine: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
     try checkFields(machine, at: place.position)
+    guard batch.id <= machine.batches.next else {
+      throw .unfit("batch \(machine.batches.next)", "\(batch.id)", place.position)
+    }
     let known = machine.batches.find(batch.id)
     if known != .none {
       let before = machine.batches[known]

@@ -11,14 +11,15 @@ struct Ground: LogRecord {
   var secret: SipKey
   /// The kernel's boot id at the daemon's last start, hashed; 0 when unknown.
   var bootID: UInt64
+  var nextBatch: UInt64
 
   static var kind: RecordKind { .ground }
-  static var layout: [RecordField] { [8, 8, 8, 8, 8, 8, 8, 8, 8, 8] }
+  static var layout: [RecordField] { [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8] }
 
   // MARK: Bytes
 
   func encode(into records: inout RecordBuffer) {
-    var out = records.open(Self.kind, atMost: 88)
+    var out = records.open(Self.kind, atMost: 96)
     out.put(epoch)
     out.put(nextNumber)
     out.put(nextLease)
@@ -29,12 +30,13 @@ struct Ground: LogRecord {
     out.put(secret.k0)
     out.put(secret.k1)
     out.put(bootID)
+    out.put(nextBatch)
     records.close(out)
   }
 
   init(
     epoch: UInt64, nextNumber: UInt64, nextLease: UInt64, nextOrder: UInt64, logTime: Int64, credited: Int64,
-    rows: UInt64, secret: SipKey, bootID: UInt64
+    rows: UInt64, secret: SipKey, bootID: UInt64, nextBatch: UInt64
   ) {
     self.epoch = epoch
     self.nextNumber = nextNumber
@@ -45,6 +47,7 @@ struct Ground: LogRecord {
     self.rows = rows
     self.secret = secret
     self.bootID = bootID
+    self.nextBatch = nextBatch
   }
 
   init(_ reader: inout RecordReader) {
@@ -57,6 +60,7 @@ struct Ground: LogRecord {
     rows = reader.get()
     secret = SipKey(k0: reader.get(), k1: reader.get())
     bootID = reader.get()
+    nextBatch = reader.get()
   }
 
   /// The first record of a frame, if it is a whole one of this kind.
@@ -72,10 +76,11 @@ struct Ground: LogRecord {
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard epoch <= 2 * RecordBounds.counter, (1...JobNumber.limit).contains(nextNumber),
       (1...2 * RecordBounds.counter).contains(nextLease), (1...2 * RecordBounds.counter).contains(nextOrder),
-      rows < nextNumber
+      (1...RecordBounds.counter + 1).contains(nextBatch), rows < nextNumber
     else {
       throw .unfit(
-        "counters within their bounds", "\(epoch)/\(nextNumber)/\(nextLease)/\(nextOrder), \(rows) jobs", position)
+        "counters within their bounds", "\(epoch)/\(nextNumber)/\(nextLease)/\(nextOrder)/\(nextBatch), \(rows) jobs",
+        position)
     }
     try RecordBounds.check(logTime, in: 0...state.now.log, "log time", at: position)
     try RecordBounds.check(credited, in: 0...logTime, "credited downtime", at: position)
@@ -90,17 +95,18 @@ struct Ground: LogRecord {
     state.adopt(secret: secret)
     (state.epoch, state.nextNumber, state.nextLease) = (epoch, nextNumber, nextLease)
     (state.nextOrder, state.credited, state.bootID) = (nextOrder, credited, bootID)
+    state.batches.number(from: nextBatch)
     state.jobs.reserve(min(Int(clamping: rows), 1 << 20))
   }
 
   private func checkSequence(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     let mine = state.ground
     guard mine.epoch == epoch, mine.nextNumber == nextNumber, mine.nextLease == nextLease,
-      mine.nextOrder == nextOrder, mine.credited == credited, mine.secret == secret, mine.bootID == bootID
+      mine.nextOrder == nextOrder, mine.credited == credited, mine.secret == secret, mine.bootID == bootID, mine.nextBatch == nextBatch
     else {
       throw .unfit(
-        "counters \(mine.epoch)/\(mine.nextNumber)/\(mine.nextLease)/\(mine.nextOrder)",
-        "\(epoch)/\(nextNumber)/\(nextLease)/\(nextOrder)", position)
+        "counters \(mine.epoch)/\(mine.nextNumber)/\(mine.nextLease)/\(mine.nextOrder)/\(mine.nextBatch)",
+        "\(epoch)/\(nextNumber)/\(nextLease)/\(nextOrder)/\(nextBatch)", position)
     }
     let known = mine.rows + state.absentJobs
     guard rows == known else { throw .unfit("\(known) jobs", "\(rows)", position) }
@@ -118,6 +124,7 @@ struct Ground: LogRecord {
     state.nextOrder = max(state.nextOrder, nextOrder)
     state.now.log = max(state.now.log, logTime)
     (state.credited, state.bootID) = (credited, bootID)
+    state.batches.number(from: nextBatch)
     // Rows that neither stand here nor are known by number: copies of them are to come, or are lost.
     notes.unnamed = max(0, Int(clamping: rows) - state.jobs.count - notes.lost.count)
   }
@@ -137,6 +144,7 @@ struct Ground: LogRecord {
     out.add("credited", credited)
     out.add("rows", rows)
     out.add("boot_id", hex: bootID)
+    out.add("next_batch", nextBatch)
     return out
   }
 }
@@ -146,7 +154,8 @@ extension StateMachine {
   var ground: Ground {
     Ground(
       epoch: epoch, nextNumber: nextNumber, nextLease: nextLease, nextOrder: nextOrder, logTime: now.log,
-      credited: credited, rows: UInt64(jobs.count), secret: secret, bootID: bootID)
+      credited: credited, rows: UInt64(jobs.count), secret: secret, bootID: bootID,
+      nextBatch: batches.next)
   }
 
   mutating func adopt(secret: SipKey) {

@@ -20,6 +20,7 @@ package struct ExpiryHeap: ~Copyable {
   }
 
   package var count: Int { entries.count }
+  package var isEmpty: Bool { entries.count == 0 }
 
   /// Bytes allocated.
   package var residentBytes: Int { entries.residentBytes }
