@@ -102,6 +102,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case expiryHeldBack = "expiry-held-back"
   /// A lease that wants its queues in the order listed takes the job with the highest priority of all.
   case listedOrderIgnored = "listed-order-ignored"
+  /// Workers that wait are met queue by queue, whoever has waited longest.
+  case waitersPassedOver = "waiters-passed-over"
   /// A paused queue gives jobs.
   case pauseIgnored = "pause-ignored"
   /// More jobs of a queue run at once than its `concurrency`.
@@ -172,6 +174,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case runsUnbounded = "runs-unbounded"
   /// Of a graph that is refused the first job is made all the same.
   case graphHalfMade = "graph-half-made"
+  /// A start numbers batches from the ones that the log still holds.
+  case batchNumberReused = "batch-number-reused"
   /// A batch that is closed takes jobs.
   case closedBatchTakes = "closed-batch-takes"
   /// What leaves a batch is counted in memory alone.

@@ -118,6 +118,7 @@ extension Defect {
     case .pauseMadeUp: "a schedule that goes on makes up for what was not to be"
     case .runsUnbounded: "a schedule of one run never ends"
     case .graphHalfMade: "a workflow that was refused runs its first step"
+    case .batchNumberReused: "who asks for a batch that is long over is shown another"
     case .closedBatchTakes: "a batch that was closed grows behind its maker's back"
     case .leaversUncounted: "after a restart a batch with a dead job is complete"
     case .completionUnlogged: "each restart makes a batch's last job again"
@@ -132,6 +133,7 @@ extension Defect {
     case .fullQueueTakes: "a queue grows beyond its bound"
     case .queueDefaultsIgnored: "jobs run with other retries, priority or delay than their queue says"
     case .listedOrderIgnored: "a worker's queues are not taken in the order it asked for"
+    case .waitersPassedOver: "a worker waits on while others, who came later, are given jobs"
     }
   }
 }

@@ -162,7 +162,8 @@ extension StateMachine {
   mutating func wake(_ queue: UInt32) {
     guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
     queues[Int(queue)].isHungry = true
-    hungry.insert(queue, deadline: waiters.pointer(firstWaiter(queue)).pointee.order)
+    let order = waiters.pointer(firstWaiter(queue)).pointee.order
+    hungry.insert(queue, deadline: defects.contains(.waitersPassedOver) ? 0 : order)
   }
 
   private func firstWaiter(_ queue: UInt32) -> Slot {
@@ -188,7 +189,7 @@ extension StateMachine {
       let waiter = firstWaiter(queue)
       let cell = waiters.pointer(waiter).pointee
       // Whoever was the first of the queue before has left: later ones came later.
-      guard cell.order == next.deadline else {
+      guard cell.order == next.deadline || defects.contains(.waitersPassedOver) else {
         hungry.popMinimum()
         hungry.insert(queue, deadline: cell.order)
         continue
@@ -205,6 +206,9 @@ extension StateMachine {
       unpark(waiter)
     }
     for queue in hidden { hungry.insert(queue, deadline: 0) }
+    // Of those that were too late.
+    if !endedJobs.isEmpty { answerEnds(&step) }
+    if !schedules.ended.isEmpty { endRuns(&step) }
   }
 
   /// Bounds what waiting workers add to a step; the store keeps room for as much again by `decideDue`.

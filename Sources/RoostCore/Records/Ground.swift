@@ -95,14 +95,15 @@ struct Ground: LogRecord {
     state.adopt(secret: secret)
     (state.epoch, state.nextNumber, state.nextLease) = (epoch, nextNumber, nextLease)
     (state.nextOrder, state.credited, state.bootID) = (nextOrder, credited, bootID)
-    state.batches.number(from: nextBatch)
+    if !state.defects.contains(.batchNumberReused) { state.batches.number(from: nextBatch) }
     state.jobs.reserve(min(Int(clamping: rows), 1 << 20))
   }
 
   private func checkSequence(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     let mine = state.ground
     guard mine.epoch == epoch, mine.nextNumber == nextNumber, mine.nextLease == nextLease,
-      mine.nextOrder == nextOrder, mine.credited == credited, mine.secret == secret, mine.bootID == bootID, mine.nextBatch == nextBatch
+      mine.nextOrder == nextOrder, mine.credited == credited, mine.secret == secret, mine.bootID == bootID,
+      mine.nextBatch == nextBatch || state.defects.contains(.batchNumberReused)
     else {
       throw .unfit(
         "counters \(mine.epoch)/\(mine.nextNumber)/\(mine.nextLease)/\(mine.nextOrder)/\(mine.nextBatch)",
