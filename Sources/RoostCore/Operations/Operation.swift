@@ -139,6 +139,11 @@ struct Operations {
     (ended + running).filter { range.contains($0.id) }.sorted { $0.id < $1.id }
   }
 
+  /// What a record does not say, for the next step.
+  mutating func note(kept: UInt32, of id: UInt64) {
+    if let place = running.firstIndex(where: { $0.id == id }) { running[place].kept = kept }
+  }
+
   /// Takes an operation as it is now. Of those that ended, the ones that ended last are kept; and the one with the last
   /// number, so that no number is given twice, whatever a trim leaves.
   ///
@@ -202,6 +207,7 @@ extension StateMachine {
     let event = OperationAdvanced(operation)
     event.encode(into: &step.records)
     event.apply(to: &self)
+    operations.note(kept: operation.kept, of: operation.id)
   }
 
   // MARK: Queues that are deleted

@@ -21,6 +21,8 @@ extension StateMachine {
     else { return false }
     conditions.dueItemsLeft -= 1
     cancel(slot, because: .tooOld, &step)
+    // Others may have waited longer for what stands behind it than the one who asks.
+    wake(queue)
     return true
   }
 

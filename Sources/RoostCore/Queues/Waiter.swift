@@ -175,6 +175,7 @@ extension StateMachine {
   /// too late hide the others, or a step would grow too large, their queues stay hungry.
   mutating func feed(_ step: inout Step) {
     endGroupWaits()
+    endRateWaits()
     lateLeft = Self.mostLate
     var hidden: [UInt32] = []
     let mostLeases = nextLease + Self.leasesPerFeed
