@@ -179,7 +179,10 @@ extension ReferenceModel {
       return
     case .cancelled(let number), .replayed(let number), .purged(let number), .hastened(let number),
       .moved(let number, _, _):
-      guard var job = jobs[number], number <= operations[place].lastNumber, matches(job, wanted) else {
+      // What comes into a queue under deletion goes with it.
+      guard var job = jobs[number], wanted.kind == .deleteQueue || number <= operations[place].lastNumber,
+        matches(job, wanted)
+      else {
         throw Violation(
           message:
             "an operation touched job \(number), \(jobs[number]?.state.name ?? "not there"): \(wanted), \(change)")

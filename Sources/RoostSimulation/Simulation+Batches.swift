@@ -16,6 +16,9 @@ extension Simulation {
     var isTight: Bool
   }
 
+  /// A step decides two things at least where it decides any, and no history has so many due at once.
+  private static let mostSteps = 20_000
+
   /// Sends requests through the store, in one batch or as many as they take; without any it is what is due. Each answer,
   /// and the state after it, goes past the model.
   func batch(_ wanted: [Request]) throws {
@@ -27,7 +30,10 @@ extension Simulation {
     arena.copyBytes(from: encoder.arena)
     var next = 0
     var hasMore = false
+    var steps = 0
     repeat {
+      steps += 1
+      try model.expect(steps < Self.mostSteps, "due work comes to no end: \(daemon.store.machine.leftToDo)")
       if isArmed { keepCandidate() }
       let before = model
       try daemon.store.begin(

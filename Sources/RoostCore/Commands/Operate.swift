@@ -26,9 +26,11 @@ extension Command.Operate: StateCommand {
     if !selection.target.isEmpty, let refusal = state.whyNotTaken(by: step.bytes(selection.target), &step) {
       return step.answer(ticket, .refused(refusal))
     }
+    // What comes into the queue on its way, by a batch that is complete or as a dead letter, goes with it.
+    let bound = selection.kind == .deleteQueue ? JobNumber.limit : state.nextNumber
     let event = OperationBegan(
       id: state.operations.next, at: state.now.wall, kind: selection.kind, states: selection.states,
-      before: selection.before, bound: state.nextNumber, limit: selection.limit, queue: step.bytes(selection.queue),
+      before: selection.before, bound: bound, limit: selection.limit, queue: step.bytes(selection.queue),
       type: step.bytes(selection.type), owner: step.bytes(selection.owner), group: step.bytes(selection.group),
       target: step.bytes(selection.target))
     event.encode(into: &step.records)

@@ -76,7 +76,7 @@ struct Operation {
   var group: UInt32?
   /// Only jobs submitted before this wall time, milliseconds.
   var before: Int64
-  /// Only jobs with smaller numbers.
+  /// Only jobs with smaller numbers; for the deletion of a queue the last there is.
   var bound: UInt64
   /// At most so many.
   var limit: UInt64

@@ -110,7 +110,7 @@ struct OperationBegan: LogRecord {
 
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
     try checkFields(state, at: place.position)
-    guard bound <= state.nextNumber || kindOfOperation == .backfill else {
+    guard bound <= state.nextNumber || kindOfOperation == .backfill || kindOfOperation == .deleteQueue else {
       throw .unfit("jobs that were submitted before", "those up to \(bound)", place.position)
     }
     if let known = state.operations.find(id) {
