@@ -144,7 +144,7 @@ extension ReferenceModel {
     _ wanted: Submission, _ id: JobID, _ dependencies: [Dependency] = []
   ) throws(Violation) -> Job {
     let twin = replaceable(by: wanted)
-    let since = twin?.since ?? id.createdMilliseconds
+    let (since, created) = (twin?.since ?? id.createdMilliseconds, id.createdMilliseconds)
     let job = bounded(filledIn(wanted), since: since)
     if let twin { replace(twin) }
     let number = id.number.rawValue
@@ -167,7 +167,8 @@ extension ReferenceModel {
       made.isWall = job.delayMilliseconds == 0 && job.runAtMilliseconds != 0
       made.deadline = (made.isWall ? job.runAtMilliseconds : job.delayMilliseconds) * 1_000_000
     }
-    made.since = since
+    // It has waited for no time where the wall clock went back meanwhile, and for so long at most.
+    made.since = created - min(max(0, created - since), Int64(UInt32.max))
     made.hold = hold(of: job)
     if let twin { succeed(&made, twin) }
     jobs[number] = made

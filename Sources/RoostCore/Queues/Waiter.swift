@@ -227,7 +227,9 @@ extension StateMachine {
       next = self.next(behind: several)
       guard next == .none else { continue }
       next = first(of: cell)
-      if !mayBegin(next) { break }
+      while buryIfLate(next, &step) { next = first(of: cell) }
+      // What waited for one that left may be for somebody who has waited longer.
+      if !mayBegin(next) || hungry.minimum?.deadline ?? .max < cell.order { break }
     }
     step.answer(cell.ticket, several.answer(step))
   }
