@@ -203,7 +203,7 @@ extension StateMachine {
     guard succession.twin != .none else { return }
     let row = jobs.hot(slot).pointee
     var event = Succeeded(
-      number: row.number, base: row.base, order: row.order, since: 0,
+      number: row.number, base: row.base, order: row.order, since: -1,
       waited: UInt32(clamping: now.wall - succession.since))
     if let place = succession.row, row.state == JobState.ready.rawValue, place.group == row.group,
       place.priority == row.priority, !defects.contains(.placeLost)

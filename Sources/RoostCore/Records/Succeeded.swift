@@ -4,7 +4,7 @@ struct Succeeded: JobRecord {
   var base: UInt64
   /// Where it stands in its list: where the other one stood, or behind all.
   var order: UInt64
-  /// Log time since when the other one had been READY, if this one stands in its place; else 0.
+  /// Log time since when the other one had been READY, if this one stands in its place; else −1.
   var since: Int64
   /// Milliseconds since the first submit of those that took each other's place.
   var waited: UInt32
@@ -43,10 +43,10 @@ struct Succeeded: JobRecord {
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
-    guard RecordBounds.isNumber(number), RecordBounds.isOrder(order) || order == 0, since == 0 || order > 0 else {
+    guard RecordBounds.isNumber(number), RecordBounds.isOrder(order) || order == 0, since < 0 || order > 0 else {
       throw .unfit("a job's place", "order \(order) of job \(number)", position)
     }
-    try RecordBounds.check(since, in: 0...state.now.log, "log time", at: position)
+    try RecordBounds.check(since, in: -1...state.now.log, "log time", at: position)
   }
 
   func replay(into state: inout StateMachine, at place: RecordPlace) throws(ReplayError) {
@@ -59,14 +59,14 @@ struct Succeeded: JobRecord {
     let row = state.jobs.hot(slot).pointee
     let isReady = row.state == JobState.ready.rawValue
     guard row.flags & RowFlags.unique != 0, isReady || row.state == JobState.scheduled.rawValue && order == row.order,
-      order <= row.order, since == 0 ? order == row.order : isReady
+      order <= row.order, since < 0 ? order == row.order : isReady
     else { throw state.misplaced("a new job that no other may be like", slot, place.position) }
     apply(to: slot, in: &state)
   }
 
   func apply(to slot: Slot, in state: inout StateMachine) {
     state.uniques.cell(state.uniqueCell(of: slot)).pointee.waited = waited
-    guard since > 0 else { return }
+    guard since >= 0 else { return }
     let row = state.jobs.hot(slot)
     state.leave(slot)
     row.pointee.order = order
@@ -82,7 +82,7 @@ struct Succeeded: JobRecord {
     let slot = find(in: &state, &notes)
     guard slot != .none else { return }
     let row = state.jobs.hot(slot).pointee
-    guard row.flags & RowFlags.unique != 0, row.state == JobState.ready.rawValue || since == 0 else {
+    guard row.flags & RowFlags.unique != 0, row.state == JobState.ready.rawValue || since < 0 else {
       return notes.misfits += 1
     }
     apply(to: slot, in: &state)
@@ -93,7 +93,7 @@ struct Succeeded: JobRecord {
   func description(by describer: inout RecordDescriber) -> RecordDescription? {
     var out = jobDescription
     out.add("order", order)
-    if since > 0 { out.add("ready_since", since) }
+    if since >= 0 { out.add("ready_since", since) }
     out.add("waited_ms", waited)
     return out
   }
