@@ -10,7 +10,7 @@ extension Workload {
   mutating func manage(_ model: ReferenceModel) -> Request {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
     if random.chance(0.15) { return operation(model) }
-    if random.chance(0.08) { return quota(model) }
+    if random.chance(0.16) { return quota(model) }
     if random.chance(0.35) { return manageGroup(model, name) }
     switch random.below(10) {
     case 0..<2:
@@ -27,7 +27,7 @@ extension Workload {
     let owner = told ?? owners.randomElement(using: &random)!
     if random.chance(0.3) { return .readQuota(owner) }
     var quota = OwnerQuota()
-    if told != nil, random.chance(0.6) { return .setQuota(owner, quota) }
+    if told != nil, random.chance(0.4) { return .setQuota(owner, quota) }
     if random.chance(0.7) { quota.waitingJobs = UInt64(random.below(12)) }
     if random.chance(0.3) { quota.waitingBytes = random.chance(0.3) ? 0 : OwnerQuota.mostWaiting }
     if random.chance(0.3) { (quota.requestsPerSecond, quota.burst) = (UInt32(1 + random.below(99)), 7) }

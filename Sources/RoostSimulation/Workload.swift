@@ -77,7 +77,9 @@ struct Workload {
     case ..<84:
       if waitsForOthers, random.chance(0.4) { return .unblock(pick(model, preferring: .blocked), viewer()) }
       return change(model)
-    case ..<86: return .runNow(pick(model, preferring: .dead), viewer(), onlyDead: random.chance(0.4))
+    case ..<86:
+      let job = random.chance(0.5) ? withTwin(model) ?? pick(model, preferring: .dead) : pick(model, preferring: .dead)
+      return .runNow(job, viewer(), onlyDead: random.chance(0.4))
     case ..<88:
       return .delete(
         pick(model, preferring: [.dead, .acked, .retry][random.below(3)]), viewer(), onlyDead: random.chance(0.4))
@@ -452,6 +454,14 @@ struct Workload {
   private mutating func pick(_ model: ReferenceModel, preferring state: JobState? = nil) -> JobID {
     let job = state != nil && random.chance(0.7) ? known(model, state) ?? known(model) : known(model)
     return job?.id ?? JobID(high: 0, low: 0)
+  }
+
+  /// A dead letter of whose key there are several jobs: another may hold it.
+  private func withTwin(_ model: ReferenceModel) -> JobID? {
+    let unique = model.jobs.values.filter { $0.wanted.unique != nil }
+    let names = Dictionary(grouping: unique) { "\($0.wanted.owner) \($0.wanted.unique!.name)" }
+    return unique.filter { $0.state == .dead && names["\($0.wanted.owner) \($0.wanted.unique!.name)"]!.count > 1 }
+      .min { $0.number < $1.number }?.id
   }
 
   /// A job that has left.
