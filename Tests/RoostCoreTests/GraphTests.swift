@@ -68,6 +68,40 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
+  @Test("a queue under deletion waits for jobs whose results are needed, and goes when nobody needs them")
+  func deletion() throws {
+    // One job in a step: how many must stay is counted over several.
+    let machine = Machine { $0.dueItemsPerStep = 2 }
+    for _ in 0..<2 { _ = try submit(machine, after: []) }
+    let needed = try [finish(machine), finish(machine)]
+    let open = try #require(machine.submit(queue: "post")).id
+    let both = DependencyList.encode(
+      DependencyList.Mode(), needed.map { .job($0, wasAcked: true) } + [.job(open, wasAcked: false)])
+    let holder = try #require(machine.submit(waitingFor: both, queue: "post")).id
+    let name = Array("mail".utf8)
+    let selection = JobSelection(
+      kind: .deleteQueue, states: 255, queue: ByteRange(offset: 0, count: name.count), type: .empty, owner: .empty,
+      before: .max, limit: .max)
+    machine.run(name, .operate(Command.Operate(selection)))
+    func phase() -> OperationPhase? {
+      machine.run([], .readOperations(Command.ReadOperations(id: 0)))
+      return machine.step.operations.first?.phase
+    }
+    for _ in 0..<20 where phase() != .waiting { machine.run() }
+    #expect(phase() == .waiting)
+    #expect(needed.allSatisfy { state(machine, $0) == .acked })
+    for job in [open, holder] {
+      let grant = try #require(machine.lease("post"))
+      #expect(grant.id == job)
+      _ = machine.finish(grant.id, grant.lease, .acked)
+      machine.run()
+    }
+    for _ in 0..<20 where phase() != .done { machine.run() }
+    #expect(phase() == .done)
+    #expect(needed.allSatisfy { state(machine, $0) == nil })
+    try machine.expectReplay()
+  }
+
   @Test("a job that waits for a thousand others runs when the last of them is ACKED, in whatever order they end")
   func fanIn() throws {
     let machine = Machine()
@@ -153,10 +187,11 @@ struct GraphTests {
 extension Machine {
   /// Submits a job of owner `ann` that waits for others.
   fileprivate func submit(
-    waitingFor list: [UInt8], options: [JobOption: [UInt8]] = [:], adjust: (inout Command.Submit) -> Void = { _ in }
+    waitingFor list: [UInt8], queue: String = "mail", options: [JobOption: [UInt8]] = [:],
+    adjust: (inout Command.Submit) -> Void = { _ in }
   ) -> Answer.Accepted? {
     let body = JobBodyLayout.encode(
-      queue: "mail", type: "send", owner: "ann", traceparent: "", group: "", metadata: [], tags: [], payload: [1],
+      queue: queue, type: "send", owner: "ann", traceparent: "", group: "", metadata: [], tags: [], payload: [1],
       options: JobOptions.encode(options), checksum: { _ in 0x1234_5678 })
     var command = Command.Submit(
       policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), priority: 0, maxRetries: 3,

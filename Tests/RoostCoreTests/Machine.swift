@@ -8,14 +8,15 @@ final class Machine {
   /// Everything that was written, in order: each step's records, where they begin, and its log time.
   private(set) var frames: [(start: UInt64, logTime: Int64, epoch: UInt64, records: [UInt8])] = []
   var log: [UInt8] { frames.flatMap(\.records) }
-  private var time: Int64 = 1_000_000_000
+  private var time: Int64
   private var wall: Int64 = 1_700_000_000_000
   private var ticket: UInt64 = 0
   /// By what the wall clock has jumped, milliseconds, and is not believed.
   var jump: Int64 = 0
   private var position: UInt64 = 1 << 32 | 584
 
-  init(_ adjust: (inout Limits) -> Void = { _ in }) {
+  init(at time: Int64 = 1_000_000_000, _ adjust: (inout Limits) -> Void = { _ in }) {
+    self.time = time
     var limits = Limits()
     adjust(&limits)
     state = StateMachine(secret: SipKey(k0: 1, k1: 2), limits: limits)

@@ -147,6 +147,18 @@ struct UniqueTests {
     try machine.expectReplay()
   }
 
+  @Test("a job that was READY since the log's first moment is replaced as any other, and a start finds it so")
+  func replacedFromTheBeginning() throws {
+    let machine = Machine(at: 0)
+    let first = try made(submit(machine, unique(7, .ended, .replace)))
+    let other = try #require(machine.submit()).id
+    let second = try made(submit(machine, unique(7, .ended, .replace)))
+    #expect(machine.image(first) == nil || machine.image(first)?.state == .cancelled)
+    try machine.expectReplay()
+    #expect(machine.lease()?.id == second)
+    #expect(machine.lease()?.id == other)
+  }
+
   @Test("whoever waits for the end of a job that is replaced is answered with the end of its successor")
   func waits() throws {
     let machine = Machine()
