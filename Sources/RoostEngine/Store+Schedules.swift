@@ -140,7 +140,10 @@ extension Store {
   /// Decides a command that nobody asked for: its answer is nobody's; those of workers that it met stand behind it.
   private mutating func decideUnasked(_ command: Command, _ arena: [UInt8]) {
     let place = step.replies.count
+    // What a worker asks for behind an acknowledgement still follows that.
+    let hasJustFinished = machine.hasJustFinished
     decide(command, ticket: 0, arena)
+    machine.hasJustFinished = hasJustFinished
     step.replies.remove(at: place)
   }
 
