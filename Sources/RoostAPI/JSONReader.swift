@@ -156,6 +156,11 @@ extension JSONReader {
   package func outOfRange(_ name: String, _ expected: String) -> Rejection {
     Rejection(.outOfRange, field: prefix + name, "\(prefix)\(name) must be \(expected)")
   }
+
+  /// - Parameter hint: What the field would say.
+  package func missing(_ name: String, _ hint: String) -> Rejection {
+    Rejection(.missingField, field: prefix + name, "\(prefix)\(name) is missing: \(hint)")
+  }
 }
 
 extension JSONReader {

@@ -61,9 +61,7 @@ enum UniqueBody {
       try json.object(name, untilTable) { (_, json) throws(Rejection) in
         if try !json.takeNull() { time = try json.duration("for", 1_000...JobUnique.mostMilliseconds) }
       }
-      guard let time else {
-        throw Rejection(.missingField, field: "\(name).for", "\(name).for is missing: say how long")
-      }
+      guard let time else { throw json.missing("\(name).for", "say how long") }
       return .window(time)
     }
     switch try json.string(name) {

@@ -215,17 +215,17 @@ import Testing
 
   @Test("a daemon that stops says so to whoever listens, and does not wait for them")
   func stopping() async throws {
-    let ended = Mutex<[String]>([])
+    let (ends, ended) = AsyncStream.makeStream(of: [String].self)
     try await TestDaemon.run { daemon in
       let stream = try await Listener(daemon, "/events", daemon.client)
       Task.detached {
         let events = (try? await stream.rest()) ?? []
-        ended.withLock { $0 = events.compactMap { $0.json["code"] as? String } }
+        ended.yield(events.compactMap { $0.json["code"] as? String })
         stream.close()
       }
     }
-    try await until("the stream has ended") { ended.withLock { !$0.isEmpty } }
-    #expect(ended.withLock { $0 } == ["stopping"])
+    var codes = ends.makeAsyncIterator()
+    #expect(await codes.next() == ["stopping"])
   }
 }
 

@@ -5,10 +5,15 @@ extension StateMachine {
 
   func isShared(_ queue: UInt32) -> Bool { setup(queue)?.pointee.settings[.groupScope] != nil }
 
-  mutating func sharedGroupForJob(queue: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+  mutating func sharedGroupForJob(
+    queue: UInt32, name: UnsafeRawBufferPointer, origin: UnsafeRawBufferPointer
+  ) -> Slot {
     let nobody = ownerNames.intern(Self.nobody)
-    let group = openGroup(queue: queue, owner: nobody, name: name)
+    var group = openGroup(queue: queue, owner: nobody, name: name)
     ownerNames.release(nobody)
+    groups[group].pointee.jobs += 1
+    guard !origin.isEmpty else { return group }
+    group = openPart(of: group, origin: origin)
     groups[group].pointee.jobs += 1
     return group
   }
@@ -26,16 +31,26 @@ extension StateMachine {
   mutating func shareGroups() {
     let areShared = queues.indices.contains { isShared(UInt32($0)) }
     guard areShared, !defects.contains(.scopeLostInReplay) else { return }
-    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
-      let row = jobs.hot(slot)
-      let (old, state) = (row.pointee.group, JobState(rawValue: row.pointee.state)!)
-      let owner = groups[old].pointee.owner
-      guard isShared(groups[old].pointee.queue), !ownerNames.bytes(owner).isEmpty else { continue }
-      let new = groupForJob(queue: groups[old].pointee.queue, owner: owner, likeThatOf: old)
-      row.pointee.group = new
-      for (group, change) in [(old, -1), (new, 1)] { groups[group].pointee.count(state, change) }
-      lostJob(ofGroup: old)
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) { shareGroup(of: slot) }
+  }
+
+  /// A job comes into the group that all owners of its queue share, if it stands in one of its owner: while replaying, before
+  /// what counts for the group is counted there.
+  mutating func shareGroup(of slot: Slot) {
+    let row = jobs.hot(slot)
+    let (old, state) = (row.pointee.group, JobState(rawValue: row.pointee.state)!)
+    let (queue, owner) = (groups[old].pointee.queue, groups[old].pointee.owner)
+    guard queues[Int(queue)].setup != .none, isShared(queue), !ownerNames.bytes(owner).isEmpty,
+      !defects.contains(.scopeLostInReplay)
+    else { return }
+    let new = groupForJob(queue: queue, owner: owner, likeThatOf: old)
+    row.pointee.group = new
+    for (group, change) in [(old, -1), (new, 1)] {
+      groups[group].pointee.count(state, change)
+      let whole = groups[group].pointee.whole
+      if whole != .none { groups[whole].pointee.count(state, change) }
     }
+    lostJob(ofGroup: old)
   }
 }
 
