@@ -42,6 +42,9 @@ static const uint8_t bulk_js[] = {
 static const uint8_t overview_js[] = {
 #embed "files/overview.js"
 };
+static const uint8_t schedules_js[] = {
+#embed "files/schedules.js"
+};
 static const uint8_t queues_js[] = {
 #embed "files/queues.js"
 };
@@ -87,6 +90,7 @@ static const struct roost_dashboard_file files[] = {
     FILE_OF("bulk.js", bulk_js),
     FILE_OF("overview.js", overview_js),
     FILE_OF("queues.js", queues_js),
+    FILE_OF("schedules.js", schedules_js),
     FILE_OF("queue.js", queue_js),
     FILE_OF("settings.js", settings_js),
     FILE_OF("jobs.js", jobs_js),

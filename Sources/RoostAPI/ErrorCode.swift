@@ -48,10 +48,12 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case leaseIDRequired = "lease_id_required"
   case tooManyQueues = "too_many_queues"
   case tooManySchedules = "too_many_schedules"
+  case tooManyQuotas = "too_many_quotas"
   case invalidField = "invalid_field"
   // 429: too much of it.
   case tooManyAttempts = "too_many_attempts"
   case queueFull = "queue_full"
+  case quotaExceeded = "quota_exceeded"
   // 5xx: the daemon's side.
   case internalError = "internal_error"
   case payloadCorrupt = "payload_corrupt"
@@ -82,8 +84,10 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .unsupportedEncoding: 415
-    case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .tooManySchedules, .invalidField: 422
-    case .tooManyAttempts, .queueFull: 429
+    case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .tooManySchedules, .tooManyQuotas,
+      .invalidField:
+      422
+    case .tooManyAttempts, .queueFull, .quotaExceeded: 429
     case .headersTooLarge: 431
     case .internalError, .payloadCorrupt: 500
     case .overloaded, .memoryLow, .outcomeUnknown, .authUnavailable, .starting, .stopping: 503

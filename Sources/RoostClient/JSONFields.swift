@@ -66,6 +66,11 @@ struct JSONFields {
     return object.fields.reduce(into: [:]) { texts, field in texts[field.name] = object.text(field.name) }
   }
 
+  /// The names and values of those that are strings.
+  var allTexts: [String: String] {
+    fields.reduce(into: [:]) { texts, field in texts[field.name] = text(field.name) }
+  }
+
   /// The names and values of an object of integers.
   func integers(_ name: String) -> [String: Int] {
     guard let object = object(name) else { return [:] }

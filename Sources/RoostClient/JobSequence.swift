@@ -1,4 +1,51 @@
+import Foundation
 import RoostAPI
+
+/// Which jobs or dead letters a list shows: those that fit everything that is said.
+public struct JobSearch: Sendable {
+  public var queue: String?
+  /// Jobs of groups of this name; `_`: those that say none.
+  public var group: String?
+  /// In any of these states; empty: in any at all. Dead letters have no other.
+  public var states: Set<JobState> = []
+  /// Whose jobs; for keys that see those of several owners.
+  public var owner: String?
+  public var type: String?
+  /// Jobs that carry this tag.
+  public var tag: String?
+  /// Jobs whose metadata have this key, `customer`, or this value there, `customer=42`.
+  public var metadata: String?
+  /// Part of the text of the last error.
+  public var error: String?
+  /// Submitted from then on; dead letters: died.
+  public var since: Date?
+  /// Submitted before then; dead letters: died.
+  public var until: Date?
+  /// Only of dead letters: `attempts_exhausted`, `permanent_failure`, `expired` or `crash_loop`.
+  public var reason: String?
+  /// Only of dead letters: the shape of their error, as ``DeadLetterGroup/shape`` says it.
+  public var shape: String?
+
+  public init(queue: String? = nil, states: Set<JobState> = []) {
+    self.queue = queue
+    self.states = states
+  }
+
+  /// The parameters of a list.
+  ///
+  /// - Parameter limit: The most of a page.
+  func query(_ limit: Int) -> [(name: String, value: String?)] {
+    func text(_ date: Date?) -> String? {
+      date.map { Timestamp.text(milliseconds: Int64(($0.timeIntervalSince1970 * 1_000).rounded())) }
+    }
+    let states = states.map(\.rawValue).sorted().joined(separator: ",")
+    return [
+      ("limit", "\(limit)"), ("queue", queue), ("group", group), ("state", states.isEmpty ? nil : states),
+      ("owner_id", owner), ("type", type), ("tag", tag), ("metadata", metadata), ("error~", error),
+      ("since", text(since)), ("until", text(until)), ("reason", reason), ("shape", shape),
+    ]
+  }
+}
 
 extension Client {
   /// Lists jobs, newest first, page by page as they are read.
@@ -15,9 +62,15 @@ extension Client {
   public func jobs(
     queue: String? = nil, group: String? = nil, state: JobState? = nil, pageSize: Int = 100
   ) -> JobSequence {
-    JobSequence(
-      self, "/jobs", [("limit", "\(pageSize)"), ("queue", queue), ("group", group), ("state", state?.rawValue)]
-    ) { (fields) throws(RoostError) in try Job(fields) }
+    var search = JobSearch(queue: queue, states: state.map { [$0] } ?? [])
+    search.group = group
+    return jobs(matching: search, pageSize: pageSize)
+  }
+
+  /// Lists the jobs that fit, newest first, page by page as they are read. Where tag, metadata or error are asked for,
+  /// the daemon reads each job for it: that takes its time, page by page.
+  public func jobs(matching search: JobSearch, pageSize: Int = 100) -> JobSequence {
+    JobSequence(self, "/jobs", search.query(pageSize)) { (fields) throws(RoostError) in try Job(fields) }
   }
 
   /// Lists dead letters, those that died last first, page by page as they are read.
@@ -26,13 +79,16 @@ extension Client {
   ///   - queue: Only jobs of this queue.
   ///   - pageSize: How many one request asks for, 1 to 200.
   public func deadLetters(queue: String? = nil, pageSize: Int = 100) -> PageSequence<DeadLetter> {
-    PageSequence(
-      self, "/dlq", [("limit", "\(pageSize)"), ("queue", queue)]
-    ) { (fields) throws(RoostError) in try DeadLetter(fields) }
+    deadLetters(matching: JobSearch(queue: queue), pageSize: pageSize)
+  }
+
+  /// Lists the dead letters that fit.
+  public func deadLetters(matching search: JobSearch, pageSize: Int = 100) -> PageSequence<DeadLetter> {
+    PageSequence(self, "/dlq", search.query(pageSize)) { (fields) throws(RoostError) in try DeadLetter(fields) }
   }
 }
 
-/// A list of jobs that fetches its pages as it is read.
+/// A list of jobs that fetches its pages as it is read. Jobs that come or go meanwhile may be missed; none is twice.
 public typealias JobSequence = PageSequence<Job>
 
 /// A list that fetches its pages as it is read. What comes or goes meanwhile may be missed; nothing is twice.

@@ -82,6 +82,8 @@ public struct ScheduleStatus: Sendable, Identifiable {
   public let name: String
   public let ownerID: String
   public let state: State
+  /// Its cron expression in English, as it follows "fires": `at 02:30 on weekdays`; nil where no short phrase says it.
+  public let words: String?
   /// The next instants, ten at most.
   public let next: [Date]
   /// The last instant that fired or was missed.
@@ -275,6 +277,7 @@ extension ScheduleStatus {
     ownerID = try fields.required("owner_id", JSONFields.text)
     state = fields.text("state").flatMap { State(rawValue: $0) } ?? .active
     next = fields.dates("next")
+    words = fields.text("words")
     last = fields.date("last")
     pending = fields.date("pending")
     runs = fields.integer("runs") ?? 0

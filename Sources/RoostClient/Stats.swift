@@ -9,6 +9,8 @@ public struct Stats: Sendable {
   public let totals: Events
   /// What happened lately, a minute.
   public let perMinute: Events
+  /// What happened in the last minute, five minutes and hour; less where the daemon is younger.
+  public let recent: Recent
   /// By queue and type, since the daemon started, the busiest first.
   public let items: [Item]
 
@@ -18,6 +20,13 @@ public struct Stats: Sendable {
     public let acked: Int
     public let failed: Int
     public let dead: Int
+  }
+
+  /// What happened up to now; submits are counted by queue, not by type.
+  public struct Recent: Sendable, Hashable {
+    public let minute: Events
+    public let fiveMinutes: Events
+    public let hour: Events
   }
 
   public struct Item: Sendable {
@@ -33,6 +42,7 @@ public struct Stats: Sendable {
     public let wait: Durations
     /// From the lease to the end of the attempt.
     public let run: Durations
+    public let recent: Recent
   }
 
   /// Of the last five to ten minutes; nil where there were none.
@@ -64,7 +74,7 @@ public struct WorkerStatus: Sendable {
 }
 
 extension Client {
-  /// How the daemon is doing, as far as queues are concerned that this key may see. The key must be one that may lease.
+  /// How the daemon is doing, as far as queues are concerned that this key may see.
   public func stats() async throws -> Stats { try Stats(JSONFields(try await transport.send(.get("/stats")))) }
 
   /// Who holds jobs and who waits for one, those with the oldest job first. The key must be one that may lease.
@@ -83,6 +93,7 @@ extension Stats {
     counts = fields.integers("counts").reduce(into: [:]) { $0[JobState(rawValue: $1.key)] = $1.value }
     totals = Events(fields.integers("totals"))
     perMinute = Events(fields.integers("rates").reduce(into: [:]) { $0[String($1.key.dropLast(11))] = $1.value })
+    recent = Recent(fields.object("recent"))
     var items: [Item] = []
     for bytes in try fields.required("items", JSONFields.elements) { items.append(Item(try JSONFields(bytes))) }
     self.items = items
@@ -99,6 +110,14 @@ extension Stats.Events {
   }
 }
 
+extension Stats.Recent {
+  fileprivate init(_ fields: JSONFields?) {
+    minute = Stats.Events(fields?.integers("1m") ?? [:])
+    fiveMinutes = Stats.Events(fields?.integers("5m") ?? [:])
+    hour = Stats.Events(fields?.integers("1h") ?? [:])
+  }
+}
+
 extension Stats.Item {
   fileprivate init(_ fields: JSONFields) {
     queue = fields.text("queue")
@@ -109,6 +128,7 @@ extension Stats.Item {
     dead = fields.integer("dead") ?? 0
     wait = Stats.Durations(fields.object("wait"))
     run = Stats.Durations(fields.object("run"))
+    recent = Stats.Recent(fields.object("recent"))
   }
 }
 

@@ -130,6 +130,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case groupHoldIgnored = "group-hold-ignored"
   /// A trim forgets what was said of groups, and how far their leases have come.
   case groupNotCarried = "group-not-carried"
+  /// An owner's jobs are taken, whatever its quota.
+  case quotaIgnored = "quota-ignored"
+  /// A trim copies jobs, but not the quotas of owners.
+  case quotaNotCarried = "quota-not-carried"
+  /// A list of jobs in one of several states shows those of the first.
+  case otherStatesUnlisted = "other-states-unlisted"
   /// Groups of a `fair` queue take no turns.
   case turnsIgnored = "turns-ignored"
   /// A group gives the job that became READY first, whatever its order.
@@ -164,4 +170,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case pauseMadeUp = "pause-made-up"
   /// A schedule fires more often than it may.
   case runsUnbounded = "runs-unbounded"
+  /// A worker may lease a job that is to be delivered.
+  case deliveryLeased = "delivery-leased"
+  /// More deliveries to an origin run at once than may.
+  case originLimitIgnored = "origin-limit-ignored"
+  /// An origin that failed again and again is tried as if it had not.
+  case breakerIgnored = "breaker-ignored"
+  /// Deliveries of the process before go on until their leases end.
+  case brokenDeliveriesKept = "broken-deliveries-kept"
 }

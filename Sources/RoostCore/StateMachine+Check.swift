@@ -162,7 +162,9 @@ extension StateMachine {
   private func setupImage(_ queue: UInt32) -> String {
     guard let setup = setup(queue)?.pointee else { return "" }
     let settings = QueueSetting.allCases.compactMap { name in setup.settings[name].map { "\(name)=\($0)" } }
-    let reason = (setup.isPaused ? text(reasons.bytes(setup.reason)) : "") + " " + text(deadLetterName(setup))
+    let reason =
+      (setup.isPaused ? text(reasons.bytes(setup.reason)) : "") + " " + text(deadLetterName(setup))
+      + " " + text(targetBytes(setup))
     return " \(settings.joined(separator: " ")) \(setup.rate), paused \(setup.isPaused) \(setup.pausedAt)"
       + " until \(setup.pausedUntil): \(reason)"
   }
@@ -252,6 +254,7 @@ extension StateMachine {
       found += brokenGroups(UInt32(id))
     }
     found += brokenSchedules()
+    found += brokenOwners
     if live != liveBytes { found.append("live bytes \(liveBytes), counted \(live)") }
     if finished.count != Int(states[.acked] + states[.cancelled]) { found.append("list of finished jobs") }
     if dead.count != Int(states[.dead]) || deadNumbers.count != dead.count { found.append("dead letters") }

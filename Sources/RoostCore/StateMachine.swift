@@ -95,6 +95,11 @@ package struct StateMachine: ~Copyable {
   /// The jobs of each queue that belong together.
   var groups = GroupTable()
   var groupNames: NameTable
+  /// Where jobs are delivered: scheme, host and port.
+  var originNames: NameTable
+  var deliveries = Deliveries()
+  /// Volatile: origins that are left alone for a while (log time); an entry may be of a pause that is over.
+  var originHeap = ExpiryHeap()
   /// What was said of groups, of those of which something was.
   var groupSetups = Slab<GroupSetup>()
   var groupSettings = Slab<QueueSettings>()
@@ -114,6 +119,12 @@ package struct StateMachine: ~Copyable {
   /// What is done to many jobs.
   var operations = Operations()
   var schedules = Schedules()
+  /// By the numbers of their names.
+  var owners = OwnerRows()
+  var quotas: [QuotaCell] = []
+  /// Rises whenever a quota changes.
+  package internal(set) var quotaVersion: UInt64 = 0
+  package var scheduleFigures = ScheduleFigures()
   /// Schedules by their next instants (wall time, seconds); an entry may be of an instant that was taken back.
   var scheduleHeap = ExpiryHeap()
   /// Volatile: schedules whose instants found no room, by when they are tried again (log time).
@@ -161,6 +172,7 @@ package struct StateMachine: ~Copyable {
     self.defects = defects
     queueNames = NameTable(key: secret)
     groupNames = NameTable(key: secret)
+    originNames = NameTable(key: secret)
     typeNames = NameTable(key: secret)
     ownerNames = NameTable(key: secret)
     workerNames = NameTable(key: secret)
@@ -197,7 +209,7 @@ package struct StateMachine: ~Copyable {
   package var jobCount: Int { jobs.count }
   /// Jobs in workers' hands: the disk reserve keeps room for their results.
   package var runningCount: Int { leaseHeap.count }
-  package var waiterCount: Int { waiters.count }
+  package var waiterCount: Int { waiters.count - (deliveries.waiter == .none ? 0 : 1) }
 
   /// Bytes that jobs, keys, names, lists and waits take: what counts towards `MEMORY_LIMIT`.
   package var usedBytes: Int {
@@ -211,11 +223,14 @@ package struct StateMachine: ~Copyable {
     let ofGroups =
       groups.usedBytes + groupNames.usedBytes + groupSetups.usedBytes + groupSettings.usedBytes
       + groupHeap.usedBytes + groupPauseHeap.usedBytes + toldGroups.count * MemoryLayout<Slot>.stride
+      + originNames.usedBytes + deliveries.usedBytes
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
-    return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.usedBytes + dead.usedBytes + queues.usedBytes
-      + expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
+    let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
+    let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
+    return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + waits + sets.usedBytes
+      + dead.usedBytes + queues.usedBytes
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -233,12 +248,14 @@ package struct StateMachine: ~Copyable {
     let ofGroups =
       groups.residentBytes + groupNames.residentBytes + groupSetups.residentBytes + groupSettings.residentBytes
       + groupHeap.residentBytes + groupPauseHeap.residentBytes + toldGroups.capacity * MemoryLayout<Slot>.stride
+      + originNames.residentBytes + deliveries.usedBytes
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
       + endWaitIndex.residentBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.residentBytes + scheduleHoldHeap.residentBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
+      + owners.residentBytes + quotas.capacity * MemoryLayout<QuotaCell>.stride
   }
 
   // MARK: Ground
@@ -291,6 +308,8 @@ enum RowFlags {
   static let cancelRequested: UInt16 = 2
   /// It stands in another queue than its body says.
   static let moved: UInt16 = 4
+  /// A RUNNING job is in the daemon's own hands, which deliver it.
+  static let pushed: UInt16 = 256
   /// It must begin before a time; see `StateMachine.expiring`.
   static let expires: UInt16 = 8
   /// It is CANCELLED when it is too late, not DEAD.

@@ -105,6 +105,7 @@ package enum Answer: Sendable, BitwiseCopyable {
   /// Of `Step.workers`; go on below `next` unless it is 0.
   case workers(first: Int32, count: Int32, next: UInt64)
   case counted(Counted)
+  case owner(OwnerImage)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)
 
@@ -201,6 +202,8 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var reportBytes: UInt32
   /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
   package var queue: UInt32
+  /// Of a dead letter its number in the order of dying.
+  package var order: UInt64
   /// Wall milliseconds before which it must begin; 0: at no such time.
   package var expires: Int64
   /// Of the attempts that are spent: how many ended because their leases did; and how many were handed back, unspent.
@@ -228,6 +231,8 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var hold: QueueHold?
   /// Log time from which on its rate allows the next lease.
   package var nextLease: Int64
+  /// Long polls that name it.
+  package var waiters: UInt32
   package var isPaused: Bool
   /// Wall milliseconds; 0 while it is not paused.
   package var pausedAt: Int64
@@ -237,6 +242,8 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var pauseReason: ByteRange
   /// In `Step.text`: the queue that takes what failed.
   package var deadLetter: ByteRange
+  /// In `Step.text`: `PushTarget`, where its jobs are delivered.
+  package var target: ByteRange
 }
 
 /// One count for each `JobState`.

@@ -57,40 +57,62 @@ extension Engine {
   }
 
   /// A page is found by sets of job numbers, 64 jobs at a look; where filters have little in common it takes up to ten
-  /// slices, so that no commit waits long for a reader.
+  /// slices, so that no commit waits long for a reader. What records must be read for is bounded by time instead.
   private func page(
     _ filter: JobFilter, _ viewer: Viewer, _ limit: Int, _ cursor: UInt64?, isDeadLetters: Bool
   ) async throws(Refusal) -> JobPage {
     var page = JobPage(items: [], next: cursor)
-    for _ in 0..<10 {
-      let slice = try await slice(filter, viewer, limit - page.items.count, page.next, isDeadLetters: isDeadLetters)
-      page.items += slice.items
+    let end = MonotonicClock.nanoseconds + Self.readingNanoseconds
+    var slices = 10
+    repeat {
+      let wanted = filter.matches == nil ? limit - page.items.count : Self.readJobs
+      let slice = try await slice(filter, viewer, wanted, page.next, isDeadLetters: isDeadLetters)
       page.next = slice.next
-      if slice.next == nil || page.items.count >= limit { break }
-    }
+      for image in slice.delivery.jobs {
+        let place = (isDeadLetters ? image.order : image.id.number.rawValue) + 1
+        guard page.items.count < limit else {
+          page.next = place
+          return page
+        }
+        let job = try await listed(image, slice.delivery)
+        if filter.matches?(job) ?? true { page.items.append(job) }
+        page.examined += 1
+        if filter.matches != nil, MonotonicClock.nanoseconds > end {
+          page.next = place > 1 ? place - 1 : nil
+          return page
+        }
+      }
+      slices -= 1
+    } while page.next != nil && page.items.count < limit
+      && (filter.matches == nil ? slices > 0 : MonotonicClock.nanoseconds < end)
     return page
   }
 
   /// Some 50 µs of the writer's time.
   private static let masksPerSlice = 4_096
+  /// Jobs of a slice whose records are to be read.
+  private static let readJobs = 200
+  /// How long a page may read records, beyond the one that it is at.
+  private static let readingNanoseconds: Int64 = 200_000_000
 
   private func slice(
     _ filter: JobFilter, _ viewer: Viewer, _ limit: Int, _ cursor: UInt64?, isDeadLetters: Bool
-  ) async throws(Refusal) -> JobPage {
+  ) async throws(Refusal) -> (delivery: Delivery, next: UInt64?) {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
-    let (queue, group) = (asked.add(filter.queue ?? ""), asked.add(filter.group ?? ""))
+    let (queue, owner) = (asked.add(filter.queue ?? ""), asked.add(filter.owner ?? ""))
+    let (type, group) = (asked.add(filter.type ?? ""), asked.add(filter.group ?? ""))
     let delivery = try await ask(asked.bytes) { base in
       var list = Command.List(
-        viewer: viewer.from(base), queue: queue.from(base), state: filter.state?.rawValue ?? 0,
-        isDeadLetters: isDeadLetters, limit: limit, examine: Self.masksPerSlice, cursor: cursor ?? 0)
-      list.group = group.from(base)
+        viewer: viewer.from(base), queue: queue.from(base), state: 0, isDeadLetters: isDeadLetters, limit: limit,
+        examine: Self.masksPerSlice, cursor: cursor ?? 0)
+      list.states = filter.states.reduce(0) { $0 | 1 << UInt16($1.rawValue) }
+      (list.owner, list.type, list.group) = (owner.from(base), type.from(base), group.from(base))
+      (list.since, list.until) = (filter.since ?? .min, filter.until ?? .max)
       return .list(list)
     }
     guard case .page(_, _, let next, _) = delivery.answer else { preconditionFailure("a list is answered with a page") }
-    var items: [JobView] = []
-    for image in delivery.jobs { items.append(try await listed(image, delivery)) }
-    return JobPage(items: items, next: next == 0 ? nil : next)
+    return (delivery, next == 0 ? nil : next)
   }
 
   /// Every queue that the viewer may know of, by name; from the copy that each commit leaves.
@@ -259,6 +281,7 @@ extension JobBody {
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
     schedule = layout.madeBy
+    target = layout.target.map(DeliveryTarget.init)
     expiry = JobExpiry(layout.options)
     unique = JobUnique(layout.options)
   }
@@ -274,6 +297,10 @@ extension Viewer {
 
 extension Delivery {
   func text(_ range: ByteRange) -> String {
-    String(decoding: text[Int(range.offset)..<Int(range.offset) + Int(range.count)], as: UTF8.self)
+    String(decoding: bytes(range), as: UTF8.self)
+  }
+
+  func bytes(_ range: ByteRange) -> ArraySlice<UInt8> {
+    text[Int(range.offset)..<Int(range.offset) + Int(range.count)]
   }
 }

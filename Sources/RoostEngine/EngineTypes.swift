@@ -203,6 +203,8 @@ package struct JobPage: Sendable {
   package var items: [JobView]
   /// Where the next page begins; nil at the end of the list.
   package var next: UInt64?
+  /// Jobs whose records were read.
+  package var examined = 0
 }
 
 /// Which jobs a list shows.
@@ -210,12 +212,20 @@ package struct JobFilter: Sendable {
   package var queue: String?
   /// `_`: jobs that say no group.
   package var group: String?
-  package var state: JobState?
+  /// Empty: all. A list of dead letters has no others.
+  package var states: Set<JobState>
+  package var owner: String?
+  package var type: String?
+  /// Wall milliseconds: only jobs submitted, or dead letters that died, from then on and before then.
+  package var since: Int64?
+  package var until: Int64?
+  /// What only a job's record tells; judged outside of the writer, for a fifth of a second a page.
+  package var matches: (@Sendable (JobView) -> Bool)?
 
   package init(queue: String? = nil, group: String? = nil, state: JobState? = nil) {
     self.queue = queue
     self.group = group
-    self.state = state
+    states = state.map { [$0] } ?? []
   }
 }
 
@@ -234,9 +244,13 @@ package struct QueueView: Sendable {
   package private(set) var settings = QueueSettings()
   /// The queue that takes what failed; empty where none does.
   package private(set) var deadLetterQueue = ""
+  /// Where its jobs are delivered; nil where workers lease them.
+  package private(set) var target: DeliveryTarget?
   /// Why it gives none of its READY jobs; nil: it does, or has none.
   package private(set) var hold: QueueHold?
   private var nextLease: Int64 = 0
+  /// Long polls that name it.
+  package private(set) var waiters = 0
   package private(set) var pause: QueuePause?
   /// Bytes in the log of its waiting jobs.
   package private(set) var waitingBytes: Int64 = 0
@@ -255,16 +269,19 @@ package struct QueueView: Sendable {
     self.activity = activity
   }
 
-  init(_ image: QueueImage, name: String, pauseReason: String, deadLetter: String) {
+  init(
+    _ image: QueueImage, name: String, pauseReason: String, deadLetter: String, target: some Collection<UInt8>
+  ) {
     self.init(
       name: name, life: image.life, counts: image.counts, oldestReadyMilliseconds: nil, totals: image.totals,
       activity: image.activity)
-    update(image, pauseReason: pauseReason, deadLetter: deadLetter)
+    update(image, pauseReason: pauseReason, deadLetter: deadLetter, target: Array(target))
   }
 
   /// Takes newer figures of the same queue over.
   mutating func update(
-    _ image: QueueImage, pauseReason: @autoclosure () -> String, deadLetter: @autoclosure () -> String
+    _ image: QueueImage, pauseReason: @autoclosure () -> String, deadLetter: @autoclosure () -> String,
+    target: @autoclosure () -> [UInt8]
   ) {
     counts = image.counts
     totals = image.totals
@@ -273,8 +290,11 @@ package struct QueueView: Sendable {
     settings = image.settings
     hold = image.hold
     nextLease = image.nextLease
+    waiters = Int(image.waiters)
     waitingBytes = image.waitingBytes
     deadLetterQueue = image.settings[.deadLetter] == nil ? "" : deadLetter()
+    self.target =
+      image.settings[.push] == nil ? nil : target().withUnsafeBytes { PushTarget($0).map(DeliveryTarget.init) }
     pause =
       image.isPaused
       ? QueuePause(
@@ -294,6 +314,7 @@ package struct QueueView: Sendable {
   /// Adds what another queue holds.
   package mutating func addDepths(_ queue: QueueView) {
     for state in JobState.allCases { counts[state] += queue.counts[state] }
+    waiters += queue.waiters
     oldestReadyMilliseconds = [oldestReadyMilliseconds, queue.oldestReadyMilliseconds].compactMap { $0 }.max()
   }
 }
@@ -339,6 +360,8 @@ package struct JobBody: Sendable {
   package var traceparent: String?
   /// The schedule that made the job, and the instant, seconds since 1970.
   package var schedule: (name: String, instant: Int64)?
+  /// Where it says itself that it is delivered.
+  package var target: DeliveryTarget?
   /// Before when it must begin, as it was said.
   package var expiry: JobExpiry?
   /// That no other may be like it, as it was said.

@@ -54,6 +54,7 @@ package struct StoreFigures: Sendable, BitwiseCopyable {
   package var allocatedBytes = 0
   /// Workers that wait for a job.
   package var waiters = 0
+  package var schedules = ScheduleFigures()
 
   init() {}
 
@@ -75,6 +76,8 @@ package struct StoreFigures: Sendable, BitwiseCopyable {
     usedBytes = store.machine.usedBytes
     allocatedBytes = store.machine.residentBytes
     waiters = store.machine.waiterCount
+    schedules = store.machine.scheduleFigures
+    schedules.count = store.machine.scheduleCount
   }
 }
 

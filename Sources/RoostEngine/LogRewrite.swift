@@ -121,7 +121,7 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations, .carrySchedule: sum + command.mostBytes
+      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule: sum + command.mostBytes
       default: sum + 512
       }
     }

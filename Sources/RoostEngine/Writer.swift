@@ -16,6 +16,7 @@ final class Writer: @unchecked Sendable {
   let status = Mutex(WriterStatus())
   /// For other threads: what the queues hold.
   let board = QueueBoard()
+  let quotas = QuotaBoard()
   /// For those who follow the log: how far it is durable.
   let tap: EventTap
   let logIdentity: LogIdentity
@@ -106,6 +107,7 @@ final class Writer: @unchecked Sendable {
       _ = try commit(commands: undecided, decidingDue: false)
       undecided = 0
       board.update(&store.machine)
+      quotas.update(store.machine)
       release()
       try store.begin(reading: read(), arena: arena, expectedBytes: expectedBytes)
       guard store.handle(command, ticket: ticket) else { preconditionFailure("an empty frame takes any command") }
@@ -213,7 +215,7 @@ final class Writer: @unchecked Sendable {
       delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
-    case .refused, .submitted, .notUnique, .nothing, .changed, .carried: break
+    case .refused, .submitted, .notUnique, .nothing, .changed, .carried, .owner: break
     }
     return delivery
   }

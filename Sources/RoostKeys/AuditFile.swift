@@ -37,6 +37,39 @@ struct AuditFile: Sendable {
     if status.st_size == 0 { try syncDirectory() }
   }
 
+  /// The last bytes of whole lines before a place.
+  ///
+  /// - Parameters:
+  ///   - end: nil, or beyond the file: its end.
+  ///   - most: Bytes.
+  /// - Returns: The bytes, and where in the file they begin; nothing where there is no file.
+  func tail(before end: Int?, atMost most: Int) throws(KeyStoreError) -> (bytes: [UInt8], start: Int) {
+    let number = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard number >= 0 else {
+      if errno == ENOENT { return ([], 0) }
+      throw failure("open")
+    }
+    defer { _ = close(number) }
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw failure("fstat") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw .system(call: "open", file: path, reason: "it is no file; move it away")
+    }
+    let end = min(end ?? .max, Int(status.st_size))
+    var start = max(0, end - most)
+    var bytes = [UInt8](repeating: 0, count: end - start)
+    let count = pread(number, &bytes, bytes.count, off_t(start))
+    guard count >= 0 else { throw failure("pread") }
+    bytes.removeLast(bytes.count - count)
+    if start > 0 {
+      // The rest of a line that begins before.
+      let whole = bytes.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? bytes.count
+      bytes.removeFirst(whole)
+      start += whole
+    }
+    return (bytes, start)
+  }
+
   private func isLineOpen(_ number: Int32, _ size: off_t) throws(KeyStoreError) -> Bool {
     guard size > 0 else { return false }
     var last: UInt8 = 0

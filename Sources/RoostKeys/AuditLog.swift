@@ -54,6 +54,38 @@ package final class AuditLog: Sendable {
     if let failure { logger?.error("the audit log cannot be written", metadata: ["reason": "\(failure)"]) }
   }
 
+  /// Lines of the file, the last first, as they were written.
+  ///
+  /// - Parameters:
+  ///   - limit: So many at most. Of a long file, or where few are of the wanted kind, there may be fewer: it reads 1 MiB.
+  ///   - event: Only those of this kind; nil: all.
+  ///   - end: Where to go on, as `next` of the answer before said; nil: at the end. A file that was moved away meanwhile
+  ///     is not followed.
+  package func lines(
+    limit: Int, event: String?, before end: Int?
+  ) async throws(KeyStoreError) -> (lines: [[UInt8]], next: Int?) {
+    let read: Result<(bytes: [UInt8], start: Int), KeyStoreError> = await withCheckedContinuation { continuation in
+      queue.async { [file] in
+        continuation.resume(
+          returning: Result { () throws(KeyStoreError) in try file.tail(before: end, atMost: Self.mostBytes) })
+      }
+    }
+    let (bytes, start) = try read.get()
+    let wanted = event.map { Array("\"event\":\"\($0)\"".utf8) }
+    var (lines, rest): ([[UInt8]], ArraySlice<UInt8>) = ([], bytes[...])
+    while !rest.isEmpty, lines.count < limit {
+      if rest.last == UInt8(ascii: "\n") { rest.removeLast() }
+      let first = rest.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+      let line = Array(rest[first...])
+      rest = bytes[..<first]
+      if !line.isEmpty, wanted.map({ line.firstRange(of: $0) != nil }) ?? true { lines.append(line) }
+    }
+    let next = start + rest.count
+    return (lines, next == 0 ? nil : next)
+  }
+
+  private static let mostBytes = 1 << 20
+
   /// How many refusals were skipped before this event; nil if it is to be skipped, too.
   private func place(for event: AuditEvent) -> Int? {
     let now = clock.elapsed()

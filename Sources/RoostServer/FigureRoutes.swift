@@ -1,3 +1,4 @@
+import Foundation
 import RoostAPI
 import RoostCore
 import RoostEngine
@@ -5,18 +6,39 @@ import RoostKeys
 
 /// What people ask when they look at a daemon: how long jobs wait and run, and who holds them.
 let figureRoutes: [Route] = [
-  Route("GET", "/stats", .lease) { (request, backend) throws(Rejection) in
+  Route("GET", "/stats", .read) { (request, backend) throws(Rejection) in
     let figures = try await refusable { () throws(Refusal) in try await backend.engine.jobFigures() }
     let queues = backend.engine.queues(viewer: request.viewer).filter { request.maySee(queue: $0.name) }
     var json = JSONWriter(capacity: figures.count * 320 + 512)
     json.beginObject()
     json.totals(queues)
     json.rates(queues.map { backend.metrics.rates.rates(of: $0) })
+    json.recent(
+      backend.metrics.series.recent(
+        queues, seesAll: request.seesAllQueues, departed: backend.engine.queueFigures.departed))
     json.key("items")
     json.beginArray()
-    for figure in figures where request.maySee(figure) { json.figure(figure) }
+    for figure in figures where request.maySee(figure) {
+      json.figure(figure, backend.metrics.series.recent(figure))
+    }
     json.endArray()
     json.endObject()
+    return Answer(200, json)
+  },
+  Route("GET", "/stats/series", .read, parameters: ["queue"]) { (request, backend) throws(Rejection) in
+    let series = backend.metrics.series
+    var json = JSONWriter(capacity: 24 << 10)
+    if let name = request.query["queue"] {
+      let queue = try queueName(name, request)
+      guard backend.engine.queueFigures.contains(queue) else {
+        throw Rejection(.queueNotFound, "there is no such queue: it begins with its first job, setting or pause")
+      }
+      json.series(series.stretch(ofQueue: queue), ofQueue: queue)
+    } else if request.seesAllQueues {
+      json.series(series.stretch())
+    } else {
+      json.series(series.stretch(ofQueues: { request.maySee(queue: $0) }))
+    }
     return Answer(200, json)
   },
   Route("GET", "/workers", .lease) { (request, backend) throws(Rejection) in
@@ -45,6 +67,9 @@ private let mostWorkers = 10_000
 extension RouteRequest {
   /// What many queues share shows nothing of one.
   fileprivate func maySee(_ figure: JobFigure) -> Bool { figure.queue.map { maySee(queue: $0) } ?? true }
+
+  /// Whether no queue is hidden from the caller.
+  fileprivate var seesAllQueues: Bool { caller.type == .admin || caller.allowsAllQueues }
 }
 
 extension JSONWriter {
@@ -77,7 +102,7 @@ extension JSONWriter {
     endObject()
   }
 
-  fileprivate mutating func figure(_ figure: JobFigure) {
+  fileprivate mutating func figure(_ figure: JobFigure, _ recent: JobSeries.Recent) {
     beginObject()
     key("queue")
     if let queue = figure.queue { string(queue) } else { null() }
@@ -90,6 +115,50 @@ extension JSONWriter {
     durations(figure.wait)
     key("run")
     durations(figure.run)
+    self.recent(recent, hasSubmits: false)
+    endObject()
+  }
+
+  /// - Parameter hasSubmits: False: they are not counted.
+  fileprivate mutating func recent(_ recent: JobSeries.Recent, hasSubmits: Bool = true) {
+    key("recent")
+    beginObject()
+    for span in JobSeries.Span.allCases {
+      let counts = recent[span] ?? EventCounts()
+      anyKey(span.name)
+      beginObject()
+      if hasSubmits { field("submitted", counts.submitted) }
+      field("leased", counts.leased)
+      field("acked", counts.acked)
+      field("failed", counts.failed)
+      field("dead", counts.dead)
+      endObject()
+    }
+    endObject()
+  }
+
+  /// One column for each figure.
+  ///
+  /// - Parameter stretch: nil: the queue has no series of its own.
+  fileprivate mutating func series(_ stretch: JobSeries.Stretch?, ofQueue queue: String? = nil) {
+    let points = stretch?.points ?? []
+    beginObject()
+    if let queue { field("queue", queue) }
+    field("kept", stretch != nil)
+    let interval = (stretch?.interval ?? JobSeries.interval) / .milliseconds(1)
+    field("interval", DurationText.text(milliseconds: Int64(interval)))
+    if let stretch, !points.isEmpty {
+      let now = Int64(Date().timeIntervalSince1970 * 1_000)
+      field("from", milliseconds: now - Int64(stretch.age / .milliseconds(1)))
+    }
+    for (name, value) in SeriesPoint.columns {
+      anyKey(name)
+      beginArray()
+      for point in points {
+        if let value = point.flatMap(value) { integer(value) } else { null() }
+      }
+      endArray()
+    }
     endObject()
   }
 
@@ -120,4 +189,24 @@ extension JSONWriter {
     if let time = worker.leaseUntilMilliseconds { field("lease_until", milliseconds: time) }
     endObject()
   }
+}
+
+extension JobSeries.Span {
+  fileprivate var name: String {
+    switch self {
+    case .minute: "1m"
+    case .fiveMinutes: "5m"
+    case .hour: "1h"
+    }
+  }
+}
+
+extension SeriesPoint {
+  /// What a series shows, by the names of its columns.
+  fileprivate static let columns: [(name: String, value: @Sendable (SeriesPoint) -> UInt32?)] = [
+    ("submitted", { $0.events.submitted }), ("leased", { $0.events.leased }), ("acked", { $0.events.acked }),
+    ("failed", { $0.events.failed }), ("dead", { $0.events.dead }), ("waiting", { $0.gauges.waiting }),
+    ("running", { $0.gauges.running }), ("wait_p50_ms", { $0.wait?.p50 }), ("wait_p99_ms", { $0.wait?.p99 }),
+    ("run_p50_ms", { $0.run?.p50 }), ("run_p99_ms", { $0.run?.p99 }),
+  ]
 }

@@ -1,11 +1,14 @@
 import Foundation
 import RoostAPI
+import RoostCore
+import RoostEngine
 import RoostKeys
 
 /// Keys: made, listed, revoked. Only the answer to the creation carries a whole key.
 let keyRoutes: [Route] = [
-  Route("GET", "/whoami", .read) { (request, _) throws(Rejection) in
+  Route("GET", "/whoami", .read) { (request, backend) throws(Rejection) in
     let caller = request.caller
+    let owner = try await refusable { () throws(Refusal) in try await backend.engine.owner(caller.ownerID.text) }
     var json = JSONWriter(capacity: 384)
     json.beginObject()
     json.field("key_id", caller.keyID)
@@ -13,6 +16,7 @@ let keyRoutes: [Route] = [
     json.field("type", caller.type.rawValue)
     json.rights(caller.scopes, caller.queues)
     if let date = caller.expiresAt { json.field("expires_at", milliseconds: milliseconds(date)) }
+    if !owner.quota.isEmpty { json.quota(owner) }
     json.endObject()
     return Answer(200, json)
   },

@@ -5,23 +5,43 @@ import RoostKeys
 
 /// Lists: jobs, dead letters.
 let listRoutes: [Route] = [
-  Route("GET", "/jobs", .read, parameters: ["state", "queue", "group", "limit", "cursor"]) {
+  Route("GET", "/jobs", .read, parameters: ["state", "queue"] + ListFilter.parameters + pageParameters) {
     (request, backend) throws(Rejection) in
-    try await listJobs(request, backend, queue: request.query["queue"])
+    try await listJobs(request, backend, try ListFilter(request))
   },
-  Route("GET", "/queues/{queue}/jobs", .read, parameters: ["state", "group", "limit", "cursor"]) {
+  Route("GET", "/queues/{queue}/jobs", .read, parameters: ["state"] + ListFilter.parameters + pageParameters) {
     (request, backend) throws(Rejection) in
-    try await listJobs(request, backend, queue: request.parameter)
+    try await listJobs(request, backend, try ListFilter(request, queue: request.parameter))
   },
-  Route("GET", "/dlq", .read, parameters: ["queue", "group", "limit", "cursor"]) {
-    (request, backend) throws(Rejection) in
-    var filter = JobFilter(group: try request.query.group(), state: .dead)
-    if let name = request.query["queue"] { filter.queue = try queueName(name, request) }
-    let (limit, cursor, wanted) = (try request.query.limit(), try request.query.cursor(), filter)
+  Route(
+    "GET", "/dlq", .read, parameters: ["queue"] + ListFilter.parameters + ListFilter.ofDead + pageParameters
+  ) { (request, backend) throws(Rejection) in
+    let (limit, cursor, filter) = (try request.query.limit(), try request.query.cursor(), try ListFilter(request))
     let page = try await refusable { () throws(Refusal) in
-      try await backend.engine.deadJobs(wanted, viewer: request.viewer, limit: limit, after: cursor)
+      try await backend.engine.deadJobs(filter.jobs, viewer: request.viewer, limit: limit, after: cursor)
     }
     return pageAnswer(page) { $0.deadLetter($1, withPayload: false) }
+  },
+  Route(
+    "GET", "/dlq/groups", .read, parameters: ["queue"] + ListFilter.parameters + ListFilter.ofDead + pageParameters
+  ) { (request, backend) throws(Rejection) in
+    let (limit, cursor, filter) = (try request.query.limit(), try request.query.cursor(), try ListFilter(request))
+    let found = try await refusable { () throws(Refusal) in
+      try await DeadLetterGroups.find(backend.engine, filter.jobs, request.viewer, after: cursor)
+    }
+    let groups = found.sorted
+    var json = JSONWriter(capacity: groups.count * 320 + 64)
+    json.beginObject()
+    json.key("items")
+    json.beginArray()
+    for group in groups.prefix(limit) { json.deadLetterGroup(group) }
+    json.endArray()
+    json.field("groups", groups.count)
+    json.field("examined", found.examined)
+    if found.others > 0 { json.field("others", found.others) }
+    if let next = found.next { json.field("next_cursor", String(next, radix: 16)) }
+    json.endObject()
+    return Answer(200, json)
   },
   Route("GET", "/dlq/{id}", .read, parameters: ["payload"]) { (request, backend) throws(Rejection) in
     let withPayload = try request.query.flag("payload")
@@ -49,21 +69,14 @@ let listRoutes: [Route] = [
   },
 ]
 
+private let pageParameters = ["limit", "cursor"]
+
 private func listJobs(
-  _ request: RouteRequest, _ backend: Backend, queue: String?
+  _ request: RouteRequest, _ backend: Backend, _ filter: ListFilter
 ) async throws(Rejection) -> Answer {
-  var filter = JobFilter(group: try request.query.group())
-  if let queue { filter.queue = try queueName(queue, request) }
-  if let name = request.query["state"] {
-    guard let state = JobState.allCases.first(where: { $0.name.asciiLowercased == name.asciiLowercased }) else {
-      let names = JobState.allCases.map(\.name).joined(separator: ", ")
-      throw Rejection(.outOfRange, field: "state", "state must be one of \(names)")
-    }
-    filter.state = state
-  }
-  let (limit, cursor, wanted) = (try request.query.limit(), try request.query.cursor(), filter)
+  let (limit, cursor) = (try request.query.limit(), try request.query.cursor())
   let page = try await refusable { () throws(Refusal) in
-    try await backend.engine.jobs(wanted, viewer: request.viewer, limit: limit, after: cursor)
+    try await backend.engine.jobs(filter.jobs, viewer: request.viewer, limit: limit, after: cursor)
   }
   return pageAnswer(page) { $0.job($1, withPayload: false, withResult: false) }
 }

@@ -100,5 +100,5 @@ struct QueueListing {
 
 extension QueueView {
   /// Jobs that are READY, SCHEDULED or in RETRY.
-  fileprivate var waiting: Int { Int(count(.ready)) + Int(count(.scheduled)) + Int(count(.retry)) }
+  var waiting: Int { Int(count(.ready)) + Int(count(.scheduled)) + Int(count(.retry)) }
 }

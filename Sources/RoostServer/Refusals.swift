@@ -48,9 +48,28 @@ extension Rejection {
         .contradiction, field: "priority",
         "the queue runs the jobs of a group in the order of their submits (groups.ordered): a priority contradicts that"
       )
+    case .callbackInOrder:
+      self.init(
+        .contradiction, field: "callback_url",
+        "the queue runs the jobs of a group in the order of their submits (groups.ordered): targets of their own"
+          + " contradict that; deliver all of the queue with its setting push"
+      )
     case .scheduleNotFound: self.init(.scheduleNotFound, "there is no such schedule")
     case .tooManySchedules:
       self.init(.tooManySchedules, "the limit of schedules (MAX_SCHEDULES) is reached: delete one that is not used")
+    case .quotaOfJobs:
+      self = Rejection(
+        .quotaExceeded,
+        "this owner has as many waiting jobs as its quota allows (GET /whoami): let workers catch up, then try again"
+      ).with("quota", "waiting_jobs").with("left", "0").retryAfter(1)
+    case .quotaOfBytes:
+      self = Rejection(
+        .quotaExceeded,
+        "with this job the owner's waiting jobs would have more bytes than its quota allows (GET /whoami): let workers catch up, "
+          + "then try again"
+      ).with("quota", "waiting_bytes").retryAfter(1)
+    case .tooManyQuotas:
+      self.init(.tooManyQuotas, "as many owners have quotas as may (\(OwnerQuota.mostOwners)): take one back first")
     case .notUnique:
       self.init(
         .notUnique, "another job that this one would be like is there, and was said to be the only one (unique)")

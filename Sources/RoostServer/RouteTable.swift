@@ -3,6 +3,7 @@ import Glibc
 import RoostAPI
 import RoostEngine
 import RoostKeys
+import RoostPush
 
 /// What the routes work with.
 package final class Backend: Sendable {
@@ -14,12 +15,20 @@ package final class Backend: Sendable {
   /// The largest payload, bytes.
   package let maxPayloadBytes: Int
   package let metrics: DaemonMetrics
+  package let requestQuotas: RequestQuotas
+  /// nil: nothing is written down.
+  package let audit: AuditLog?
+  /// What deliveries are signed with.
+  package let signing: SigningSecrets
+  /// The hosts that jobs are delivered to.
+  package let targets: PushTargets
   /// Those who listen to events.
   let events: EventFeed
 
   package init(
     engine: Engine, keys: KeyService, keyHealth: KeyStoreHealth, lastUse: @escaping @Sendable (String) -> Date?,
-    maxPayloadBytes: Int, metrics: DaemonMetrics, eventListeners: Int = 1_000
+    maxPayloadBytes: Int, metrics: DaemonMetrics, audit: AuditLog? = nil, signing: SigningSecrets = SigningSecrets(),
+    targets: PushTargets = PushTargets(), eventListeners: Int = 1_000
   ) {
     self.engine = engine
     self.keys = keys
@@ -27,6 +36,10 @@ package final class Backend: Sendable {
     self.lastUse = lastUse
     self.maxPayloadBytes = maxPayloadBytes
     self.metrics = metrics
+    requestQuotas = RequestQuotas(engine.quotas)
+    self.audit = audit
+    self.signing = signing
+    self.targets = targets
     events = EventFeed(engine, limit: eventListeners)
   }
 }
@@ -130,7 +143,8 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes + groupRoutes + scheduleRoutes
-      + operationRoutes + figureRoutes + eventRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
+      + operationRoutes + pushRoutes + figureRoutes + eventRoutes + ownerRoutes + auditRoutes + keyRoutes
+      + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 
   package let routes: [Route]

@@ -48,6 +48,7 @@ extension JSONWriter {
     switch timing {
     case .cron(let cron, let timezone, let skipsGaps, let passes):
       field("cron", cron)
+      if let words = (try? CronExpression(cron))?.words { field("words", words) }
       field("timezone", timezone)
       if skipsGaps { field("on_gap", GapRule.skip.rawValue) }
       if passes != .first { field("on_repeat", RepeatRule(passes).rawValue) }

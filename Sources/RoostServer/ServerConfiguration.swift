@@ -55,6 +55,8 @@ package struct ServerConfiguration: Sendable {
   static let metricsConnections = 16
   /// How many queues have series of their own, 0…10,000; the others share one.
   package var metricsQueues = 200
+  /// Between two points of `GET /stats/series`.
+  package var figureInterval = JobSeries.interval
 
   /// Whether the page at `/` is served, and whether it offers to change anything.
   package var dashboard = DashboardMode.on

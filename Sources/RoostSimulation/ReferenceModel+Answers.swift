@@ -26,6 +26,7 @@ extension ReferenceModel {
           throw Violation(message: "a next job was leased though no attempt ended before: \(replies)")
         }
       case .lease(let lease): try self.lease(lease, ticket, &rest)
+      case .leaseDeliveries(let lease): try leaseDeliveries(lease, ticket, &rest)
       case .awaitEnd(let id, let isForged, let viewer, let milliseconds):
         try awaitEnd(id, isForged, viewer, milliseconds, ticket, &rest)
       case .endWait(let waiting): try endWait(waiting, &rest)
@@ -38,6 +39,7 @@ extension ReferenceModel {
       }
     }
     try buryLate()
+    forgetHosts()
     for reply in rest where !(try endMet(reply)) { try served(reply, isAlone: isAlone) }
     // Waiting workers are met behind the last submit of a batch.
     if case .submit(let job) = request, job.isFollowed { return }
@@ -79,7 +81,9 @@ extension ReferenceModel {
     case .operate(let wanted): try operate(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
-    case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
+    case .setQuota(let owner, let quota): try set(owner, quota, answer)
+    case .readQuota(let owner): try look(atOwner: owner, answer)
+    case .lease, .leaseDeliveries, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
 
@@ -112,6 +116,8 @@ extension ReferenceModel {
       refusal = .memoryLow
     } else if isDraining(job.queue) {
       refusal = .draining
+    } else if let over = overQuota(job.owner) {
+      refusal = over
     } else if totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       refusal = .tooManyQueues
     }
@@ -371,7 +377,9 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .endWait, .drainWaiters, .readOperations: true
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readQuota, .endWait, .drainWaiters,
+      .readOperations:
+      true
     case .operate(let wanted): wanted.isDry
     default: false
     }

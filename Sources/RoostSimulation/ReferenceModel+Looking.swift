@@ -47,8 +47,10 @@ extension ReferenceModel {
   }
 
   func isListed(_ job: Job, _ list: Request.List) -> Bool {
-    (list.queue == nil || job.queue == list.queue) && (list.state == nil || job.state == list.state)
-      && isOf(list.group, job)
+    let time = list.isDeadLetters ? job.endedAt : job.id.createdMilliseconds
+    return (list.queue == nil || job.queue == list.queue) && (list.states.isEmpty || list.states.contains(job.state))
+      && (list.owner == nil || job.wanted.owner == list.owner) && (list.type == nil || job.wanted.type == list.type)
+      && time >= list.since ?? .min && isOf(list.group, job)
       && list.viewer.sees(queue: job.queue, owner: job.wanted.owner)
   }
 

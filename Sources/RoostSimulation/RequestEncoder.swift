@@ -20,6 +20,10 @@ struct RequestEncoder {
       command.isNext = lease.isNext
       command.isListed = lease.isListed
       return .lease(command)
+    case .leaseDeliveries(let lease):
+      return .leaseDeliveries(
+        Command.LeaseDeliveries(
+          maxJobs: lease.maxJobs, maxBytes: lease.maxBytes, waitMilliseconds: lease.waitMilliseconds))
     case .endWait(let ticket): return .endWait(Command.EndWait(ticket: ticket))
     case .finish(let finish): return .finish(self.finish(finish))
     case .extend(let job, let isForged, let viewer, let lease, let milliseconds, let progress):
@@ -56,19 +60,26 @@ struct RequestEncoder {
       return .awaitEnd(
         Command.AwaitEnd(job: reference(job, isForged), viewer: put(viewer), milliseconds: milliseconds))
     case .list(let list):
-      var command = Command.List(
-        viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty,
-        state: list.state?.rawValue ?? 0, isDeadLetters: list.isDeadLetters, limit: list.limit,
-        examine: Int(list.examine),
-        cursor: list.cursor)
-      command.group = put(Array((list.group ?? "").utf8))
-      return .list(command)
+      var wanted = Command.List(
+        viewer: put(list.viewer), queue: list.queue.map { put(Array($0.utf8)) } ?? .empty, state: 0,
+        isDeadLetters: list.isDeadLetters, limit: list.limit, examine: Int(list.examine), cursor: list.cursor)
+      wanted.states = list.states.reduce(0) { $0 | 1 << UInt16($1.rawValue) }
+      wanted.owner = list.owner.map { put(Array($0.utf8)) } ?? .empty
+      wanted.type = list.type.map { put(Array($0.utf8)) } ?? .empty
+      wanted.since = list.since ?? .min
+      wanted.group = put(Array((list.group ?? "").utf8))
+      return .list(wanted)
+    case .setQuota(let owner, let quota):
+      return .setQuota(Command.SetQuota(owner: put(Array(owner.utf8)), quota: quota))
+    case .readQuota(let owner): return .readQuota(Command.ReadQuota(owner: put(Array(owner.utf8))))
     case .queue(let name): return .queue(Command.Queue(name: put(Array(name.utf8))))
     case .configure(let name, let change):
       return .configure(
         Command.Configure(
           name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.clearedBits,
-          deadLetter: put(Array((change.settings[.deadLetter].map { Request.deadLetterQueue($0) } ?? "").utf8))))
+          deadLetter: put(Array((change.settings[.deadLetter].map { Request.deadLetterQueue($0) } ?? "").utf8)),
+          target: put(
+            change.settings[.push].map { _ in PushTarget.encode(origin: Request.queueOrigin, rest: "/x") } ?? [])))
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
     case .operate(let wanted):

@@ -359,6 +359,7 @@ extension Answer {
     case .figures: "figures"
     case .workers: "workers"
     case .counted: "counted"
+    case .owner: "owner"
     }
   }
 }

@@ -10,6 +10,8 @@ extension Workload {
   mutating func manage(_ model: ReferenceModel) -> Request {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
     if random.chance(0.15) { return operation(model) }
+    if random.chance(0.08) { return quota(model) }
+    if delivers, random.chance(0.3) { return .configure(name, deliveries()) }
     if random.chance(0.35) { return manageGroup(model, name) }
     switch random.below(10) {
     case 0..<2:
@@ -18,6 +20,18 @@ extension Workload {
     case 2..<5: return .resume(model.setups.keys.sorted().first { model.setups[$0]!.isPaused } ?? name)
     default: return .configure(name, settings())
     }
+  }
+
+  /// Most are soon taken back: an owner who may not submit makes a dull history.
+  private mutating func quota(_ model: ReferenceModel) -> Request {
+    let owner = model.quotas.keys.sorted().first ?? owners.randomElement(using: &random)!
+    if random.chance(0.3) { return .readQuota(owner) }
+    var quota = OwnerQuota()
+    if model.quotas[owner] != nil, random.chance(0.6) { return .setQuota(owner, quota) }
+    if random.chance(0.7) { quota.waitingJobs = UInt64(random.below(12)) }
+    if random.chance(0.3) { quota.waitingBytes = random.chance(0.3) ? 0 : OwnerQuota.mostWaiting }
+    if random.chance(0.3) { (quota.requestsPerSecond, quota.burst) = (UInt32(1 + random.below(99)), 7) }
+    return .setQuota(random.chance(0.5) ? owner : owners.randomElement(using: &random)!, quota)
   }
 
   private mutating func manageGroup(_ model: ReferenceModel, _ queue: String) -> Request {
@@ -77,6 +91,17 @@ extension Workload {
       wanted.isForEmpty = random.chance(0.2)
     }
     return .operate(wanted)
+  }
+
+  private mutating func deliveries() -> QueueSettingsChange {
+    var change = QueueSettingsChange()
+    let isCleared = random.chance(0.4)
+    switch random.below(3) {
+    case 0: change.set(.push, isCleared ? nil : 1)
+    case 1: change.set(.pushConcurrency, isCleared ? nil : Int64(1 + random.below(3)))
+    default: change.set(.pushTimeout, isCleared ? nil : Int64(leastLease + random.below(6_000)))
+    }
+    return change
   }
 
   private mutating func settings() -> QueueSettingsChange {

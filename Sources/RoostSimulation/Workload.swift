@@ -16,6 +16,9 @@ struct Workload {
   private let isReluctant: Bool
   /// Operators set and pause queues, and jobs leave to their queues what they do not say.
   var managesQueues = false
+  /// Jobs are delivered by the daemon, and the targets of some histories mostly fail.
+  var delivers = false
+  var isHostile = false
   /// Somebody sets schedules.
   var setsSchedules = false
 
@@ -45,6 +48,7 @@ struct Workload {
       return [request, .lease(lease)]
     }
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
+    if delivers, random.chance(0.2) { return deliver(model) }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]
@@ -81,7 +85,9 @@ struct Workload {
     case ..<96: return .list(list(model))
     case ..<98: return .queue(random.chance(0.1) ? "none" : queues.randomElement(using: &random)!)
     default:
-      let tickets = model.waiters.map(\.ticket) + model.endWaiters.map(\.ticket)
+      let tickets =
+        model.waiters.map(\.ticket) + model.endWaiters.map(\.ticket)
+        + [model.deliveryWaiter?.ticket].compactMap { $0 }
       return .endWait(ticket: tickets.randomElement(using: &random) ?? 0)
     }
   }
@@ -111,6 +117,7 @@ struct Workload {
     }
     if random.chance(0.1) { job.expiry = expiry(model) }
     if random.chance(0.15) { job.unique = uniqueness() }
+    if delivers, random.chance(0.5) { job.origin = "https://\(["a", "b", "c"][random.below(3)]).example" }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"
@@ -229,6 +236,25 @@ struct Workload {
     return lease
   }
 
+  /// The daemon asks for jobs to deliver, and ends what it delivers.
+  private mutating func deliver(_ model: ReferenceModel) -> [Request] {
+    guard random.chance(0.4) else {
+      return (0..<(1 + random.below(4))).map { _ in
+        let running = model.jobs.values.filter { $0.state == .running && $0.isPushed }.min { $0.number < $1.number }
+        guard case .finish(var finish) = finish(model), let job = running else { return finish(model) }
+        (finish.job, finish.viewer, finish.lease, finish.key) = (job.id, .all, job.lease, "")
+        if isHostile, random.chance(0.97) { (finish.outcome, finish.isRetryable) = (.failed, true) }
+        return .finish(finish)
+      }
+    }
+    return [
+      .leaseDeliveries(
+        Request.LeaseDeliveries(
+          maxJobs: Int32(1 + random.below(6)), maxBytes: random.chance(0.7) ? 1 << 20 : random.below(2_000),
+          waitMilliseconds: random.chance(0.5) ? Int64(1 + random.below(6_000)) : 0))
+    ]
+  }
+
   private mutating func finish(_ model: ReferenceModel) -> Request {
     var job = random.chance(0.85) ? known(model, .running) ?? known(model) : known(model)
     if random.chance(0.06), let gone = departed(model) { job = gone }
@@ -320,10 +346,14 @@ struct Workload {
     var list = Request.List(
       viewer: viewer(),
       queue: random.chance(0.5) ? queues.randomElement(using: &random) : random.chance(0.1) ? "none" : nil,
-      state: isDead || random.chance(0.5) ? nil : JobState.allCases.randomElement(using: &random),
+      states: isDead || random.chance(0.5)
+        ? [] : (0...random.below(3)).map { _ in JobState.allCases.randomElement(using: &random)! },
       isDeadLetters: isDead,
       limit: 1 + random.below(isDead ? 8 : 50),
       cursor: isDead || random.chance(0.5) ? 0 : 1 + UInt64(random.below(Int(model.lastNumber) + 1)))
+    if random.chance(0.2) { list.owner = owners.randomElement(using: &random) }
+    if random.chance(0.2) { list.type = "t\(random.below(3))" }
+    if random.chance(0.1) { list.since = model.now.wall - Int64(random.below(20_000)) }
     if managesQueues, random.chance(0.2) { list.group = random.chance(0.3) ? "_" : "g\(random.below(5))" }
     if !isDead, random.chance(0.3) { list.examine = Int32(1 + random.below(60)) }
     return list

@@ -28,9 +28,11 @@ struct CommandSlipTests {
         ["wal", "verify"], ["wal", "dump"], ["wal", "stats"], ["wal", "repair"],
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
         ["schedules", "set"], ["schedules", "backfill"],
-        ["stats"], ["events"], ["workers"], ["work"],
+        ["stats"], ["events"], ["workers"], ["owners"], ["owners", "quota"], ["audit"], ["work"], ["push"],
+        ["push", "targets"], ["push", "secret"], ["push", "secret", "set"],
         ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["release"], ["dlq"],
-        ["dlq", "replay"], ["context"], ["context", "add"], ["completions"], ["doctor"], ["bench"], ["top"],
+        ["dlq", "replay"], ["dlq", "groups"], ["context"], ["context", "add"], ["completions"], ["doctor"], ["bench"],
+        ["top"],
       ]
       for command in commands {
         let outcome = try CommandOutcome(roost: command + ["--help"], in: directory)

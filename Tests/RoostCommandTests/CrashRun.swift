@@ -93,7 +93,8 @@ struct CrashRun {
     return try LiveDaemon(
       in: directory,
       [
-        "--segment-bytes", "64KiB", "--events-retention", "0s", "--lease-duration", "1s", "--lease-check-interval", "20ms",
+        "--segment-bytes", "64KiB", "--events-retention", "0s", "--lease-duration", "1s", "--lease-check-interval",
+        "20ms",
         "--retention-max-jobs", "\(History.keptJobs)",
       ], environment: power?.environment ?? [:], through: prefix)
   }

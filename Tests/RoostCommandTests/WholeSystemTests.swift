@@ -161,7 +161,8 @@ private final class Deployment: Sendable {
   private static func start(in directory: URL, port: Int, _ redis: RedisServer) throws -> LiveDaemon {
     try LiveDaemon(
       in: directory.appendingPathComponent("data"), port: port, isDevelopment: false,
-      ["--segment-bytes", "64KiB", "--events-retention", "0s", "--lease-check-interval", "20ms"], environment: ["REDIS_URL": redis.url()])
+      ["--segment-bytes", "64KiB", "--events-retention", "0s", "--lease-check-interval", "20ms"],
+      environment: ["REDIS_URL": redis.url()])
   }
 }
 

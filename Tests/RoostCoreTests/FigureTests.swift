@@ -22,10 +22,10 @@ struct FigureTests {
       let exact = waits[Int((Double(waits.count) * part).rounded(.up)) - 1]
       #expect(seen >= exact && seen * 4 <= exact * 5, "\(seen) for \(exact)")
     }
-    for (place, power) in FigureImage.powers.enumerated() {
-      #expect(figure.wait.below[place] == UInt64(waits.count { $0 < 1 << Int64(power) }))
+    for power in FigureImage.powers {
+      #expect(figure.wait.all.count(below: power) == UInt64(waits.count { $0 < 1 << Int64(power) }))
     }
-    #expect(figure.wait.sum == UInt64(waits.reduce(0, +)) && figure.run.p50 == 3 && figure.run.count == 200)
+    #expect(figure.wait.all.sum == UInt64(waits.reduce(0, +)) && figure.run.p50 == 3 && figure.run.all.count == 200)
   }
 
   @Test("what is older than ten minutes does not count as recent")
@@ -38,6 +38,6 @@ struct FigureTests {
     #expect(machine.step.figures.first?.wait.recent == 1)
     machine.skip(milliseconds: 601_000)
     machine.run([], .readFigures(Command.ReadFigures()))
-    #expect(machine.step.figures.first?.wait.recent == 0 && machine.step.figures.first?.wait.count == 1)
+    #expect(machine.step.figures.first?.wait.recent == 0 && machine.step.figures.first?.wait.all.count == 1)
   }
 }

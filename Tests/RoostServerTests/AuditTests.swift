@@ -55,6 +55,36 @@ import Testing
     }
   }
 
+  @Test("an admin reads the audit log from its end, page by page, and what was cut short is left out")
+  func reading() async throws {
+    try await TestDaemon.run { daemon in
+      #expect((try await daemon.send("GET", "/audit", daemon.admin).json["items"] as? [Any])?.isEmpty == true)
+      for queue in ["a", "b", "c"] { _ = try await daemon.send("POST", "/queues/\(queue)/pause", daemon.admin) }
+      _ = try await daemon.send("POST", "/queues/a/resume", daemon.admin)
+      let file = daemon.directory + "/audit.log"
+      let handle = try #require(FileHandle(forWritingAtPath: file))
+      try handle.seekToEnd()
+      try handle.write(contentsOf: Data(#"{"event":"queue.pause","ti"#.utf8))
+      try handle.close()
+      for limit in [1, 200] {
+        var (targets, cursor): ([String], String?) = ([], nil)
+        repeat {
+          let path = "/audit?event=queue.pause&limit=\(limit)" + (cursor.map { "&cursor=\($0)" } ?? "")
+          let page = try await daemon.send("GET", path, daemon.admin)
+          #expect(page.status == 200, "\(page.text)")
+          targets += (page.json["items"] as? [[String: String]] ?? []).compactMap { $0["target"] }
+          cursor = page.string("next_cursor")
+        } while cursor != nil
+        #expect(targets == ["c", "b", "a"], "\(limit) a page")
+      }
+      let all = try await daemon.send("GET", "/audit", daemon.admin).json["items"] as? [[String: String]] ?? []
+      #expect(all.map { $0["event"] } == ["queue.resume", "queue.pause", "queue.pause", "queue.pause"])
+      #expect(try await daemon.send("GET", "/audit", daemon.client).code == "forbidden_scope")
+      let last = try await daemon.send("GET", "/audit?limit=1", daemon.admin).json["items"] as? [[String: String]]
+      #expect(last?.first?["event"] == "audit.read" && last?.first?["outcome"] == "forbidden_scope")
+    }
+  }
+
   @Test("every route that changes keys or queues is in the audit log")
   func everyChange() {
     let watched: [Scope] = [.createKeys, .revokeKeys, .manageQueues, .admin]

@@ -40,7 +40,7 @@ extension ContractUser {
   private func filled(_ path: String) -> String {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
       .replacingOccurrences(of: "{group}", with: "none").replacingOccurrences(of: "{file}", with: "none")
-      .replacingOccurrences(of: "{schedule}", with: "none")
+      .replacingOccurrences(of: "{schedule}", with: "none").replacingOccurrences(of: "{owner}", with: "none")
   }
 
   private func lackScope() async throws {
@@ -63,8 +63,8 @@ extension ContractUser {
     try await ask("POST", "/jobs/lease", worker, #"{"queues":["none"]}"#, expecting: 403)
     try await ask("POST", "/jobs/batch", client, #"{"jobs":[{"payload":1,"queue":"none"}]}"#, expecting: 200)
     for path in [
-      "/jobs?queue=none", "/dlq?queue=none", "/events?queue=none", "/queues/none", "/queues/none/jobs", "/queues/none/groups",
-      "/queues/none/groups/g",
+      "/jobs?queue=none", "/dlq?queue=none", "/dlq/groups?queue=none", "/events?queue=none", "/queues/none",
+      "/queues/none/jobs", "/queues/none/groups", "/queues/none/groups/g", "/stats/series?queue=none",
     ] {
       try await ask("GET", path, client, expecting: 403)
     }
@@ -72,7 +72,7 @@ extension ContractUser {
 
   private func findNothing() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in [job, job + "/history", letter, "/queues/none", "/ui/none"] {
+    for path in [job, job + "/history", letter, "/queues/none", "/ui/none", "/stats/series?queue=none"] {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
     for path in [job + "/cancel", job + "/retry", job + "/dlq", job + "/ack", letter + "/replay"] {
@@ -96,14 +96,17 @@ extension ContractUser {
 
   private func sayNonsense() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in ["/queues/q/groups?cursor=z", "/queues/q/groups/_g"] {
+    for path in ["/queues/q/groups?cursor=z", "/queues/q/groups/_g", "/stats/series?queue=a%20b"] {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }
     try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"weight":0}"#, expecting: 422)
     try await ask("PATCH", "/queues/q/groups/g", daemon.admin, #"{"wait":0}"#, expecting: 400)
     try await ask("POST", "/queues/q/groups/g/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
     try await ask("POST", "/queues/q/groups/_g/resume", daemon.admin, expecting: 422)
-    for path in ["/events?state=x", "/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/queues/a%20b", "/queues?sort=x"] {
+    for path in [
+      "/events?state=x", "/jobs?limit=0", "/queues/none/jobs?cursor=z", "/dlq?limit=x", "/dlq/groups?reason=x",
+      "/queues/a%20b", "/queues?sort=x",
+    ] {
       try await ask("GET", path, daemon.admin, expecting: 422)
     }
     for path in [job, letter] { try await ask("GET", path + "?payload=perhaps", daemon.admin, expecting: 422) }
@@ -117,6 +120,10 @@ extension ContractUser {
       ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),
     ]
     try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurrency":0}"#, expecting: 422)
+    try await ask("PUT", "/admin/owners/o/quota", daemon.admin, #"{"waiting_jobs":-1}"#, expecting: 422)
+    try await ask("PUT", "/admin/owners/o/quota", daemon.admin, #"{"jobs":1}"#, expecting: 400)
+    for path in ["/audit?event=A", "/audit?cursor=z"] { try await ask("GET", path, daemon.admin, expecting: 422) }
+    try await ask("GET", "/admin/owners/a%00b/quota", daemon.admin, expecting: 422)
     try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurency":1}"#, expecting: 400)
     try await ask("POST", "/queues/q/pause", daemon.admin, #"{"until":"soon"}"#, expecting: 422)
     try await ask("POST", "/operations", daemon.admin, #"{"action":"explode"}"#, expecting: 422)

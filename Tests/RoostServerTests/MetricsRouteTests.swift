@@ -106,6 +106,63 @@ import Testing
     }
   }
 
+  @Test("what held READY jobs back is counted by reason, and who works and waits is told by queue")
+  func workersAndLimits() async throws {
+    try await TestDaemon.run({ $0.figureInterval = .milliseconds(50) }) { daemon in
+      for queue in ["one", "one", "slow", "slow", "shut", "full"] {
+        _ = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"\#(queue)"}"#)
+      }
+      for (queue, settings) in [
+        ("one", #"{"concurrency":1}"#), ("slow", #"{"rate":{"limit":1,"per":"1h"}}"#), ("full", #"{"max_length":1}"#),
+      ] {
+        #expect(try await daemon.send("PATCH", "/queues/\(queue)", daemon.admin, settings).status == 200)
+      }
+      _ = try await daemon.send("POST", "/queues/shut/pause", daemon.admin)
+      for queue in ["one", "one", "slow", "slow", "slow", "shut", "none"] {
+        _ = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["\#(queue)"]}"#)
+      }
+      let refused = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"full"}"#)
+      #expect(refused.code == "queue_full")
+      let waiting = try Connection(port: daemon.port)
+      defer { waiting.close() }
+      waiting.send(Connection.request("POST", "/jobs/lease", daemon.worker, #"{"queues":["one"],"wait":"60s"}"#, []))
+      let longest = #"roost_job_longest_running_seconds{queue="one"}"#
+      try await daemon.waitForMetrics { $0[#"roost_queue_waiters{queue="one"}"#] == 1 && $0[longest] ?? 0 > 0 }
+      let metrics = try await daemon.metrics()
+      let throttled = metrics.filter { $0.key.hasPrefix("roost_queue_throttled_total") }
+      #expect(
+        throttled == [
+          #"roost_queue_throttled_total{queue="one",reason="concurrency"}"#: 2,
+          #"roost_queue_throttled_total{queue="slow",reason="rate"}"#: 2,
+          #"roost_queue_throttled_total{queue="shut",reason="paused"}"#: 1,
+          #"roost_queue_throttled_total{queue="full",reason="full"}"#: 1,
+        ])
+      #expect(metrics[#"roost_worker_utilization{queue="one"}"#] == 0.5)
+      #expect(metrics[#"roost_worker_utilization{queue="slow"}"#] == 1)
+      #expect(metrics[#"roost_worker_utilization{queue="full"}"#] == 0)
+      #expect(metrics[#"roost_job_longest_running_seconds{queue="full"}"#] == 0)
+      #expect(metrics["roost_tls_certificate_not_after_seconds"] == 0)
+    }
+  }
+
+  @Test("fires of schedules are counted with how late they were, and those that were missed by reason")
+  func schedules() async throws {
+    let clock = MovedClock()
+    try await TestDaemon.run(clock: clock) { daemon in
+      let schedule = #"{"every":"1m","overlap":"skip","job":{"payload":1,"queue":"q"}}"#
+      #expect(try await daemon.send("PUT", "/schedules/s", daemon.client, schedule).status == 201)
+      clock.pass(.seconds(61))
+      try await daemon.waitForMetrics { $0["roost_schedule_fires_total"] == 1 }
+      // The run before has not ended: it waits for a worker.
+      clock.pass(.seconds(60))
+      try await daemon.waitForMetrics { $0[#"roost_schedule_misses_total{reason="overlap"}"#] == 1 }
+      let metrics = try await daemon.metrics()
+      #expect(metrics["roost_schedules"] == 1 && metrics["roost_schedule_lag_seconds_count"] == 1)
+      #expect(metrics[#"roost_schedule_lag_seconds_bucket{le="3600"}"#] == 1)
+      #expect(metrics[#"roost_schedule_misses_total{reason="late"}"#] == 0)
+    }
+  }
+
   @Test("an expired lease is counted as expired and as failed")
   func expiry() async throws {
     try await TestDaemon.run { daemon in

@@ -65,7 +65,8 @@ struct VisibilityMatrix {
     "POST /jobs": Row(.useOfQueue) { #"{"payload":1,"queue":"\#($0.queue)"}"# },
     "POST /jobs/batch": Row(.useOfQueue) { #"{"jobs":[{"payload":1,"queue":"\#($0.queue)"}]}"# },
     "POST /jobs/lease": Row(.useOfQueue) { #"{"queues":["\#($0.queue)"]}"# },
-    "GET /jobs": Row(.list), "GET /dlq": Row(.list), "GET /queues": Row(.list), "GET /keys": Row(.list),
+    "GET /jobs": Row(.list), "GET /dlq": Row(.list), "GET /dlq/groups": Row(.list), "GET /queues": Row(.list),
+    "GET /keys": Row(.list),
     "GET /jobs/{id}": Row(.job), "GET /jobs/{id}/history": Row(.job), "GET /dlq/{id}": Row(.job),
     "PATCH /jobs/{id}": Row(.job), "DELETE /jobs/{id}": Row(.job), "DELETE /dlq/{id}": Row(.job),
     "POST /jobs/{id}/cancel": Row(.job), "POST /jobs/{id}/retry": Row(.job), "POST /jobs/{id}/dlq": Row(.job),
@@ -80,7 +81,8 @@ struct VisibilityMatrix {
     "GET /queues/{queue}": Row(.sightOfQueue), "GET /queues/{queue}/jobs": Row(.sightOfQueue),
     "PATCH /queues/{queue}": Row(.useOfQueue) { _ in #"{"aging":"1h"}"# },
     "POST /queues/{queue}/pause": Row(.useOfQueue), "POST /queues/{queue}/resume": Row(.useOfQueue),
-    "GET /whoami": Row(.scopeOnly), "GET /stats": Row(.scopeOnly), "GET /events": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
+    "GET /whoami": Row(.scopeOnly), "GET /stats": Row(.scopeOnly), "GET /events": Row(.scopeOnly),
+    "GET /stats/series": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
     "GET /queues/{queue}/groups": Row(.sightOfQueue), "GET /queues/{queue}/groups/{group}": Row(.sightOfQueue),
     "PATCH /queues/{queue}/groups/{group}": Row(.useOfQueue) { _ in #"{"weight":2}"# },
     "POST /queues/{queue}/groups/{group}/pause": Row(.useOfQueue),
@@ -100,6 +102,10 @@ struct VisibilityMatrix {
     "POST /schedules/{schedule}/backfill": Row(.useOfSchedule) { _ in
       #"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}"#
     },
+    "GET /audit": Row(.scopeOnly), "GET /admin/owners/{owner}/quota": Row(.scopeOnly),
+    "PUT /admin/owners/{owner}/quota": Row(.scopeOnly),
+    "GET /push/targets": Row(.scopeOnly), "GET /push/secret": Row(.scopeOnly), "POST /push/secret": Row(.scopeOnly),
+    "DELETE /push/secret": Row(.scopeOnly),
     "POST /admin/keys": Row(.scopeOnly) { _ in #"{"name":"n","owner_id":"o","type":"client"}"# },
     "GET /admin/keys": Row(.scopeOnly), "DELETE /keys/{id}": Row(.key),
   ]

@@ -171,7 +171,7 @@ import Testing
     // Of another owner than the caller's, if need be: a name alone is one's own.
     let isOfAlice = row.access == .schedule || row.access == .useOfSchedule
     let path = route.path.replacing("{id}", with: id).replacing("{queue}", with: target.queue)
-      .replacing("{group}", with: "_").replacing("{schedule}", with: target.queue)
+      .replacing("{group}", with: "_").replacing("{schedule}", with: target.queue).replacing("{owner}", with: "nobody")
     let reply = try await daemon.send(
       route.method, path + (isOfAlice ? "?owner_id=alice" : ""), route.scope == nil ? nil : key, row.body?(target),
       headers: ["X-Request-ID: same"])

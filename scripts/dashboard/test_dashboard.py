@@ -9,7 +9,7 @@ from daemon import Daemon
 
 HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
 # Path, name of the page as it calls itself when it shows what it asked for.
-PAGES = [("", "overview"), ("queues", "queues"), ("jobs", "jobs"), ("dead", "dead"), ("workers", "workers"),
+PAGES = [("", "overview"), ("queues", "queues"), ("jobs", "jobs"), ("dead", "dead"), ("schedules", "schedules"), ("workers", "workers"),
          ("operations", "operations"), ("keys", "keys")]
 
 
@@ -43,6 +43,8 @@ class DashboardTest(unittest.TestCase):
         daemon.ask("POST", "jobs/lease", {"queues": ["email"], "worker_id": HOSTILE})
         daemon.ask("POST", "admin/keys", {"name": HOSTILE, "owner_id": HOSTILE, "type": "client"})
         daemon.ask("POST", "operations", {"action": "cancel", "type": HOSTILE, "queue": "none"})
+        daemon.ask("PUT", "schedules/night", {"cron": "30 2 * * 1-5", "job": {"payload": 1, "queue": "later", "type": HOSTILE}})
+        daemon.ask("POST", "schedules/night/pause", {"reason": HOSTILE})
         done = daemon.submit("whole", 1, type="big")[0]
         job = daemon.ask("POST", "jobs/lease", {"queues": ["whole"], "worker_id": HOSTILE})
         daemon.ask("POST", f"jobs/{done}/ack", {"lease_id": job["lease_id"], "result": {"html": HOSTILE}})
@@ -305,7 +307,7 @@ class Actions(DashboardTest):
         browser.sees("Lists are filtered by")
         browser.type("#filter", "queue:email")
         browser.keys(Keys.ENTER)
-        browser.click("[aria-label='select all on this page']")
+        browser.click("[aria-label='select all that are shown']")
         browser.click("#cancel-selected")
         browser.click("#confirm")
         browser.sees("3 of 3 done", "#dialog")
@@ -325,7 +327,7 @@ class Actions(DashboardTest):
         browser.click("#close")
         browser.until(lambda: len(browser.all("tbody tr")) == 2, "one is gone")
         # One of the two that are selected is taken away meanwhile: that is told.
-        browser.click("[aria-label='select all on this page']")
+        browser.click("[aria-label='select all that are shown']")
         daemon.ask("POST", f"jobs/{mine[0]}/cancel")
         daemon.ask("DELETE", f"jobs/{mine[0]}")
         browser.click("#cancel-selected")
@@ -428,7 +430,7 @@ class Actions(DashboardTest):
         daemon.kill_jobs("email", [f"timeout after {number} ms" for number in range(6)] + ["no such user", "no such user"])
         browser.sign_in(daemon)
         browser.go("dead", "dead")
-        browser.sees("timeout after ‹n› ms")
+        browser.sees("timeout after # ms")
         shapes = [row.text for row in browser.all("table[aria-label='errors by shape'] tbody .number")]
         self.assertEqual(shapes, ["6", "2"])
         browser.press_button("no such user")
@@ -461,6 +463,31 @@ class Actions(DashboardTest):
         browser.click("#begin")
         browser.sees("Done.", "#operation-progress")
         browser.until(lambda: daemon.ask("GET", "dlq")["items"] == [], "they are gone")
+
+    def test_schedules(self):
+        """A schedule says when it fires in plain words; it is paused with a reason, resumed, triggered."""
+        browser, daemon = self.browser, self.daemon
+        job = {"queue": "reports", "payload": 1}
+        daemon.ask("PUT", "schedules/night", {"cron": "30 2 * * MON-FRI", "timezone": "Europe/Berlin", "job": job})
+        daemon.ask("PUT", "schedules/tick", {"every": "15m", "job": job})
+        browser.sign_in(daemon)
+        browser.go("schedules", "schedules")
+        browser.sees("at 02:30 on weekdays, Europe/Berlin")
+        browser.sees("every 15 min")
+        browser.click("table[aria-label=schedules] summary")
+        browser.until(lambda: len([one for one in browser.all("details[open] li") if one.text]) == 10, "the next ten times")
+        browser.press_button("Pause")
+        browser.find("#dialog input").send_keys("month end")
+        browser.click("#dialog footer .primary")
+        browser.sees("month end")
+        self.assertTrue(daemon.ask("GET", "schedules/night")["paused"])
+        browser.press_button("Resume")
+        browser.click("#dialog footer .primary")
+        browser.until(lambda: not daemon.ask("GET", "schedules/night")["paused"], "it is resumed")
+        browser.until(lambda: "month end" not in browser.text("#main"), "the reason is gone")
+        browser.press_button("Trigger")
+        browser.click("#dialog footer .primary")
+        browser.until(lambda: daemon.ask("GET", "queues/reports")["counts"]["READY"] == 1, "its job")
 
     def test_keys(self):
         """A key is made and shown once; signed in with it, its owner sees what it may do; revoked, it is signed out."""
@@ -529,7 +556,7 @@ class Rights(DashboardTest):
             browser.go(path, page)
             found[page] = self.changes()
         self.assertEqual(found, {"overview": [], "queues": [], "jobs": [], "dead": [], "keys": ["Revoke"],
-                                 "queues/one": [], "jobs/one": ["Replay", "Delete"]})
+                                 "schedules": [], "queues/one": [], "jobs/one": ["Replay", "Delete"]})
         self.assertFalse(any(one.is_enabled() for one in browser.all("#settings input")))
 
     def test_worker(self):

@@ -13,6 +13,7 @@ import { open as overviewPage } from './overview.js';
 import * as heart from './pulse.js';
 import { open as queuePage } from './queue.js';
 import { open as queuesPage } from './queues.js';
+import { open as schedulesPage } from './schedules.js';
 import { badge, button, dialog, failure, field, loading } from './ui.js';
 import { open as workersPage } from './workers.js';
 
@@ -22,6 +23,7 @@ const PAGES = [
   { path: 'queues', name: 'Queues', key: 'q', open: queuesPage },
   { path: 'jobs', name: 'Jobs', key: 'j', open: jobsPage },
   { path: 'dead', name: 'Dead letters', key: 'd', open: deadPage },
+  { path: 'schedules', name: 'Schedules', key: 's', open: schedulesPage },
   { path: 'workers', name: 'Workers', key: 'w', scope: 'jobs:lease', open: workersPage },
   { path: 'operations', name: 'Operations', key: 'p', scope: 'queues:manage', open: operationsPage },
   { path: 'keys', name: 'Keys', key: 'k', scope: 'keys:read', open: keysPage },

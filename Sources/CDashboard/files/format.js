@@ -77,12 +77,3 @@ export function plural(number, one, many = `${one}s`) { return `${count(number)}
 
 /** The part of an id that tells it from its neighbours: those made in one second begin alike. */
 export function shortID(id) { return id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id; }
-
-/** The shape of an error text: what differs from job to job is left out. */
-export function errorShape(text) {
-  const line = text.split('\n', 1)[0].slice(0, 300);
-  return line
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, '‹id›')
-    .replace(/\b(0x)?(?=[0-9a-f]*\d)[0-9a-f]{8,}\b/gi, '‹id›')
-    .replace(/\d+/g, '‹n›') || '(no text)';
-}

@@ -6,7 +6,7 @@ import { ACTIONS, bulk, each } from './bulk.js';
 import { h } from './dom.js';
 import { count, plural, short } from './format.js';
 import { pulse } from './pulse.js';
-import { badge, button, empty, jobLink, loading, pager, queueLink, table, when } from './ui.js';
+import { badge, button, empty, heading, jobLink, loading, pager, pickColumn, queueLink, table, when } from './ui.js';
 
 export const STATES = ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'ACKED', 'DEAD', 'CANCELLED'];
 const MEANING = {
@@ -50,11 +50,11 @@ export function open(context) {
       if (state.filter.problem || (state.picked.size && state.page)) return;
       const { queue, state: one } = state.filter;
       // How many there are in each state: of one queue, else of all that the sums know.
-      state.counts = queue ? (await api.get(path`/queues/${queue}`).catch(() => null))?.counts : pulse.stats?.isPart ? null : pulse.stats?.counts;
+      state.counts = queue ? (await api.get(path`/queues/${queue}`).catch(() => null))?.counts : pulse.stats?.counts;
       state.page = await api.get('/jobs' + query({ queue, state: one, limit: SIZE, cursor: state.cursors.at(-1) }));
     },
     view: () => [
-      h('div', { class: 'heading' }, h('h1', {}, 'Jobs'), h('span', { class: 'hint' }, 'newest first')),
+      heading('Jobs', 'newest first'),
       h('div', { class: 'bar' }, filterLine(context, state, search),
         h('div', { class: 'actions', role: 'group', 'aria-label': 'state' }, STATES.map((one) => button([one.toLowerCase(), h('small', {}, ` ${state.counts ? short(state.counts[one]) : ''}`)], () => {
           state.line = [state.filter.queue && `queue:${state.filter.queue}`, state.filter.state !== one && `state:${one}`].filter(Boolean).join(' ');
@@ -142,22 +142,11 @@ function list(context, state) {
     return queue || one ? empty('No such job', `None is ${one ? `${one} (${MEANING[one]})` : 'there'}${queue ? ` in ${queue}` : ''}.`)
       : empty('No jobs', 'Submit one:', `curl -H "Authorization: Bearer $KEY" ${location.origin}/jobs -d '{"queue": "email", "payload": 1}'`);
   }
-  const all = h('input', {
-    type: 'checkbox', 'aria-label': 'select all on this page', checked: picked.size > 0 && picked.size === page.items.length, indeterminate: picked.size > 0 && picked.size < page.items.length,
-    onchange: (event) => {
-      picked.clear();
-      if (event.target.checked) page.items.forEach((job) => picked.add(job.job_id));
-      context.redraw();
-    },
-  });
   return [
     h('div', { class: `bar ${picked.size ? 'selected' : ''}`, key: 'bar' }, picked.size ? selection(context, state) 
       : matching ? [h('span', { class: 'hint' }, 'All that match:'), matching] : h('span', { class: 'hint' }, plural(page.items.length, 'job') + ' on this page')),
     page.items.length ? table('jobs', [
-      mayCancel && { name: 'Select', head: all, kind: 'pick', of: (job) => h('input', {
-        type: 'checkbox', 'aria-label': `select job ${job.job_id}`, checked: picked.has(job.job_id),
-        onchange: (event) => { event.target.checked ? picked.add(job.job_id) : picked.delete(job.job_id); context.redraw(); },
-      }) },
+      mayCancel && pickColumn(context, picked, page.items),
       { name: 'Job', kind: 'tight', of: (job) => jobLink(job.job_id) },
       { name: 'State', kind: 'tight', of: (job) => badge(job.state) },
       { name: 'Queue', kind: 'name', of: (job) => [queueLink(job.queue), job.group && h('small', {}, ` ${job.group}`)] },

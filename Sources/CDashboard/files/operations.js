@@ -4,7 +4,7 @@ import { api } from './api.js';
 import { operationBar, stop } from './bulk.js';
 import { h } from './dom.js';
 import { count } from './format.js';
-import { button, empty, loading, queueLink, table, when } from './ui.js';
+import { button, empty, heading, loading, queueLink, table, when } from './ui.js';
 
 const NAMES = { cancel: 'Cancel', delete: 'Delete', replay: 'Replay', purge: 'Purge', delete_queue: 'Delete the queue' };
 
@@ -14,7 +14,7 @@ export function open(context) {
     title: 'Operations', every: 2_000,
     async load() { state.operations = (await api.get('/operations')).items; },
     view: () => [
-      h('div', { class: 'heading' }, h('h1', {}, 'Operations'), h('span', { class: 'hint' }, 'those that run, and the last 16 that ended')),
+      heading('Operations', 'those that run, and the last 16 that ended'),
       state.operations ? list(context, state) : loading(),
     ],
   };

@@ -1,7 +1,7 @@
 // Is it well? What is wrong, and what to do; then how much comes in, goes out, waits.
 
 import { h } from './dom.js';
-import { lineChart, stateBar } from './chart.js';
+import { charts, stateBar } from './chart.js';
 import { count, duration, milliseconds, perSecond, plural, short, span } from './format.js';
 import { LONG_MS, problems, pulse, trouble } from './pulse.js';
 import { badge, empty, loading, queueLink, tile } from './ui.js';
@@ -19,7 +19,7 @@ function view(context) {
   const found = problems(context.me);
   const hasJobs = STATES.some((state) => counts[state] > 0) || stats.totals.submitted > 0;
   return [
-    verdict(found, stats),
+    verdict(found),
     hasJobs ? [
       h('section', { class: 'tiles', 'aria-label': 'now', key: 'tiles' },
         tile('Ready', short(counts.READY), { note: oldest(), level: oldestLevel(), href: '#/queues?sort=oldest' }),
@@ -27,27 +27,18 @@ function view(context) {
         tile('Later', short(counts.SCHEDULED + counts.RETRY), { note: `${short(counts.RETRY)} to retry`, href: '#/jobs?q=state%3ARETRY' }),
         tile('Dead letters', short(counts.DEAD), { note: rates.dead_per_minute ? `${short(rates.dead_per_minute)} in the last minute` : 'none in the last minute', level: rates.dead_per_minute ? 'bad' : '', href: '#/dead' }),
         tile('Errors', errorRate(rates), { note: rates.failed_per_minute ? `${short(rates.failed_per_minute)} failed in the last minute` : 'none in the last minute', level: rates.failed_per_minute * 10 > rates.leased_per_minute ? 'warn' : '' })),
-      h('section', { class: 'charts', key: 'charts', 'aria-label': 'since this page was opened' },
-        lineChart({
-          id: 'throughput', title: 'Throughput', note: 'since this page was opened', history: pulse.history, openedAt: pulse.openedAt, redraw: context.redraw, show: perSecond,
-          series: [{ name: 'done', kind: 'good', of: (s) => s.acked }, { name: 'submitted', kind: 'blue', of: (s) => s.submitted }, { name: 'failed', kind: 'bad', of: (s) => s.failed }],
-        }),
-        context.may('jobs:lease') && lineChart({
-          id: 'latency', title: 'Wait before the start', note: slowest(stats) || 'of the slowest queue', history: pulse.history, openedAt: pulse.openedAt, redraw: context.redraw, show: duration,
-          series: [{ name: 'p99', kind: 'warn', of: (s) => s.wait99 }, { name: 'p50', kind: 'blue', of: (s) => s.wait50 }, { name: 'run p99', kind: 'quiet', of: (s) => s.run99 }],
-        })),
+      h('section', { class: 'charts', key: 'charts', 'aria-label': 'the last hour' }, charts('all', pulse.history, context.redraw)),
       queues(),
     ] : empty('No jobs yet', 'Submit the first one, and this page comes to life:',
       `curl -H "Authorization: Bearer $KEY" ${location.origin}/jobs \\\n  -d '{"queue": "email", "payload": {"to": "ada@example.org"}}'`),
   ];
 }
 
-function verdict(found, stats) {
+function verdict(found) {
   const level = found.some((one) => one.level === 'bad') ? 'bad' : found.length ? 'warn' : 'good';
   const worst = found.filter((one) => one.level === 'bad').length;
   const title = level === 'good' ? 'All is well' : worst ? `${plural(worst, 'thing needs', 'things need')} attention` : `${plural(found.length, 'thing')} to watch`;
-  const quiet = stats.isPart ? `Your key sees ${plural(pulse.matches, 'queue')}; the sums are of those that want a look first.`
-    : `${plural(pulse.matches, 'queue')}. Log, disk, memory, clock and keys are fine; no queue is stuck.`;
+  const quiet = `${plural(pulse.matches, 'queue')}. Log, disk, memory, clock and keys are fine; no queue is stuck.`;
   return h('section', { class: `verdict ${level}`, key: 'verdict', 'aria-label': 'verdict' },
     h('h1', {}, h('span', { class: 'dot', 'aria-hidden': 'true' }), title),
     found.length
@@ -70,11 +61,6 @@ function oldestLevel() { return pulse.queues.some((queue) => !queue.paused && (m
 function runs(stats) {
   const longest = stats.items.filter((item) => item.run.count).sort((a, b) => milliseconds(b.run.p99) - milliseconds(a.run.p99))[0];
   return longest ? `p99 ${span(longest.run.p99)}` : 'no run measured yet';
-}
-
-function slowest(stats) {
-  const item = stats.items.filter((one) => one.wait.count).sort((a, b) => milliseconds(b.wait.p99) - milliseconds(a.wait.p99))[0];
-  return item ? `slowest: ${item.queue ?? 'the others'}${item.type ? ` · ${item.type}` : ''}` : '';
 }
 
 function errorRate(rates) {

@@ -1,17 +1,16 @@
-// How the daemon is, asked every few seconds whatever page is open: the verdict at the top, and what the charts show. The
-// daemon keeps no history yet, so the charts begin when the page was opened.
+// How the daemon is, asked every few seconds whatever page is open: the verdict at the top, and what the charts show.
 
 import { api, key } from './api.js';
+import { samples } from './chart.js';
 import { count, duration, milliseconds, perSecond, plural } from './format.js';
 
 const EVERY_MS = 4_000;
 const LOOKED_AT = 25;
-const KEPT = 3_600_000 / EVERY_MS;
+const SERIES_MS = 10_000;
 
 export const pulse = {
-  /** Samples: `{at, submitted, acked, failed, dead}` a second, `wait99`, `run99` in milliseconds. */
+  /** The last hour; see `samples`. */
   history: [],
-  openedAt: Date.now(),
   /** When the last answer came; null before the first. */
   at: null,
   ready: null,
@@ -27,14 +26,14 @@ export const pulse = {
 let timer = null;
 let changed = () => {};
 let me = null;
-let before = null;
+let seriesAt = 0;
 let turns = 0;
 
 /** Begins, or goes on with another key. */
 export function start(identity, onChange) {
   stop();
-  Object.assign(pulse, { history: [], openedAt: Date.now(), at: null, ready: null, stats: null, queues: [], matches: 0, lostSince: null, error: null });
-  [me, changed, before] = [identity, onChange, null];
+  Object.assign(pulse, { history: [], at: null, ready: null, stats: null, queues: [], matches: 0, lostSince: null, error: null });
+  [me, changed, seriesAt] = [identity, onChange, 0];
   tick();
 }
 
@@ -55,14 +54,14 @@ async function tick() {
     pulse.ready = await api.ready();
     if (pulse.ready.checks.log === 'replaying') throw Object.assign(new Error('starting'), { code: 'starting' });
     if (turn !== turns) return;
-    const mayStat = me.scopes.includes('jobs:lease');
-    const [list, stats] = await Promise.all([
-      api.get(`/queues?sort=trouble&limit=${LOOKED_AT}`), mayStat ? api.get('/stats') : null]);
+    const wantsSeries = Date.now() - seriesAt >= SERIES_MS;
+    const [list, stats, series] = await Promise.all([
+      api.get(`/queues?sort=trouble&limit=${LOOKED_AT}`), api.get('/stats'), wantsSeries && api.get('/stats/series')]);
     if (turn !== turns) return;
-    Object.assign(pulse, { queues: list.items, matches: list.matches, stats: stats ?? summed(list), at: Date.now() });
+    Object.assign(pulse, { queues: list.items, matches: list.matches, stats, at: Date.now() });
+    if (series) [pulse.history, seriesAt] = [samples(series), Date.now()];
     const wasLost = pulse.lostSince !== null;
     pulse.lostSince = pulse.error = null;
-    note(pulse.stats);
     if (wasLost) pulse.onRecovered?.();
   } catch (error) {
     if (turn !== turns) return;
@@ -73,30 +72,6 @@ async function tick() {
   changed();
   clearTimeout(timer);
   if (me && key.get()) timer = setTimeout(tick, wait);
-}
-
-/** What a key without /stats can know: the sums of the queues it sees, where that is all of them. */
-function summed(list) {
-  const sum = (part) => list.items.reduce((all, queue) => {
-    for (const [name, number] of Object.entries(queue[part])) all[name] = (all[name] ?? 0) + number;
-    return all;
-  }, {});
-  return { counts: sum('counts'), totals: sum('totals'), rates: sum('rates'), items: [], isPart: list.matches > list.items.length };
-}
-
-function note(stats) {
-  const now = performance.now();
-  const longest = (which, quantile) => Math.max(0, ...stats.items.map((item) => milliseconds(item[which][quantile]) ?? 0));
-  if (before) {
-    const seconds = (now - before.now) / 1_000;
-    const rate = (name) => Math.max(0, (stats.totals[name] ?? 0) - (before.totals[name] ?? 0)) / seconds;
-    pulse.history.push({
-      at: Date.now(), submitted: rate('submitted'), acked: rate('acked'), failed: rate('failed'), dead: rate('dead'),
-      wait50: longest('wait', 'p50'), wait99: longest('wait', 'p99'), run99: longest('run', 'p99'),
-    });
-    if (pulse.history.length > KEPT) pulse.history.shift();
-  }
-  before = { now, totals: stats.totals };
 }
 
 // MARK: The verdict

@@ -3,11 +3,11 @@
 import { api, path, query } from './api.js';
 import { bulk, deleteQueue } from './bulk.js';
 import { h } from './dom.js';
-import { lineChart, meter } from './chart.js';
+import { charts, meter, samples } from './chart.js';
 import { bytes, count, perSecond, short, span } from './format.js';
 import { marks } from './queues.js';
 import { settingsForm } from './settings.js';
-import { ask, badge, button, empty, field, loading, table, tile, toast, when } from './ui.js';
+import { ask, badge, button, empty, field, loading, pages, table, tile, toast, when } from './ui.js';
 
 const STATES = ['READY', 'RUNNING', 'SCHEDULED', 'RETRY', 'DEAD', 'ACKED', 'CANCELLED'];
 const HELD = {
@@ -19,18 +19,18 @@ const SIZE = 50;
 
 export function open(context) {
   const [name] = context.args;
-  const state = { queue: null, missing: false, groups: null, cursors: [null], figures: [], history: [], before: null, openedAt: Date.now(), settings: {} };
+  const state = { queue: null, missing: false, groups: null, cursors: [null], figures: [], series: null, askedAt: 0, settings: {} };
   state.settings.saved = (queue) => { state.queue = queue; };
   return {
     title: name, every: 3_000,
     async load() {
-      const mayStat = context.may('jobs:lease');
+      const wantsSeries = Date.now() - state.askedAt >= 10_000;
       try {
-        const [queue, groups, stats] = await Promise.all([
+        const [queue, groups, stats, series] = await Promise.all([
           api.get(path`/queues/${name}`), api.get(path`/queues/${name}/groups` + query({ limit: SIZE, cursor: state.cursors.at(-1) })),
-          mayStat ? api.get('/stats') : null]);
-        Object.assign(state, { queue, groups, missing: false, figures: stats?.items.filter((item) => item.queue === name) ?? [] });
-        note(state);
+          api.get('/stats'), wantsSeries && api.get('/stats/series' + query({ queue: name }))]);
+        Object.assign(state, { queue, groups, missing: false, figures: stats.items.filter((item) => item.queue === name) });
+        if (series) Object.assign(state, { series, askedAt: Date.now() });
       } catch (error) {
         if (error.code !== 'queue_not_found') throw error;
         Object.assign(state, { queue: null, missing: true });
@@ -38,19 +38,6 @@ export function open(context) {
     },
     view: () => (state.missing ? missing(name) : state.queue ? view(context, state) : loading()),
   };
-}
-
-function note(state) {
-  const now = Date.now();
-  const { totals } = state.queue;
-  if (state.before) {
-    const seconds = (now - state.before.now) / 1_000;
-    const rate = (event) => Math.max(0, totals[event] - state.before.totals[event]) / seconds;
-    if (seconds < 0.5) return;
-    state.history.push({ at: now, submitted: rate('submitted'), acked: rate('acked'), failed: rate('failed') });
-    if (state.history.length > 1_200) state.history.shift();
-  }
-  state.before = { now, totals };
 }
 
 function missing(name) {
@@ -80,19 +67,15 @@ function view(context, state) {
       }))),
     h('div', { class: 'columns', key: 'columns' },
       h('div', {},
-        lineChart({
-          id: 'queue', title: 'Throughput', note: 'since this page was opened', history: state.history, openedAt: state.openedAt, redraw: context.redraw, show: perSecond,
-          series: [{ name: 'done', kind: 'good', of: (s) => s.acked }, { name: 'submitted', kind: 'blue', of: (s) => s.submitted }, { name: 'failed', kind: 'bad', of: (s) => s.failed }],
-        }),
-        figures(context, state)),
+        charts(queue.name, samples(state.series), context.redraw, state.series.kept ? 'the last hour' : 'not kept: METRICS_QUEUES others are'),
+        figures(state)),
       h('div', {}, limits(queue), totals(queue))),
     groups(context, state, mayManage),
     settingsForm(context, queue, state.settings),
   ];
 }
 
-function figures(context, state) {
-  if (!context.may('jobs:lease')) return null;
+function figures(state) {
   return h('section', { 'aria-label': 'times by type' }, h('div', { class: 'heading' }, h('h2', {}, 'Times by type'), h('span', { class: 'hint' }, 'of the last five to ten minutes')),
     state.figures.length ? table('times by type', [
       { name: 'Type', isHeading: true, kind: 'wide', of: (item) => item.type || h('span', { class: 'hint' }, '(no type)') },
@@ -179,9 +162,7 @@ function groups(context, state, mayManage) {
       { name: 'Oldest', kind: 'number', of: (group) => (group.oldest_ready_age ? span(group.oldest_ready_age) : '–') },
       mayManage && { name: 'Actions', kind: 'tight', of: (group) => h('span', { class: 'actions' }, group.paused || group.held_by === 'held' ? button('Resume', () => act(group, 'resume')) : button('Pause', () => act(group, 'pause')), button('Limits', () => limitsOf(context, group, base(group) + owner(group)))) },
     ].filter(Boolean), items, { keyOf: (group) => `${group.owner_id}/${group.group}` }),
-    (state.groups.next_cursor || state.cursors.length > 1) && h('nav', { class: 'pager', 'aria-label': 'pages of groups' },
-      button('← Before', () => { state.cursors.pop(); context.reload(); }, { disabled: state.cursors.length < 2 }), h('span'),
-      button('After →', () => { state.cursors.push(state.groups.next_cursor); context.reload(); }, { disabled: !state.groups.next_cursor })));
+    pages(state.cursors, state.groups.next_cursor, context.reload));
 }
 
 function limitsOf(context, group, target) {

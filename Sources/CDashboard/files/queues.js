@@ -5,7 +5,7 @@ import { h } from './dom.js';
 import { stateBar } from './chart.js';
 import { count, perSecond, plural, short, span } from './format.js';
 import { trouble } from './pulse.js';
-import { badge, button, empty, loading, queueLink, table } from './ui.js';
+import { badge, empty, heading, loading, pages, queueLink, table } from './ui.js';
 
 const ORDERS = { trouble: 'trouble first', waiting: 'most waiting', oldest: 'oldest job', dead: 'most dead letters', rate: 'busiest', name: 'name' };
 const SIZE = 50;
@@ -25,7 +25,7 @@ export function open(context) {
       state.page = await api.get('/queues' + query({ sort: state.sort, match: state.match, limit: SIZE, cursor: state.cursors.at(-1) }));
     },
     view: () => [
-      h('div', { class: 'heading' }, h('h1', {}, 'Queues'), state.page && h('span', { class: 'hint' }, plural(state.page.matches, 'queue'))),
+      heading('Queues', state.page && plural(state.page.matches, 'queue')),
       h('div', { class: 'bar' },
         h('div', { class: 'grow' }, h('input', {
           type: 'search', 'data-search': true, placeholder: 'Name contains …   ( / )', 'aria-label': 'filter queues by name', value: state.match,
@@ -64,10 +64,7 @@ function list(context, state) {
       { name: 'Done', kind: 'number', of: (queue) => perSecond(queue.rates.acked_per_minute / 60) },
       { name: 'Failed', kind: 'number', of: (queue) => h('span', { class: queue.rates.failed_per_minute ? 'warn' : '' }, perSecond(queue.rates.failed_per_minute / 60)) },
     ], page.items, { keyOf: (queue) => queue.name }),
-    (page.next_cursor || step > 1) && h('nav', { class: 'pager', 'aria-label': 'pages' },
-      button('← Before', () => { state.cursors.pop(); context.reload(); }, { disabled: step < 2 }),
-      h('span', {}, `${count((step - 1) * SIZE + 1)}–${count((step - 1) * SIZE + page.items.length)} of ${count(page.matches)}`),
-      button('After →', () => { state.cursors.push(page.next_cursor); context.reload(); }, { disabled: !page.next_cursor })),
+    pages(state.cursors, page.next_cursor, context.reload, `${count((step - 1) * SIZE + 1)}–${count((step - 1) * SIZE + page.items.length)} of ${count(page.matches)}`),
   ];
 }
 

@@ -24,6 +24,18 @@ export function button(label, onclick, { kind = '', disabled = false, title, pre
   return h('button', { type: 'button', class: `button ${kind}`, onclick, disabled, title, id, 'aria-pressed': pressed === undefined ? null : String(pressed) }, label);
 }
 
+/** The name of a page, and a word on it. */
+export function heading(title, hint) {
+  return h('div', { class: 'heading' }, h('h1', {}, title), hint && h('span', { class: 'hint' }, hint));
+}
+
+/** The first column of a table whose rows can be selected by their job. */
+export function pickColumn(context, picked, rows) {
+  const pick = (ids, isPicked) => { ids.forEach((id) => (isPicked ? picked.add(id) : picked.delete(id))); context.redraw(); };
+  const box = (ids, label) => h('input', { type: 'checkbox', 'aria-label': label, checked: ids.length > 0 && ids.every((id) => picked.has(id)), onchange: (event) => pick(ids, event.target.checked) });
+  return { name: 'Select', head: box(rows.map((row) => row.job_id), 'select all that are shown'), kind: 'pick', of: (row) => box([row.job_id], `select job ${row.job_id}`) };
+}
+
 /** One number with its name. */
 export function tile(label, value, { note, href, level = '' } = {}) {
   const inside = [h('span', { class: 'label' }, label), h('b', {}, value), h('span', { class: 'note' }, note ?? '\u00a0')];
@@ -77,6 +89,13 @@ export function failure(error) {
 export function pager({ hasBefore, next, onBefore, onNext, label }) {
   return h('nav', { class: 'pager', 'aria-label': 'pages' },
     button('← Newer', onBefore, { disabled: !hasBefore }), h('span', {}, label), button('Older →', onNext, { disabled: !next }));
+}
+
+/** The same of a list in no order of time, where there are several. */
+export function pages(cursors, next, reload, label) {
+  const go = (change) => () => { change(); reload(); };
+  return (next || cursors.length > 1) && h('nav', { class: 'pager', 'aria-label': 'pages' },
+    button('← Before', go(() => cursors.pop()), { disabled: cursors.length < 2 }), h('span', {}, label), button('After →', go(() => cursors.push(next)), { disabled: !next }));
 }
 
 // MARK: Notes that pass

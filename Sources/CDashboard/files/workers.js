@@ -3,7 +3,7 @@
 import { api } from './api.js';
 import { h } from './dom.js';
 import { count, plural } from './format.js';
-import { badge, button, empty, jobLink, loading, queueLink, table, when } from './ui.js';
+import { badge, button, empty, heading, jobLink, loading, queueLink, table, when } from './ui.js';
 
 const SHOWN = 100;
 
@@ -13,7 +13,7 @@ export function open(context) {
     title: 'Workers', every: 4_000,
     async load() { state.workers = (await api.get('/workers')).items; },
     view: () => [
-      h('div', { class: 'heading' }, h('h1', {}, 'Workers'), state.workers && h('span', { class: 'hint' }, plural(state.workers.length, 'worker'))),
+      heading('Workers', state.workers && plural(state.workers.length, 'worker')),
       state.workers?.length > 0 && h('div', { class: 'bar' }, h('div', { class: 'grow' }, h('input', { type: 'search', 'data-search': true, placeholder: 'Worker, key or queue contains …   ( / )', 'aria-label': 'filter workers', oninput: (event) => { state.match = event.target.value.trim().toLowerCase(); state.shown = SHOWN; context.redraw(); } }))),
       state.workers ? list(context, state) : loading(),
     ],

@@ -6,17 +6,47 @@ import RoostClient
 struct DeadLetterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dlq", abstract: "List, show, replay and delete dead letters.",
-    subcommands: [List.self, Show.self, Replay.self, Delete.self], defaultSubcommand: List.self)
+    subcommands: [List.self, Groups.self, Show.self, Replay.self, Delete.self], defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List dead letters, those that died last first.")
 
     @OptionGroup var daemon: DaemonAddress
     @Option(help: "Only jobs of this queue.") var queue: String?
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var cause: CauseOptions
     @OptionGroup var page: PageOptions
     @OptionGroup var shown: ListOptions
 
-    func run() async throws { try await page.show("/dlq", [("queue", queue)], daemon, shown, as: .deadLetters) }
+    func run() async throws {
+      let filter = [("queue", queue)] + filter.parameters + cause.parameters
+      try await page.show("/dlq", filter, daemon, shown, as: .deadLetters)
+    }
+  }
+
+  /// What dead letters died of.
+  struct CauseOptions: ParsableArguments {
+    @Option(help: "Only those that died for this reason, such as attempts_exhausted.") var reason: String?
+    @Option(help: "Only those whose error has this shape, as roost dlq groups tells it.") var shape: String?
+
+    var parameters: [(String, String?)] { [("reason", reason), ("shape", shape)] }
+  }
+
+  struct Groups: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show dead letters by the shape of their errors, the largest group first.")
+
+    @OptionGroup var daemon: DaemonAddress
+    @Option(help: "Only jobs of this queue.") var queue: String?
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var cause: CauseOptions
+    @OptionGroup var page: PageOptions
+    @OptionGroup var shown: ListOptions
+
+    func run() async throws {
+      let filter = [("queue", queue)] + filter.parameters + cause.parameters
+      try await page.show("/dlq/groups", filter, daemon, shown, as: .deadLetterGroups)
+    }
   }
 
   struct Show: AsyncParsableCommand {

@@ -9,12 +9,32 @@ struct ListCommand: AsyncParsableCommand {
 
   @OptionGroup var daemon: DaemonAddress
   @Option(help: "Only jobs of this queue.") var queue: String?
-  @Option(help: "Only jobs in this state, such as DEAD.") var state: String?
+  @Option(help: "Only jobs in this state, such as DEAD; or in one of several, such as READY,RETRY.") var state: String?
+  @OptionGroup var filter: FilterOptions
   @OptionGroup var page: PageOptions
   @OptionGroup var shown: ListOptions
 
   func run() async throws {
-    try await page.show("/jobs", [("state", state), ("queue", queue)], daemon, shown, as: .jobs)
+    try await page.show("/jobs", [("state", state), ("queue", queue)] + filter.parameters, daemon, shown, as: .jobs)
+  }
+}
+
+/// Which jobs a list shows, besides queue and state.
+struct FilterOptions: ParsableArguments {
+  @Option(help: "Only jobs of this owner.") var owner: String?
+  @Option(help: "Only jobs of groups of this name; _ for those that say none.") var group: String?
+  @Option(help: "Only jobs of this type.") var type: String?
+  @Option(help: "Only jobs that carry this tag.") var tag: String?
+  @Option(help: "Only jobs whose metadata have this key, or key=value.") var metadata: String?
+  @Option(help: "Only jobs whose last error holds this text.") var error: String?
+  @Option(help: "Only since then: a time, or how long ago, such as 1h.") var since: String?
+  @Option(help: "Only until then: a time, or how long ago, such as 1h.") var until: String?
+
+  var parameters: [(String, String?)] {
+    [
+      ("owner_id", owner), ("group", group), ("type", type), ("tag", tag), ("metadata", metadata), ("error~", error),
+      ("since", since), ("until", until),
+    ]
   }
 }
 

@@ -90,6 +90,10 @@ extension AnswerTable {
     Column("JOB", "job_id"), Column("QUEUE", "queue"), Column("TYPE", "type"), Column("TRIES", "attempts"),
     Column("DEAD SINCE", "dead_at", as: .age), Column("REASON", "reason"), Column("ERROR", "last_error"),
   ])
+  static let deadLetterGroups = AnswerTable(columns: [
+    Column("COUNT", "count", as: .count), Column("ERROR", "error"), Column("SHAPE", "shape"),
+    Column("FIRST", "first_dead_at", as: .age), Column("LAST", "last_dead_at", as: .age), Column("LAST JOB", "job_id"),
+  ])
   static let history = AnswerTable(columns: [
     Column("ATTEMPT", "attempt"), Column("OUTCOME", "outcome", as: .state), Column("WORKER", "worker_id"),
     Column("LEASED", "leased_at"), Column("ENDED", "ended_at"), Column("ERROR", "error", "reason"),

@@ -55,6 +55,11 @@ extension StateMachine {
         if let value = setup.settings[setting] { mix(UInt64(setting.rawValue), UInt64(bitPattern: value)) }
       }
     }
+    for cell in quotas {
+      for byte in ownerNames.bytes(cell.owner) { mix(UInt64(byte), cell.quota.waitingJobs ?? .max) }
+      mix(
+        cell.quota.waitingBytes ?? .max, UInt64(cell.quota.requestsPerSecond ?? .max) << 32 | UInt64(cell.quota.burst))
+    }
     for slot in schedules.order {
       let (row, state) = (schedules[slot], schedules[slot].state)
       mix(row.id, UInt64(bitPattern: state.next) ^ UInt64(bitPattern: state.last) << 1)

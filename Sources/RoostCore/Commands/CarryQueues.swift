@@ -3,7 +3,7 @@ extension Command {
   package struct CarryQueues: Sendable, BitwiseCopyable {
     package var first: UInt32
     /// Queues that one command carries: few enough for a small segment.
-    static let most = 8
+    static let most = 5
 
     package init(first: UInt32) { self.first = first }
   }
@@ -19,9 +19,9 @@ extension Command.CarryQueues: StateCommand {
 }
 
 extension StateMachine {
-  /// What carries all operations and queues, piece by piece, a piece of the queues last; `groupCarries` follow.
+  /// What carries all quotas, operations and queues, piece by piece, a piece of the queues last; `groupCarries` follow.
   package var queueCarries: [Command] {
-    operationCarries
+    quotaCarries + operationCarries
       + stride(from: 0, to: max(1, queues.count), by: Command.CarryQueues.most).map {
         .carryQueues(Command.CarryQueues(first: UInt32($0)))
       }

@@ -112,6 +112,9 @@ extension Command.ChangeSchedule: StateCommand {
 extension StateMachine {
   /// Writes a schedule as it is from here on, and applies it.
   mutating func tell(_ schedule: Schedule, _ step: inout Step) {
+    // One that waited for the end of a run is missed where it is paused, or edited to have no more runs.
+    let slot = schedules.find(id: schedule.id)
+    if slot != .none { scheduleFigures.noteMisses(from: schedules[slot].state, to: schedule.state) }
     let event = ScheduleSet(schedule)
     event.apply(at: event.encode(into: &step.records), to: &self)
   }

@@ -4,6 +4,7 @@
 package enum Command: Sendable, BitwiseCopyable {
   case submit(Submit)
   case lease(Lease)
+  case leaseDeliveries(LeaseDeliveries)
   case endWait(EndWait)
   case finish(Finish)
   case extend(Extend)
@@ -36,6 +37,9 @@ package enum Command: Sendable, BitwiseCopyable {
   case readOperations(ReadOperations)
   case stopOperation(StopOperation)
   case carryOperations(CarryOperations)
+  case setQuota(SetQuota)
+  case readQuota(ReadQuota)
+  case carryQuotas(CarryQuotas)
   case carry(Carry)
   case carryStub(CarryStub)
   case carryUnique(CarryUnique)
@@ -48,6 +52,7 @@ package enum Command: Sendable, BitwiseCopyable {
     switch self {
     case .submit(let command): command.decide(in: &state, ticket, &step)
     case .lease(let command): command.decide(in: &state, ticket, &step)
+    case .leaseDeliveries(let command): command.decide(in: &state, ticket, &step)
     case .endWait(let command): command.decide(in: &state, ticket, &step)
     case .finish(let command): command.decide(in: &state, ticket, &step)
     case .extend(let command): command.decide(in: &state, ticket, &step)
@@ -80,6 +85,9 @@ package enum Command: Sendable, BitwiseCopyable {
     case .readOperations(let command): command.decide(in: &state, ticket, &step)
     case .stopOperation(let command): command.decide(in: &state, ticket, &step)
     case .carryOperations(let command): command.decide(in: &state, ticket, &step)
+    case .setQuota(let command): command.decide(in: &state, ticket, &step)
+    case .readQuota(let command): command.decide(in: &state, ticket, &step)
+    case .carryQuotas(let command): command.decide(in: &state, ticket, &step)
     case .carry(let command): command.decide(in: &state, ticket, &step)
     case .carryStub(let command): command.decide(in: &state, ticket, &step)
     case .carryUnique(let command): command.decide(in: &state, ticket, &step)
@@ -94,6 +102,7 @@ package enum Command: Sendable, BitwiseCopyable {
     switch self {
     case .submit(let command): Traits(command)
     case .lease(let command): Traits(command)
+    case .leaseDeliveries(let command): Traits(command)
     case .endWait(let command): Traits(command)
     case .finish(let command): Traits(command)
     case .extend(let command): Traits(command)
@@ -126,6 +135,9 @@ package enum Command: Sendable, BitwiseCopyable {
     case .readOperations(let command): Traits(command)
     case .stopOperation(let command): Traits(command)
     case .carryOperations(let command): Traits(command)
+    case .setQuota(let command): Traits(command)
+    case .readQuota(let command): Traits(command)
+    case .carryQuotas(let command): Traits(command)
     case .carry(let command): Traits(command)
     case .carryStub(let command): Traits(command)
     case .carryUnique(let command): Traits(command)
@@ -192,5 +204,6 @@ extension StateMachine {
     if !endedJobs.isEmpty { answerEnds(&step) }
     if !schedules.ended.isEmpty { endRuns(&step) }
     if !hungry.isEmpty, command.meetsWaiters { feed(&step) }
+    if hasDeliveries, command.meetsWaiters { feedDeliveries(&step) }
   }
 }

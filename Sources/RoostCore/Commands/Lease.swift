@@ -58,7 +58,10 @@ extension StateMachine {
         if next == .none { next = best(of: queues, isListed: command.isListed, &tooOld, &step) }
       }
       step.answer(ticket, several.answer(step))
-    } else if command.waitMilliseconds > 0, !isDraining {
+      return
+    }
+    noteThrottled(queues)
+    if command.waitMilliseconds > 0, !isDraining {
       park(command, ticket, &step)
     } else {
       step.answer(ticket, .nothing)

@@ -39,7 +39,7 @@ extension StateMachine {
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
       history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0,
       report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: UInt32(cell?.reportBytes ?? 0),
-      queue: queueOfMoved(slot), expires: expiry(slot),
+      queue: queueOfMoved(slot), order: row.pointee.order, expires: expiry(slot),
       expiries: cell?.expiries ?? 0, interruptions: cell?.interruptions ?? 0,
       maxExpiries: policy(jobs.cold(slot).pointee.policy).maxExpiries)
   }

@@ -25,21 +25,18 @@ package struct FigureImage: Sendable, BitwiseCopyable {
     package var p50: Int64
     package var p95: Int64
     package var p99: Int64
-    /// Since the start: how many were shorter than each power of `FigureImage.powers`, and all.
-    package var below: InlineArray<12, UInt64>
-    package var count: UInt64
-    package var sum: UInt64
+    /// Since the start.
+    package var all: DurationHistogram
 
     init(_ durations: JobFigures.Durations, at time: Int64) {
       let last = durations.recent(at: time)
       recent = last.count
       (p50, p95, p99) = (last.quantile(0.5), last.quantile(0.95), last.quantile(0.99))
-      below = InlineArray { durations.all.count(below: FigureImage.powers[$0]) }
-      (count, sum) = (durations.all.count, durations.all.sum)
+      all = durations.all
     }
   }
 
-  /// Of two, in milliseconds: 4 ms, 16 ms, 64 ms, … 4.6 h.
+  /// The bounds that metrics have, powers of two of milliseconds: 4 ms, 16 ms, 64 ms, … 4.6 h.
   package static let powers = [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24]
 }
 

@@ -44,6 +44,8 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case tooManyOperations
   /// The queue runs the jobs of a group in their order, and the job asks for a priority.
   case priorityInOrder
+  /// A job with a target of its own, for a queue whose groups are ordered.
+  case callbackInOrder
   /// No such schedule, or not one the caller may see.
   case scheduleNotFound
   /// `MAX_SCHEDULES` exist.
@@ -52,4 +54,9 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case notUnique
   /// The queue runs the jobs of a group in their order, and the job would take another's place.
   case replaceInOrder
+  /// The owner has as many waiting jobs, or bytes of them, as its quota allows.
+  case quotaOfJobs
+  case quotaOfBytes
+  /// As many owners have quotas as may.
+  case tooManyQuotas
 }

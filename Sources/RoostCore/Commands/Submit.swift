@@ -97,6 +97,7 @@ extension StateMachine {
     // Numbers have 40 bits: a log that gave them all out takes no more jobs, and the others live on.
     guard nextNumber < JobNumber.limit else { throw .overloaded }
     if isDraining(body.queue) { throw .draining }
+    if let refusal = quotaRefusal(owner: body.owner, bytes: Submitted.fixedBytes + bytes.count) { throw refusal }
     guard makeRoom(for: body.queue, &step) else { throw .tooManyQueues }
     var command = command
     let settings = settings(ofQueue: body.queue)
@@ -154,6 +155,7 @@ extension StateMachine {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
     if settings[.groupOrdered] != nil {
       if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
+      if body.target != nil { return .callbackInOrder }
       guard groups.slotLimit < Self.mostOrderedGroups else { return .overloaded }
     }
     if defects.contains(.fullQueueTakes) { return nil }
@@ -175,9 +177,18 @@ extension StateMachine {
     guard settings[.onFull] == QueueFullPolicy.dropOldest.rawValue, group != .none,
       let dropped = oldest(
         of: group, owner: ownerNames.find(body.owner), jobs: min(tooMany, 2), bytes: min(tooLong, 2 * bytes))
-    else { return .queueFull }
+    else {
+      noteFull(queue)
+      return .queueFull
+    }
     for slot in dropped { cancel(slot, because: .queueFull, &step) }
     return nil
+  }
+
+  private mutating func noteFull(_ queue: UInt32) {
+    guard queue != .none, queues[Int(queue)].exists else { return }
+    queues[Int(queue)].activity.throttled.full += 1
+    noteChange(queue)
   }
 
   /// So many READY jobs of an owner in a group, of the lowest priority and there the oldest, as have so many bytes; nil

@@ -14,11 +14,14 @@ struct QueueRow: BitwiseCopyable {
   var plainGroup: Slot = .none
   /// How far the turns of its groups have come, where they take some; see `takeTurn`.
   var turnClock: Int64 = 0
+  /// Lines of its jobs to deliver that may not go on before it may.
+  var parked = LineList()
   /// Groups of which something was said.
   var toldGroups: UInt32 = 0
   /// The waiting workers, first come first served, as `WaitLink`s.
   var firstWait: Slot = .none
   var lastWait: Slot = .none
+  var waiters: UInt32 = 0
   /// Jobs in all states.
   var jobs: UInt32 = 0
   /// In `StateMachine.setups`.
@@ -98,6 +101,26 @@ package struct QueueActivity: Equatable, Sendable, BitwiseCopyable {
   package var cancelled: UInt64 = 0
   /// Submits answered with the job that their idempotency key had made before.
   package var idempotent: UInt64 = 0
+  package var throttled = Throttled()
+
+  /// Leases that found READY jobs held back, and submits that found the queue full, by what held them.
+  package struct Throttled: Equatable, Sendable, BitwiseCopyable {
+    package var paused: UInt64 = 0
+    package var concurrency: UInt64 = 0
+    package var rate: UInt64 = 0
+    /// All groups with READY jobs are held back by limits or pauses of their own.
+    package var groups: UInt64 = 0
+    /// The queue, or the group, holds as many jobs or bytes as it may.
+    package var full: UInt64 = 0
+
+    /// The names on the wire.
+    package static var reasons: [(name: String, count: WritableKeyPath<Throttled, UInt64>)] {
+      [
+        ("paused", \.paused), ("concurrency", \.concurrency), ("rate", \.rate), ("groups", \.groups),
+        ("full", \.full),
+      ]
+    }
+  }
 
   package init() {}
 }

@@ -270,7 +270,7 @@ struct Carried: LogRecord {
       throw .unfit("a job within its bounds", "\(state.name), attempts \(attempts) of \(maxAttempts)", position)
     }
     let known: UInt16 =
-      state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
+      state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested | RowFlags.pushed : 0
     guard flags & ~(known | RowFlags.ofAnyState) == 0, (flags & RowFlags.moved == 0) == queue.isEmpty,
       RecordBounds.isOrder(order) || order == 0 && state == .scheduled
     else {
@@ -370,6 +370,7 @@ struct Carried: LogRecord {
     else { throw .unfit("job \(number) as it stands", "another", position) }
     guard machine.queueNames.bytes(machine.queue(of: slot)).elementsEqual(queue.isEmpty ? body.queue : queue),
       isRewritten || machine.nameOfGroup(row.pointee.group).elementsEqual(body.group),
+      machine.originOfGroup(row.pointee.group).elementsEqual(body.origin),
       machine.ownerNames.bytes(cold.pointee.owner).elementsEqual(body.owner),
       machine.typeNames.bytes(cold.pointee.type).elementsEqual(body.type)
     else { throw .unfit("queue, group, owner and type of job \(number)", "others", position) }
@@ -400,7 +401,8 @@ struct Carried: LogRecord {
     row.pointee.deadline = deadline
     let queue = machine.queueForJob(queue.isEmpty ? body.queue : queue)
     let owner = machine.ownerNames.intern(body.owner)
-    row.pointee.group = machine.groupForJob(queue: queue, owner: owner, name: body.group)
+    row.pointee.group = machine.groupForJob(
+      queue: queue, owner: owner, name: body.group, origin: body.origin)
     row.pointee.priority = priority
     row.pointee.flags = flags
     row.pointee.attempts = attempts
@@ -456,8 +458,9 @@ struct Carried: LogRecord {
   static func apply(to slot: Slot, at place: RecordPlace, in machine: inout StateMachine) {
     machine.liveBytes += Int(place.bytes) - machine.bytes(of: slot)
     if JobState(rawValue: machine.jobs.hot(slot).pointee.state)!.isWaiting {
-      machine.queues[Int(machine.queue(of: slot))].waitingBytes +=
-        Int64(place.bytes) - Int64(machine.jobs.cold(slot).pointee.recordBytes)
+      let more = Int64(place.bytes) - Int64(machine.jobs.cold(slot).pointee.recordBytes)
+      machine.queues[Int(machine.queue(of: slot))].waitingBytes += more
+      machine.owners[machine.jobs.cold(slot).pointee.owner].pointee.waitingBytes += more
     }
     machine.jobs.hot(slot).pointee.base = place.position.rawValue
     machine.jobs.cold(slot).pointee.recordBytes = place.bytes

@@ -139,6 +139,7 @@ struct Ended: JobRecord {
   }
 
   func apply(to slot: Slot, at place: RecordPlace, in state: inout StateMachine) {
+    if !state.isLive { state.shareGroup(of: slot) }
     let row = state.jobs.hot(slot)
     let cell = state.leaseCell(slot)
     // The newest entry of a job that was carried lies in its own record.
@@ -175,7 +176,7 @@ struct Ended: JobRecord {
     state.nextOrder = max(state.nextOrder, order + 1)
     row.pointee.deadline = next == .ready ? state.now.log : deadline
     if next.hasDeadline { row.pointee.foreseen = entry.endedAt + (deadline - state.now.log) / 1_000_000 }
-    row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
+    row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested | RowFlags.pushed)
     if next.isFinished, row.pointee.flags & RowFlags.unique != 0 { state.endUnique(slot) }
     count(in: queue, of: &state)
     state.enter(slot, next)

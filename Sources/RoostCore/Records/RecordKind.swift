@@ -34,6 +34,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case succeeded = 50
   case uniqueReleased = 51
   case carriedUnique = 52
+  case ownerQuotaSet = 67
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -71,6 +72,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .succeeded: Succeeded.self
     case .uniqueReleased: UniqueReleased.self
     case .carriedUnique: CarriedUnique.self
+    case .ownerQuotaSet: OwnerQuotaSet.self
     }
   }
 

@@ -93,7 +93,11 @@ struct ScheduleFired: ScheduleRecord {
     // Those of a backfill may be many, and hold nothing up.
     if kindOfRun != .backfilled, job != .none { state.schedules.open(number, of: slot) }
     state.schedules[slot].hold = nil
-    if state.isLive { state.listSchedule(slot) }
+    guard state.isLive else { return }
+    state.listSchedule(slot)
+    if kindOfRun == .fired || kindOfRun == .started {
+      state.scheduleFigures.fire(late: state.now.dueWall - instant * 1_000)
+    }
   }
 
   // MARK: Salvage

@@ -91,7 +91,13 @@ struct ScheduleMissed: ScheduleRecord {
     state.schedules[slot].state.last = last
     state.schedules[slot].state.next = next
     state.schedules[slot].hold = nil
-    if state.isLive { state.listSchedule(slot) }
+    guard state.isLive else { return }
+    state.listSchedule(slot)
+    if let reason {
+      state.scheduleFigures.miss(reason, count)
+    } else if waited != ScheduleDefinition.none {
+      state.scheduleFigures.miss(.superseded)
+    }
   }
 
   // MARK: Salvage

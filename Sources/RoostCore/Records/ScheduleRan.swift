@@ -77,6 +77,9 @@ struct ScheduleRan: ScheduleRecord {
     if let place { state.schedules[slot].state.recent[place].detail = outcome }
     state.schedules[slot].state.failures = failures
     if pauses {
+      if state.schedules[slot].state.pending != ScheduleDefinition.none, state.isLive {
+        state.scheduleFigures.miss(.paused)
+      }
       state.schedules[slot].state.pause(at: at, because: Array("\(failures) runs in a row failed".utf8))
     }
     if state.isLive { state.listSchedule(slot) }

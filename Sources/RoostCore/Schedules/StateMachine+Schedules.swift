@@ -6,6 +6,8 @@ extension StateMachine {
     return rest < 0 ? quotient - 1 : quotient
   }
 
+  package var scheduleCount: Int { schedules.count }
+
   // MARK: What is to be done
 
   /// Something that a schedule is to do, for which its next instants are wanted.

@@ -1,6 +1,8 @@
+import Foundation
 import RoostCore
 import RoostEngine
 import RoostKeys
+import RoostPush
 import Synchronization
 
 /// Everything that `GET /metrics` says: what swift-metrics counted, and what engine, queues, key store and process say
@@ -14,20 +16,34 @@ package final class DaemonMetrics: Sendable {
   let registry: PrometheusRegistry
   /// Events of the last minute by queue, for `GET /queues`.
   package let rates = QueueRates()
+  /// The last hour, for `GET /stats` and `GET /stats/series`.
+  package let series: JobSeries
   private let labels: QueueLabels
   private let process = RecentProcessFigures()
+  private let longestRunning = LongestRunning()
+  private let tls: TLSIdentity?
   private let version: String
   private let budget: ByteBudget
+  private let targets: PushTargets
   private let start = ContinuousClock.now
 
   /// - Parameters:
   ///   - version: Of the daemon.
   ///   - namedQueues: How many queues have series of their own.
   ///   - budget: Of the bytes of requests and answers.
-  init(registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget) {
+  ///   - tls: Whose end is told; nil: there is none.
+  ///   - interval: Between two points of the series.
+  ///   - targets: The hosts that jobs are delivered to.
+  init(
+    registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget, tls: TLSIdentity? = nil,
+    interval: Duration = JobSeries.interval, targets: PushTargets = PushTargets()
+  ) {
+    self.targets = targets
     self.registry = registry
+    series = JobSeries(namedQueues: namedQueues, interval: interval)
     self.budget = budget
     self.version = version
+    self.tls = tls
     labels = QueueLabels(limit: namedQueues)
   }
 
@@ -41,6 +57,8 @@ package final class DaemonMetrics: Sendable {
     // A writer that hangs says nothing of them.
     if let durations = await durations ?? nil { write(durations, of: shown, into: &text) }
     write(figures, into: &text)
+    write(figures.store.schedules, into: &text)
+    text.family(.certificateEnd, tls?.notValidAfter ?? 0)
     text.family(.eventListeners, events.listenerCount)
     text.family(.eventListenersDropped, events.droppedCount)
     write(process.figures, into: &text)
@@ -49,10 +67,42 @@ package final class DaemonMetrics: Sendable {
     text.family(.keyStoreEmpty, keys == .empty ? 1 : 0)
     text.family(.bytesInFlight, budget.bytes)
     text.family(.bytesInFlightLimit, budget.limit)
+    write(targets, into: &text)
     text.family(.build, 1, labels: [Label("version", version), Label("log_format", Engine.logFormat)])
     text.family(.uptime, (ContinuousClock.now - start) / .seconds(1))
     registry.write(into: &text)
     return text.bytes
+  }
+
+  /// Notes what the queues hold when the daemon begins to serve, so that everything since then is counted.
+  func begin(_ engine: Engine) {
+    var queues: [QueueView] = []
+    let figures = engine.queueFigures
+    figures.forEach { queues.append($0) }
+    rates.sample(queues)
+    series.begin(queues, departed: figures.departed)
+  }
+
+  /// Takes samples for rates and series until the task is cancelled.
+  ///
+  /// - Parameter engine: nil while there is none yet.
+  func watch(_ engine: @Sendable () -> Engine?) async {
+    while (try? await Task.sleep(until: series.nextSample(after: .now))) != nil {
+      if let engine = engine() { await sample(engine) }
+    }
+  }
+
+  /// What queues hold is in the copy that the writer leaves. How long jobs took only the writer knows: while it hangs the
+  /// series go on without.
+  private func sample(_ engine: Engine) async {
+    let durations = await answer(within: Self.patience) { try? await engine.jobFigures() } ?? nil
+    var queues: [QueueView] = []
+    let figures = engine.queueFigures
+    figures.forEach { queues.append($0) }
+    rates.sample(queues)
+    series.sample(queues, departed: figures.departed, durations)
+    let longest = longestRunning
+    _ = await answer(within: Self.patience) { await longest.look(engine) }
   }
 
   /// How long jobs of the queues that have series waited and ran.
@@ -61,11 +111,11 @@ package final class DaemonMetrics: Sendable {
     for (metric, durations) in [(Metric.jobWait, \JobFigure.wait), (Metric.jobRun, \JobFigure.run)] {
       text.begin(metric)
       for queue in shown {
-        guard let figures = figures[queue.name]?.map({ $0[keyPath: durations] }) else { continue }
-        let total = figures.reduce(0) { $0 + $1.count }
-        let below = Metric.jobBounds.indices.map { place in figures.reduce(0) { $0 + $1.below[place] } }
-        let counts = zip(below + [total], [0] + below).map { $0 - $1 }
-        let sum = Double(figures.reduce(0) { $0 + $1.sum }) / 1_000
+        guard let figures = figures[queue.name] else { continue }
+        let all = figures.reduce(into: DurationHistogram()) { $0.add($1[keyPath: durations].all) }
+        let below = FigureImage.powers.map { all.count(below: $0) }
+        let counts = zip(below + [all.count], [0] + below).map { $0 - $1 }
+        let sum = Double(all.sum) / 1_000
         text.histogram(metric, [Label("queue", queue.name)], bounds: Metric.jobBounds, counts: counts, sum: sum)
       }
     }
@@ -97,7 +147,54 @@ package final class DaemonMetrics: Sendable {
       let age = Double(queue.oldestReadyMilliseconds ?? 0) / 1_000
       text.sample(.oldestReady, [Label("queue", queue.name)], age)
     }
+    writeThrottled(shown, into: &text)
+    writeWorkers(shown, into: &text)
     return shown
+  }
+
+  private func writeThrottled(_ shown: [QueueView], into text: inout Exposition) {
+    text.begin(.throttled)
+    for queue in shown {
+      for (reason, count) in QueueActivity.Throttled.reasons {
+        let count = queue.activity.throttled[keyPath: count]
+        if count > 0 { text.sample(.throttled, [Label("queue", queue.name), Label("reason", reason)], count) }
+      }
+    }
+  }
+
+  /// Who waits, who works, and for how long.
+  private func writeWorkers(_ shown: [QueueView], into text: inout Exposition) {
+    text.begin(.queueWaiters)
+    for queue in shown { text.sample(.queueWaiters, [Label("queue", queue.name)], queue.waiters) }
+    text.begin(.utilization)
+    for queue in shown {
+      let (running, all) = (queue.count(.running), queue.count(.running) + queue.waiters)
+      text.sample(.utilization, [Label("queue", queue.name)], all == 0 ? 0 : Double(running) / Double(all))
+    }
+    var since = longestRunning.since
+    let now = Date().timeIntervalSince1970
+    func sample(_ queue: String, since: Int64?) {
+      let seconds = since.map { max(0, now - Double($0) / 1_000) } ?? 0
+      text.sample(.longestRunning, [Label("queue", queue)], seconds)
+    }
+    text.begin(.longestRunning)
+    for queue in shown where queue.name != QueueLabels.other {
+      sample(queue.name, since: since.removeValue(forKey: queue.name))
+    }
+    if shown.last?.name == QueueLabels.other { sample(QueueLabels.other, since: since.values.min()) }
+  }
+
+  private func write(_ schedules: ScheduleFigures, into text: inout Exposition) {
+    text.family(.schedules, schedules.count)
+    text.family(.scheduleFires, schedules.fired)
+    text.begin(.scheduleMisses)
+    for reason in ScheduleMiss.allCases {
+      text.sample(.scheduleMisses, [Label("reason", reason.name)], schedules.missed[Int(reason.rawValue) - 1])
+    }
+    text.begin(.scheduleLag)
+    text.histogram(
+      .scheduleLag, bounds: ScheduleFigures.lagBounds.map(Double.init),
+      counts: schedules.lags.indices.map { schedules.lags[$0] }, sum: Double(schedules.lagSum) / 1_000)
   }
 
   private func write(_ figures: EngineFigures, into text: inout Exposition) {
@@ -136,6 +233,20 @@ package final class DaemonMetrics: Sendable {
     text.histogram(
       metric, bounds: tally.bounds.indices.map { Double(tally.bounds[$0]) / unit },
       counts: tally.counts.indices.map { tally.counts[$0] }, sum: Double(tally.sum) / unit)
+  }
+
+  private func write(_ targets: PushTargets, into text: inout Exposition) {
+    let (counts, all) = (targets.counts, targets.all)
+    text.begin(.pushes)
+    let outcomes = [
+      ("acknowledged", counts.acknowledged), ("retried", counts.retried), ("dead", counts.dead),
+      ("handed_back", counts.handedBack),
+    ]
+    for (outcome, count) in outcomes { text.sample(.pushes, [Label("outcome", outcome)], count) }
+    text.family(.pushForbidden, counts.forbidden)
+    text.family(.pushInFlight, targets.inFlight)
+    text.family(.pushTargets, all.count)
+    text.family(.pushBroken, all.count { $0.isBroken })
   }
 
   private func write(_ process: ProcessFigures, into text: inout Exposition) {

@@ -41,6 +41,10 @@ extension Metric {
   static let idempotent = Metric(
     "roost_jobs_idempotent_hits_total", .counter,
     "Submits answered with an earlier job by their idempotency key, since the start.")
+  static let throttled = Metric(
+    "roost_queue_throttled_total", .counter,
+    "Leases that found READY jobs held back, and submits that found the queue full, by reason, since the start.",
+    hidesUnused: true)
   static let depth = Metric("roost_queue_jobs", .gauge, "Jobs in a queue, by state.")
   static let oldestReady = Metric(
     "roost_queue_oldest_ready_age_seconds", .gauge, "Age of the job that has been READY longest; 0 when none is.")
@@ -51,6 +55,13 @@ extension Metric {
     bounds: jobBounds)
   /// Powers of four of milliseconds, less one: 3 ms to 4.7 h.
   static let jobBounds = FigureImage.powers.map { Double(1 << $0 - 1) / 1_000 }
+  static let queueWaiters = Metric("roost_queue_waiters", .gauge, "Long polls that wait for a job of a queue.")
+  static let utilization = Metric(
+    "roost_worker_utilization", .gauge,
+    "Jobs in workers' hands, over those and the long polls that wait: 1 where every worker is busy; 0 without any.")
+  static let longestRunning = Metric(
+    "roost_job_longest_running_seconds", .gauge,
+    "For how long the job has run that has run longest, looked up every ten seconds; 0 when none runs.")
   static let queues = Metric("roost_queues", .gauge, "Queues that exist.")
   static let queueScrape = Metric(
     "roost_queue_scrape_success", .gauge,
@@ -98,6 +109,16 @@ extension Metric {
     "roost_clock_suspect", .gauge, "1 while a jump of the wall clock holds run_at back.")
 }
 
+/// Schedules. Their counts begin with the daemon.
+extension Metric {
+  static let schedules = Metric("roost_schedules", .gauge, "Schedules that exist.")
+  static let scheduleFires = Metric("roost_schedule_fires_total", .counter, "Jobs made at instants of schedules.")
+  static let scheduleMisses = Metric(
+    "roost_schedule_misses_total", .counter, "Instants of schedules that made no job, by reason.")
+  static let scheduleLag = Metric(
+    "roost_schedule_lag_seconds", .histogram, "Time from an instant of a schedule to its job.")
+}
+
 /// HTTP and keys.
 extension Metric {
   static let requests = Metric(
@@ -118,10 +139,26 @@ extension Metric {
   static let cacheHits = Metric("roost_key_cache_hits_total", .counter, "Keys known from the cache.")
   static let cacheMisses = Metric("roost_key_cache_misses_total", .counter, "Keys that had to be looked at anew.")
   static let cacheSize = Metric("roost_key_cache_keys", .gauge, "Keys in the cache.")
+  static let certificateEnd = Metric(
+    "roost_tls_certificate_not_after_seconds", .gauge,
+    "When the TLS certificate expires, seconds since 1970; 0 without TLS.")
   static let keyStoreUp = Metric(
     "roost_key_store_up", .gauge, "1 if the key store answered in time what requests ask of it.")
   static let keyStoreEmpty = Metric(
     "roost_key_store_empty", .gauge, "1 if the key store holds no key: every request with one is refused.")
+}
+
+/// Deliveries by HTTP.
+extension Metric {
+  static let pushes = Metric(
+    "roost_push_deliveries_total", .counter,
+    "Deliveries that ended, by outcome: acknowledged, retried, dead, handed_back; since the start.")
+  static let pushForbidden = Metric(
+    "roost_push_forbidden_total", .counter, "Deliveries whose address may not be dialled, since the start.")
+  static let pushInFlight = Metric("roost_push_in_flight", .gauge, "Deliveries under way.")
+  static let pushTargets = Metric("roost_push_targets", .gauge, "Hosts that jobs were delivered to, 10,000 at most.")
+  static let pushBroken = Metric(
+    "roost_push_broken_targets", .gauge, "Those that failed ten times running: one delivery at a time is tried.")
 }
 
 /// The process.

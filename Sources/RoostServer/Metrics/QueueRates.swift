@@ -19,8 +19,6 @@ package final class QueueRates: Sendable {
     let totals: [UInt64: QueueTotals]
   }
 
-  /// Between two samples.
-  package static let interval = Duration.seconds(10)
   private static let window = Duration.seconds(60)
 
   /// The oldest first; the first one is the last that is at least a minute old.
@@ -54,21 +52,5 @@ package final class QueueRates: Sendable {
       submitted: perMinute(now.submitted, then.submitted), leased: perMinute(now.leased, then.leased),
       acked: perMinute(now.acked, then.acked), failed: perMinute(now.failed, then.failed),
       dead: perMinute(now.dead, then.dead))
-  }
-
-  /// Takes samples until the task is cancelled.
-  ///
-  /// - Parameter engine: nil while there is none yet.
-  func watch(_ engine: @Sendable () -> Engine?) async {
-    while (try? await Task.sleep(for: Self.interval)) != nil {
-      if let engine = engine() { sample(engine) }
-    }
-  }
-
-  /// Takes a sample of the copy that the writer leaves.
-  func sample(_ engine: Engine) {
-    var queues: [QueueView] = []
-    engine.queueFigures.forEach { queues.append($0) }
-    sample(queues)
   }
 }

@@ -26,7 +26,13 @@ package final class TLSIdentity: Sendable {
 
   private let files: Files
   private let logger: Logger
-  private let current: Mutex<NIOSSLContext>
+  private let current: Mutex<Loaded>
+
+  private struct Loaded {
+    var context: NIOSSLContext
+    /// Of the server's own certificate, seconds since 1970.
+    var notValidAfter: Int
+  }
 
   /// Reads and checks the files.
   ///
@@ -35,23 +41,26 @@ package final class TLSIdentity: Sendable {
   package init(_ files: Files, logger: Logger) throws(TLSProblem) {
     self.files = files
     self.logger = logger
-    current = Mutex(try Self.context(files, logger))
+    current = Mutex(try Self.load(files, logger))
   }
 
   /// Reads the files again; from then on new connections get what they hold.
   ///
   /// - Throws: `TLSProblem`, as at the start; what was in use stays in use.
   package func reload() throws(TLSProblem) {
-    let context = try Self.context(files, logger)
-    current.withLock { $0 = context }
+    let loaded = try Self.load(files, logger)
+    current.withLock { $0 = loaded }
   }
 
   /// The end of a new connection.
   func makeHandler() -> NIOSSLServerHandler {
-    NIOSSLServerHandler(context: current.withLock { $0 })
+    NIOSSLServerHandler(context: current.withLock { $0.context })
   }
 
-  private static func context(_ files: Files, _ logger: Logger) throws(TLSProblem) -> NIOSSLContext {
+  /// When the certificate expires that new connections get, seconds since 1970.
+  var notValidAfter: Int { current.withLock { $0.notValidAfter } }
+
+  private static func load(_ files: Files, _ logger: Logger) throws(TLSProblem) -> Loaded {
     let chain = try certificates(files.certificate)
     try requireReadable(files.key)
     let key: NIOSSLPrivateKey
@@ -70,7 +79,8 @@ package final class TLSIdentity: Sendable {
     }
     warn(chain[0], files.certificate, logger)
     do {
-      return try NIOSSLContext(configuration: configuration)
+      return Loaded(
+        context: try NIOSSLContext(configuration: configuration), notValidAfter: Int(chain[0].notValidAfter))
     } catch {
       throw TLSProblem(
         "the key in \(files.key) does not belong to the first certificate in \(files.certificate): give the pair")
