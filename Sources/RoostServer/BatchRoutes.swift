@@ -37,7 +37,7 @@ private func submitBatch(_ request: RouteRequest, _ backend: Backend) async thro
     try request.requireQueue(spec.queue)
     return spec
   }
-  let results = try await submit(items, request, backend)
+  let results = try await submitJobs(items, request, backend)
   var json = JSONWriter(capacity: 64 + results.count * 208)
   json.results(results) { (json, _, job) in json.submitted(job) }
   return Answer(200, json)
@@ -52,7 +52,7 @@ func refuseBatchKey(_ request: RouteRequest) throws(Rejection) {
 }
 
 /// Submits what was understood, in one commit, and puts the outcomes in the order of the items.
-func submit(
+package func submitJobs(
   _ items: [Result<JobSpec, Rejection>], _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> [Result<Submitted, Rejection>] {
   let owner = request.caller.ownerID.text
@@ -93,12 +93,9 @@ private func finish(
   _ decode: (inout JSONReader, inout String?) throws(Rejection) -> AttemptEnd
 ) async throws(Rejection) -> Answer {
   let (items, names) = try decodeNamed(request.body, decode)
-  let (keyID, viewer) = (request.caller.keyID, request.viewer)
-  let outcomes = try await refusable { () throws(Refusal) in
-    try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)
-  }
+  let results = try await endAttempts(items, request, backend)
   var json = JSONWriter(capacity: 64 + items.count * 80)
-  json.results(await merged(items, outcomes, backend), names: names) { (json, name, after) in
+  json.results(results, names: names) { (json, name, after) in
     json.beginObject()
     json.field("job_id", name)
     json.field("state", after.state.name)
@@ -106,6 +103,28 @@ private func finish(
     json.endObject()
   }
   return Answer(200, json)
+}
+
+/// Ends the attempts that were understood, in one commit; the outcomes are in the order of the items.
+package func endAttempts(
+  _ items: [Result<AttemptEnd, Rejection>], _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> [Result<AttemptEnd.After, Rejection>] {
+  let (keyID, viewer) = (request.caller.keyID, request.viewer)
+  let outcomes = try await refusable { () throws(Refusal) in
+    try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)
+  }
+  return await merged(items, outcomes, backend)
+}
+
+/// Extends the leases that were understood, in one commit; the outcomes are in the order of the items.
+package func extendLeases(
+  _ items: [Result<LeaseExtension, Rejection>], _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> [Result<LeaseExtension.After, Rejection>] {
+  let viewer = request.viewer
+  let outcomes = try await refusable { () throws(Refusal) in
+    try await backend.engine.extend(batch: items.compactMap { try? $0.get() }, viewer: viewer)
+  }
+  return await merged(items, outcomes, backend)
 }
 
 @Sendable
@@ -122,12 +141,9 @@ private func extendBatch(_ request: RouteRequest, _ backend: Backend) async thro
     }
     return try body.extend(try itemID(body.jobID))
   }
-  let viewer = request.viewer
-  let outcomes = try await refusable { () throws(Refusal) in
-    try await backend.engine.extend(batch: items.compactMap { try? $0.get() }, viewer: viewer)
-  }
+  let results = try await extendLeases(items, request, backend)
   var json = JSONWriter(capacity: 64 + items.count * 128)
-  json.results(await merged(items, outcomes, backend), names: names) { (json, name, after) in
+  json.results(results, names: names) { (json, name, after) in
     json.beginObject()
     json.field("job_id", name)
     json.field("lease_until", milliseconds: after.leaseUntilMilliseconds)
