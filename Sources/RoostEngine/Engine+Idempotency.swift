@@ -20,23 +20,14 @@ extension Engine {
   func meaning(of spec: JobSpec, _ command: Command.Submit) -> (fingerprint: UInt64, fields: [UInt8]) {
     var hashes: [UInt64] = []
     var fields: [UInt8] = []
-    let last = KeyFields.allCases.last { isSaid($0, by: spec) } ?? .tags
+    let last: KeyFields = spec.timeoutMilliseconds != nil ? .timeout : spec.group.isEmpty ? .tags : .group
     for field in KeyFields.allCases where field.rawValue <= last.rawValue {
-      let hash =
-        isSaid(field, by: spec) ? bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low } : 0
+      let isSaid = field != .group || !spec.group.isEmpty
+      let hash = isSaid ? bytes(of: field, spec, command).withUnsafeBytes { secret.hash128($0).low } : 0
       hashes.append(hash.littleEndian)
       fields += [UInt8(truncatingIfNeeded: hash), UInt8(truncatingIfNeeded: hash >> 8)]
     }
     return (hashes.withUnsafeBytes { secret.hash128($0).low }, fields)
-  }
-
-  /// Whether the field counts: those that every job has always do.
-  private func isSaid(_ field: KeyFields, by spec: JobSpec) -> Bool {
-    switch field {
-    case .group: !spec.group.isEmpty
-    case .timeout: spec.timeoutMilliseconds != nil
-    default: field.option.map { spec.options[$0] != nil } ?? true
-    }
   }
 
   private func bytes(of field: KeyFields, _ spec: JobSpec, _ command: Command.Submit) -> [UInt8] {
@@ -53,7 +44,6 @@ extension Engine {
       words(
         Int64(command.policy.retry.initialMilliseconds), Int64(command.policy.retry.factorThousandths),
         Int64(command.policy.retry.maxMilliseconds), Int64(command.policy.retry.jitter.rawValue))
-    case .expires, .unique, .dependencies, .batch, .callback: field.option.flatMap { spec.options[$0] } ?? []
     case .lease: words(Int64(command.policy.leaseMilliseconds))
     case .retention: words(command.policy.retentionMilliseconds)
     case .tags:

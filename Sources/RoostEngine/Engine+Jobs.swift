@@ -24,7 +24,7 @@ extension Engine {
     var body = JobBodyLayout.encode(
       queue: spec.queue, type: spec.type, owner: owner, traceparent: spec.traceparent ?? "",
       group: spec.group, metadata: spec.metadata ?? [], tags: spec.tags ?? [], payload: spec.payload,
-      options: JobOptions.encode(spec.options), checksum: { Checksum.of($0) })
+      checksum: { Checksum.of($0) })
     var command = Command.Submit(
       policy: JobPolicy(
         retry: spec.retry ?? .standard, leaseMilliseconds: UInt32(clamping: spec.leaseMilliseconds ?? 0),

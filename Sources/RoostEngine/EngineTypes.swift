@@ -39,8 +39,6 @@ package struct JobSpec: Sendable {
   package var idempotencyKey: String?
   /// Of the payload, as limits count it; nil: those of its JSON.
   package var payloadBytes: Int?
-  /// What few jobs say; each encoded as the core reads it.
-  package var options: [JobOption: [UInt8]] = [:]
 
   package init(payload: ArraySlice<UInt8>) {
     self.payload = payload

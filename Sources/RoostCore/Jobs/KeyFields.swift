@@ -4,7 +4,6 @@
 /// A job without them was submitted before there were any: its fingerprint is of bytes, not of what they mean.
 package enum KeyFields: Int, CaseIterable, Sendable {
   case payload, type, priority, delay, runAt, maxRetries, retry, lease, retention, tags, group, timeout
-  case expires, unique, dependencies, batch, callback
 
   /// Bytes of all, and of those that every job has. The others follow up to the last that a job says; one before it that
   /// it does not say is 0. So a job that says nothing new has the fields that it always had.
@@ -20,21 +19,7 @@ package enum KeyFields: Int, CaseIterable, Sendable {
     switch self {
     case .runAt: "run_at"
     case .maxRetries: "max_retries"
-    case .dependencies: "depends_on"
-    case .callback: "callback_url"
     default: "\(self)"
-    }
-  }
-
-  /// The option that it is of; nil where every job has the field.
-  package var option: JobOption? {
-    switch self {
-    case .expires: .expires
-    case .unique: .unique
-    case .dependencies: .dependencies
-    case .batch: .batch
-    case .callback: .callback
-    default: nil
     }
   }
 

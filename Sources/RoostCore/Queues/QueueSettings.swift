@@ -53,8 +53,6 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
     .concurrency, .rateLimit, .ratePeriod, .rateBurst, .maxLength, .weight,
   ]
   package static let ofRetry: [QueueSetting] = [.retryInitial, .retryFactor, .retryMax, .retryJitter]
-  /// A bit for each that there is.
-  fileprivate static let known: UInt64 = allCases.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
 
   /// The values it may have.
   package var range: ClosedRange<Int64> {
@@ -103,7 +101,7 @@ package enum GroupPriority: Int64, Sendable, CaseIterable {
 package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   /// A bit for each setting that is there.
   private var mask: UInt64 = 0
-  private var values: InlineArray<60, Int64> = InlineArray(repeating: 0)
+  private var values: InlineArray<30, Int64> = InlineArray(repeating: 0)
 
   package init() {}
 
@@ -184,7 +182,7 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   /// Nil where a setting is unknown.
   init?(_ reader: inout RecordReader) {
     let mask = reader.get(UInt64.self)
-    guard mask & ~QueueSetting.known == 0 else { return nil }
+    guard mask >> UInt64(QueueSetting.allCases.count) == 0 else { return nil }
     for setting in QueueSetting.allCases where mask & 1 << UInt64(setting.rawValue) != 0 {
       self[setting] = reader.get(Int64.self)
     }

@@ -1,13 +1,11 @@
 /// What a job carries, as bytes: written once by the handler, copied unchanged by every carry.
 ///
 /// Layout (little endian): lengths of queue, type, owner, traceparent (`u8` each), of metadata (24 bits), group (`u8`),
-/// tags (24 bits), schedule (`u8`), payload (31 bits; the highest: there are options), the sealed checksum (`u32`); then
-/// [bytes of the options (`u32`), `JobOptions`], queue, type, owner, traceparent, group, schedule, metadata, tags and
-/// payload. Absent parts have length 0.
+/// tags (24 bits), schedule (`u8`), payload (`u32`), the sealed checksum (`u32`); then queue, type, owner, traceparent,
+/// group, schedule, metadata, tags and payload. Absent parts have length 0.
 package struct JobBodyLayout {
   package static let headerBytes = 20
   package static let checksumOffset = 16
-  private static let hasOptions: UInt32 = 1 << 31
 
   package let queue: UnsafeRawBufferPointer
   package let type: UnsafeRawBufferPointer
@@ -19,7 +17,6 @@ package struct JobBodyLayout {
   package let metadata: UnsafeRawBufferPointer
   package let tags: UnsafeRawBufferPointer
   package let payload: UnsafeRawBufferPointer
-  package let options: JobOptions
   /// As it stands in the bytes: sealed with the job number once it is in the log.
   package let checksum: UInt32
   /// The bytes that the checksum covers: all after the header.
@@ -35,12 +32,6 @@ package struct JobBodyLayout {
     let payloadBytes = reader.get(UInt32.self)
     checksum = reader.get(UInt32.self)
     covered = reader.rest
-    if payloadBytes & Self.hasOptions == 0 {
-      options = .none
-    } else {
-      guard let found = JobOptions(reader.get(count: Int(reader.get(UInt32.self)))), !found.isEmpty else { return nil }
-      options = found
-    }
     queue = reader.get(count: Int(queueBytes))
     type = reader.get(count: Int(typeBytes))
     owner = reader.get(count: Int(ownerBytes))
@@ -49,7 +40,7 @@ package struct JobBodyLayout {
     schedule = reader.get(count: Int(tagsAndSchedule >> 24))
     metadata = reader.get(count: Int(metadataAndGroup & 0xFF_FFFF))
     tags = reader.get(count: Int(tagsAndSchedule & 0xFF_FFFF))
-    payload = reader.get(count: Int(payloadBytes & ~Self.hasOptions))
+    payload = reader.get(count: Int(payloadBytes))
     guard reader.isExhausted else { return nil }
   }
 
@@ -57,22 +48,20 @@ package struct JobBodyLayout {
   ///
   /// - Parameters:
   ///   - names: Queue, type, owner, traceparent and group; each at most 255 bytes.
-  ///   - options: As `JobOptions.encode` makes them.
   ///   - checksum: CRC32C of some bytes, from the layer that may compute one.
   package static func encode(
     queue: String, type: String, owner: String, traceparent: String, group: String, metadata: ArraySlice<UInt8>,
-    tags: ArraySlice<UInt8>, payload: ArraySlice<UInt8>, options: [UInt8] = [],
-    checksum: (UnsafeRawBufferPointer) -> UInt32
+    tags: ArraySlice<UInt8>, payload: ArraySlice<UInt8>, checksum: (UnsafeRawBufferPointer) -> UInt32
   ) -> [UInt8] {
     let names = [queue, type, owner, traceparent, group]
     let nameBytes = names.reduce(0) { $0 + $1.utf8.count }
-    let total = headerBytes + 4 + options.count + nameBytes + metadata.count + tags.count + payload.count
+    let total = headerBytes + nameBytes + metadata.count + tags.count + payload.count
     var bytes = [UInt8]()
     bytes.reserveCapacity(total)
     for name in names.dropLast() { bytes.append(UInt8(name.utf8.count)) }
-    let counts = [metadata.count | group.utf8.count << 24, tags.count, payloadCount(payload.count, options.count), 0]
-    for count in counts { withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) } }
-    append(options, to: &bytes)
+    for count in [metadata.count | group.utf8.count << 24, tags.count, payload.count, 0] {
+      withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) }
+    }
     for name in names { bytes.append(contentsOf: name.utf8) }
     bytes.append(contentsOf: metadata)
     bytes.append(contentsOf: tags)
@@ -82,16 +71,6 @@ package struct JobBodyLayout {
       $0.storeBytes(of: sum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
     }
     return bytes
-  }
-
-  private static func payloadCount(_ count: Int, _ optionBytes: Int) -> Int {
-    optionBytes == 0 ? count : count | Int(hasOptions)
-  }
-
-  private static func append(_ options: some Collection<UInt8>, to bytes: inout [UInt8]) {
-    guard !options.isEmpty else { return }
-    withUnsafeBytes(of: UInt32(options.count).littleEndian) { bytes.append(contentsOf: $0) }
-    bytes.append(contentsOf: options)
   }
 }
 
@@ -107,11 +86,9 @@ extension JobBodyLayout {
     var bytes = [UInt8]()
     bytes.reserveCapacity(Self.headerBytes + covered.count + scheduleBytes)
     for name in names.dropLast() { bytes.append(UInt8(name.count)) }
-    let payloadCount = Self.payloadCount(payload.count, options.bytes.count)
-    for count in [metadata.count | group.count << 24, tags.count | scheduleBytes << 24, payloadCount, 0] {
+    for count in [metadata.count | group.count << 24, tags.count | scheduleBytes << 24, payload.count, 0] {
       withUnsafeBytes(of: UInt32(count).littleEndian) { bytes.append(contentsOf: $0) }
     }
-    Self.append(options.bytes, to: &bytes)
     for name in names { bytes.append(contentsOf: name) }
     withUnsafeBytes(of: instant.littleEndian) { bytes.append(contentsOf: $0) }
     bytes.append(contentsOf: name)
