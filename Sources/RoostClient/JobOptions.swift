@@ -51,6 +51,9 @@ public struct JobOptions: Sendable {
   /// repeating a request never makes two jobs; give one of your own to make repeating the *call* safe, too, such as
   /// after a crash of your program. 1 to 255 bytes.
   public var idempotencyKey: String?
+  /// Where the daemon delivers the job by HTTP, instead of a worker leasing it: an `https` or `http` URL of at most 2,048
+  /// bytes.
+  public var callbackURL: String?
 
   public init(
     type: String? = nil, queue: String? = nil, group: String? = nil, priority: JobPriority? = nil,
@@ -59,7 +62,7 @@ public struct JobOptions: Sendable {
     expiresAt: Date? = nil,
     expiresIn: Duration? = nil, onExpire: OnExpire? = nil, unique: Unique? = nil, tags: [String] = [],
     metadata: [String: String] = [:], traceparent: String? = nil,
-    idempotencyKey: String? = nil
+    idempotencyKey: String? = nil, callbackURL: String? = nil
   ) {
     self.type = type
     self.queue = queue
@@ -81,6 +84,7 @@ public struct JobOptions: Sendable {
     self.metadata = metadata
     self.traceparent = traceparent
     self.idempotencyKey = idempotencyKey
+    self.callbackURL = callbackURL
   }
 }
 
@@ -226,6 +230,7 @@ extension JSONWriter {
       endObject()
     }
     if let traceparent = options.traceparent { field("traceparent", traceparent) }
+    if let url = options.callbackURL { field("callback_url", url) }
     if let key = options.idempotencyKey ?? idempotencyKey { field("idempotency_key", key) }
     endObject()
   }

@@ -46,6 +46,7 @@ struct SubmitCommand: AsyncParsableCommand {
   var metadata: [MetadataArgument] = []
   @Option(help: "The same key again gives the same job.") var idempotencyKey: String?
   @Option(help: "The trace that the job belongs to (W3C Trace Context).") var traceparent: String?
+  @Option(help: "Where the daemon delivers it by HTTP, instead of a worker leasing it.") var callbackURL: String?
   @Flag(help: "The payload is plain text in UTF-8, not JSON.") var text = false
   @Option(help: "A file with a job a line, JSON; - is standard input.", completion: .file()) var file: String?
   @Flag(help: "Of --file: each line is a payload.") var payloads = false
@@ -132,6 +133,7 @@ struct SubmitCommand: AsyncParsableCommand {
       body.endObject()
     }
     if let traceparent { body.field("traceparent", traceparent) }
+    if let callbackURL { body.field("callback_url", callbackURL) }
     if let idempotencyKey { body.field("idempotency_key", idempotencyKey) }
   }
 

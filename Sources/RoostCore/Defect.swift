@@ -170,4 +170,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case pauseMadeUp = "pause-made-up"
   /// A schedule fires more often than it may.
   case runsUnbounded = "runs-unbounded"
+  /// A worker may lease a job that is to be delivered.
+  case deliveryLeased = "delivery-leased"
+  /// More deliveries to an origin run at once than may.
+  case originLimitIgnored = "origin-limit-ignored"
+  /// An origin that failed again and again is tried as if it had not.
+  case breakerIgnored = "breaker-ignored"
+  /// Deliveries of the process before go on until their leases end.
+  case brokenDeliveriesKept = "broken-deliveries-kept"
 }

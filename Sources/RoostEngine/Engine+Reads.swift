@@ -281,6 +281,7 @@ extension JobBody {
     tags = layout.tags.isEmpty ? nil : [UInt8](layout.tags)[...]
     traceparent = layout.traceparent.isEmpty ? nil : String(decoding: layout.traceparent, as: UTF8.self)
     schedule = layout.madeBy
+    target = layout.target.map(DeliveryTarget.init)
     expiry = JobExpiry(layout.options)
     unique = JobUnique(layout.options)
   }
@@ -296,6 +297,10 @@ extension Viewer {
 
 extension Delivery {
   func text(_ range: ByteRange) -> String {
-    String(decoding: text[Int(range.offset)..<Int(range.offset) + Int(range.count)], as: UTF8.self)
+    String(decoding: bytes(range), as: UTF8.self)
+  }
+
+  func bytes(_ range: ByteRange) -> ArraySlice<UInt8> {
+    text[Int(range.offset)..<Int(range.offset) + Int(range.count)]
   }
 }

@@ -41,6 +41,7 @@ package struct SubmitBody {
       timeout, maxExpiries = "max_expiries", retention, expiresAt = "expires_at", expiresIn = "expires_in", onExpire =
       "on_expire", unique, metadata, tags
     case traceparent, idempotencyKey = "idempotency_key"
+    case callbackURL = "callback_url"
   }
 
   private static let table = FieldTable(Field.self)
@@ -131,6 +132,7 @@ package struct SubmitBody {
     case .tags: spec.tags = try json.tags(name)
     case .traceparent: spec.traceparent = try json.plainText(name, 1...128)
     case .idempotencyKey: spec.idempotencyKey = try json.plainText(name, 1...255)
+    case .callbackURL: spec.options[.callback] = try json.pushTarget(name)
     }
   }
 

@@ -77,6 +77,7 @@ extension JSONWriter {
     if let metadata = job.body.metadata { field("metadata", raw: metadata) }
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }
+    if let target = job.body.target { field("callback_url", target.url) }
     if withPayload { field("payload", raw: job.body.payload) }
     endObject()
   }

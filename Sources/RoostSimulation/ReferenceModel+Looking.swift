@@ -49,8 +49,7 @@ extension ReferenceModel {
   func isListed(_ job: Job, _ list: Request.List) -> Bool {
     let time = list.isDeadLetters ? job.endedAt : job.id.createdMilliseconds
     return (list.queue == nil || job.queue == list.queue) && (list.states.isEmpty || list.states.contains(job.state))
-      && (list.owner.map { job.wanted.owner.utf8.elementsEqual($0.utf8) } ?? true)
-      && (list.type == nil || job.wanted.type == list.type)
+      && (list.owner.map { job.wanted.owner.utf8.elementsEqual($0.utf8) } ?? true) && (list.type == nil || job.wanted.type == list.type)
       && time >= list.since ?? .min && isOf(list.group, job)
       && list.viewer.sees(queue: job.queue, owner: job.wanted.owner)
   }

@@ -6,7 +6,9 @@ import Testing
 struct ApiDocumentTests {
   @Test(
     "every example reaches its route with its key and a body that is understood",
-    arguments: [("http-api.md", 27), ("queues.md", 18), ("schedules.md", 13), ("events.md", 5), ("jobs.md", 9)])
+    arguments: [
+      ("http-api.md", 27), ("queues.md", 18), ("schedules.md", 13), ("events.md", 5), ("jobs.md", 9), ("push.md", 6),
+    ])
   func examples(_ document: String, atLeast count: Int) async throws {
     let lines = try Self.examples(document)
     #expect(lines.count > count)

@@ -4,6 +4,7 @@
 package enum Command: Sendable, BitwiseCopyable {
   case submit(Submit)
   case lease(Lease)
+  case leaseDeliveries(LeaseDeliveries)
   case endWait(EndWait)
   case finish(Finish)
   case extend(Extend)
@@ -51,6 +52,7 @@ package enum Command: Sendable, BitwiseCopyable {
     switch self {
     case .submit(let command): command.decide(in: &state, ticket, &step)
     case .lease(let command): command.decide(in: &state, ticket, &step)
+    case .leaseDeliveries(let command): command.decide(in: &state, ticket, &step)
     case .endWait(let command): command.decide(in: &state, ticket, &step)
     case .finish(let command): command.decide(in: &state, ticket, &step)
     case .extend(let command): command.decide(in: &state, ticket, &step)
@@ -100,6 +102,7 @@ package enum Command: Sendable, BitwiseCopyable {
     switch self {
     case .submit(let command): Traits(command)
     case .lease(let command): Traits(command)
+    case .leaseDeliveries(let command): Traits(command)
     case .endWait(let command): Traits(command)
     case .finish(let command): Traits(command)
     case .extend(let command): Traits(command)
@@ -201,5 +204,6 @@ extension StateMachine {
     if !endedJobs.isEmpty { answerEnds(&step) }
     if !schedules.ended.isEmpty { endRuns(&step) }
     if !hungry.isEmpty, command.meetsWaiters { feed(&step) }
+    if hasDeliveries, command.meetsWaiters { feedDeliveries(&step) }
   }
 }

@@ -155,6 +155,7 @@ extension StateMachine {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
     if settings[.groupOrdered] != nil {
       if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
+      if body.target != nil { return .callbackInOrder }
       guard groups.slotLimit < Self.mostOrderedGroups else { return .overloaded }
     }
     if defects.contains(.fullQueueTakes) { return nil }

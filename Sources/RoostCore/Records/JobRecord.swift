@@ -79,7 +79,8 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     row.pointee.flags &=
-      RowFlags.ofAnyState | (state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0)
+      RowFlags.ofAnyState
+      | (state == .scheduled ? RowFlags.wall : state == .running ? RowFlags.cancelRequested | RowFlags.pushed : 0)
     row.pointee.attempts = min(row.pointee.attempts, row.pointee.maxAttempts - (state.isWaiting ? 1 : 0))
     if state != .running, let cell = existingLeaseCell(slot) { forgetReport(cell) }
     if let cell = existingLeaseCell(slot) { cell.pointee.expiries = min(cell.pointee.expiries, row.pointee.attempts) }

@@ -31,6 +31,7 @@ extension StateMachine {
     listDraining()
     listOrdered()
     listGroups()
+    listBrokenDeliveries()
     listAges()
     listSchedules()
     orderHeaps()

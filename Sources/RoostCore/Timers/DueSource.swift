@@ -35,10 +35,10 @@ extension StateMachine {
     WaitEnds.self,
     OperationSteps.self,
     LeaseExpiry.self,
+    BrokenDeliveries.self,
     OverdueJobs.self,
-    LateJobs.self,
-    // Behind all that ends jobs that wait or run.
     ScheduleRuns.self,
+    LateJobs.self,
     DelayedJobs.self,
     RunAtJobs.self,
     Retention.self,
@@ -52,6 +52,7 @@ extension StateMachine {
     IdleQueueExpiry.self,
     RateWaits.self,
     GroupWaits.self,
+    OriginWaits.self,
     ScheduleInstants.self,
   ]
 
@@ -66,14 +67,16 @@ extension StateMachine {
     }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
-    guard hungry.isEmpty || nextScheduleWork() == nil else { return isFull || hasOperationsToStep }
+    guard hungry.isEmpty && !hasDeliveries || nextScheduleWork() == nil else { return isFull || hasOperationsToStep }
     if !hungry.isEmpty { feed(&step) }
-    return isFull || hasOperationsToStep || !hungry.isEmpty && !conditions.refusesLeases
+    if hasDeliveries { feedDeliveries(&step) }
+    return isFull || hasOperationsToStep || (!hungry.isEmpty || hasDeliveries) && !conditions.refusesLeases
   }
 
   /// Workers that wait get the jobs that schedules made.
   package mutating func meetWaiters(into step: inout Step) {
     if !hungry.isEmpty { feed(&step) }
+    if hasDeliveries { feedDeliveries(&step) }
   }
 
   /// Log time at which something is due next; nil when nothing is.
