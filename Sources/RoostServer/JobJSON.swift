@@ -97,6 +97,7 @@ extension JSONWriter {
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }
     if let state = job.body.tracestate { field("tracestate", state) }
+    if let target = job.body.target { field("callback_url", target.url) }
     if withPayload { field("payload", raw: job.body.payload) }
     endObject()
   }

@@ -40,6 +40,7 @@ struct Configuration {
     Choice(name: "waited names", values: [0, 2, 100]) { $0.limits.maxWaitedNames = $1 },
     Choice(name: "MAX_WAITERS", values: [1, 4, 4, 40]) { $0.limits.maxWaiters = $1 },
     Choice(name: "SEGMENT_BYTES", values: [4, 4, 8, 8, 16, 32, 64]) { $0.segmentBytes = $1 << 10 },
+    Choice(name: "PUSH_CONCURRENCY", values: [1, 2, 16, 16]) { $0.limits.pushConcurrency = Int64($1) },
     Choice(name: "due items a step", values: [2, 1_000]) { $0.limits.dueItemsPerStep = $1 },
   ]
 

@@ -18,7 +18,8 @@ extension ReferenceModel {
   /// READY jobs of a queue that may be granted next; which of several it is is not known.
   func candidates(of queue: String) -> [Job] {
     var ready: [GroupKey: [Job]] = [:]
-    for job in jobs.values where job.state == .ready && job.queue == queue && !isTooOld(job) && !isLate(job) {
+    for job in jobs.values
+    where job.state == .ready && job.queue == queue && !isTooOld(job) && !isLate(job) && origin(of: job) == nil {
       ready[group(of: job), default: []].append(job)
     }
     ready = ready.filter { hold($0.key, isWithoutTooOld: true) == nil }
@@ -65,7 +66,7 @@ extension ReferenceModel {
   private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.priority).max() }
 
   /// Those before which none of the others goes. Of what became READY together any may be the first of its priority.
-  private func first(of jobs: [Job]) -> [Job] {
+  func first(of jobs: [Job]) -> [Job] {
     var heads: [[Job]] = []
     for level in Dictionary(grouping: jobs, by: { "\(group(of: $0)) \($0.priority)" }).values {
       let rank = level.map(\.rank).min()!

@@ -174,7 +174,7 @@ extension StateMachine {
     _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot,
     _ step: inout Step
   ) -> Refusal? {
-    if let refusal = whyNotAdmitted(command, settings) { return refusal }
+    if let refusal = whyNotAdmitted(command, body, settings) { return refusal }
     let (tooMany, tooLong, group) = excess(command, body, settings, replacing: twin)
     guard tooMany > 0 || tooLong > 0 else { return nil }
     let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
@@ -191,10 +191,11 @@ extension StateMachine {
   }
 
   /// Why a queue with settings does not take a job, however few it holds.
-  func whyNotAdmitted(_ command: Command.Submit, _ settings: QueueSettings) -> Refusal? {
+  func whyNotAdmitted(_ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings) -> Refusal? {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
     guard settings[.groupOrdered] != nil else { return nil }
     if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
+    if body.target != nil { return .callbackInOrder }
     return groups.slotLimit < Self.mostOrderedGroups ? nil : .overloaded
   }
 

@@ -50,7 +50,9 @@ extension StateMachine {
     let row = groups[group].pointee
     let owner = ownerNames.bytes(row.owner).map { $0 < 0x80 ? String(UnicodeScalar($0)) : "%" + String($0, radix: 16) }
     let (queue, name) = (queueNames.bytes(row.queue), nameOfGroup(group))
-    return "\(String(decoding: queue, as: UTF8.self)) \(owner.joined()) \(String(decoding: name, as: UTF8.self))"
+    let origin = row.origin == .none ? "" : " to " + String(decoding: originNames.bytes(row.origin), as: UTF8.self)
+    return
+      "\(String(decoding: queue, as: UTF8.self)) \(owner.joined()) \(String(decoding: name, as: UTF8.self))\(origin)"
   }
 
   /// What contradicts itself about the groups of a queue.
@@ -61,11 +63,14 @@ extension StateMachine {
     var (jobs, ready, running, told) = (0, 0, 0, 0)
     for group in groups {
       let row = self.groups[group].pointee
-      (jobs, ready, running) = (jobs + Int(row.jobs), ready + Int(row.ready), running + Int(row.running))
-      if let setup = setup(ofGroup: group), setup.pointee.isTold { told += 1 }
+      if row.whole == .none {
+        (jobs, ready, running) = (jobs + Int(row.jobs), ready + Int(row.ready), running + Int(row.running))
+        if let setup = setup(ofGroup: group), setup.pointee.isTold { told += 1 }
+      }
+      found += brokenLine(group)
       if row.queue != queue || row.jobs == 0 && row.setup == .none { found.append("group \(textOfGroup(group))") }
       found += brokenOrder(group)
-      let mayGive = row.levels != .none && hold(ofGroup: group) == nil
+      let mayGive = row.levels != .none && hold(ofGroup: group) == nil && !isDelivered(group)
       // One whose wait is over joins at the next look.
       if row.turn.isIn != mayGive, !(mayGive && setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log) {
         found.append("turn of group \(textOfGroup(group))")
@@ -91,6 +96,32 @@ extension StateMachine {
     return found
   }
 
+  /// A line stands somewhere while its group has READY jobs to deliver, and waits only for what holds it.
+  private func brokenLine(_ group: Slot) -> [String] {
+    let row = groups[group].pointee
+    let mayWait =
+      row.levels != .none && isDelivered(group) && hold(ofGroup: group) != .order
+      && !isTooOld(firstReady(ofGroup: group)) && mayBegin(firstReady(ofGroup: group))
+    if mayWait && row.line.place == .none || row.line.place != .none && (row.levels == .none || !isDelivered(group)) {
+      return ["line of group \(textOfGroup(group))"]
+    }
+    let isHeld =
+      switch row.line.place {
+      case .none, .ring: true
+      case .group: hold(ofGroup: group) != nil || setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log
+      case .queue: hold(row.queue) != nil || queues[Int(row.queue)].rateAwaited <= now.log || isBehindAnother(group)
+      case .origin:
+        self.isHeld(origin: row.line.origin, for: group) || isBehindAnother(group)
+          || originHeap.minimum.map { $0.deadline <= now.log } ?? false
+      }
+    return isHeld ? [] : ["line of group \(textOfGroup(group)) waits for nothing"]
+  }
+
+  /// Whether the ring, or the list of what it waits for, has a line whose turn comes before a group's.
+  private func isBehindAnother(_ group: Slot) -> Bool {
+    groups[group].pointee.line.previous != .none || deliveries.ring.first != .none
+  }
+
   private func brokenOrder(_ group: Slot) -> [String] {
     var found: [String] = []
     var ready = 0
@@ -108,6 +139,9 @@ extension StateMachine {
         last = hot.order
         ready += 1
       }
+    }
+    for part in groups(of: groups[group].pointee.queue) where groups[part].pointee.whole == group {
+      ready += Int(groups[part].pointee.ready)
     }
     if ready != Int(groups[group].pointee.ready) { found.append("ready list of group \(textOfGroup(group))") }
     return found
