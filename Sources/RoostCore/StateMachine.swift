@@ -222,6 +222,8 @@ package struct StateMachine: ~Copyable {
   /// Jobs in workers' hands: the disk reserve keeps room for their results.
   package var runningCount: Int { leaseHeap.count }
   package var waiterCount: Int { waiters.count - (deliveries.waiter == .none ? 0 : 1) }
+  /// How many commands have no answer yet: of those that wait, and of the daemon itself where it waits for jobs to deliver.
+  package var unansweredCount: Int { waiters.count }
   /// Jobs that wait for others: the disk reserve keeps room for telling them.
   package var blockedCount: Int { graph.blocked }
   /// Bytes of the jobs that batches are still to make: the disk reserve keeps room for them.

@@ -31,14 +31,22 @@ package actor SystemResolver: PushResolver {
     return made
   }
 
+  /// Whoever is cancelled meanwhile goes at once: the thread waits for the name servers alone.
   private func ask(_ host: String) async throws -> SocketAddress {
-    if let task = asked[host] { return try await task.value }
+    let task = asked[host] ?? begin(host)
+    let (answers, answered) = AsyncStream.makeStream(of: Result<SocketAddress, any Error>.self)
+    Task { answered.yield(await task.result) }
+    for await answer in answers { return try answer.get() }
+    throw CancellationError()
+  }
+
+  private func begin(_ host: String) -> Task<SocketAddress, any Error> {
     let threads = pool
     let task = Task {
-      try await threads.runIfActive { try SocketAddress.makeAddressResolvingHost(host, port: 0) }
+      defer { asked[host] = nil }
+      return try await threads.runIfActive { try SocketAddress.makeAddressResolvingHost(host, port: 0) }
     }
     asked[host] = task
-    defer { asked[host] = nil }
-    return try await task.value
+    return task
   }
 }
