@@ -200,6 +200,7 @@ package struct StateMachine: ~Copyable {
     precondition(now.log >= self.now.log, "log time never runs backwards")
     leaseCheck.pass(now.log - self.now.log)
     self.now = now
+    recallStaleLines()
   }
 
   /// Log time, nanoseconds.

@@ -284,6 +284,7 @@ extension ReferenceModel {
     if isOrdered, wanted.priority ?? (target == nil ? 0 : job.priority) != 0 {
       return try refused(.priorityInOrder, answer, "change")
     }
+    if isOrdered, target != nil, !job.wanted.origin.isEmpty { return try refused(.callbackInOrder, answer, "change") }
     if let payload = wanted.payload, let most = setups[target ?? job.queue]?.settings[.maxPayloadBytes],
       payload.count > most
     {

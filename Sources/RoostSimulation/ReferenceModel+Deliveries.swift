@@ -26,17 +26,22 @@ extension ReferenceModel {
     return setups[job.queue]?.settings[.push] == nil ? nil : Request.queueOrigin
   }
 
+  /// Whether this process has leased a job to deliver it.
+  private func isDelivery(_ job: Job) -> Bool { job.isPushed && job.lease?.epoch == epoch }
+
   private func isHeld(_ origin: String, in queue: String) -> Bool {
     let host = hosts[origin] ?? Host()
     if host.heldUntil > now.log { return true }
     // Whatever the queue says by now: it went there when it was leased.
-    let running = jobs.values.count { $0.state == .running && $0.deliveredTo == origin && $0.lease?.epoch == epoch }
+    let running = jobs.values.count { $0.state == .running && $0.deliveredTo == origin && isDelivery($0) }
     if host.failures >= 10 { return running > 0 }
     return Int64(running) >= setups[queue]?.settings[.pushConcurrency] ?? limits.pushConcurrency
   }
 
   /// Jobs that may be delivered next; which of several it is is not known.
-  func deliverable() -> [UInt64] {
+  ///
+  /// - Parameter isCertain: Only of lines that give one whichever of theirs is the first.
+  func deliverable(isCertain: Bool = false) -> [UInt64] {
     var lines: [Line: [Job]] = [:]
     for job in jobs.values where job.state == .ready {
       guard let origin = origin(of: job) else { continue }
@@ -51,7 +56,8 @@ extension ReferenceModel {
       else { return [] }
       let next = isOrdered(line.group.queue) ? [jobs.min { $0.number < $1.number }!] : first(of: jobs)
       // What is too old or too late leaves with the step; what is behind it waits until then.
-      return next.contains { isTooOld($0) || isLate($0) } ? [] : next.map(\.number)
+      let given = next.filter { !isTooOld($0) && !isLate($0) }
+      return isCertain && given.count < next.count ? [] : given.map(\.number)
     }
   }
 
@@ -62,8 +68,9 @@ extension ReferenceModel {
   ) throws(Violation) {
     let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
     if now.conditions.refusesLeases { return try refused(.diskLow, own, "a lease of deliveries") }
-    let best = deliverable()
-    if !best.isEmpty {
+    let best = deliverable(isCertain: true)
+    let isGranted = own.map { !grantedNumbers($0).isEmpty } ?? false
+    if isGranted || !best.isEmpty {
       guard let own else { throw Violation(message: "job \(best) was not granted for delivery") }
       return try delivered(own, to: lease)
     }
@@ -97,7 +104,7 @@ extension ReferenceModel {
       bytes += Int(grant.recordBytes)
     }
     try expect(count == 1 || bytes <= lease.maxBytes, "deliveries of \(bytes) bytes, at most \(lease.maxBytes)")
-    let best = deliverable()
+    let best = deliverable(isCertain: true)
     guard count < lease.maxJobs, !best.isEmpty, !now.conditions.refusesLeases else { return }
     let next = best.map { mostRecordBytes(jobs[$0]!) }.max()!
     try expect(bytes + next > lease.maxBytes, "job \(best) was not granted for delivery though there was room")
@@ -120,7 +127,7 @@ extension ReferenceModel {
   /// - Parameter isLast: At the end of a step: what time allows by now is granted then.
   func noDeliveryIsLeft(isLast: Bool) throws(Violation) {
     guard deliveryWaiter != nil, !now.conditions.refusesLeases, !now.isReadOnly else { return }
-    let best = deliverable().filter { number in
+    let best = deliverable(isCertain: true).filter { number in
       isLast || !isTimed(jobs[number]!) && hosts[origin(of: jobs[number]!)!] == nil
     }
     try expect(best.isEmpty, "a job is not delivered that might be: \(best)")
@@ -130,7 +137,7 @@ extension ReferenceModel {
 
   /// What the end of a delivery says of its host.
   mutating func note(_ job: Job, answered: Bool) {
-    guard job.isPushed, job.lease?.epoch == epoch, let origin = job.deliveredTo else { return }
+    guard isDelivery(job), let origin = job.deliveredTo else { return }
     guard !answered else {
       hosts[origin] = nil
       return
@@ -145,7 +152,7 @@ extension ReferenceModel {
   mutating func forgetHosts() {
     guard !hosts.isEmpty else { return }
     var named = Set(jobs.values.map(\.wanted.origin))
-    for job in jobs.values where job.state == .running && job.lease?.epoch == epoch {
+    for job in jobs.values where job.state == .running && isDelivery(job) {
       if let origin = job.deliveredTo { named.insert(origin) }
     }
     if setups.values.contains(where: { $0.settings[.push] != nil }) { named.insert(Request.queueOrigin) }

@@ -26,6 +26,7 @@ extension ReferenceModel {
     }
     try expect(!waiters.contains { $0.deadline <= now.log }, "a worker waits longer than it wished")
     try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
+    try expect(deliveryWaiter?.deadline ?? .max > now.log, "the daemon waits for deliveries longer than it wished")
     if !now.isReadOnly {
       try operated(hasMore: hasMore)
       let late = Set(self.late)

@@ -48,7 +48,8 @@ extension ReferenceModel {
   /// The job that must come next where a lease goes on in a group.
   func next(_ going: Going?) -> UInt64? {
     guard let going, hold(going.key.queue) == nil, hold(going.key, isGoingOn: true) == nil,
-      let first = jobs(of: going.key).filter(\.state.isInOrder).min(by: { $0.number < $1.number }),
+      let first = jobs(of: going.key).filter({ $0.state.isInOrder && $0.wanted.origin.isEmpty })
+        .min(by: { $0.number < $1.number }),
       first.number < going.bound, !isTooOld(first), !isLate(first)
     else { return nil }
     return first.number
@@ -59,7 +60,7 @@ extension ReferenceModel {
     guard let job = jobs[number], sequence(of: job.queue) == .perLease else { return nil }
     let key = group(of: job)
     if let last, last.key == key { return last }
-    let running = jobs(of: key).filter { $0.state == .running }.map(\.number).min()
+    let running = jobs(of: key).filter { $0.state == .running && $0.wanted.origin.isEmpty }.map(\.number).min()
     return Going(key: key, bound: running ?? .max)
   }
 

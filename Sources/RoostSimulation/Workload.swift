@@ -108,6 +108,12 @@ struct Workload {
       waitMilliseconds: 0)
   }
 
+  /// All that may be delivered, without waiting for it.
+  func deliverAll() -> Request.LeaseDeliveries {
+    Request.LeaseDeliveries(
+      maxJobs: Int32(Command.LeaseDeliveries.mostJobs), maxBytes: 1 << 20, waitMilliseconds: 0)
+  }
+
   // MARK: Submitting
 
   mutating func submission(_ model: ReferenceModel) -> Submission {

@@ -31,7 +31,7 @@ extension StateMachine {
     _ command: Command.LeaseDeliveries, _ ticket: UInt64, _ step: inout Step
   ) {
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
-    endGroupWaits()
+    endDeliveryWaits()
     var several = Several(first: step.grants.count, jobs: command.maxJobs, bytes: command.maxBytes)
     while takeDelivery(&several, &step) {}
     if step.grants.count > several.first { return step.answer(ticket, several.answer(step)) }
@@ -54,7 +54,6 @@ extension StateMachine {
   /// Gives jobs to deliver to the daemon's own wait for them.
   mutating func feedDeliveries(_ step: inout Step) {
     guard hasDeliveries, !conditions.refusesLeases else { return }
-    endGroupWaits()
     let cell = waiters.pointer(deliveries.waiter).pointee
     var several = Several(first: step.grants.count, jobs: cell.maxJobs, bytes: cell.maxBytes)
     while takeDelivery(&several, &step) {}

@@ -15,6 +15,10 @@ struct GroupRow: BitwiseCopyable {
   var origin: UInt32 = .none
   /// The group that this is a part of; `.none` where it is none.
   var whole: Slot = .none
+  /// Its own first part, and its neighbours among the parts of a group.
+  var firstPart: Slot = .none
+  var previousPart: Slot = .none
+  var nextPart: Slot = .none
   /// Its place among the lines of jobs to deliver.
   var line = LineLinks()
   /// Its parts that may not go on before it may.

@@ -144,9 +144,14 @@ extension StateMachine {
       return .concurrency
     }
     if let setup, let rate = rate(ofGroup: group), rate.next(after: setup.rate.theoretical) > now.log { return .rate }
-    guard sequence != nil, isLive, !defects.contains(.orderIgnored) else { return nil }
+    return sequence != nil && isOutOfOrder(group) ? .order : nil
+  }
+
+  /// Whether the job that is next in the order of a group is not READY.
+  func isOutOfOrder(_ group: Slot) -> Bool {
+    guard isLive, !defects.contains(.orderIgnored) else { return false }
     let first = firstWaiting(ofGroup: group)
-    return first != .none && jobs.hot(first).pointee.state != JobState.ready.rawValue ? .order : nil
+    return first != .none && jobs.hot(first).pointee.state != JobState.ready.rawValue
   }
 
   /// Whether something decides, besides its jobs, whether the group may give one.
@@ -171,7 +176,7 @@ extension StateMachine {
     guard let setup = setup(ofGroup: group), let rate = rate(ofGroup: group),
       setup.pointee.rate.refund(lease, by: rate), isLive
     else { return }
-    placeTurn(group)
+    placeTurn(whole(of: group))
     awaitGroup(group)
   }
 

@@ -99,27 +99,38 @@ extension StateMachine {
   /// A line stands somewhere while its group has READY jobs to deliver, and waits only for what holds it.
   private func brokenLine(_ group: Slot) -> [String] {
     let row = groups[group].pointee
-    let mayWait =
-      row.levels != .none && isDelivered(group) && hold(ofGroup: group) != .order
-      && !isTooOld(firstReady(ofGroup: group)) && mayBegin(firstReady(ofGroup: group))
-    if mayWait && row.line.place == .none || row.line.place != .none && (row.levels == .none || !isDelivered(group)) {
-      return ["line of group \(textOfGroup(group))"]
+    let hasJobs = row.levels != .none && isDelivered(group)
+    let mayStandNowhere = !hasJobs || isOrdered(row.queue) && isOutOfOrder(group)
+    guard row.line.place == .none ? mayStandNowhere : hasJobs else { return ["line of group \(textOfGroup(group))"] }
+    let isHeld: Bool
+    switch row.line.place {
+    case .none, .ring: isHeld = true
+    case .stale: isHeld = isTooOld(firstReady(ofGroup: group)) || !mayBegin(firstReady(ofGroup: group))
+    case .group:
+      isHeld =
+        hold(ofGroup: group) != nil || setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log
+        || ringHas { whole(of: $0) == whole(of: group) }
+    case .queue:
+      let (hold, awaited) = (hold(row.queue), queues[Int(row.queue)].rateAwaited)
+      isHeld =
+        hold == .rate
+        ? awaited != .max : hold != nil || awaited <= now.log || ringHas { groups[$0].pointee.queue == row.queue }
+    case .origin:
+      isHeld =
+        self.isHeld(origin: row.line.origin, for: group) || originHeap.minimum?.deadline ?? .max <= now.log
+        || ringHas { origin(ofGroup: $0) == row.line.origin }
     }
-    let isHeld =
-      switch row.line.place {
-      case .none, .ring: true
-      case .group: hold(ofGroup: group) != nil || setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log
-      case .queue: hold(row.queue) != nil || queues[Int(row.queue)].rateAwaited <= now.log || isBehindAnother(group)
-      case .origin:
-        self.isHeld(origin: row.line.origin, for: group) || isBehindAnother(group)
-          || originHeap.minimum.map { $0.deadline <= now.log } ?? false
-      }
     return isHeld ? [] : ["line of group \(textOfGroup(group)) waits for nothing"]
   }
 
-  /// Whether the ring, or the list of what it waits for, has a line whose turn comes before a group's.
-  private func isBehindAnother(_ group: Slot) -> Bool {
-    groups[group].pointee.line.previous != .none || deliveries.ring.first != .none
+  /// Whether a line has its turn that lets go the next of those that wait for what it waited for.
+  private func ringHas(_ isSuch: (Slot) -> Bool) -> Bool {
+    var line = deliveries.ring.first
+    while line != .none {
+      if isSuch(line) { return true }
+      line = groups[line].pointee.line.next
+    }
+    return false
   }
 
   private func brokenOrder(_ group: Slot) -> [String] {
@@ -140,9 +151,10 @@ extension StateMachine {
         ready += 1
       }
     }
-    for part in groups(of: groups[group].pointee.queue) where groups[part].pointee.whole == group {
-      ready += Int(groups[part].pointee.ready)
-    }
+    let parts = parts(of: group, atMost: .max).dropFirst()
+    for part in parts { ready += Int(groups[part].pointee.ready) }
+    let own = groups(of: groups[group].pointee.queue).filter { groups[$0].pointee.whole == group }
+    if Set(parts) != Set(own) { found.append("parts of group \(textOfGroup(group))") }
     if ready != Int(groups[group].pointee.ready) { found.append("ready list of group \(textOfGroup(group))") }
     return found
   }

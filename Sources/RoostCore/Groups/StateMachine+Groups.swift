@@ -98,6 +98,7 @@ extension StateMachine {
     queues[queue].groups -= 1
     if queues[queue].plainGroup == group { queues[queue].plainGroup = .none }
     if row.name != .none { groupNames.release(row.name) }
+    if row.whole != .none { unlink(part: group) }
     if row.origin != .none { closeOrigin(row.origin) }
     ownerNames.release(row.owner)
     groups.remove(group)

@@ -27,9 +27,12 @@ struct OriginRow: BitwiseCopyable {
 
 /// Where a group's READY jobs wait for their delivery.
 enum LinePlace: UInt8 {
+  /// There are none, or the one that is next in its group's order is not READY.
   case none
   /// Among those that may give one, as far as is known.
   case ring
+  /// At a first job that is too old or too late, and leaves.
+  case stale
   /// At what it waits for: its group's limits, its queue's, its origin's.
   case group
   case queue
@@ -57,6 +60,8 @@ struct Deliveries {
   var origins: [OriginRow] = []
   /// Lines that may give a job, as far as is known; each has its turn.
   var ring = LineList()
+  /// Lines whose first jobs may not begin; looked at again in each step.
+  var stale = LineList()
   /// Of `StateMachine.waiters`: the daemon's own wait for jobs to deliver.
   var waiter: Slot = .none
   /// The origins of deliveries under way, by their jobs.

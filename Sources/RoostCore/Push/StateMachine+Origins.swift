@@ -20,10 +20,35 @@ extension StateMachine {
     let part = groups.insert(
       queue: row.queue, owner: row.owner, name: row.name, origin: openOrigin(origin))
     groups[part].pointee.whole = whole
+    groups[part].pointee.nextPart = row.firstPart
+    if row.firstPart != .none { groups[row.firstPart].pointee.previousPart = part }
+    groups[whole].pointee.firstPart = part
     ownerNames.retain(row.owner)
     if row.name != .none { groupNames.retain(row.name) }
     link(part, to: row.queue)
     return part
+  }
+
+  /// A part goes.
+  mutating func unlink(part: Slot) {
+    let row = groups[part].pointee
+    if row.previousPart == .none {
+      groups[row.whole].pointee.firstPart = row.nextPart
+    } else {
+      groups[row.previousPart].pointee.nextPart = row.nextPart
+    }
+    if row.nextPart != .none { groups[row.nextPart].pointee.previousPart = row.previousPart }
+  }
+
+  /// A group and its parts.
+  func parts(of whole: Slot, atMost most: Int) -> [Slot] {
+    var found = [whole]
+    var part = groups[whole].pointee.firstPart
+    while part != .none, found.count < most {
+      found.append(part)
+      part = groups[part].pointee.nextPart
+    }
+    return found
   }
 
   func originOfGroup(_ group: Slot) -> UnsafeRawBufferPointer {
@@ -87,11 +112,29 @@ extension StateMachine {
 
   /// Whether the origin may not take one more of a group's jobs now.
   func isHeld(origin: UInt32, for group: Slot) -> Bool {
+    isBroken(origin: origin) || isFull(origin: origin, for: group)
+  }
+
+  /// Whether it is left alone after failures, or is being tried.
+  func isBroken(origin: UInt32) -> Bool {
     let row = deliveries.origins[Int(origin)]
-    if row.heldUntil > now.log, !defects.contains(.breakerIgnored) { return true }
-    if row.failures >= OriginRow.mostFailures, !defects.contains(.breakerIgnored) { return row.running > 0 }
+    guard !defects.contains(.breakerIgnored) else { return false }
+    return row.heldUntil > now.log || row.failures >= OriginRow.mostFailures && row.running > 0
+  }
+
+  /// Whether it has as many deliveries as a group's queue lets go there.
+  func isFull(origin: UInt32, for group: Slot) -> Bool {
     let own = setup(groups[group].pointee.queue)?.pointee.settings[.pushConcurrency]
-    return Int64(row.running) >= own ?? limits.pushConcurrency && !defects.contains(.originLimitIgnored)
+    let most = own ?? limits.pushConcurrency
+    return Int64(deliveries.origins[Int(origin)].running) >= most && !defects.contains(.originLimitIgnored)
+  }
+
+  /// Origins that are tried again by now.
+  mutating func endOriginWaits() {
+    while let first = originHeap.minimum, first.deadline <= now.log {
+      _ = originHeap.popMinimum()
+      unpark(fromOrigin: first.slot)
+    }
   }
 
   /// What a delivery's end says of its origin.

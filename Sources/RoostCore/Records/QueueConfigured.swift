@@ -98,6 +98,7 @@ struct QueueConfigured: LogRecord {
     if before.turns != settings.turns || isElsewhere {
       state.placeAllTurns(of: queue, anew: state.order(of: queue) != order)
     }
+    if before[.maxAge] != settings[.maxAge] { state.recallStaleLines() }
     state.awaitAge(queue)
     state.awaitDead(queue)
     state.noteChange(queue)

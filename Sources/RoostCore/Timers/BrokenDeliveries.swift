@@ -5,6 +5,9 @@ enum BrokenDeliveries: DueItems {
     state.deliveries.broken.isEmpty ? nil : state.now.log
   }
 
+  /// As of leases that expire: what is kept for each job's completion has room for its end.
+  static func itemsLeft(_ conditions: Conditions) -> Int { conditions.expiriesLeft }
+
   static func decideFirst(in state: inout StateMachine, _ step: inout Step) -> Bool {
     while let slot = state.deliveries.broken.popLast() {
       // It may have ended otherwise meanwhile; the row may even be another's.

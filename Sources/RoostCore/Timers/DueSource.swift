@@ -34,8 +34,9 @@ extension StateMachine {
   private static let dueSources: [any DueSource.Type] = [
     WaitEnds.self,
     OperationSteps.self,
-    LeaseExpiry.self,
+    // Before leases are looked at: none of theirs expires.
     BrokenDeliveries.self,
+    LeaseExpiry.self,
     DependencyEnds.self,
     BatchEnds.self,
     OverdueJobs.self,

@@ -3,10 +3,7 @@ enum OriginWaits: DueSource {
   static func nextDeadline(of state: borrowing StateMachine) -> Int64? { state.originHeap.minimum?.deadline }
 
   static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
-    while let first = state.originHeap.minimum, first.deadline <= state.now.log {
-      _ = state.originHeap.popMinimum()
-      state.unpark(fromOrigin: first.slot)
-    }
+    state.endOriginWaits()
     return 0
   }
 }
