@@ -26,7 +26,9 @@ package struct AddressJudge: Sendable {
     let bytes = address.addressBytes
     guard !bytes.isEmpty else { return "it is no IP address" }
     let inner = Self.embedded(bytes)
-    if own.ports.contains(port), own.isLocal(inner.last ?? bytes) { return "it is the daemon itself" }
+    if own.ports.contains(port), ([bytes] + inner).contains(where: { own.isLocal($0) }) {
+      return "it is the daemon itself"
+    }
     for form in [bytes] + inner {
       if let range = Self.reserved(form), !allowed.contains(where: { $0.contains(form) }) {
         return "\(Self.text(of: form, address)) is \(range): PUSH_ALLOW does not name it"

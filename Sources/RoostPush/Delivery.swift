@@ -27,9 +27,17 @@ enum DeliveryContent {
       json.field("at", milliseconds: instant * 1_000)
       json.endObject()
     }
+    if let batch = job.body.batch { json.field("batch", batch.description) }
     json.field("metadata", raw: job.body.metadata ?? Array("{}".utf8)[...])
     if let tags = job.body.tags { json.field("tags", raw: tags) }
     if let trace = job.body.traceparent { json.field("traceparent", trace) }
+    if let state = job.body.tracestate { json.field("tracestate", state) }
+    if !job.dependencies.isEmpty {
+      json.key("dependencies")
+      json.beginArray()
+      for outcome in job.dependencies { json.dependency(outcome) }
+      json.endArray()
+    }
     json.field("payload", raw: job.body.payload)
     json.endObject()
     return json.bytes
@@ -42,13 +50,28 @@ enum DeliveryContent {
       ("content-type", "application/json"), ("user-agent", agent), ("roost-job-id", job.id.description),
       ("roost-attempt", "\(job.attempt)"), ("roost-queue", job.body.queue),
     ]
-    // What is no trace context is not a header's business.
+    // What is no trace context is not a header's business; without the one the other says nothing.
     if let trace = job.body.traceparent, trace.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
       headers.append(("traceparent", trace))
+      if let state = job.body.tracestate, state.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) {
+        headers.append(("tracestate", state))
+      }
     }
     headers += PushSignature.headers(
       id: job.id.description, seconds: Int64(now.timeIntervalSince1970), body: body, secrets: secrets)
     return headers
+  }
+}
+
+extension JSONWriter {
+  /// What became of a job that the delivered one waited for.
+  package mutating func dependency(_ outcome: DependencyOutcome) {
+    beginObject()
+    field("job_id", outcome.id.description)
+    if let state = outcome.state { field("state", state.name) }
+    if let result = outcome.result { field("result", raw: result) }
+    if outcome.isOmitted { field("result_omitted", true) }
+    endObject()
   }
 }
 

@@ -1,3 +1,5 @@
+import NIOCore
+
 /// A URL that jobs may be delivered to, taken apart: `http` or `https`, a host, no user, no fragment, ASCII alone.
 ///
 /// The host is not looked at further: whatever spelling it is in, the address that it resolves to is judged.
@@ -43,9 +45,9 @@ package struct PushURL: Equatable, Sendable {
       throw refuse("a URL with a port of 1 to 65535")
     }
     let isIPv6 = hostText.hasPrefix("[")
-    host = isIPv6 ? String(hostText.dropFirst().dropLast()) : hostText.lowercased()
+    host = (isIPv6 ? hostText.dropFirst().dropLast() : hostText).lowercased()
     self.port = port
-    let shownHost = isIPv6 ? "[\(host.lowercased())]" : host
+    let shownHost = isIPv6 ? "[\(host)]" : host
     origin = "\(isSecure ? "https" : "http")://\(shownHost)\(port == standard ? "" : ":\(port)")"
     let rest = behind[end...]
     self.rest = rest.hasPrefix("/") ? String(rest) : "/" + rest
@@ -70,7 +72,8 @@ package struct PushURL: Equatable, Sendable {
       default: false
       }
     }
-    guard isPossible, !inside.isEmpty else {
+    // In brackets a name would be looked up by whoever dials.
+    guard isPossible, !inside.isEmpty, !isIPv6 || (try? SocketAddress(ipAddress: String(inside), port: 0)) != nil else {
       throw Problem(reason: "a URL with a host: letters, digits, dots and hyphens, or an IPv6 address in brackets")
     }
     return (host, port)

@@ -158,6 +158,9 @@ package final class Pusher: Sendable {
   ) async throws -> DeliveryAnswer {
     let url: PushURL
     do throws(PushURL.Problem) { url = try PushURL(text) } catch { throw DeliveryFailure.forbidden(error.reason) }
+    // Whose address is judged must be whom the client dials.
+    let read = URL(string: url.text)?.host?.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+    guard read?.lowercased() == url.host else { throw DeliveryFailure.forbidden("its host can be read in two ways") }
     return try await withThrowingTaskGroup(of: DeliveryAnswer?.self) { tasks in
       tasks.addTask {
         try await Task.sleep(for: limit)
@@ -225,6 +228,8 @@ package final class Pusher: Sendable {
         }
       }
     }
+    // A full disk takes no long results; that the job is done it does.
+    if case .acknowledged = outcome { try? await end(.acknowledged(result: nil), job, engine) }
   }
 
   private func end(_ outcome: DeliveryOutcome, _ job: LeasedJob, _ engine: Engine) async throws(Refusal) {

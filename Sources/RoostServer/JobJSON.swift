@@ -1,6 +1,7 @@
 import RoostAPI
 import RoostCore
 import RoostEngine
+import RoostPush
 
 /// Jobs as they stand in answers.
 extension JSONWriter {
@@ -51,15 +52,6 @@ extension JSONWriter {
       for outcome in job.dependencies { dependency(outcome) }
       endArray()
     }
-    endObject()
-  }
-
-  private mutating func dependency(_ outcome: DependencyOutcome) {
-    beginObject()
-    field("job_id", outcome.id.description)
-    if let state = outcome.state { field("state", state.name) }
-    if let result = outcome.result { field("result", raw: result) }
-    if outcome.isOmitted { field("result_omitted", true) }
     endObject()
   }
 

@@ -32,6 +32,7 @@ struct PushURLTests {
       "https://exa mple.com/", "https://example.com/#x", "https://example.com\\@evil.example/",
       "https://ex%61mple.com/",
       "https://example.com/\u{0}", "https://example.com/\n", "https://münchen.example/", "https://[::1", "https://[]/",
+      "https://[Example.com]/", "https://[1.2.3]/",
       "https://[fe80::1%25eth0]/", "https://a[b]/", "https://exam|ple.com/", "http:/example.com", "https:example.com",
       "https://" + String(repeating: "a", count: 260) + "/",
       "https://example.com/" + String(repeating: "a", count: 2_040),

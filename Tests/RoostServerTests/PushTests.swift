@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import Logging
 import NIOCore
 import RoostKeys
 import RoostPush
@@ -223,6 +224,59 @@ struct PushTests {
         let job = try await daemon.ended(
           try await daemon.push(#"{"payload":1,"callback_url":"http://127.0.0.1:\#(port)/"}"#))
         #expect(job.string("state") == "ACKED" && job.json["result"] == nil)
+      }
+    }
+  }
+
+  @Test("whoever is stopped hands back what is under way, whatever its target does")
+  func stopped() async throws {
+    let gate = Gate()
+    try await PushTargetServer.with({ _ in
+      await gate.pass()
+      return .init()
+    }) { target in
+      let port = target.port
+      try await TestDaemon.run { daemon in
+        defer { gate.openForAll() }
+        var configuration = PushConfiguration()
+        configuration.judge = AddressJudge(allowed: [try #require(AddressRange("127.0.0.0/8"))], ports: [1...65_535])
+        let pusher = try Pusher(
+          configuration, secrets: SigningSecrets(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let run = Task { await pusher.run(daemon.engine) }
+        let id = try await daemon.push(#"{"payload":1,"callback_url":"http://127.0.0.1:\#(port)/"}"#)
+        try await until("it is under way") { gate.waiting == 1 }
+        pusher.stop()
+        run.cancel()
+        await run.value
+        let job = try await daemon.send("GET", "/jobs/\(id)", daemon.client)
+        #expect(job.string("state") == "READY" && job.json["attempts"] as? Int == 0, "\(job.text)")
+        #expect(job.json["interruptions"] as? Int == 1)
+      }
+    }
+  }
+
+  @Test("a delivery carries its trace, its batch and what its job waited for")
+  func context() async throws {
+    try await PushTargetServer.with({ got in .init(body: got.text.contains("dependencies") ? "2" : "1") }) { target in
+      let port = target.port
+      try await Self.run { daemon in
+        let opened = try await daemon.send("POST", "/batches", daemon.client, "{}")
+        let batch = try #require(opened.string("batch_id"), "\(opened.text)")
+        let url = "http://127.0.0.1:\(port)/"
+        let first = try await daemon.push(#"{"payload":1,"callback_url":"\#(url)"}"#)
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        let second = try await daemon.push(
+          #"{"payload":2,"callback_url":"\#(url)","depends_on":["\#(first)"],"batch":"\#(batch)","traceparent":"\#(trace)","tracestate":"a=1,b=2"}"#
+        )
+        #expect(try await daemon.ended(second).json["result"] as? Int == 2)
+        let got = try #require(target.received.last)
+        #expect(target.received.count == 2 && got.header("traceparent") == trace)
+        #expect(got.header("tracestate") == "a=1,b=2")
+        let body = try #require(try JSONSerialization.jsonObject(with: Data(got.body)) as? [String: Any])
+        #expect(body["batch"] as? String == batch && body["tracestate"] as? String == "a=1,b=2")
+        let outcome = try #require((body["dependencies"] as? [[String: Any]])?.first)
+        #expect(outcome["job_id"] as? String == first && outcome["state"] as? String == "ACKED")
+        #expect(outcome["result"] as? Int == 1)
       }
     }
   }
