@@ -242,7 +242,7 @@ package struct StateMachine: ~Copyable {
     let ofGroups =
       groups.usedBytes + groupNames.usedBytes + groupSetups.usedBytes + groupSettings.usedBytes
       + groupHeap.usedBytes + groupPauseHeap.usedBytes + toldGroups.count * MemoryLayout<Slot>.stride
-      + originNames.usedBytes + deliveries.usedBytes
+      + originNames.usedBytes + originHeap.usedBytes + deliveries.usedBytes
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + waiterIndex.usedBytes + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
@@ -268,7 +268,7 @@ package struct StateMachine: ~Copyable {
     let ofGroups =
       groups.residentBytes + groupNames.residentBytes + groupSetups.residentBytes + groupSettings.residentBytes
       + groupHeap.residentBytes + groupPauseHeap.residentBytes + toldGroups.capacity * MemoryLayout<Slot>.stride
-      + originNames.residentBytes + deliveries.usedBytes
+      + originNames.residentBytes + originHeap.residentBytes + deliveries.usedBytes
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
       + endWaitIndex.residentBytes

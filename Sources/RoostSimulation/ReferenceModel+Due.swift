@@ -39,6 +39,8 @@ extension ReferenceModel {
       try endGroupPauses(hasMore: hasMore)
     }
     try forgetIdle(hasMore: hasMore || now.isReadOnly)
+    // With the last job that names a host it is forgotten, also where a schedule names it anew.
+    forgetHosts()
     forgotten = forgottenForFires
     try fired(hasMore: hasMore, isShort: isShort)
     try expect(forgotten.isEmpty, "queues went for no job: \(forgotten)")

@@ -90,7 +90,8 @@ package final class Simulation {
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
     limits.maxBatches = seed.isMultiple(of: 2) ? 3 : 100
-    workload.waitsForOthers = seed > 18 && seed.isMultiple(of: 4)
+    // Of those that are delivered some wait for others, too.
+    workload.waitsForOthers = seed > 18 && (seed.isMultiple(of: 4) || seed % 32 == 21)
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)
