@@ -113,8 +113,8 @@ extension StateMachine {
     case .queue:
       let (hold, awaited) = (hold(row.queue), queues[Int(row.queue)].rateAwaited)
       isHeld =
-        hold == .rate
-        ? awaited != .max : hold != nil || awaited <= now.log || ringHas { groups[$0].pointee.queue == row.queue }
+        (hold == .rate ? awaited != .max : hold != nil || awaited <= now.log)
+        || ringHas { groups[$0].pointee.queue == row.queue }
     case .origin:
       isHeld =
         self.isHeld(origin: row.line.origin, for: group) || originHeap.minimum?.deadline ?? .max <= now.log
