@@ -106,8 +106,7 @@ final class Writer: @unchecked Sendable {
     if !store.handle(command, ticket: ticket) {
       _ = try commit(commands: undecided, decidingDue: false)
       undecided = 0
-      board.update(&store.machine)
-      quotas.update(store.machine)
+      tellBoards()
       release()
       try store.begin(reading: read(), arena: arena, expectedBytes: expectedBytes)
       guard store.handle(command, ticket: ticket) else { preconditionFailure("an empty frame takes any command") }
@@ -302,8 +301,14 @@ final class Writer: @unchecked Sendable {
     }
   }
 
-  private func publish() {
+  /// What others read without asking the writer, before an answer tells of it.
+  private func tellBoards() {
     board.update(&store.machine)
+    quotas.update(store.machine)
+  }
+
+  private func publish() {
+    tellBoards()
     let isMemoryLow = store.machine.conditions.isMemoryLow
     let isClockSuspect = store.clock.isWallSuspect
     let hasDamage = store.damage != nil

@@ -11,6 +11,8 @@ extension ReferenceModel {
     var closesAt: Int64
     var isClosed = false
     var isCancelled = false
+    /// Jobs that had not ended when it was called off. What is replayed behind that is not of them.
+    var toStop: Set<UInt64> = []
     var isCompleted = false
     var completedUptime: Int64 = 0
     /// Jobs that have left, by how they ended.
@@ -70,7 +72,10 @@ extension ReferenceModel {
     guard case .batches(let first, _, _) = answer else { throw Violation(message: "a batch: \(answer)") }
     if !batch.isCompleted {
       batch.isClosed = true
-      if isCancel { batch.isCancelled = true }
+      if isCancel, !batch.isCancelled {
+        batch.isCancelled = true
+        batch.toStop = Set(members(batch.number).lazy.filter { !$0.state.isFinished }.map(\.number))
+      }
     }
     batches[batch.number] = batch
     try verify(batch, stepBatches[Int(first)])
@@ -173,11 +178,13 @@ extension ReferenceModel {
       try expect(!batch.isCompleted || forgetTime(batch) > uptime, "batch \(batch.number) stays too long")
       try expect(
         batch.isClosed || batch.closesAt == 0 || batch.closesAt > now.log, "batch \(batch.number) should be closed")
-      if batch.isCancelled {
+      for number in batch.toStop {
+        let job = jobs[number]
         try expect(
-          members(batch.number).allSatisfy { $0.state.isFinished || $0.isCancelRequested },
-          "a job of batch \(batch.number) goes on, which was called off")
+          job == nil || job!.state.isFinished || job!.isCancelRequested,
+          "batch \(batch.number) was called off, and job \(number) goes on: \(place(of: job))")
       }
+      batches[batch.number]!.toStop = []
     }
   }
 

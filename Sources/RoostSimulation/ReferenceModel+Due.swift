@@ -69,6 +69,7 @@ extension ReferenceModel {
     _ seen: (JobID) -> JobImage?
   ) throws(Violation) {
     let rank = nextRank()
+    let known = Set(jobs.keys)
     var pushedOut: UInt64 = 0
     var leftEnded: Set<UInt64> = []
     var deadPushedOut: [String: UInt64] = [:]
@@ -120,6 +121,13 @@ extension ReferenceModel {
     }
     batchStops = []
     try batchesEnded(hasMore: hasMore, rank: rank, secret)
+    // A batch's last job may be too late as soon as it is made.
+    for number in late.subtracting(known) {
+      guard var job = jobs[number] else { throw Violation(message: "job \(number) is too late, and is none") }
+      try bury(&job)
+      job.rank = rank
+      jobs[number] = job
+    }
     let needed = neededJobs
     try expect(
       leftEnded.isDisjoint(with: needed), "a job left whose result is needed: \(leftEnded.intersection(needed))")

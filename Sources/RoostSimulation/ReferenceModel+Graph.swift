@@ -59,17 +59,26 @@ extension ReferenceModel {
       } else {
         // Of one that left it may be known that it was ACKED.
         let gone = departed[number]?.job
-        guard answer.refusal != .dependencyNotFound, let gone, gone.id == id, gone.state == .acked,
-          gone.wanted.key != nil,
-          gone.wanted.owner.utf8.elementsEqual(job.owner.utf8)
-        else {
-          try refused(.dependencyNotFound, answer, "submit")
+        let wasAcked =
+          gone.map { $0.id == id && $0.state == .acked && $0.wanted.key != nil && isOf(job.owner, $0.wanted) } ?? false
+        guard answer.refusal != .dependencyNotFound, wasAcked || keySaysAcked(id, job.owner) else {
+          try refused(.dependencyNotFound, answer, "submit that waits for job \(number)")
           return nil
         }
         found.append(Dependency(number: number, wasAcked: true))
       }
     }
     return found
+  }
+
+  private func isOf(_ owner: String, _ job: Submission) -> Bool { job.owner.utf8.elementsEqual(owner.utf8) }
+
+  /// Whether the key of a job that has left still answers that it was ACKED.
+  private func keySaysAcked(_ id: JobID, _ owner: String) -> Bool {
+    keys.values.contains { key in
+      guard case .stub(id, .acked, _) = key.holder else { return false }
+      return isOf(owner, key.origin.submission)
+    }
   }
 
   /// A job waits no longer, by what the machine says of it.

@@ -132,7 +132,8 @@ extension ReferenceModel {
     let queue = jobs[number]!.queue
     if isAlone, let first = waiters.first(where: { $0.wanted.queues.contains(queue) }) {
       try expect(
-        first.ticket == reply.ticket, "job \(number) went to \(waiter.wanted), and \(first.wanted) was passed over")
+        first.ticket == reply.ticket,
+        "job \(number), \(place(of: jobs[number])), went to \(waiter.wanted): \(first.wanted) was passed over")
     }
     waiters.remove(at: index)
   }

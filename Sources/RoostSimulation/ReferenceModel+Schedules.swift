@@ -153,7 +153,11 @@ extension ReferenceModel {
   mutating func trigger(_ key: ScheduleKey, _ answer: Answer) throws(Violation) {
     guard let schedule = schedules[key] else { return try refused(.scheduleNotFound, answer, "a trigger") }
     if case .refused(.notUnique) = answer { return try expect(isTaken(schedule.wish.job), "a trigger is not unique") }
-    guard case .submitted(let accepted) = answer else { return try submit(schedule.wish.job, answer) }
+    guard case .submitted(let accepted) = answer else {
+      // Whether another is like it is asked behind all that.
+      let isTaken = try hasRoom(for: schedule.wish.job, answer) != nil
+      return try expect(!isTaken, "a trigger is answered \(answer)")
+    }
     try submit(made(schedule, at: dueSecond, key), answer)
     schedules[key]!.open.insert(accepted.id.number.rawValue)
   }

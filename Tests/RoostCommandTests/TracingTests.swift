@@ -32,7 +32,7 @@ struct TracingTests {
       let lease = try #require(leased.string("lease_id"))
       _ = try wire.send("POST", "/jobs/\(job)/ack", daemon.worker, #"{"lease_id":"\#(lease)"}"#, headers: [parent])
       let again = try wire.send(
-        "POST", "/jobs/\(job)/ack", daemon.worker, #"{"lease_id":"1-1"}"#, headers: [parent])
+        "POST", "/jobs/\(job)/ack", daemon.worker, #"{"lease_id":"9-9"}"#, headers: [parent])
       #expect(again.status == 409)
       let history = try wire.send("GET", "/jobs/\(job)/history", daemon.client)
       #expect(history.string("trace_id") == trace)

@@ -72,7 +72,8 @@ extension ContractUser {
 
   private func findNothing() async throws {
     let (job, letter) = (filled("/jobs/{id}"), filled("/dlq/{id}"))
-    for path in [job, job + "/history", letter, "/queues/none", "/ui/none", "/stats/series?queue=none"] {
+    for path in [job, job + "/history", job + "/graph", letter, "/queues/none", "/ui/none", "/stats/series?queue=none"]
+    {
       try await ask("GET", path, daemon.admin, expecting: 404)
     }
     for path in [job + "/cancel", job + "/retry", job + "/unblock", job + "/dlq", job + "/ack", letter + "/replay"] {
@@ -121,6 +122,8 @@ extension ContractUser {
       ("/jobs/fail", #"{"items":[\#(many)]}"#), ("/jobs/extend", #"{"items":[\#(many)]}"#),
       ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),
     ]
+    let waiting = #"{"payload":1,"depends_on":["\#(job.dropFirst("/jobs/".count))"]}"#
+    try await ask("POST", "/jobs", daemon.client, waiting, expecting: 422)
     try await ask("PATCH", "/queues/q", daemon.admin, #"{"concurrency":0}"#, expecting: 422)
     try await ask("PUT", "/admin/owners/o/quota", daemon.admin, #"{"waiting_jobs":-1}"#, expecting: 422)
     try await ask("PUT", "/admin/owners/o/quota", daemon.admin, #"{"jobs":1}"#, expecting: 400)

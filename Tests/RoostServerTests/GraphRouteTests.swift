@@ -195,6 +195,11 @@ struct GraphRouteTests {
         (
           #"\#(first),{"payload":2,"depends_on":["019a5f0e-7c11-8000-8000-00057e1b62f3"]}"#, 422, "dependency_not_found"
         ),
+        // It has not the form of a job's id, and is not the second job of the batch.
+        (
+          ##"\##(first),{"payload":2},{"payload":3,"depends_on":["00000000-0000-0001-0000-000000000001","#a"]}"##, 422,
+          "dependency_not_found"
+        ),
         (
           #"\#(first),{"payload":1,"idempotency_key":"n"},{"payload":2,"idempotency_key":"n"}"#, 409,
           "idempotency_conflict"
@@ -217,7 +222,7 @@ struct GraphRouteTests {
       let set = try await daemon.send("PUT", "/admin/owners/alice/quota", daemon.admin, #"{"waiting_jobs":2}"#)
       #expect(set.status == 200, "\(set.text)")
       let jobs = ##"{"payload":1,"ref":"a"},{"payload":2,"depends_on":["#a"]}"##
-      let refused = try await batch(daemon, jobs + #",{"payload":3}"#)
+      let refused = try await batch(daemon, #"{"payload":3},"# + jobs)
       #expect(refused.status == 429 && refused.code == "quota_exceeded", "\(refused.text)")
       #expect((refused.json["details"] as? [String: Any])?["index"] as? String == "2", "\(refused.text)")
       #expect(try await batch(daemon, jobs).status == 200)

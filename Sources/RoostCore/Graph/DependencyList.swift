@@ -8,6 +8,7 @@ package struct DependencyList {
   package static let mostBytes = 1 + mostJobs * entryBytes
   private static let entryBytes = 16
   private static let version: UInt64 = 0xF000
+  private static let genuine: UInt64 = 0x8000
   private static let acked: UInt64 = 0x9000
 
   package let bytes: UnsafeRawBufferPointer
@@ -70,7 +71,7 @@ package struct DependencyList {
     let low = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
     guard high & Self.version != 0 else { return .item(Int(truncatingIfNeeded: low)) }
     let isAcked = high & Self.version == Self.acked
-    return .job(JobID(high: isAcked ? high & ~Self.version | 0x8000 : high, low: low), wasAcked: isAcked)
+    return .job(JobID(high: isAcked ? high & ~Self.version | Self.genuine : high, low: low), wasAcked: isAcked)
   }
 
   package static func encode(_ mode: Mode, _ entries: some Collection<Entry>) -> [UInt8] {
@@ -80,6 +81,8 @@ package struct DependencyList {
       let (high, low) =
         switch entry {
         case .item(let place): (UInt64(0), UInt64(place))
+        // No job has such an id, and it is not to be taken for the place of an item.
+        case .job(let id, _) where id.high & version != genuine: (UInt64(0), UInt64.max)
         case .job(let id, let wasAcked): (wasAcked ? id.high & ~version | acked : id.high, id.low)
         }
       withUnsafeBytes(of: high.littleEndian) { bytes.append(contentsOf: $0) }

@@ -184,8 +184,10 @@ extension StateMachine {
           hungry.removeFirst(fed)
           return
         }
+        // What is too late is put to rest by itself, and the queue is met then. Who waits for it is not to get a job of
+        // another queue in its stead: others may have waited longer for that.
+        guard firstInTime(queue, &step) != .none else { break }
         let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
-        // What is too late is put to rest by itself, and the queue is met then.
         guard serve(waiter, &step) else { break }
         unpark(waiter: waiter)
       }
@@ -194,6 +196,13 @@ extension StateMachine {
       fed += 1
     }
     hungry.removeAll(keepingCapacity: true)
+  }
+
+  /// The first job of a queue; those before it that are too late are put to rest, as many as a step may.
+  private mutating func firstInTime(_ queue: UInt32, _ step: inout Step) -> Slot {
+    var slot = firstReady(queue)
+    while buryIfLate(slot, &step) { slot = firstReady(queue) }
+    return mayBegin(slot) ? slot : .none
   }
 
   /// Bounds what waiting workers add to a step, with the deliveries of one: the store keeps room for as much again by
