@@ -88,9 +88,16 @@ let package = Package(
     .target(name: "RoostAPI", swiftSettings: strict),
     .target(name: "RoostCron", swiftSettings: strict),
     .target(
+      name: "RoostPush",
+      dependencies: [
+        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", logging, nioCore, nioPosix, nioHTTP1, nioSSL,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], swiftSettings: strict),
+    .target(
       name: "RoostServer",
       dependencies: [
-        "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI", "CDashboard",
+        "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "RoostPush", "COpenAPI", "CDashboard",
         logging, lifecycle, metrics, tracing, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
@@ -118,7 +125,7 @@ let package = Package(
       name: "RoostCommand",
       dependencies: [
         "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", "RoostCron",
-        "RoostTelemetry", "CMachine", "CSupervise", logging,
+        "RoostPush", "RoostTelemetry", "CMachine", "CSupervise", logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Crypto", package: "swift-crypto"),
@@ -179,10 +186,14 @@ let package = Package(
     .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),
     .testTarget(name: "RoostCronTests", dependencies: ["RoostCron"], swiftSettings: strict),
     .testTarget(
+      name: "RoostPushTests",
+      dependencies: ["RoostPush", "RoostKeys", nioCore, .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict),
+    .testTarget(
       name: "RoostServerTests",
       dependencies: [
-        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", "RoostTelemetry", logging, lifecycle,
-        metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning",
+        "RoostPush", "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", "RoostTelemetry", logging,
+        lifecycle, metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning",
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -95,7 +95,7 @@ struct Daemon {
   ) async throws(CommandFailure) {
     let store = try openKeyStore()
     let (ports, listening) = AsyncStream.makeStream(of: Int.self)
-    let server = makeServer(store, tls, descriptors) { listening.yield($0) }
+    let server = try makeServer(store, tls, descriptors) { listening.yield($0) }
     let stop = StopSignals(logger: logger, hasStarted: { opening.engine != nil }, onHangUp: { reload(tls) })
     let limit = Duration.milliseconds(configuration.shutdownMilliseconds)
     do {

@@ -36,6 +36,11 @@ package enum Setting: String, CaseIterable, Sendable {
   case eventsListeners = "EVENTS_LISTENERS"
   case memoryLimit = "MEMORY_LIMIT"
   case segmentBytes = "SEGMENT_BYTES"
+  case pushAllow = "PUSH_ALLOW"
+  case pushPorts = "PUSH_PORTS"
+  case pushCA = "PUSH_CA"
+  case pushConcurrency = "PUSH_CONCURRENCY"
+  case pushTimeout = "PUSH_TIMEOUT"
   case metricsPort = "METRICS_PORT"
   case metricsHost = "METRICS_HOST"
   case metricsQueues = "METRICS_QUEUES"
@@ -189,6 +194,27 @@ package enum Setting: String, CaseIterable, Sendable {
         .bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB",
         "Largest size of a segment of the log; the first ones have 4 MiB at most (see "
           + "[deployment.md](deployment.md#small-volumes)).")
+    case .pushAllow:
+      .init(
+        .text("a list of addresses and ranges"), nil, sample: "10.1.0.0/16,fd00::/8",
+        "Addresses to which jobs may be delivered although they are not public (see [push.md](push.md#which-addresses)), "
+          + "apart by commas. The daemon's own listeners never are.")
+    case .pushPorts:
+      .init(
+        .text("a list of ports and ranges"), "80,443,1024-65535", sample: "443",
+        "Ports to which jobs may be delivered, apart by commas.")
+    case .pushCA:
+      .init(
+        .text("a file"), nil, sample: "targets.crt",
+        "Authorities, PEM, that deliveries over TLS trust besides the system's.")
+    case .pushConcurrency:
+      .init(
+        .integer(1...10_000), "16", sample: "4",
+        "How many jobs are delivered to one host at once, where the queue does not say.")
+    case .pushTimeout:
+      .init(
+        .duration(100...1_800_000), "30s", sample: "10s",
+        "How long a delivery may take, where the queue does not say.")
     case .metricsPort:
       .init(
         .integer(0...65_535), nil, sample: "9464",

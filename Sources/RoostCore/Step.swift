@@ -260,6 +260,8 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var pauseReason: ByteRange
   /// In `Step.text`: the queue that takes what failed.
   package var deadLetter: ByteRange
+  /// In `Step.text`: `PushTarget`, where its jobs are delivered.
+  package var target: ByteRange
 }
 
 /// One count for each `JobState`.

@@ -158,6 +158,11 @@ extension Engine {
     let wanted = command
     let make = { (base: Int) -> Command in .lease(wanted.from(base)) }
     let delivery = await request.waitMilliseconds > 0 ? waitable(asked.bytes, make) : answer(asked.bytes, make)
+    return try await jobs(of: delivery)
+  }
+
+  /// The jobs of several leases, with their bytes.
+  func jobs(of delivery: Delivery) async throws(Refusal) -> [LeasedJob] {
     switch delivery.answer {
     case .refused(let refusal): throw refusal
     case .leasedMany:

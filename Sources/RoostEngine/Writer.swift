@@ -172,7 +172,7 @@ final class Writer: @unchecked Sendable {
 
   /// Whoever has no answer yet waits for a job.
   private func park() {
-    guard store.machine.waiterCount > parked.count else { return }
+    guard store.machine.unansweredCount > parked.count else { return }
     for (index, asker) in batch.askers.enumerated() {
       if let asker { parked.insert(asker, batch.firstTicket + UInt64(index)) }
     }

@@ -48,6 +48,12 @@ extension Rejection {
         .contradiction, field: "priority",
         "the queue runs the jobs of a group in the order of their submits (groups.ordered): a priority contradicts that"
       )
+    case .callbackInOrder:
+      self.init(
+        .contradiction, field: "callback_url",
+        "the queue runs the jobs of a group in the order of their submits (groups.ordered): targets of their own"
+          + " contradict that; deliver all of the queue with its setting push"
+      )
     case .scheduleNotFound: self.init(.scheduleNotFound, "there is no such schedule")
     case .tooManySchedules:
       self.init(.tooManySchedules, "the limit of schedules (MAX_SCHEDULES) is reached: delete one that is not used")

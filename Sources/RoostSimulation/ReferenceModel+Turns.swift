@@ -18,7 +18,8 @@ extension ReferenceModel {
   /// READY jobs of a queue that may be granted next; which of several it is is not known.
   func candidates(of queue: String) -> [Job] {
     var ready: [GroupKey: [Job]] = [:]
-    for job in jobs.values where job.state == .ready && job.queue == queue && !isTooOld(job) && !isLate(job) {
+    for job in jobs.values
+    where job.state == .ready && job.queue == queue && !isTooOld(job) && !isLate(job) && origin(of: job) == nil {
       ready[group(of: job), default: []].append(job)
     }
     ready = ready.filter { hold($0.key, isWithoutTooOld: true) == nil }
@@ -47,7 +48,8 @@ extension ReferenceModel {
   /// The job that must come next where a lease goes on in a group.
   func next(_ going: Going?) -> UInt64? {
     guard let going, hold(going.key.queue) == nil, hold(going.key, isGoingOn: true) == nil,
-      let first = jobs(of: going.key).filter(\.state.isInOrder).min(by: { $0.number < $1.number }),
+      let first = jobs(of: going.key).filter({ $0.state.isInOrder && $0.wanted.origin.isEmpty })
+        .min(by: { $0.number < $1.number }),
       first.number < going.bound, !isTooOld(first), !isLate(first)
     else { return nil }
     return first.number
@@ -58,14 +60,14 @@ extension ReferenceModel {
     guard let job = jobs[number], sequence(of: job.queue) == .perLease else { return nil }
     let key = group(of: job)
     if let last, last.key == key { return last }
-    let running = jobs(of: key).filter { $0.state == .running }.map(\.number).min()
+    let running = jobs(of: key).filter { $0.state == .running && $0.wanted.origin.isEmpty }.map(\.number).min()
     return Going(key: key, bound: running ?? .max)
   }
 
   private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.priority).max() }
 
   /// Those before which none of the others goes. Of what became READY together any may be the first of its priority.
-  private func first(of jobs: [Job]) -> [Job] {
+  func first(of jobs: [Job]) -> [Job] {
     var heads: [[Job]] = []
     for level in Dictionary(grouping: jobs, by: { "\(group(of: $0)) \($0.priority)" }).values {
       let rank = level.map(\.rank).min()!

@@ -17,6 +17,7 @@ import Testing
       try await user.workInBatches()
       try await user.readQueues()
       try await user.useKeys()
+      try await user.usePush()
       try await user.readOpenRoutes()
       try await user.groupManyLetters()
       try await user.beBounded()
@@ -413,6 +414,28 @@ struct ContractUser: Sendable {
     try await ask("DELETE", "/queues/closing?purge=true", daemon.admin, expecting: 202)
     try await ask("PATCH", "/queues/closing/groups/a", daemon.admin, own, expecting: 409)
     try await ask("POST", "/queues/closing/groups/a/pause", daemon.admin, expecting: 409)
+  }
+
+  func usePush() async throws {
+    let push = #"{"push":{"url":"https://a.example/x","concurrency":2,"timeout":"5s","body":"payload"}}"#
+    try await ask("PATCH", "/queues/pushed", daemon.admin, push, expecting: 200)
+    try await ask("PATCH", "/queues/pushed", daemon.admin, #"{"push":{"url":"ftp://a"}}"#, expecting: 422)
+    try await ask("GET", "/queues/pushed", daemon.client, expecting: 200)
+    let id = try await submit(#""queue":"pushed","callback_url":"https://b.example/""#)
+    try await ask("GET", id, daemon.client, expecting: 200)
+    try await ask("GET", "/push/targets", daemon.admin, expecting: 200)
+    try await ask("GET", "/push/targets", daemon.client, expecting: 403)
+    try await ask("POST", "/push/secret", daemon.client, expecting: 201)
+    try await ask("POST", "/push/secret", daemon.client, #"{"keep_old":"1h"}"#, expecting: 201)
+    try await ask("POST", "/push/secret", daemon.admin, #"{"queue":"pushed"}"#, expecting: 201)
+    try await ask("POST", "/push/secret", daemon.client, #"{"owner_id":"bob"}"#, expecting: 403)
+    try await ask("POST", "/push/secret", daemon.client, #"{"keep_old":"99d"}"#, expecting: 422)
+    try await ask("GET", "/push/secret", daemon.client, expecting: 200)
+    try await ask("GET", "/push/secret?queue=pushed", daemon.client, expecting: 403)
+    try await ask("GET", "/push/secret?queue=pushed&owner_id=a", daemon.admin, expecting: 422)
+    try await ask("DELETE", "/push/secret?queue=pushed", daemon.admin, expecting: 200)
+    try await ask("DELETE", "/push/secret?owner_id=bob", daemon.client, expecting: 403)
+    try await ask("DELETE", "/push/secret?owner_id=bob&queue=q", daemon.admin, expecting: 422)
   }
 
   func useKeys() async throws {

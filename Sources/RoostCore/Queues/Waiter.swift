@@ -33,7 +33,7 @@ struct WaitLink: BitwiseCopyable {
 extension StateMachine {
   mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     let names = step.bytes(command.queues)
-    guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
+    guard waiterCount < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
     let made = unknownNames(names)
     if made > 0 {
       // A wait for a queue that does not exist keeps its name in memory: bounded, and not when there is none left.
@@ -108,7 +108,8 @@ extension StateMachine {
   }
 
   /// Takes a waiter out of all its queues.
-  private mutating func unpark(_ waiter: Slot) {
+  mutating func unpark(waiter: Slot) {
+    if waiter == deliveries.waiter { deliveries.waiter = .none }
     let view = waiters.view
     let cell = view[waiter].pointee
     waiterIndex.remove(waiter, at: Self.place(cell.ticket)) { Self.place(view[$0].pointee.ticket) }
@@ -162,6 +163,7 @@ extension StateMachine {
 
   /// A job became READY: workers that wait for the queue are met at the end of the command.
   mutating func wake(_ queue: UInt32) {
+    if queues[Int(queue)].parked.first != .none { unpark(fromQueue: queue) }
     guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
     queues[Int(queue)].isHungry = true
     hungry.append(queue)
@@ -187,7 +189,7 @@ extension StateMachine {
         guard firstInTime(queue, &step) != .none else { break }
         let waiter = waitLinks.pointer(queues[Int(queue)].firstWait).pointee.waiter
         guard serve(waiter, &step) else { break }
-        unpark(waiter)
+        unpark(waiter: waiter)
       }
       if queues[Int(queue)].firstWait != .none { awaitRate(queue) }
       queues[Int(queue)].isHungry = false
@@ -203,8 +205,9 @@ extension StateMachine {
     return mayBegin(slot) ? slot : .none
   }
 
-  /// Bounds what waiting workers add to a step; the store keeps room for as much again by `decideDue`.
-  private static let leasesPerFeed: UInt64 = 1_000
+  /// Bounds what waiting workers add to a step, with the deliveries of one: the store keeps room for as much again by
+  /// `decideDue`.
+  private static let leasesPerFeed = UInt64(1_000 - Command.LeaseDeliveries.mostJobs)
 
   /// Gives a waiting worker what it wished for.
   ///
@@ -235,7 +238,7 @@ extension StateMachine {
     let waiter = waiter(of: ticket)
     guard waiter != .none else { return }
     let job = waiters.pointer(waiter).pointee.job
-    unpark(waiter)
+    unpark(waiter: waiter)
     step.answer(ticket, job == .none ? .nothing : .job(image(job, &step)))
   }
 

@@ -150,6 +150,19 @@ extension Metric {
     "roost_key_store_empty", .gauge, "1 if the key store holds no key: every request with one is refused.")
 }
 
+/// Deliveries by HTTP.
+extension Metric {
+  static let pushes = Metric(
+    "roost_push_deliveries_total", .counter,
+    "Deliveries that ended, by outcome: acknowledged, retried, dead, handed_back; since the start.")
+  static let pushForbidden = Metric(
+    "roost_push_forbidden_total", .counter, "Deliveries whose address may not be dialled, since the start.")
+  static let pushInFlight = Metric("roost_push_in_flight", .gauge, "Deliveries under way.")
+  static let pushTargets = Metric("roost_push_targets", .gauge, "Hosts that jobs were delivered to, 10,000 at most.")
+  static let pushBroken = Metric(
+    "roost_push_broken_targets", .gauge, "Those that failed ten times running: one delivery at a time is tried.")
+}
+
 /// The process.
 extension Metric {
   static let build = Metric("roost_build_info", .gauge, "1, with the version and the format of the log as labels.")
