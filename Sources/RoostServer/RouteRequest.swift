@@ -113,6 +113,16 @@ package struct RouteRequest: Sendable {
   }
 }
 
+extension Caller {
+  /// Refuses a key that lacks a scope.
+  func require(_ scope: Scope) throws(Rejection) {
+    guard may(ScopeSet(scope)) else {
+      throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
+        .with("scope", scope.rawValue)
+    }
+  }
+}
+
 /// The part of the target after `?`, each name once.
 package struct Query: Sendable {
   private var values: [(name: Name, value: String)] = []

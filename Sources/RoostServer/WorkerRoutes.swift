@@ -86,21 +86,24 @@ private func leaseOne(
   return answer
 }
 
-private func leaseSeveral(
+/// Leases jobs; with a wait, once there is one, the time is over, the client is gone, or its key has ended.
+package func leaseJobs(
   _ wish: LeaseRequest, _ maxJobs: Int, _ maxBytes: Int, _ request: RouteRequest, _ backend: Backend
-) async throws(Rejection) -> Answer {
+) async throws(Rejection) -> [LeasedJob] {
   let lease = { @Sendable () async throws(Rejection) -> [LeasedJob] in
     try await refusable { () throws(Refusal) in
       try await backend.engine.lease(wish, maxJobs: maxJobs, maxBytes: maxBytes)
     }
   }
-  var jobs: [LeasedJob] = []
-  if wish.waitMilliseconds > 0 {
-    let found = try await whileWelcome(request, backend, leases: { $0.map { ($0.id, $0.leaseID) } }, lease)
-    if found.isAwaited { jobs = found.value }
-  } else {
-    jobs = try await lease()
-  }
+  guard wish.waitMilliseconds > 0 else { return try await lease() }
+  let found = try await whileWelcome(request, backend, leases: { $0.map { ($0.id, $0.leaseID) } }, lease)
+  return found.isAwaited ? found.value : []
+}
+
+private func leaseSeveral(
+  _ wish: LeaseRequest, _ maxJobs: Int, _ maxBytes: Int, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> Answer {
+  let jobs = try await leaseJobs(wish, maxJobs, maxBytes, request, backend)
   var json = JSONWriter(capacity: jobs.reduce(32) { $0 + $1.body.payload.count + 448 })
   json.beginObject()
   json.key("jobs")
@@ -117,7 +120,8 @@ private func leaseSeveral(
   return answer
 }
 
-private func decodeLease(
+/// What the body asks for; the queues may be anybody's.
+package func decodeLease(
   _ request: RouteRequest
 ) throws(Rejection) -> (one: LeaseRequest, maxJobs: Int?, maxBytes: Int) {
   var wish = LeaseRequest(
