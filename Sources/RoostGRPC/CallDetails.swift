@@ -12,6 +12,9 @@ extension CallFront.Call {
     authorization = try one("authorization", metadata)
     apiKey = try one("x-api-key", metadata)
     traceparent = try one("traceparent", metadata)
+    // A list may come in parts.
+    let states = Array(metadata[stringValues: "tracestate"])
+    if !states.isEmpty { tracestate = states.joined(separator: ",") }
   }
 
   private func one(_ name: String, _ metadata: Metadata) throws(Rejection) -> String? {

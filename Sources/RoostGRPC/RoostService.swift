@@ -191,7 +191,8 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
       try call.take(request.metadata)
       let asked = call
       let output = try await withRPCCancellationHandler { () throws(Rejection) in
-        try await calls.perform(asked, route, parameter: job) { (call, backend) throws(Rejection) in
+        try await calls.perform(asked, route, parameter: job, status: \.grpcStatus.rawValue) {
+          (call, backend) throws(Rejection) in
           try await work(request.message, call, backend)
         }
       } onCancelRPC: {

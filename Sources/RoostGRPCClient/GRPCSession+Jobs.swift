@@ -135,16 +135,12 @@ extension GRPCSession {
     state.withLock { state in
       // On Swift's pool, where it may block: no preference is inherited here.
       let handler = Task {
-        let outcome: RoostClient.Outcome?
-        var thrown = ""
-        do {
-          outcome = try await self.worker.run(job.payload, context)
-        } catch let failure as PermanentFailure {
-          outcome = .fail(failure.description)
-        } catch {
-          (outcome, thrown) = (nil, "\(error)")
+        let (result, _) = await JobTrace.processing(context) { try await self.worker.run(job.payload, context) }
+        switch result {
+        case .success(let outcome): self.concluded(job, outcome, "")
+        case .failure(let failure as PermanentFailure): self.concluded(job, .fail(failure.description), "")
+        case .failure(let error): self.concluded(job, nil, "\(error)")
         }
-        self.concluded(job, outcome, thrown)
       }
       state.held[token]?.phase = .running
       state.held[token]?.cancel = { handler.cancel() }

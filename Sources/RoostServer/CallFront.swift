@@ -17,7 +17,9 @@ package struct CallFront: Sendable {
     package var authorization: String?
     package var apiKey: String?
     package var peer: AddressBlock?
+    /// W3C Trace Context as it came; what has not its form is ignored.
     package var traceparent: String?
+    package var tracestate: String?
     /// Calls back when the client is gone before it has its answer.
     package var onDisconnect: @Sendable (@escaping @Sendable () -> Void) -> Void = { _ in }
     package var isDisconnected: @Sendable () -> Bool = { false }
@@ -27,6 +29,9 @@ package struct CallFront: Sendable {
       requestID = .made()
       id = requestID.description
     }
+
+    fileprivate var parent: String? { traceparent.flatMap(TraceContext.parent) }
+    fileprivate var state: String? { tracestate.flatMap(TraceContext.state) }
   }
 
   /// A call whose caller is known and may make it.
@@ -86,31 +91,53 @@ package struct CallFront: Sendable {
       throw Rejection(.overloaded, "too many bytes are in memory at once: try again shortly").retryAfter(1)
     }
     var request = RouteRequest(parameter: "", query: Query(), body: [], identity: caller)
-    request.traceparent = call.traceparent
+    request.carry(call.parent, call.state, nil)
     request.onDisconnect = call.onDisconnect
     request.isDisconnected = call.isDisconnected
     request.authenticator = authenticator
     return Admitted(request: request, backend: backend)
   }
 
-  /// Carries out a call, and writes into the audit log what its route would.
+  /// Carries out a call, with a span of its own where requests have one, and writes into the audit log what its route
+  /// would.
   ///
-  /// - Parameter parameter: What HTTP has in the route's path.
+  /// - Parameters:
+  ///   - parameter: What HTTP has in the route's path.
+  ///   - status: The number of the status of gRPC that a code stands for.
   package func perform<Value: Sendable>(
-    _ call: Call, _ route: Route, parameter: String = "",
+    _ call: Call, _ route: Route, parameter: String = "", status: (ErrorCode) -> Int,
     _ work: (RouteRequest, Backend) async throws(Rejection) -> Value
   ) async throws(Rejection) -> Value {
     let admitted = try await admit(call, to: route)
     var request = admitted.request
     request.parameter = parameter
+    guard let tracing = configuration.tracing,
+      let span = tracing.begin(route, parameter, call.parent, call.state)
+    else { return try await carryOut(call, route, request, admitted.backend, work) }
+    request.carry(call.parent, call.state, span)
+    do throws(Rejection) {
+      let value = try await carryOut(call, route, request, admitted.backend, work)
+      span.end(grpcStatus: 0, code: nil)
+      return value
+    } catch {
+      span.end(grpcStatus: status(error.code), code: error.code)
+      throw error
+    }
+  }
+
+  private func carryOut<Value: Sendable>(
+    _ call: Call, _ route: Route, _ request: RouteRequest, _ backend: Backend,
+    _ work: (RouteRequest, Backend) async throws(Rejection) -> Value
+  ) async throws(Rejection) -> Value {
     // A process that must end lets the answer leave.
     let inFlight = configuration.answers.enter()
     defer { inFlight.leave() }
-    guard let audit, route.audit != .never else { return try await work(request, admitted.backend) }
+    guard let audit, route.audit != .never else { return try await work(request, backend) }
     let audited = AuditedRequest(
-      audit: audit, route: route, parameter: parameter, caller: request.caller, peer: call.peer, id: call.requestID)
+      audit: audit, route: route, parameter: request.parameter, caller: request.caller, peer: call.peer,
+      id: call.requestID)
     do throws(Rejection) {
-      let value = try await work(request, admitted.backend)
+      let value = try await work(request, backend)
       await audited.record(refusal: nil)
       return value
     } catch {
@@ -123,9 +150,11 @@ package struct CallFront: Sendable {
   package func told(_ rejection: Rejection, _ call: Call) async -> Rejection {
     let told = await rejection.explained(by: door.engine).masked
     if told.status >= 500 {
-      logger.warning(
-        "refused",
-        metadata: ["code": "\(told.code.rawValue)", "reason": "\(told.message)", "request_id": "\(call.id)"])
+      var metadata: Logger.Metadata = [
+        "code": "\(told.code.rawValue)", "reason": "\(told.message)", "request_id": "\(call.id)",
+      ]
+      if let trace = TraceContext.traceID(call.traceparent) { metadata["trace_id"] = "\(trace)" }
+      logger.warning("refused", metadata: metadata)
     }
     return told
   }

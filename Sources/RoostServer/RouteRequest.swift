@@ -56,11 +56,15 @@ package struct RouteRequest: Sendable {
 
   /// Takes up the trace that the head names, and the request's own span in it.
   mutating func carry(_ head: IncomingRequest, _ span: RequestTrace?) {
+    carry(head.traceparent, head.tracestate, span)
+  }
+
+  /// The same for a call that no request of HTTP carries.
+  mutating func carry(_ given: String?, _ state: @autoclosure () -> String?, _ span: RequestTrace?) {
     self.span = span
-    let given = head.traceparent
     traceparent = span?.traceparent ?? given
     // Without the other header it says nothing.
-    if given != nil { tracestate = head.tracestate }
+    if given != nil { tracestate = state() }
   }
 
   /// A job that names no trace of its own belongs to that of its request; with one that it names the request's is linked.

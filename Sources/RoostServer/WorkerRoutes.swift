@@ -95,9 +95,16 @@ package func leaseJobs(
       try await backend.engine.lease(wish, maxJobs: maxJobs, maxBytes: maxBytes)
     }
   }
-  guard wish.waitMilliseconds > 0 else { return try await lease() }
-  let found = try await whileWelcome(request, backend, leases: { $0.map { ($0.id, $0.leaseID) } }, lease)
-  return found.isAwaited ? found.value : []
+  let jobs: [LeasedJob]
+  if wish.waitMilliseconds > 0 {
+    let found = try await whileWelcome(request, backend, leases: { $0.map { ($0.id, $0.leaseID) } }, lease)
+    jobs = found.isAwaited ? found.value : []
+  } else {
+    jobs = try await lease()
+  }
+  request.span?.counts(jobs.count)
+  for job in jobs { request.span?.took(job) }
+  return jobs
 }
 
 private func leaseSeveral(
@@ -108,11 +115,7 @@ private func leaseSeveral(
   json.beginObject()
   json.key("jobs")
   json.beginArray()
-  request.span?.counts(jobs.count)
-  for job in jobs {
-    request.span?.took(job)
-    json.leased(job)
-  }
+  for job in jobs { json.leased(job) }
   json.endArray()
   json.endObject()
   var answer = Answer(200, json)
