@@ -153,7 +153,7 @@ let package = Package(
         "RoostServer", "RoostGRPC", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI",
         "RoostCron", "RoostPush", "RoostTelemetry", "CMachine", "CSupervise", logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        asyncHTTPClient,
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Yams", package: "Yams"),
@@ -239,9 +239,8 @@ let package = Package(
       name: "RoostGRPCTests",
       dependencies: [
         "RoostGRPC", "RoostGRPCClient", "RoostProto", "RoostServer", "RoostClient", "RoostEngine", "RoostKeys",
-        "RoostAPI",
-        "RoostCore", "SecretWatch", "Spawning", grpcCore, grpcTransport, grpcProtobuf, protobuf, logging, lifecycle,
-        nioCore, nioPosix, .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        "RoostAPI", "RoostCore", "RoostTelemetry", "SecretWatch", "Spawning", grpcCore, grpcTransport, grpcProtobuf,
+        protobuf, logging, lifecycle, tracing, nioCore, nioPosix, nioHTTP1, asyncHTTPClient,
       ], swiftSettings: strict),
     .testTarget(
       name: "RoostCommandTests",

@@ -36,11 +36,36 @@ extension Roost_V1_SubmitRequest {
       json.texts(tags)
     }
     json.field(given: "traceparent", traceparent)
+    json.field(given: "tracestate", tracestate)
     json.field(given: "idempotency_key", idempotencyKey)
+    if hasMaxExpiries { json.field("max_expiries", maxExpiries) }
+    try writeExpiry(to: &json)
+    if hasUnique { try unique.write(to: &json) }
+    writeTies(to: &json)
+    json.field(given: "callback_url", callbackURL)
     if !more.isEmpty { try write(more: [UInt8](more), to: &json) }
     json.field("payload", raw: value)
     json.endObject()
     return json.bytes
+  }
+
+  private func writeExpiry(to json: inout JSONWriter) throws(Rejection) {
+    if hasExpiresAt { json.field("expires_at", milliseconds: try expiresAt.milliseconds("expires_at")) }
+    if hasExpiresIn { json.field("expires_in", duration: try expiresIn.milliseconds("expires_in")) }
+    json.field(given: "on_expire", onExpire)
+  }
+
+  /// What ties it to other jobs.
+  private func writeTies(to json: inout JSONWriter) {
+    if !dependsOn.isEmpty {
+      json.key("depends_on")
+      json.texts(dependsOn)
+    }
+    json.field(given: "on_dead", onDead)
+    json.field(given: "when", when)
+    json.field(given: "ref", ref)
+    json.field(given: "batch", batch)
+    json.field(given: "lease_id", leaseID)
   }
 
   private func write(more: [UInt8], to json: inout JSONWriter) throws(Rejection) {
@@ -65,6 +90,32 @@ extension Roost_V1_RetryPolicy {
     }
     if hasMax { json.field("max", duration: try max.milliseconds("retry.max")) }
     json.field(given: "jitter", jitter)
+    json.endObject()
+  }
+}
+
+extension Roost_V1_Unique {
+  fileprivate func write(to json: inout JSONWriter) throws(Rejection) {
+    guard until.isEmpty || !hasUntilFor else {
+      throw Rejection(
+        .contradiction, field: "unique.until_for", "unique.until and unique.until_for contradict each other: give one")
+    }
+    json.key("unique")
+    json.beginObject()
+    json.field(given: "key", key)
+    if !by.isEmpty {
+      json.key("by")
+      json.texts(by)
+    }
+    json.field(given: "until", until)
+    if hasUntilFor {
+      json.key("until")
+      json.beginObject()
+      json.field("for", duration: try untilFor.milliseconds("unique.until_for"))
+      json.endObject()
+    }
+    json.field(given: "on_conflict", onConflict)
+    if hasMaxWait { json.field("max_wait", duration: try maxWait.milliseconds("unique.max_wait")) }
     json.endObject()
   }
 }

@@ -105,14 +105,15 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
       call.body = try message.body(waitMilliseconds: wait, maxJobs: message.maxJobs)
       let (wish, maxJobs, _) = try decodeLease(call)
       for queue in wish.queues { try call.requireQueue(queue) }
-      let jobs = try await leaseJobs(wish, maxJobs ?? 1, mostLeaseBytes, call, backend)
+      let maxBytes = message.maxBytes == 0 ? mostLeaseBytes : min(Int(message.maxBytes), mostLeaseBytes)
+      let jobs = try await leaseJobs(wish, maxJobs ?? 1, maxBytes, call, backend)
       if context.cancellation.isCancelled {
         // The client is gone.
         await backend.engine.undelivered(batch: jobs.map { ($0.id, $0.leaseID) })
         return Roost_V1_LeaseResponse()
       }
       var response = Roost_V1_LeaseResponse()
-      response.jobs = jobs.map { Roost_V1_LeasedJob($0) }
+      response.jobs = .init(jobs)
       return response
     }
   }

@@ -288,7 +288,7 @@ final class WorkStream: Sendable {
     guard take(jobs) else { return await giveBack(jobs) }
     guard !jobs.isEmpty else { return }
     var message = Roost_V1_DaemonMessage()
-    message.jobs = jobs.map { Roost_V1_LeasedJob($0) }
+    message.jobs = .init(jobs)
     do {
       try await writer.write(message)
     } catch {

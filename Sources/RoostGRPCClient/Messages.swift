@@ -11,13 +11,25 @@ extension LeasedJob {
       id: JobID(message.jobID), leaseID: message.leaseID, lease: message.hasLease ? Duration(message.lease) : nil,
       timeout: message.hasTimeout ? Duration(message.timeout) : nil,
       deadline: message.hasDeadline ? message.deadline.date : nil, leaseUntil: message.leaseUntil.date,
+      expiresAt: message.hasExpiresAt ? message.expiresAt.date : nil,
       payload: RawJSON(trusted: [UInt8](message.payload)[...]), type: message.type, queue: message.queue,
       source: message.source.isEmpty ? nil : message.source, group: message.group.isEmpty ? nil : message.group,
       priority: JobPriority(rawValue: Int(message.priority)), attempt: Int(message.attempt),
       maxRetries: message.hasMaxRetries ? Int(message.maxRetries) : QueueSettings.unlimitedRetries,
       createdAt: message.createdAt.date, metadata: message.metadata, tags: message.tags,
       traceparent: message.traceparent.isEmpty ? nil : message.traceparent,
-      schedule: message.hasSchedule ? ScheduledInstant(name: message.schedule.name, at: message.schedule.at.date) : nil)
+      tracestate: message.tracestate.isEmpty ? nil : message.tracestate,
+      schedule: message.hasSchedule ? ScheduledInstant(name: message.schedule.name, at: message.schedule.at.date) : nil,
+      dependencies: message.dependencies.map { JobDependency($0) })
+  }
+}
+
+extension JobDependency {
+  init(_ outcome: Roost_V1_DependencyOutcome) {
+    self.init(
+      id: JobID(outcome.jobID), state: outcome.state.isEmpty ? nil : JobState(rawValue: outcome.state),
+      result: outcome.result.isEmpty ? nil : RawJSON(trusted: [UInt8](outcome.result)[...]),
+      isResultOmitted: outcome.resultOmitted)
   }
 }
 

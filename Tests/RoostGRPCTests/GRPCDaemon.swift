@@ -4,6 +4,7 @@ import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
 import NIOCore
+import NIOHTTP1
 import RoostAPI
 import RoostClient
 import RoostEngine
@@ -129,6 +130,16 @@ struct GRPCDaemon: Sendable {
     var request = Roost_V1_GetRequest()
     (request.jobID, request.payload) = (id, true)
     return try await calls.get(request, metadata: bearer(key ?? client))
+  }
+
+  /// What only HTTP has, as an admin.
+  func http(_ method: HTTPMethod, _ path: String, _ body: String) async throws {
+    var request = HTTPClientRequest(url: "http://127.0.0.1:\(httpPort)\(path)")
+    request.method = method
+    request.headers.add(name: "Authorization", value: "Bearer \(admin)")
+    request.body = .bytes(ByteBuffer(string: body))
+    let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+    #expect(response.status == .ok)
   }
 
   /// What `/metrics` says.

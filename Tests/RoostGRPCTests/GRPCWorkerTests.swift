@@ -46,6 +46,29 @@ struct GRPCWorkerTests {
     }
   }
 
+  @Test("a handler is told what its job says: its trace, when it had to begin, what it waited for")
+  func told() async throws {
+    try await GRPCDaemon.run { daemon in
+      var worker = try daemon.swiftWorker()
+      worker.handle("first") { (_: RawJSON, _) in Number(number: 3) }
+      let seen = Mutex<JobContext?>(nil)
+      worker.handle("second") { (_: RawJSON, context) async throws -> Void in seen.withLock { $0 = context } }
+      let first = try await daemon.submit { $0.type = "first" }
+      let second = try await daemon.submit { job in
+        (job.type, job.dependsOn, job.expiresIn) = ("second", [first], .init(seconds: 600, nanos: 0))
+        (job.traceparent, job.tracestate) = ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1")
+      }
+      try await daemon.running(worker) {
+        try await until("both are done") { try await daemon.job(second).state == "ACKED" }
+      }
+      let context = try #require(seen.withLock { $0 })
+      #expect(context.tracestate == "a=1" && context.traceparent?.contains("4bf92f35") == true)
+      #expect(context.expiresAt != nil)
+      #expect(context.dependencies.map(\.id.rawValue) == [first] && context.dependencies[0].state == .acked)
+      #expect(try context.dependencies[0].result?.decode(as: Number.self).number == 3)
+    }
+  }
+
   @Test("a handler that takes longer than its lease keeps it; a job that is called off cancels its handler at once")
   func leases() async throws {
     try await GRPCDaemon.run { daemon in

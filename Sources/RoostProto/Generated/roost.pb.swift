@@ -158,7 +158,7 @@ package nonisolated struct Roost_V1_SubmitRequest: @unchecked Sendable {
     set {_uniqueStorage()._tags = newValue}
   }
 
-  /// W3C trace context.
+  /// W3C trace context; the call's metadata `traceparent` and `tracestate` count for jobs that name no trace.
   package var traceparent: String {
     get {_storage._traceparent}
     set {_uniqueStorage()._traceparent = newValue}
@@ -175,6 +175,100 @@ package nonisolated struct Roost_V1_SubmitRequest: @unchecked Sendable {
     set {_uniqueStorage()._more = newValue}
   }
 
+  /// What goes with `traceparent`, at most 512 bytes.
+  package var tracestate: String {
+    get {_storage._tracestate}
+    set {_uniqueStorage()._tracestate = newValue}
+  }
+
+  /// With how many leases that end by their time the job is DEAD, 0 to 1,000; 0: it goes by its retries alone.
+  package var maxExpiries: UInt32 {
+    get {_storage._maxExpiries ?? 0}
+    set {_uniqueStorage()._maxExpiries = newValue}
+  }
+  /// Returns true if `maxExpiries` has been explicitly set.
+  package var hasMaxExpiries: Bool {_storage._maxExpiries != nil}
+  /// Clears the value of `maxExpiries`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxExpiries() {_uniqueStorage()._maxExpiries = nil}
+
+  /// When it is too late to begin; one of the two. `expires_in` counts from the submit, up to ten years.
+  package var expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_storage._expiresAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_uniqueStorage()._expiresAt = newValue}
+  }
+  /// Returns true if `expiresAt` has been explicitly set.
+  package var hasExpiresAt: Bool {_storage._expiresAt != nil}
+  /// Clears the value of `expiresAt`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresAt() {_uniqueStorage()._expiresAt = nil}
+
+  package var expiresIn: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._expiresIn ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._expiresIn = newValue}
+  }
+  /// Returns true if `expiresIn` has been explicitly set.
+  package var hasExpiresIn: Bool {_storage._expiresIn != nil}
+  /// Clears the value of `expiresIn`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresIn() {_uniqueStorage()._expiresIn = nil}
+
+  /// What becomes of a job that is too late: `dead` (the default) or `cancel`.
+  package var onExpire: String {
+    get {_storage._onExpire}
+    set {_uniqueStorage()._onExpire = newValue}
+  }
+
+  /// No other job of the owner may be like this one.
+  package var unique: Roost_V1_Unique {
+    get {_storage._unique ?? Roost_V1_Unique()}
+    set {_uniqueStorage()._unique = newValue}
+  }
+  /// Returns true if `unique` has been explicitly set.
+  package var hasUnique: Bool {_storage._unique != nil}
+  /// Clears the value of `unique`. Subsequent reads from it will return its default value.
+  package mutating func clearUnique() {_uniqueStorage()._unique = nil}
+
+  /// Ids of at most 1,000 jobs of the same owner, or `#ref` of jobs of the same `SubmitMany`: this one is BLOCKED until
+  /// all of them are ACKED.
+  package var dependsOn: [String] {
+    get {_storage._dependsOn}
+    set {_uniqueStorage()._dependsOn = newValue}
+  }
+
+  /// What becomes of it when one of them ends otherwise: `cancel` (the default), `run` or `hold`. With `depends_on` alone.
+  package var onDead: String {
+    get {_storage._onDead}
+    set {_uniqueStorage()._onDead = newValue}
+  }
+
+  /// Whether the others must be `acked` (the default), or just `ended`. With `depends_on` alone.
+  package var when: String {
+    get {_storage._when}
+    set {_uniqueStorage()._when = newValue}
+  }
+
+  /// What other jobs of the same `SubmitMany` call this one, 1 to 64 bytes: all of its jobs are submitted, or none.
+  package var ref: String {
+    get {_storage._ref}
+    set {_uniqueStorage()._ref = newValue}
+  }
+
+  /// The id of the batch that it joins.
+  package var batch: String {
+    get {_storage._batch}
+    set {_uniqueStorage()._batch = newValue}
+  }
+
+  /// Of a RUNNING job of that batch, which may then be closed.
+  package var leaseID: String {
+    get {_storage._leaseID}
+    set {_uniqueStorage()._leaseID = newValue}
+  }
+
+  /// Where the daemon delivers the job by HTTP, instead of a worker leasing it.
+  package var callbackURL: String {
+    get {_storage._callbackURL}
+    set {_uniqueStorage()._callbackURL = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Retries: Equatable, Sendable {
@@ -187,6 +281,53 @@ package nonisolated struct Roost_V1_SubmitRequest: @unchecked Sendable {
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// By what jobs are alike, how long, and what becomes of a submit meanwhile.
+package nonisolated struct Roost_V1_Unique: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Jobs of the same key are alike, 1 to 255 bytes; instead of `by`.
+  package var key: String = String()
+
+  /// Jobs are alike that are the same in these: `type`, `queue`, `group`, `payload`.
+  package var by: [String] = []
+
+  /// `started`: until the first attempt begins; `ended` (the default): until the job has ended.
+  package var until: String = String()
+
+  /// Instead of `until`: so long from the submit, 1 s to 30 days.
+  package var untilFor: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_untilFor ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_untilFor = newValue}
+  }
+  /// Returns true if `untilFor` has been explicitly set.
+  package var hasUntilFor: Bool {self._untilFor != nil}
+  /// Clears the value of `untilFor`. Subsequent reads from it will return its default value.
+  package mutating func clearUntilFor() {self._untilFor = nil}
+
+  /// `existing` (the default): the answer is the job that is there; `reject`: ALREADY_EXISTS; `replace`: a job that waits
+  /// is cancelled and this one takes its place.
+  package var onConflict: String = String()
+
+  /// With `replace`: how long repeated submits put a job off at most.
+  package var maxWait: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_maxWait ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_maxWait = newValue}
+  }
+  /// Returns true if `maxWait` has been explicitly set.
+  package var hasMaxWait: Bool {self._maxWait != nil}
+  /// Clears the value of `maxWait`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxWait() {self._maxWait = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _untilFor: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _maxWait: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 package nonisolated struct Roost_V1_RetryPolicy: Sendable {
@@ -222,7 +363,7 @@ package nonisolated struct Roost_V1_RetryPolicy: Sendable {
   /// Clears the value of `max`. Subsequent reads from it will return its default value.
   package mutating func clearMax() {self._max = nil}
 
-  /// `full`, `equal`, `decorrelated` or `none`.
+  /// `full`, `equal`, `decorrelated`, `none`, or a duration such as `10s`: so much is added at most.
   package var jitter: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -241,7 +382,7 @@ package nonisolated struct Roost_V1_SubmitResponse: Sendable {
 
   package var jobID: String = String()
 
-  /// `READY`, `SCHEDULED` …; as over HTTP.
+  /// `READY`, `SCHEDULED`, `BLOCKED` …; as over HTTP.
   package var state: String = String()
 
   package var queue: String = String()
@@ -266,6 +407,9 @@ package nonisolated struct Roost_V1_SubmitResponse: Sendable {
 
   /// The idempotency key had been used for this job before: none was made.
   package var idempotent: Bool = false
+
+  /// Another job is there that this one would be like (`unique`): this is that one, none was made.
+  package var duplicate: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -348,9 +492,24 @@ package nonisolated struct Roost_V1_Error: Sendable {
   /// The field that is wrong, such as `retry.max`; empty where it is none.
   package var field: String = String()
 
+  /// What HTTP has in `details`, a JSON object: `existing_job_id`, `quota`, `left` …; empty where there is none.
+  package var details: Data = Data()
+
+  /// When to try again, where that helps.
+  package var retryAfter: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_retryAfter ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_retryAfter = newValue}
+  }
+  /// Returns true if `retryAfter` has been explicitly set.
+  package var hasRetryAfter: Bool {self._retryAfter != nil}
+  /// Clears the value of `retryAfter`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryAfter() {self._retryAfter = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _retryAfter: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 package nonisolated struct Roost_V1_GetRequest: Sendable {
@@ -563,6 +722,85 @@ package nonisolated struct Roost_V1_Job: @unchecked Sendable {
     set {_uniqueStorage()._omitted = newValue}
   }
 
+  /// Attempts that ended because the worker said so, or their timeout was over.
+  package var failures: UInt32 {
+    get {_storage._failures}
+    set {_uniqueStorage()._failures = newValue}
+  }
+
+  /// Attempts that ended because their leases did.
+  package var expiries: UInt32 {
+    get {_storage._expiries}
+    set {_uniqueStorage()._expiries = newValue}
+  }
+
+  /// Attempts that were handed back.
+  package var interruptions: UInt32 {
+    get {_storage._interruptions}
+    set {_uniqueStorage()._interruptions = newValue}
+  }
+
+  /// Absent: it goes by its retries alone.
+  package var maxExpiries: UInt32 {
+    get {_storage._maxExpiries ?? 0}
+    set {_uniqueStorage()._maxExpiries = newValue}
+  }
+  /// Returns true if `maxExpiries` has been explicitly set.
+  package var hasMaxExpiries: Bool {_storage._maxExpiries != nil}
+  /// Clears the value of `maxExpiries`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxExpiries() {_uniqueStorage()._maxExpiries = nil}
+
+  /// The batch that it is of.
+  package var batch: String {
+    get {_storage._batch}
+    set {_uniqueStorage()._batch = newValue}
+  }
+
+  package var unique: Roost_V1_Unique {
+    get {_storage._unique ?? Roost_V1_Unique()}
+    set {_uniqueStorage()._unique = newValue}
+  }
+  /// Returns true if `unique` has been explicitly set.
+  package var hasUnique: Bool {_storage._unique != nil}
+  /// Clears the value of `unique`. Subsequent reads from it will return its default value.
+  package mutating func clearUnique() {_uniqueStorage()._unique = nil}
+
+  /// When it is too late to begin.
+  package var expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_storage._expiresAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_uniqueStorage()._expiresAt = newValue}
+  }
+  /// Returns true if `expiresAt` has been explicitly set.
+  package var hasExpiresAt: Bool {_storage._expiresAt != nil}
+  /// Clears the value of `expiresAt`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresAt() {_uniqueStorage()._expiresAt = nil}
+
+  /// The jobs that it waits for, or waited for, and how.
+  package var dependsOn: [String] {
+    get {_storage._dependsOn}
+    set {_uniqueStorage()._dependsOn = newValue}
+  }
+
+  package var onDead: String {
+    get {_storage._onDead}
+    set {_uniqueStorage()._onDead = newValue}
+  }
+
+  package var when: String {
+    get {_storage._when}
+    set {_uniqueStorage()._when = newValue}
+  }
+
+  package var tracestate: String {
+    get {_storage._tracestate}
+    set {_uniqueStorage()._tracestate = newValue}
+  }
+
+  package var callbackURL: String {
+    get {_storage._callbackURL}
+    set {_uniqueStorage()._callbackURL = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -664,6 +902,9 @@ package nonisolated struct Roost_V1_LeaseRequest: Sendable {
 
   /// 1 to 1,000; 0 counts as 1.
   package var maxJobs: UInt32 = 0
+
+  /// What the jobs carry together, 1 MiB at most and when it is 0; the first comes anyway.
+  package var maxBytes: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -825,11 +1066,60 @@ package nonisolated struct Roost_V1_LeasedJob: @unchecked Sendable {
     set {_uniqueStorage()._omitted = newValue}
   }
 
+  /// The batch that it is of.
+  package var batch: String {
+    get {_storage._batch}
+    set {_uniqueStorage()._batch = newValue}
+  }
+
+  /// When it was too late to begin.
+  package var expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_storage._expiresAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_uniqueStorage()._expiresAt = newValue}
+  }
+  /// Returns true if `expiresAt` has been explicitly set.
+  package var hasExpiresAt: Bool {_storage._expiresAt != nil}
+  /// Clears the value of `expiresAt`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresAt() {_uniqueStorage()._expiresAt = nil}
+
+  package var tracestate: String {
+    get {_storage._tracestate}
+    set {_uniqueStorage()._tracestate = newValue}
+  }
+
+  /// What became of the jobs that it waited for, in the order of `depends_on`.
+  package var dependencies: [Roost_V1_DependencyOutcome] {
+    get {_storage._dependencies}
+    set {_uniqueStorage()._dependencies = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What became of a job that another one waited for.
+package nonisolated struct Roost_V1_DependencyOutcome: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var jobID: String = String()
+
+  /// Empty: the job has left.
+  package var state: String = String()
+
+  /// One JSON value; empty: it has none.
+  package var result: Data = Data()
+
+  /// It has a result that does not fit: `Get` has it.
+  package var resultOmitted: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Roost_V1_AckRequest: Sendable {
@@ -1309,7 +1599,7 @@ fileprivate nonisolated let _protobuf_package = "roost.v1"
 
 nonisolated extension Roost_V1_SubmitRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubmitRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}payload\0\u{1}type\0\u{1}queue\0\u{1}group\0\u{1}priority\0\u{1}delay\0\u{3}run_at\0\u{3}max_retries\0\u{3}unlimited_retries\0\u{1}retry\0\u{1}lease\0\u{1}timeout\0\u{1}retention\0\u{1}metadata\0\u{1}tags\0\u{1}traceparent\0\u{3}idempotency_key\0\u{1}more\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}payload\0\u{1}type\0\u{1}queue\0\u{1}group\0\u{1}priority\0\u{1}delay\0\u{3}run_at\0\u{3}max_retries\0\u{3}unlimited_retries\0\u{1}retry\0\u{1}lease\0\u{1}timeout\0\u{1}retention\0\u{1}metadata\0\u{1}tags\0\u{1}traceparent\0\u{3}idempotency_key\0\u{1}more\0\u{1}tracestate\0\u{3}max_expiries\0\u{3}expires_at\0\u{3}expires_in\0\u{3}on_expire\0\u{1}unique\0\u{3}depends_on\0\u{3}on_dead\0\u{1}when\0\u{1}ref\0\u{1}batch\0\u{3}lease_id\0\u{3}callback_url\0")
 
   fileprivate class _StorageClass {
     var _payload: Data = Data()
@@ -1329,6 +1619,19 @@ nonisolated extension Roost_V1_SubmitRequest: SwiftProtobuf.Message, SwiftProtob
     var _traceparent: String = String()
     var _idempotencyKey: String = String()
     var _more: Data = Data()
+    var _tracestate: String = String()
+    var _maxExpiries: UInt32? = nil
+    var _expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+    var _expiresIn: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _onExpire: String = String()
+    var _unique: Roost_V1_Unique? = nil
+    var _dependsOn: [String] = []
+    var _onDead: String = String()
+    var _when: String = String()
+    var _ref: String = String()
+    var _batch: String = String()
+    var _leaseID: String = String()
+    var _callbackURL: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1356,6 +1659,19 @@ nonisolated extension Roost_V1_SubmitRequest: SwiftProtobuf.Message, SwiftProtob
       _traceparent = source._traceparent
       _idempotencyKey = source._idempotencyKey
       _more = source._more
+      _tracestate = source._tracestate
+      _maxExpiries = source._maxExpiries
+      _expiresAt = source._expiresAt
+      _expiresIn = source._expiresIn
+      _onExpire = source._onExpire
+      _unique = source._unique
+      _dependsOn = source._dependsOn
+      _onDead = source._onDead
+      _when = source._when
+      _ref = source._ref
+      _batch = source._batch
+      _leaseID = source._leaseID
+      _callbackURL = source._callbackURL
     }
   }
 
@@ -1406,6 +1722,19 @@ nonisolated extension Roost_V1_SubmitRequest: SwiftProtobuf.Message, SwiftProtob
         case 16: try { try decoder.decodeSingularStringField(value: &_storage._traceparent) }()
         case 17: try { try decoder.decodeSingularStringField(value: &_storage._idempotencyKey) }()
         case 18: try { try decoder.decodeSingularBytesField(value: &_storage._more) }()
+        case 19: try { try decoder.decodeSingularStringField(value: &_storage._tracestate) }()
+        case 20: try { try decoder.decodeSingularUInt32Field(value: &_storage._maxExpiries) }()
+        case 21: try { try decoder.decodeSingularMessageField(value: &_storage._expiresAt) }()
+        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._expiresIn) }()
+        case 23: try { try decoder.decodeSingularStringField(value: &_storage._onExpire) }()
+        case 24: try { try decoder.decodeSingularMessageField(value: &_storage._unique) }()
+        case 25: try { try decoder.decodeRepeatedStringField(value: &_storage._dependsOn) }()
+        case 26: try { try decoder.decodeSingularStringField(value: &_storage._onDead) }()
+        case 27: try { try decoder.decodeSingularStringField(value: &_storage._when) }()
+        case 28: try { try decoder.decodeSingularStringField(value: &_storage._ref) }()
+        case 29: try { try decoder.decodeSingularStringField(value: &_storage._batch) }()
+        case 30: try { try decoder.decodeSingularStringField(value: &_storage._leaseID) }()
+        case 31: try { try decoder.decodeSingularStringField(value: &_storage._callbackURL) }()
         default: break
         }
       }
@@ -1477,6 +1806,45 @@ nonisolated extension Roost_V1_SubmitRequest: SwiftProtobuf.Message, SwiftProtob
       if !_storage._more.isEmpty {
         try visitor.visitSingularBytesField(value: _storage._more, fieldNumber: 18)
       }
+      if !_storage._tracestate.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._tracestate, fieldNumber: 19)
+      }
+      try { if let v = _storage._maxExpiries {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 20)
+      } }()
+      try { if let v = _storage._expiresAt {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+      } }()
+      try { if let v = _storage._expiresIn {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+      } }()
+      if !_storage._onExpire.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._onExpire, fieldNumber: 23)
+      }
+      try { if let v = _storage._unique {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
+      if !_storage._dependsOn.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._dependsOn, fieldNumber: 25)
+      }
+      if !_storage._onDead.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._onDead, fieldNumber: 26)
+      }
+      if !_storage._when.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._when, fieldNumber: 27)
+      }
+      if !_storage._ref.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._ref, fieldNumber: 28)
+      }
+      if !_storage._batch.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._batch, fieldNumber: 29)
+      }
+      if !_storage._leaseID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._leaseID, fieldNumber: 30)
+      }
+      if !_storage._callbackURL.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._callbackURL, fieldNumber: 31)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1503,10 +1871,82 @@ nonisolated extension Roost_V1_SubmitRequest: SwiftProtobuf.Message, SwiftProtob
         if _storage._traceparent != rhs_storage._traceparent {return false}
         if _storage._idempotencyKey != rhs_storage._idempotencyKey {return false}
         if _storage._more != rhs_storage._more {return false}
+        if _storage._tracestate != rhs_storage._tracestate {return false}
+        if _storage._maxExpiries != rhs_storage._maxExpiries {return false}
+        if _storage._expiresAt != rhs_storage._expiresAt {return false}
+        if _storage._expiresIn != rhs_storage._expiresIn {return false}
+        if _storage._onExpire != rhs_storage._onExpire {return false}
+        if _storage._unique != rhs_storage._unique {return false}
+        if _storage._dependsOn != rhs_storage._dependsOn {return false}
+        if _storage._onDead != rhs_storage._onDead {return false}
+        if _storage._when != rhs_storage._when {return false}
+        if _storage._ref != rhs_storage._ref {return false}
+        if _storage._batch != rhs_storage._batch {return false}
+        if _storage._leaseID != rhs_storage._leaseID {return false}
+        if _storage._callbackURL != rhs_storage._callbackURL {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Roost_V1_Unique: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Unique"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}by\0\u{1}until\0\u{3}until_for\0\u{3}on_conflict\0\u{3}max_wait\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.by) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.until) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._untilFor) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.onConflict) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._maxWait) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 1)
+    }
+    if !self.by.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.by, fieldNumber: 2)
+    }
+    if !self.until.isEmpty {
+      try visitor.visitSingularStringField(value: self.until, fieldNumber: 3)
+    }
+    try { if let v = self._untilFor {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.onConflict.isEmpty {
+      try visitor.visitSingularStringField(value: self.onConflict, fieldNumber: 5)
+    }
+    try { if let v = self._maxWait {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Roost_V1_Unique, rhs: Roost_V1_Unique) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.by != rhs.by {return false}
+    if lhs.until != rhs.until {return false}
+    if lhs._untilFor != rhs._untilFor {return false}
+    if lhs.onConflict != rhs.onConflict {return false}
+    if lhs._maxWait != rhs._maxWait {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1563,7 +2003,7 @@ nonisolated extension Roost_V1_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension Roost_V1_SubmitResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubmitResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{1}state\0\u{1}queue\0\u{3}run_at\0\u{3}created_at\0\u{1}idempotent\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{1}state\0\u{1}queue\0\u{3}run_at\0\u{3}created_at\0\u{1}idempotent\0\u{1}duplicate\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1577,6 +2017,7 @@ nonisolated extension Roost_V1_SubmitResponse: SwiftProtobuf.Message, SwiftProto
       case 4: try { try decoder.decodeSingularMessageField(value: &self._runAt) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._createdAt) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.idempotent) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.duplicate) }()
       default: break
       }
     }
@@ -1605,6 +2046,9 @@ nonisolated extension Roost_V1_SubmitResponse: SwiftProtobuf.Message, SwiftProto
     if self.idempotent != false {
       try visitor.visitSingularBoolField(value: self.idempotent, fieldNumber: 6)
     }
+    if self.duplicate != false {
+      try visitor.visitSingularBoolField(value: self.duplicate, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1615,6 +2059,7 @@ nonisolated extension Roost_V1_SubmitResponse: SwiftProtobuf.Message, SwiftProto
     if lhs._runAt != rhs._runAt {return false}
     if lhs._createdAt != rhs._createdAt {return false}
     if lhs.idempotent != rhs.idempotent {return false}
+    if lhs.duplicate != rhs.duplicate {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1749,7 +2194,7 @@ nonisolated extension Roost_V1_SubmitResult: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Roost_V1_Error: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Error"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}field\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}field\0\u{1}details\0\u{3}retry_after\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1760,12 +2205,18 @@ nonisolated extension Roost_V1_Error: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 1: try { try decoder.decodeSingularStringField(value: &self.code) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.message) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.field) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.details) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._retryAfter) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.code.isEmpty {
       try visitor.visitSingularStringField(value: self.code, fieldNumber: 1)
     }
@@ -1775,6 +2226,12 @@ nonisolated extension Roost_V1_Error: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.field.isEmpty {
       try visitor.visitSingularStringField(value: self.field, fieldNumber: 3)
     }
+    if !self.details.isEmpty {
+      try visitor.visitSingularBytesField(value: self.details, fieldNumber: 4)
+    }
+    try { if let v = self._retryAfter {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1782,6 +2239,8 @@ nonisolated extension Roost_V1_Error: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.code != rhs.code {return false}
     if lhs.message != rhs.message {return false}
     if lhs.field != rhs.field {return false}
+    if lhs.details != rhs.details {return false}
+    if lhs._retryAfter != rhs._retryAfter {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1833,7 +2292,7 @@ nonisolated extension Roost_V1_GetRequest: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Roost_V1_Job: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Job"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{1}queue\0\u{1}source\0\u{1}group\0\u{1}type\0\u{1}state\0\u{1}priority\0\u{1}attempts\0\u{3}max_retries\0\u{3}owner_id\0\u{3}created_at\0\u{3}run_at\0\u{3}started_at\0\u{3}lease_until\0\u{1}deadline\0\u{3}finished_at\0\u{3}worker_id\0\u{3}cancel_requested\0\u{1}result\0\u{1}progress\0\u{3}result_error\0\u{3}cancel_reason\0\u{1}metadata\0\u{1}tags\0\u{1}traceparent\0\u{1}schedule\0\u{1}payload\0\u{1}omitted\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{1}queue\0\u{1}source\0\u{1}group\0\u{1}type\0\u{1}state\0\u{1}priority\0\u{1}attempts\0\u{3}max_retries\0\u{3}owner_id\0\u{3}created_at\0\u{3}run_at\0\u{3}started_at\0\u{3}lease_until\0\u{1}deadline\0\u{3}finished_at\0\u{3}worker_id\0\u{3}cancel_requested\0\u{1}result\0\u{1}progress\0\u{3}result_error\0\u{3}cancel_reason\0\u{1}metadata\0\u{1}tags\0\u{1}traceparent\0\u{1}schedule\0\u{1}payload\0\u{1}omitted\0\u{1}failures\0\u{1}expiries\0\u{1}interruptions\0\u{3}max_expiries\0\u{1}batch\0\u{1}unique\0\u{3}expires_at\0\u{3}depends_on\0\u{3}on_dead\0\u{1}when\0\u{1}tracestate\0\u{3}callback_url\0")
 
   fileprivate class _StorageClass {
     var _jobID: String = String()
@@ -1864,6 +2323,18 @@ nonisolated extension Roost_V1_Job: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _schedule: Roost_V1_Schedule? = nil
     var _payload: Data = Data()
     var _omitted: Bool = false
+    var _failures: UInt32 = 0
+    var _expiries: UInt32 = 0
+    var _interruptions: UInt32 = 0
+    var _maxExpiries: UInt32? = nil
+    var _batch: String = String()
+    var _unique: Roost_V1_Unique? = nil
+    var _expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+    var _dependsOn: [String] = []
+    var _onDead: String = String()
+    var _when: String = String()
+    var _tracestate: String = String()
+    var _callbackURL: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1902,6 +2373,18 @@ nonisolated extension Roost_V1_Job: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _schedule = source._schedule
       _payload = source._payload
       _omitted = source._omitted
+      _failures = source._failures
+      _expiries = source._expiries
+      _interruptions = source._interruptions
+      _maxExpiries = source._maxExpiries
+      _batch = source._batch
+      _unique = source._unique
+      _expiresAt = source._expiresAt
+      _dependsOn = source._dependsOn
+      _onDead = source._onDead
+      _when = source._when
+      _tracestate = source._tracestate
+      _callbackURL = source._callbackURL
     }
   }
 
@@ -1948,6 +2431,18 @@ nonisolated extension Roost_V1_Job: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._schedule) }()
         case 27: try { try decoder.decodeSingularBytesField(value: &_storage._payload) }()
         case 28: try { try decoder.decodeSingularBoolField(value: &_storage._omitted) }()
+        case 29: try { try decoder.decodeSingularUInt32Field(value: &_storage._failures) }()
+        case 30: try { try decoder.decodeSingularUInt32Field(value: &_storage._expiries) }()
+        case 31: try { try decoder.decodeSingularUInt32Field(value: &_storage._interruptions) }()
+        case 32: try { try decoder.decodeSingularUInt32Field(value: &_storage._maxExpiries) }()
+        case 33: try { try decoder.decodeSingularStringField(value: &_storage._batch) }()
+        case 34: try { try decoder.decodeSingularMessageField(value: &_storage._unique) }()
+        case 35: try { try decoder.decodeSingularMessageField(value: &_storage._expiresAt) }()
+        case 36: try { try decoder.decodeRepeatedStringField(value: &_storage._dependsOn) }()
+        case 37: try { try decoder.decodeSingularStringField(value: &_storage._onDead) }()
+        case 38: try { try decoder.decodeSingularStringField(value: &_storage._when) }()
+        case 39: try { try decoder.decodeSingularStringField(value: &_storage._tracestate) }()
+        case 40: try { try decoder.decodeSingularStringField(value: &_storage._callbackURL) }()
         default: break
         }
       }
@@ -2044,6 +2539,42 @@ nonisolated extension Roost_V1_Job: SwiftProtobuf.Message, SwiftProtobuf._Messag
       if _storage._omitted != false {
         try visitor.visitSingularBoolField(value: _storage._omitted, fieldNumber: 28)
       }
+      if _storage._failures != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._failures, fieldNumber: 29)
+      }
+      if _storage._expiries != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._expiries, fieldNumber: 30)
+      }
+      if _storage._interruptions != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._interruptions, fieldNumber: 31)
+      }
+      try { if let v = _storage._maxExpiries {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 32)
+      } }()
+      if !_storage._batch.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._batch, fieldNumber: 33)
+      }
+      try { if let v = _storage._unique {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
+      } }()
+      try { if let v = _storage._expiresAt {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
+      } }()
+      if !_storage._dependsOn.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._dependsOn, fieldNumber: 36)
+      }
+      if !_storage._onDead.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._onDead, fieldNumber: 37)
+      }
+      if !_storage._when.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._when, fieldNumber: 38)
+      }
+      if !_storage._tracestate.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._tracestate, fieldNumber: 39)
+      }
+      if !_storage._callbackURL.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._callbackURL, fieldNumber: 40)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2081,6 +2612,18 @@ nonisolated extension Roost_V1_Job: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._schedule != rhs_storage._schedule {return false}
         if _storage._payload != rhs_storage._payload {return false}
         if _storage._omitted != rhs_storage._omitted {return false}
+        if _storage._failures != rhs_storage._failures {return false}
+        if _storage._expiries != rhs_storage._expiries {return false}
+        if _storage._interruptions != rhs_storage._interruptions {return false}
+        if _storage._maxExpiries != rhs_storage._maxExpiries {return false}
+        if _storage._batch != rhs_storage._batch {return false}
+        if _storage._unique != rhs_storage._unique {return false}
+        if _storage._expiresAt != rhs_storage._expiresAt {return false}
+        if _storage._dependsOn != rhs_storage._dependsOn {return false}
+        if _storage._onDead != rhs_storage._onDead {return false}
+        if _storage._when != rhs_storage._when {return false}
+        if _storage._tracestate != rhs_storage._tracestate {return false}
+        if _storage._callbackURL != rhs_storage._callbackURL {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -2206,7 +2749,7 @@ nonisolated extension Roost_V1_CancelResponse: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Roost_V1_LeaseRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LeaseRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}queues\0\u{1}order\0\u{1}weights\0\u{1}lease\0\u{1}wait\0\u{3}worker_id\0\u{3}max_jobs\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}queues\0\u{1}order\0\u{1}weights\0\u{1}lease\0\u{1}wait\0\u{3}worker_id\0\u{3}max_jobs\0\u{3}max_bytes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2221,6 +2764,7 @@ nonisolated extension Roost_V1_LeaseRequest: SwiftProtobuf.Message, SwiftProtobu
       case 5: try { try decoder.decodeSingularMessageField(value: &self._wait) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self.workerID) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.maxJobs) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.maxBytes) }()
       default: break
       }
     }
@@ -2252,6 +2796,9 @@ nonisolated extension Roost_V1_LeaseRequest: SwiftProtobuf.Message, SwiftProtobu
     if self.maxJobs != 0 {
       try visitor.visitSingularUInt32Field(value: self.maxJobs, fieldNumber: 7)
     }
+    if self.maxBytes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maxBytes, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2263,6 +2810,7 @@ nonisolated extension Roost_V1_LeaseRequest: SwiftProtobuf.Message, SwiftProtobu
     if lhs._wait != rhs._wait {return false}
     if lhs.workerID != rhs.workerID {return false}
     if lhs.maxJobs != rhs.maxJobs {return false}
+    if lhs.maxBytes != rhs.maxBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2300,7 +2848,7 @@ nonisolated extension Roost_V1_LeaseResponse: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Roost_V1_LeasedJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LeasedJob"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{3}lease_id\0\u{1}payload\0\u{1}type\0\u{1}queue\0\u{1}source\0\u{1}group\0\u{1}priority\0\u{1}attempt\0\u{3}max_retries\0\u{3}lease_until\0\u{1}lease\0\u{1}timeout\0\u{1}deadline\0\u{3}created_at\0\u{1}metadata\0\u{1}tags\0\u{1}traceparent\0\u{1}schedule\0\u{1}omitted\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{3}lease_id\0\u{1}payload\0\u{1}type\0\u{1}queue\0\u{1}source\0\u{1}group\0\u{1}priority\0\u{1}attempt\0\u{3}max_retries\0\u{3}lease_until\0\u{1}lease\0\u{1}timeout\0\u{1}deadline\0\u{3}created_at\0\u{1}metadata\0\u{1}tags\0\u{1}traceparent\0\u{1}schedule\0\u{1}omitted\0\u{1}batch\0\u{3}expires_at\0\u{1}tracestate\0\u{1}dependencies\0")
 
   fileprivate class _StorageClass {
     var _jobID: String = String()
@@ -2323,6 +2871,10 @@ nonisolated extension Roost_V1_LeasedJob: SwiftProtobuf.Message, SwiftProtobuf._
     var _traceparent: String = String()
     var _schedule: Roost_V1_Schedule? = nil
     var _omitted: Bool = false
+    var _batch: String = String()
+    var _expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+    var _tracestate: String = String()
+    var _dependencies: [Roost_V1_DependencyOutcome] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2353,6 +2905,10 @@ nonisolated extension Roost_V1_LeasedJob: SwiftProtobuf.Message, SwiftProtobuf._
       _traceparent = source._traceparent
       _schedule = source._schedule
       _omitted = source._omitted
+      _batch = source._batch
+      _expiresAt = source._expiresAt
+      _tracestate = source._tracestate
+      _dependencies = source._dependencies
     }
   }
 
@@ -2391,6 +2947,10 @@ nonisolated extension Roost_V1_LeasedJob: SwiftProtobuf.Message, SwiftProtobuf._
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._traceparent) }()
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._schedule) }()
         case 20: try { try decoder.decodeSingularBoolField(value: &_storage._omitted) }()
+        case 21: try { try decoder.decodeSingularStringField(value: &_storage._batch) }()
+        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._expiresAt) }()
+        case 23: try { try decoder.decodeSingularStringField(value: &_storage._tracestate) }()
+        case 24: try { try decoder.decodeRepeatedMessageField(value: &_storage._dependencies) }()
         default: break
         }
       }
@@ -2463,6 +3023,18 @@ nonisolated extension Roost_V1_LeasedJob: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._omitted != false {
         try visitor.visitSingularBoolField(value: _storage._omitted, fieldNumber: 20)
       }
+      if !_storage._batch.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._batch, fieldNumber: 21)
+      }
+      try { if let v = _storage._expiresAt {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+      } }()
+      if !_storage._tracestate.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._tracestate, fieldNumber: 23)
+      }
+      if !_storage._dependencies.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._dependencies, fieldNumber: 24)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2492,10 +3064,59 @@ nonisolated extension Roost_V1_LeasedJob: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._traceparent != rhs_storage._traceparent {return false}
         if _storage._schedule != rhs_storage._schedule {return false}
         if _storage._omitted != rhs_storage._omitted {return false}
+        if _storage._batch != rhs_storage._batch {return false}
+        if _storage._expiresAt != rhs_storage._expiresAt {return false}
+        if _storage._tracestate != rhs_storage._tracestate {return false}
+        if _storage._dependencies != rhs_storage._dependencies {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Roost_V1_DependencyOutcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DependencyOutcome"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{1}state\0\u{1}result\0\u{3}result_omitted\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.jobID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.result) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.resultOmitted) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.jobID.isEmpty {
+      try visitor.visitSingularStringField(value: self.jobID, fieldNumber: 1)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 2)
+    }
+    if !self.result.isEmpty {
+      try visitor.visitSingularBytesField(value: self.result, fieldNumber: 3)
+    }
+    if self.resultOmitted != false {
+      try visitor.visitSingularBoolField(value: self.resultOmitted, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Roost_V1_DependencyOutcome, rhs: Roost_V1_DependencyOutcome) -> Bool {
+    if lhs.jobID != rhs.jobID {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.result != rhs.result {return false}
+    if lhs.resultOmitted != rhs.resultOmitted {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
