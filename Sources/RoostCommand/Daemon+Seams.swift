@@ -6,6 +6,7 @@ import NIOCore
 import RoostCore
 import RoostCron
 import RoostEngine
+import RoostGRPC
 import RoostKeys
 import RoostLog
 import RoostPush
@@ -56,7 +57,7 @@ extension Daemon {
   func makeServer(
     _ store: any KeyStore, _ tls: TLSIdentity?, _ descriptors: DescriptorLimit,
     onListening: @escaping @Sendable (_ port: Int) -> Void
-  ) throws(CommandFailure) -> RoostServer {
+  ) throws(CommandFailure) -> (RoostServer, GRPCFront?) {
     var front = ServerConfiguration()
     front.host = configuration.host
     front.port = configuration.port
@@ -82,14 +83,44 @@ extension Daemon {
     let metrics = PrometheusRegistry()
     // For what libraries count; the daemon's own parts are handed the registry.
     MetricsSystem.bootstrap(metrics)
-    let authenticator = Authenticator(store: store, throttle: throttle, logger: logger, metrics: metrics)
+    let authenticator = Authenticator(
+      store: store, throttle: throttle, tokens: tokenAuthority(metrics), logger: logger, metrics: metrics)
     let signing = try openSigningSecrets()
-    return makeRoostServer(
+    let server = makeRoostServer(
       engine: nil, authenticator: authenticator, keys: KeyService(store: store, logger: logger), keyStore: store,
       configuration: front, signing: signing, pusher: try makePusher(signing), audit: audit, logger: logger,
       metrics: metrics,
       onListening: onListening,
       onMetricsListening: { port in say("metrics on", "http", configuration.metricsHost, port, path: "/metrics") })
+    return (server, configuration.grpcPort.map { makeGRPC($0, server, descriptors, metrics) })
+  }
+
+  /// Whose JSON Web Tokens count; nil: nobody's.
+  private func tokenAuthority(_ metrics: PrometheusRegistry) -> TokenAuthority? {
+    guard let issuer = configuration.jwtIssuer, let audience = configuration.jwtAudience else { return nil }
+    let source: any KeySetSource
+    if let file = configuration.jwtKeySetFile {
+      source = KeySetFile(path: file)
+    } else if let url = configuration.jwtKeySetURL {
+      source = KeySetURL(url)
+    } else {
+      return nil
+    }
+    return TokenAuthority(issuer: issuer, audience: audience, source: source, logger: logger, metrics: metrics)
+  }
+
+  private func makeGRPC(
+    _ port: Int, _ server: RoostServer, _ descriptors: DescriptorLimit, _ metrics: PrometheusRegistry
+  ) -> GRPCFront {
+    var front = GRPCConfiguration()
+    front.host = configuration.host
+    front.port = port
+    front.maxConnections = min(front.maxConnections, max(16, descriptors.connections / 4))
+    let scheme = configuration.tlsCertificateFile == nil ? "http" : "https"
+    return GRPCFront(front, calls: server.calls, registry: metrics, logger: logger) { port in
+      server.hasFront(port: port)
+      say("gRPC on", scheme, configuration.host, port)
+    }
   }
 
   private func openSigningSecrets() throws(CommandFailure) -> SigningSecrets {

@@ -108,6 +108,20 @@ package struct ServeConfiguration: Sendable {
       metricsPort != port || port == 0 || metricsHost != host, .metricsPort,
       "it is PORT, too: choose another, or leave it out to have /metrics on PORT")
     require(
+      grpcPort == nil || grpcPort == 0 || grpcPort != port && (grpcPort != metricsPort || metricsHost != host),
+      .grpcPort,
+      "it is PORT or METRICS_PORT, too: choose another")
+    let hasKeySet = given(.jwtKeySetFile) || given(.jwtKeySetURL)
+    require(
+      !given(.jwtKeySetURL) || !given(.jwtKeySetFile), .jwtKeySetURL, "JWT_JWKS_FILE is set, too: give one of them")
+    require(
+      jwtKeySetURL.map(KeySetURL.isAcceptable) ?? true, .jwtKeySetURL,
+      "it is no https URL: keys that anybody on the way could replace protect nothing")
+    for setting in [Setting.jwtIssuer, .jwtAudience] {
+      require(!hasKeySet || given(setting), setting, "a key set needs it, and it is not set")
+      require(!given(setting) || hasKeySet, setting, "it needs JWT_JWKS_FILE or JWT_JWKS_URL, which are not set")
+    }
+    require(
       leaseCheckMilliseconds <= leaseMilliseconds, .leaseCheckInterval,
       "leases would be checked more seldom than they last: it must be at most LEASE_DURATION, "
         + shown(.leaseDuration))
@@ -142,6 +156,10 @@ extension ServeConfiguration {
   package var tlsClientCAFile: String? { text(.tlsClientCA) }
   package var dataDirectory: String { text(.dataDirectory) ?? "" }
   package var adminKeyFile: String? { text(.adminKeyFile) }
+  package var jwtKeySetFile: String? { text(.jwtKeySetFile) }
+  package var jwtKeySetURL: String? { text(.jwtKeySetURL) }
+  package var jwtIssuer: String? { text(.jwtIssuer) }
+  package var jwtAudience: String? { text(.jwtAudience) }
   package var authFailuresPerMinute: Int { number(.authFailuresPerMinute) ?? 0 }
   package var leaseMilliseconds: Int64 { milliseconds(.leaseDuration) }
   package var leaseCheckMilliseconds: Int64 { milliseconds(.leaseCheckInterval) }
@@ -192,6 +210,8 @@ extension ServeConfiguration {
   package var metricsPort: Int? { number(.metricsPort) }
   package var metricsHost: String { text(.metricsHost) ?? "" }
   package var metricsQueues: Int { number(.metricsQueues) ?? 0 }
+  /// nil: no gRPC.
+  package var grpcPort: Int? { number(.grpcPort) }
   package var dashboard: DashboardMode { text(.dashboard).flatMap { DashboardMode(rawValue: $0) } ?? .on }
   package var logsAccess: Bool { isSo(.accessLog) }
   package var logLevel: Logger.Level { text(.logLevel).flatMap { Logger.Level(rawValue: $0) } ?? .info }

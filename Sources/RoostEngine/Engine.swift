@@ -125,6 +125,8 @@ package final class Engine: Sendable {
   package var jobCount: Int { writer.status.withLock { $0.figures.jobs } }
   /// Workers that wait for a job, as of the last batch.
   package var waitingWorkers: Int { writer.status.withLock { $0.waiters } }
+  /// Which running jobs were called off.
+  package var cancelNotices: CancelNotices { writer.cancels }
   /// Commands left in the mailbox since the start.
   package var postedCommands: UInt64 { mailbox.postedCommands }
   /// Commits that reached the disk since the start, for the figure of answers per sync.

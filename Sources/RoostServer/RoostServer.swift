@@ -43,6 +43,9 @@ package func makeRoostServer(
       targets: targets,
       eventListeners: configuration.eventListeners)
   }
+  let calls = CallFront(
+    door: door, authenticator: authenticator, configuration: configuration, audit: audit, registry: metrics,
+    logger: logger)
   let front = HTTPFront(
     door: door, authenticator: authenticator, configuration: configuration, audit: audit,
     registry: metrics, logger: logger,
@@ -74,7 +77,7 @@ package func makeRoostServer(
   return RoostServer(
     listener: listener, onListening: announce, metricsListener: metricsListener, door: door,
     metrics: daemonMetrics, bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth,
-    pusher: pusher)
+    pusher: pusher, calls: calls)
 }
 
 /// See `makeRoostServer`.
@@ -89,6 +92,11 @@ package struct RoostServer: Service {
   fileprivate let keyHealth: KeyStoreHealth
   fileprivate let pusher: Pusher?
   private let engines = AsyncStream.makeStream(of: Engine.self, bufferingPolicy: .bufferingNewest(1))
+  /// For fronts beside HTTP.
+  package let calls: CallFront
+
+  /// A port that another front listens on: no job is delivered to it.
+  package func hasFront(port: Int) { pusher?.isOwn(port: port) }
 
   /// Tells how far the replay is.
   package func note(_ progress: ReplayProgress) { door.note(progress) }
