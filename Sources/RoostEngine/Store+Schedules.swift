@@ -76,12 +76,13 @@ extension Store {
       guard left > 0 else { return true }
       left -= 1
       guard let (command, arena) = command(for: work) else {
-        machine.hold(schedule: work.id)
+        // Its instants cannot be told now: the zone is gone, say.
+        machine.hold(schedule: work.id, because: .late)
         continue
       }
       guard step.records.count + command.mostBytes <= room else { return true }
       if mightNotFit(command) {
-        machine.hold(schedule: work.id)
+        machine.hold(schedule: work.id, because: .noRoom)
         continue
       }
       // Many instants were looked at for it.

@@ -143,10 +143,11 @@ extension ReferenceModel {
     case .overlap:
       let isHeld = wish.overlap == .allow ? schedule.open.count >= 1_000 : wish.overlap != .cancelOther
       isRight = count == 1 && schedule.isBusy && isHeld
+    case .late: isRight = isBeyond || isLate && wish.catchUp == .none
     case .superseded: isRight = isSuperseded
     case .tooMany: isRight = isTooMany
     // Held back by one of these, then not made up for: what held it back is the reason.
-    case .late, .queueFull, .noRoom: isRight = isPassed
+    case .queueFull, .noRoom: isRight = isPassed
     case .refused: isRight = count == 1 && setups[wish.job.queue] != nil
     case .notUnique: isRight = isPassed || count == 1 && isTaken(wish.job)
     case .paused: isRight = false
