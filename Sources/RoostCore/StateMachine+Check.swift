@@ -208,6 +208,16 @@ extension StateMachine {
 
   private func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
 
+  // MARK: Work that is due
+
+  /// What asks for another step, for a check that this comes to an end.
+  package var leftToDo: String {
+    let operation = operations.active.map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
+    let queues = hungry.isEmpty ? nil : "\(hungry.count) queues whose waiters are met"
+    let others = [graph.owes ? "a graph" : nil, batchesOwe ? "batches" : nil, drained.isEmpty ? nil : "deletions"]
+    return ([operation, queues] + others).compactMap(\.self).joined(separator: ", ")
+  }
+
   // MARK: Consistency
 
   /// What contradicts itself in memory; empty when all is well. O(jobs).
@@ -243,10 +253,12 @@ extension StateMachine {
         found.append("what no other than job \(hot.number) may have names another")
       }
     }
+    let met = Set(hungry.slots)
     for id in queues.indices where queues[id].exists {
       let own = counts[UInt32(id)] ?? StateCounts()
       if queues[id].counts != own { found.append("counts of queue \(id)") }
       if queues[id].waitingBytes != waiting[UInt32(id)] ?? 0 { found.append("waiting bytes of queue \(id)") }
+      if queues[id].isHungry != met.contains(UInt32(id)) { found.append("queue \(id) is met, or will not be") }
       if queues[id].jobs != JobState.allCases.reduce(0, { $0 + own[$1] }) { found.append("jobs of queue \(id)") }
       if (queues[id].jobs == 0) != (queues[id].idleSince >= 0) { found.append("idle time of queue \(id)") }
       if let most = setup(UInt32(id))?.pointee.settings[.maxAge], case let since = readySince(UInt32(id)), since >= 0,
@@ -256,7 +268,7 @@ extension StateMachine {
       }
       found += brokenGroups(UInt32(id))
     }
-    if queues.indices.count(where: { queues[$0].isHungry }) != hungry.count { found.append("queues that are met") }
+    if met.count != hungry.count { found.append("a queue is met twice") }
     found += brokenSchedules()
     found += brokenOwners
     found += brokenGraph()

@@ -76,12 +76,13 @@ extension Store {
       guard left > 0 else { return true }
       left -= 1
       guard let (command, arena) = command(for: work) else {
-        machine.hold(schedule: work.id)
+        // Its instants cannot be told now: the zone is gone, say.
+        machine.hold(schedule: work.id, because: .late)
         continue
       }
       guard step.records.count + command.mostBytes <= room else { return true }
       if mightNotFit(command) {
-        machine.hold(schedule: work.id)
+        machine.hold(schedule: work.id, because: .noRoom)
         continue
       }
       // Many instants were looked at for it.
@@ -140,7 +141,10 @@ extension Store {
   /// Decides a command that nobody asked for: its answer is nobody's; those of workers that it met stand behind it.
   private mutating func decideUnasked(_ command: Command, _ arena: [UInt8]) {
     let place = step.replies.count
+    // What a worker asks for behind an acknowledgement still follows that.
+    let hasJustFinished = machine.hasJustFinished
     decide(command, ticket: 0, arena)
+    machine.hasJustFinished = hasJustFinished
     step.replies.remove(at: place)
   }
 

@@ -7,11 +7,11 @@ struct Arguments {
     usage: roost-sim [--seed N | --seeds A-B | --time 1h [--seed FIRST]] [--operations N] [--turns LIST]
                      [--defect NAME] [--verbose]
            roost-sim --damage A-B [--defect NAME]
-           roost-sim --mutations
+           roost-sim --mutations [--defect NAME]
       --time        plays one seed after the other for so long (30s, 10m, 1h); without --seed from a random one on
       --operations  of each seed at least so many (1000)
       --damage      damages a small directory of each seed: the ends of its files, one after the other
-      --mutations   the table of which check notices which defect
+      --mutations   the table of which check notices which defect: of all, or of those that are named
       --turns       plays these parts of the seed's history alone, as a shrunk failure names them
       defects: \(Mutation.allCases.map(\.name).joined(separator: ", "))
     """

@@ -13,7 +13,7 @@ enum Main {
       exit(64)
     }
     if arguments.wantsMutations {
-      let areAllNoticed = MutationGate.table { say($0) }
+      let areAllNoticed = MutationGate.table(of: arguments.defects) { say($0) }
       exit(areAllNoticed ? 0 : 1)
     }
     if arguments.wantsDamage {

@@ -133,6 +133,7 @@ extension ReferenceModel {
     let due = (dueSecond - first) / wish.every + 1
     let isSuperseded = wish.catchUp == .last && isLate && following <= dueSecond
     let isTooMany = wish.catchUp == .all && isLate && Int64(count) == due - 1_000
+    let isPassed = isBeyond || isSuperseded || isTooMany || isLate && wish.catchUp == .none
     let isRight: Bool
     switch reason {
     case nil:
@@ -142,13 +143,13 @@ extension ReferenceModel {
     case .overlap:
       let isHeld = wish.overlap == .allow ? schedule.open.count >= 1_000 : wish.overlap != .cancelOther
       isRight = count == 1 && schedule.isBusy && isHeld
+    case .late: isRight = isBeyond || isLate && wish.catchUp == .none
     case .superseded: isRight = isSuperseded
     case .tooMany: isRight = isTooMany
     // Held back by one of these, then not made up for: what held it back is the reason.
-    case .late, .queueFull, .noRoom:
-      isRight = isBeyond || isSuperseded || isTooMany || isLate && wish.catchUp == .none
+    case .queueFull, .noRoom: isRight = isPassed
     case .refused: isRight = count == 1 && setups[wish.job.queue] != nil
-    case .notUnique: isRight = isBeyond || isSuperseded || isTooMany || count == 1 && isTaken(wish.job)
+    case .notUnique: isRight = isPassed || count == 1 && isTaken(wish.job)
     case .paused: isRight = false
     }
     let why = reason.map { "\($0)" } ?? "waits"

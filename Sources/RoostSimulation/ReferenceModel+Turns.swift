@@ -16,24 +16,22 @@ extension ReferenceModel {
   }
 
   /// READY jobs of a queue that may be granted next; which of several it is is not known.
-  /// A job that is too late leaves when its turn comes: those behind it are met then.
+  /// A job that is too late or too old leaves when its turn comes: those behind it are met then.
   func candidates(of queue: String) -> [Job] {
     var (found, gone): ([UInt64: Job], Set<UInt64>) = ([:], [])
     while true {
       let first = candidates(of: queue, without: gone)
-      for job in first where !isLate(job) { found[job.number] = job }
-      let late = first.filter { isLate($0) }
-      if late.isEmpty { return found.values.sorted { $0.number < $1.number } }
-      gone.formUnion(late.map(\.number))
+      let leaving = first.filter { isLate($0) || isTooOld($0) }
+      gone.formUnion(leaving.map(\.number))
+      for job in first where !gone.contains(job.number) { found[job.number] = job }
+      if leaving.isEmpty { return found.values.sorted { $0.number < $1.number } }
     }
   }
 
   private func candidates(of queue: String, without gone: Set<UInt64>) -> [Job] {
     var ready: [GroupKey: [Job]] = [:]
     for job in jobs.values
-    where job.state == .ready && job.queue == queue && !isTooOld(job) && !gone.contains(job.number)
-      && origin(of: job) == nil
-    {
+    where job.state == .ready && job.queue == queue && !gone.contains(job.number) && origin(of: job) == nil {
       ready[group(of: job), default: []].append(job)
     }
     ready = ready.filter { hold($0.key, isWithoutTooOld: true) == nil }

@@ -77,6 +77,7 @@ package final class Simulation {
     // No draw of its own: histories of before stay what they were.
     limits.maxQuotas = 2
     limits.maxSchedules = seed.isMultiple(of: 2) ? 3 : 100
+    limits.maxBatches = seed.isMultiple(of: 4) ? 3 : 100
     setting = Store.Setting(
       options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
@@ -89,7 +90,6 @@ package final class Simulation {
     workload.isHostile = seed % 8 == 1
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
-    limits.maxBatches = seed.isMultiple(of: 2) ? 3 : 100
     // Of those that are delivered some wait for others, too.
     workload.waitsForOthers = seed > 18 && (seed.isMultiple(of: 4) || seed % 32 == 21)
     guard faults.areRandom, random.chance(0.3) else { return }

@@ -39,6 +39,7 @@ struct ContradictionTests {
     .init(testDescription: "ground counts more jobs than memory holds", kind: .ground, offset: 49, bytes: mostSigned),
     .init(testDescription: "ground counts a job that never comes", kind: .ground, offset: 49, bytes: number(1)),
     .init(testDescription: "no job number is left", kind: .ground, offset: 9, bytes: number(1 << 40 + 1)),
+    .init(testDescription: "no batch number is left", kind: .ground, offset: 81, bytes: most),
     .init(testDescription: "an epoch is left out", kind: .booted, offset: 1, bytes: number(3)),
     // Times whose sums overflow.
     .init(testDescription: "ground lies in the future", kind: .ground, offset: 33, bytes: mostSigned),

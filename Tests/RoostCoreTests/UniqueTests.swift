@@ -107,9 +107,11 @@ struct UniqueTests {
     try machine.expectReplay()
   }
 
-  @Test("a job that replaces one that waits takes its place; one that runs, or waits for a retry, is not replaced")
-  func replaced() throws {
-    let machine = Machine()
+  @Test(
+    "a job that replaces one that waits takes its place; one that runs, or waits for a retry, is not replaced",
+    arguments: [0, 1_000_000_000])
+  func replaced(sinceLogTime time: Int64) throws {
+    let machine = Machine(at: time)
     let first = try made(submit(machine, unique(7, .ended, .replace)))
     let other = try made(submit(machine, unique(8)))
     let second = try made(submit(machine, unique(7, .ended, .replace)))
@@ -145,18 +147,6 @@ struct UniqueTests {
     last = try made(submit(machine, options) { $0.delayMilliseconds = 2_000 })
     #expect(machine.pass(milliseconds: 1_000).isEmpty && machine.image(last)?.state == .ready)
     try machine.expectReplay()
-  }
-
-  @Test("a job that was READY since the log's first moment is replaced as any other, and a start finds it so")
-  func replacedFromTheBeginning() throws {
-    let machine = Machine(at: 0)
-    let first = try made(submit(machine, unique(7, .ended, .replace)))
-    let other = try #require(machine.submit()).id
-    let second = try made(submit(machine, unique(7, .ended, .replace)))
-    #expect(machine.image(first) == nil || machine.image(first)?.state == .cancelled)
-    try machine.expectReplay()
-    #expect(machine.lease()?.id == second)
-    #expect(machine.lease()?.id == other)
   }
 
   @Test("whoever waits for the end of a job that is replaced is answered with the end of its successor")

@@ -201,6 +201,30 @@ struct OperationRouteTests {
     }
   }
 
+  @Test("a batch's last job that comes into a queue under deletion goes with it")
+  func comesIn() async throws {
+    try await TestDaemon.run { daemon in
+      let running = try await submit(daemon, "q")
+      let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#)
+      let opened = try await daemon.send(
+        "POST", "/batches", daemon.client, #"{"then":{"payload":"last","queue":"q"}}"#)
+      let batch = try #require(opened.string("batch_id"))
+      let begun = try await daemon.send("DELETE", "/queues/q?purge=true", daemon.admin)
+      _ = try await daemon.send("POST", "/batches/\(batch)/close", daemon.client)
+      func last() async throws -> String? {
+        try await daemon.send("GET", "/batches/\(batch)", daemon.client).string("then_job_id")
+      }
+      while try await last() == nil { await Task.yield() }
+      let job = try #require(try await last())
+      // Where it would stay, the deletion would have no end.
+      while try await state(daemon, job) != nil { await Task.yield() }
+      let lease = try #require(leased.string("lease_id"))
+      _ = try await daemon.send("POST", "/jobs/\(running)/ack", daemon.worker, #"{"lease_id":"\#(lease)"}"#)
+      #expect(try await end(of: begun, daemon)["state"] as? String == "done")
+      #expect(try await daemon.send("GET", "/queues/q", daemon.admin).code == "queue_not_found")
+    }
+  }
+
   @Test("a deletion that is not to purge takes no job with it, however they come")
   func onlyEmpty() async throws {
     try await TestDaemon.run { daemon in

@@ -6,13 +6,14 @@ import sys
 
 from selenium import webdriver
 from selenium.common.exceptions import (
-    ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException, TimeoutException)
+    ElementClickInterceptedException, ElementNotInteractableException, NoSuchElementException,
+    StaleElementReferenceException, TimeoutException)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 # Only ends a test that would wait for ever.
-LIMIT = 60
+LIMIT = 180
 
 
 class Browser:
@@ -23,6 +24,7 @@ class Browser:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+        self.driver.set_script_timeout(LIMIT)
         self.size(1280, 900)
 
     def close(self):
@@ -63,7 +65,8 @@ class Browser:
         def attempt(_):
             try:
                 return is_so()
-            except (StaleElementReferenceException, NoSuchElementException, ElementNotInteractableException):
+            except (StaleElementReferenceException, NoSuchElementException, ElementNotInteractableException,
+                    ElementClickInterceptedException):
                 return False
         try:
             return WebDriverWait(self.driver, LIMIT, poll_frequency=0.03).until(attempt)
@@ -106,12 +109,20 @@ class Browser:
         self.until(attempt, "click " + selector)
 
     def press_button(self, label, within="#main"):
-        self.until(lambda: next((one for one in self.all(f"{within} button") if one.text == label and one.is_enabled()), None), label).click()
+        def attempt():
+            found = next((one for one in self.all(f"{within} button") if one.text == label and one.is_enabled()), None)
+            if found:
+                found.click()
+            return found
+        self.until(attempt, label)
 
     def type(self, selector, text):
-        field = self.find(selector)
-        field.send_keys(Keys.CONTROL, "a")
-        field.send_keys(text)
+        def attempt():
+            field = self.find(selector)
+            field.send_keys(Keys.CONTROL, "a")
+            field.send_keys(text)
+            return True
+        self.until(attempt, "type into " + selector)
 
     def keys(self, *keys):
         self.driver.switch_to.active_element.send_keys(*keys)

@@ -49,8 +49,7 @@ extension StateMachine {
     }
     for cell in uniques.holders {
       let unique = uniques.cell(cell).pointee
-      // How long a job that left had been put off says nothing any more.
-      mix(unique.hash.high, UInt64(bitPattern: unique.until) ^ (unique.isStub ? 0 : UInt64(unique.waited)))
+      mix(unique.hash.high, UInt64(bitPattern: unique.until) ^ UInt64(unique.waited))
     }
     for id in queues.indices where queues[id].exists {
       mix(queues[id].totals.submitted, queues[id].totals.acked)

@@ -165,7 +165,7 @@ extension StateMachine {
     guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
     queues[Int(queue)].isHungry = true
     let order = waiters.pointer(firstWaiter(queue)).pointee.order
-    hungry.insert(queue, deadline: defects.contains(.waitersPassedOver) ? 0 : order)
+    hungry.insert(queue, deadline: defects.contains(.waitersPassedOver) ? .max : order)
   }
 
   private func firstWaiter(_ queue: UInt32) -> Slot {

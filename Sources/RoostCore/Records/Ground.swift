@@ -60,7 +60,8 @@ struct Ground: LogRecord {
     rows = reader.get()
     secret = SipKey(k0: reader.get(), k1: reader.get())
     bootID = reader.get()
-    nextBatch = reader.get()
+    // Versions before the first release knew no batches.
+    nextBatch = reader.isAtEnd ? 1 : reader.get()
   }
 
   /// The first record of a frame, if it is a whole one of this kind.

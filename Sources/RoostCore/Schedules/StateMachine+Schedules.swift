@@ -121,10 +121,10 @@ extension StateMachine {
     if scheduleHeap.minimum?.slot == slot { _ = scheduleHeap.popMinimum() }
   }
 
-  /// The same of a schedule whose instants cannot be told now: the zone is gone, say.
-  package mutating func hold(schedule id: UInt64) {
+  /// The same of a schedule by its number.
+  package mutating func hold(schedule id: UInt64, because reason: ScheduleMiss) {
     let slot = schedules.find(id: id)
-    if slot != .none { hold(schedule: slot, because: .late) }
+    if slot != .none { hold(schedule: slot, because: reason) }
   }
 
   private mutating func endScheduleHolds() {

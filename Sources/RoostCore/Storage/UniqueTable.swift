@@ -30,8 +30,8 @@ package struct UniqueCell: BitwiseCopyable {
   /// Whether it is held for a time, whatever becomes of the job.
   package var isTimed: Bool { until > 0 }
 
-  /// The job is purged, and something is left of it that still holds the key.
-  package mutating func becomeStub(_ stub: Slot) { (job, key) = (stub, Self.ofStub) }
+  /// The job is purged, and something is left of it that still holds the key. How long it had been put off is over.
+  package mutating func becomeStub(_ stub: Slot) { (job, key, waited) = (stub, Self.ofStub, 0) }
 }
 
 /// The keys that jobs say no other may have: who holds each, found by hash. A cell never moves while it lives.

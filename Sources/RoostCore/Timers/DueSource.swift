@@ -80,14 +80,6 @@ extension StateMachine {
       || (!hungry.isEmpty || hasDeliveries) && !conditions.refusesLeases
   }
 
-  /// Why another step should follow at once, for a check that this comes to an end.
-  package var leftToDo: String {
-    let operation = operations.active.map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
-    let queues = hungry.isEmpty ? nil : "\(hungry.count) queues whose waiters are met"
-    let others = [graph.owes ? "a graph" : nil, batchesOwe ? "batches" : nil, drained.isEmpty ? nil : "deletions"]
-    return ([operation, queues] + others).compactMap(\.self).joined(separator: ", ")
-  }
-
   /// Workers that wait get the jobs that schedules made.
   package mutating func meetWaiters(into step: inout Step) {
     if !hungry.isEmpty { feed(&step) }
