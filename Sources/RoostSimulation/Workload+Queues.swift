@@ -110,11 +110,11 @@ extension Workload {
     for _ in 0..<(1 + random.below(3)) {
       let isCleared = random.chance(0.3)
       func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
-      switch random.below(27) {
+      switch random.below(29) {
       case 26: change.set(.maxExpiries, value(1 + random.below(3)))
       case 22, 23: change.set(.maxAge, value(1_000 + random.below(3_000)))
       case 24: change.set(.deadRetention, value(random.below(6_000)))
-      case 25: change.set(.maxDead, value(random.below(4)))
+      case 25, 27, 28: change.set(.maxDead, random.chance(0.1) ? nil : Int64(random.below(3)))
       case 12: change.set(.groupConcurrency, value(1 + random.below(2)))
       case 13: change.set(.groupMaxLength, value(1 + random.below(6)))
       case 14:
