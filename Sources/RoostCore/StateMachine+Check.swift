@@ -44,6 +44,7 @@ extension StateMachine {
     package var groups: [GroupState]
     package var schedules: [String]
     package var batches: [String]
+    package var quotas: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -52,7 +53,7 @@ extension StateMachine {
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
-        && a.batches == b.batches
+        && a.batches == b.batches && a.quotas == b.quotas
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -77,7 +78,7 @@ extension StateMachine {
         UInt64(liveBytes), bootID,
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
-      schedules: scheduleImages, batches: batchImages,
+      schedules: scheduleImages, batches: batchImages, quotas: allQuotas.map { "\($0.owner) \($0.quota)" }.sorted(),
       logTime: now.log)
   }
 
