@@ -442,7 +442,9 @@ struct PushTests {
     #expect(got.header("webhook-signature") == expected.joined(separator: " "))
   }
 
-  private static func field(_ reply: Reply) -> String? { (reply.json["details"] as? [String: Any])?["field"] as? String }
+  private static func field(_ reply: Reply) -> String? {
+    (reply.json["details"] as? [String: Any])?["field"] as? String
+  }
 
   @Test(
     "a URL that cannot be one is refused with its field",
