@@ -46,6 +46,11 @@ struct ServeOptions: ParsableArguments {
   @Option(.metricsHost) var metricsHost: String?
   @Option(.metricsQueues) var metricsQueues: String?
   @Option(.grpcPort) var grpcPort: String?
+  @Option(.pushAllow) var pushAllow: String?
+  @Option(.pushPorts) var pushPorts: String?
+  @Option(.pushCA) var pushCA: String?
+  @Option(.pushConcurrency) var pushConcurrency: String?
+  @Option(.pushTimeout) var pushTimeout: String?
   @Option(.dashboard) var dashboard: String?
   @Flag(.accessLog) var accessLog: Bool?
   @Option(.logLevel) var logLevel: String?
@@ -71,6 +76,8 @@ struct ServeOptions: ParsableArguments {
       .eventsListeners: eventsListeners,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
       .metricsQueues: metricsQueues, .grpcPort: grpcPort, .dashboard: dashboard,
+      .pushAllow: pushAllow, .pushPorts: pushPorts, .pushCA: pushCA, .pushConcurrency: pushConcurrency,
+      .pushTimeout: pushTimeout,
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout,
     ]
