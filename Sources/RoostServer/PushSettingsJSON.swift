@@ -30,17 +30,16 @@ func readPush(_ json: inout JSONReader, _ change: inout QueueSettingsChange) thr
   for setting in pushSettings { change.set(setting, nil) }
   try json.object("push", pushTable) { (field, json) throws(Rejection) in
     if try json.takeNull() { return }
-    let name = "push.\(field.rawValue)"
     switch field {
     case .url:
-      target = try json.pushTarget(name)
+      target = try json.pushTarget(field.rawValue)
       change.set(.push, 1)
-    case .concurrency: change.set(.pushConcurrency, try json.integer(name, QueueSetting.pushConcurrency.range))
-    case .timeout: change.set(.pushTimeout, try json.duration(name, QueueSetting.pushTimeout.range))
+    case .concurrency: change.set(.pushConcurrency, try json.integer(field.rawValue, QueueSetting.pushConcurrency.range))
+    case .timeout: change.set(.pushTimeout, try json.duration(field.rawValue, QueueSetting.pushTimeout.range))
     case .body:
-      let text = try json.string(name)
+      let text = try json.string(field.rawValue)
       guard let body = PushBody.allCases.first(where: { $0.name == text }) else {
-        throw json.outOfRange(name, "job or payload")
+        throw json.outOfRange(field.rawValue, "job or payload")
       }
       change.set(.pushBody, body.rawValue)
     }
