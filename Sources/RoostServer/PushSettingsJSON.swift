@@ -34,7 +34,8 @@ func readPush(_ json: inout JSONReader, _ change: inout QueueSettingsChange) thr
     case .url:
       target = try json.pushTarget(field.rawValue)
       change.set(.push, 1)
-    case .concurrency: change.set(.pushConcurrency, try json.integer(field.rawValue, QueueSetting.pushConcurrency.range))
+    case .concurrency:
+      change.set(.pushConcurrency, try json.integer(field.rawValue, QueueSetting.pushConcurrency.range))
     case .timeout: change.set(.pushTimeout, try json.duration(field.rawValue, QueueSetting.pushTimeout.range))
     case .body:
       let text = try json.string(field.rawValue)
