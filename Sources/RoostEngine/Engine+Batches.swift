@@ -36,7 +36,7 @@ extension Engine {
     for (place, answer) in group.answers.enumerated() {
       switch answer {
       case .submitted(let accepted): results.append(.success(submitted(accepted, queue: specs[place].queue)))
-      case .refused(let refusal): results.append(.failure(Refused(refusal)))
+      case .refused(let refusal): results.append(.failure(Refused(refusal, of: specs[place])))
       case .notUnique(let twin): results.append(.failure(Refused(.notUnique, .twin(twin))))
       case .conflict(let conflict): results.append(.failure(await refused(conflict, fields[place], group.loader)))
       default: preconditionFailure("a submit is answered as one")

@@ -132,6 +132,9 @@ private func writable<Value>(
   do throws(KeyStoreError) {
     return try await work()
   } catch {
+    if case .full = error {
+      throw Rejection(.diskLow, "the disk is full, and the secrets cannot be written: free space")
+    }
     throw Rejection(
       .authUnavailable, "the secrets cannot be written: look into the daemon's log and its data directory")
   }

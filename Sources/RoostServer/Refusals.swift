@@ -112,6 +112,10 @@ extension Rejection {
     case .twin(let twin):
       self = with("existing_job_id", twin.description)
       message = "job \(twin) is there, which this one would be like, and was said to be the only one (unique)"
+    case .missing(let job):
+      self = with("job_id", job.description)
+      message =
+        "depends_on names job \(job), which is not there, or has left: name jobs of this owner that are still kept"
     case .ended(let ended):
       self = with("state", ended.state.name).with("outcome", ended.outcome.wireName)
         .with("finished_at", Timestamp.text(milliseconds: ended.endedAtMilliseconds))

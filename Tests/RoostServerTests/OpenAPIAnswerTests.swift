@@ -1,6 +1,7 @@
 import Foundation
 import RoostAPI
 import RoostKeys
+import RoostPush
 import RoostServer
 import Synchronization
 import Testing
@@ -25,6 +26,7 @@ import Testing
       try await user.beRefused()
       try await user.guessKeys()
     }
+    try await Self.usePushTargets(witness)
     let clock = MovedClock()
     try await TestDaemon.run(clock: clock) { daemon in
       try await ContractUser(daemon: daemon, witness: witness).useSchedules(clock)
@@ -45,6 +47,27 @@ import Testing
       #expect(witness.statuses(operation.id) == promised, "\(operation.id)")
     }
     #expect(Self.answerProperties().subtracting(witness.seen) == [])
+  }
+
+  /// Deliveries that fail, by an answer and without one.
+  private static func usePushTargets(_ witness: Witness) async throws {
+    let machine = try #require(AddressRange("127.0.0.0/8"))
+    try await PushTargetServer.with({ _ in .init(status: 500) }) { target in
+      let port = target.port
+      try await TestDaemon.run(push: { $0.judge = AddressJudge(allowed: [machine], ports: [1...65_535]) }) { daemon in
+        let user = ContractUser(daemon: daemon, witness: witness)
+        let urls = ["http://127.0.0.1:\(port)/", "http://127.0.0.1:1/"]
+        for url in urls {
+          let body = #"{"payload":1,"max_retries":0,"callback_url":"\#(url)"}"#
+          try await user.ask("POST", "/jobs", daemon.client, body, expecting: 201)
+        }
+        try await until("both failed") {
+          let targets = try await user.ask("GET", "/push/targets", daemon.admin, expecting: 200)
+          let items = targets.json["items"] as? [[String: Any]] ?? []
+          return items.count == 2 && items.allSatisfy { $0["failed"] as? Int == 1 }
+        }
+      }
+    }
   }
 
   /// The properties of all answers but those of 5xx, as `Schema.property`.
@@ -433,7 +456,9 @@ struct ContractUser: Sendable {
     try await ask("GET", "/push/secret", daemon.client, expecting: 200)
     try await ask("GET", "/push/secret?queue=pushed", daemon.client, expecting: 403)
     try await ask("GET", "/push/secret?queue=pushed&owner_id=a", daemon.admin, expecting: 422)
+    try await ask("GET", "/push/secret?queue=pushed", daemon.admin, expecting: 200)
     try await ask("DELETE", "/push/secret?queue=pushed", daemon.admin, expecting: 200)
+    try await ask("DELETE", "/push/secret", daemon.client, expecting: 200)
     try await ask("DELETE", "/push/secret?owner_id=bob", daemon.client, expecting: 403)
     try await ask("DELETE", "/push/secret?owner_id=bob&queue=q", daemon.admin, expecting: 422)
   }
