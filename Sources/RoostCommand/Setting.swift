@@ -247,7 +247,7 @@ package enum Setting: String, CaseIterable, Sendable {
         "How many queues have metrics of their own; the others share `(other)` (see [metrics.md](metrics.md)).")
     case .grpcPort:
       .init(
-        .integer(0...65_535), nil, sample: "9090",
+        .integer(0...65_535), nil, sample: "50051",
         "Port for gRPC on `HOST`, with the certificate of `TLS_CERT` (see [grpc.md](grpc.md)); without it there is none."
       )
     case .dashboard:

@@ -182,7 +182,10 @@ struct CallTests {
   func hostileMessages() async throws {
     try await GRPCDaemon.run { daemon in
       let large = await refusal { try await daemon.submit("\"" + String(repeating: "x", count: 4 << 20) + "\"") }
-      #expect(large?.status == .resourceExhausted || large?.status == .internalError, "\(String(describing: large))")
+      // The client may see the stream end before it reads why.
+      let statuses: [RPCError.Code?] = [.resourceExhausted, .internalError, .unavailable]
+      #expect(statuses.contains(large?.status), "\(String(describing: large))")
+      #expect(daemon.engine.jobCount == 0)
       let broken = await refusal {
         try await daemon.calls.submit(
           request: ClientRequest(message: Roost_V1_SubmitRequest(), metadata: bearer(daemon.client)),

@@ -271,7 +271,7 @@ struct FieldTests {
       var ack = Roost_V1_AckRequest()
       (ack.jobID, ack.leaseID) = (id, leased.leaseID)
       _ = try await daemon.calls.ack(ack, metadata: bearer(daemon.worker))
-      ack.leaseID = "1-1"
+      ack.leaseID = "9-9"
       _ = await refusal { try await daemon.calls.ack(ack, metadata: bearer(daemon.worker)) }
       let settled = tracer.queue.take()
       try #require(settled.map(\.name) == ["settle", "settle"])
