@@ -98,7 +98,10 @@ extension ReferenceModel {
     guard isFair(queue) else { return }
     passed[mine] = nil
     var waiting: [GroupKey: [Job]] = [:]
-    for candidate in candidates(of: queue) { waiting[group(of: candidate), default: []].append(candidate) }
+    // Where priorities go before turns, whoever has jobs of a lower one took no part.
+    for candidate in candidates(of: queue) where !isByPriority(queue) || candidate.priority == job.priority {
+      waiting[group(of: candidate), default: []].append(candidate)
+    }
     for key in passed.keys where key.queue == queue && waiting[key] == nil { passed[key] = nil }
     for (key, jobs) in waiting where key != mine {
       let first = jobs.map(\.number).min()!
