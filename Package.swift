@@ -30,6 +30,11 @@ let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distrib
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 
+let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcTransport = Target.Dependency.product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
+let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
 /// The examples are a package of their own, `sdk-examples`; here they are built with the rest, so that tests can run
 /// them without building every dependency twice. Like a package of its own they see only what is public.
 let examples = [
@@ -47,6 +52,7 @@ let package = Package(
     .executable(name: "roost", targets: ["RoostCommand"]),
     .library(name: "RoostClient", targets: ["RoostClient"]),
     .library(name: "RoostTesting", targets: ["RoostTesting"]),
+    .library(name: "RoostGRPCClient", targets: ["RoostGRPCClient"]),
     .library(name: "PowerCut", type: .dynamic, targets: ["CPowerCut"]),
   ],
   dependencies: [
@@ -65,6 +71,11 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+    .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
+    .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
+    .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
+    .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
+    .package(url: "https://github.com/vapor/jwt-kit.git", from: "5.7.1"),
   ],
   targets: [
     .target(name: "CCRC32C"),
@@ -84,13 +95,21 @@ let package = Package(
       dependencies: [
         "RoostAPI", "CHiredis", logging, metrics, nioCore, nioPosix,
         .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
       ], swiftSettings: strict),
     .target(name: "RoostAPI", swiftSettings: strict),
     .target(name: "RoostCron", swiftSettings: strict),
     .target(
+      name: "RoostPush",
+      dependencies: [
+        "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", logging, nioCore, nioPosix, nioHTTP1, nioSSL,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], swiftSettings: strict),
+    .target(
       name: "RoostServer",
       dependencies: [
-        "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "COpenAPI", "CDashboard",
+        "RoostCore", "RoostCron", "RoostEngine", "RoostKeys", "RoostAPI", "RoostPush", "COpenAPI", "CDashboard",
         logging, lifecycle, metrics, tracing, nioCore, nioPosix, nioHTTP1,
         nioSSL,
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
@@ -114,12 +133,27 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
+    .target(name: "RoostProto", dependencies: [grpcCore, grpcProtobuf, protobuf]),
+    .target(
+      name: "RoostGRPC",
+      dependencies: [
+        "RoostProto", "RoostServer", "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", grpcCore, grpcTransport,
+        grpcProtobuf, protobuf, logging, lifecycle, metrics, nioCore, nioPosix, nioSSL,
+        .product(name: "NIOTLS", package: "swift-nio"),
+      ], swiftSettings: strict),
+    .target(
+      name: "RoostGRPCClient",
+      dependencies: [
+        "RoostProto", "RoostClient", "RoostAPI", grpcCore, grpcTransport, grpcProtobuf, protobuf, logging, lifecycle,
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: strict),
     .executableTarget(
       name: "RoostCommand",
       dependencies: [
-        "RoostServer", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI", "RoostCron",
-        "RoostTelemetry", "CMachine", "CSupervise", logging,
+        "RoostServer", "RoostGRPC", "RoostClient", "RoostCore", "RoostLog", "RoostEngine", "RoostKeys", "RoostAPI",
+        "RoostCron", "RoostPush", "RoostTelemetry", "CMachine", "CSupervise", logging,
         lifecycle, nioCore, nioPosix, nioHTTP1, metrics,
+        asyncHTTPClient,
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Yams", package: "Yams"),
@@ -173,16 +207,20 @@ let package = Package(
       name: "RoostKeysTests",
       dependencies: [
         "RoostKeys", "RoostAPI", "RedisForTests", logging, nioCore, nioPosix,
-        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Crypto", package: "swift-crypto"), .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
       swiftSettings: strict),
     .testTarget(name: "RoostAPITests", dependencies: ["RoostAPI"], swiftSettings: strict),
     .testTarget(name: "RoostCronTests", dependencies: ["RoostCron"], swiftSettings: strict),
     .testTarget(
+      name: "RoostPushTests",
+      dependencies: ["RoostPush", "RoostKeys", nioCore, .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict),
+    .testTarget(
       name: "RoostServerTests",
       dependencies: [
-        "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", "RoostTelemetry", logging, lifecycle,
-        metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning",
+        "RoostPush", "RoostServer", "RoostCore", "RoostAPI", "RoostEngine", "RoostKeys", "RoostTelemetry", logging,
+        lifecycle, metrics, tracing, nioCore, nioPosix, nioHTTP1, nioSSL, "SecretWatch", "Spawning",
         .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -198,9 +236,17 @@ let package = Package(
         nioHTTP1, .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ], swiftSettings: strict),
     .testTarget(
+      name: "RoostGRPCTests",
+      dependencies: [
+        "RoostGRPC", "RoostGRPCClient", "RoostProto", "RoostServer", "RoostClient", "RoostEngine", "RoostKeys",
+        "RoostAPI", "RoostCore", "RoostTelemetry", "SecretWatch", "Spawning", grpcCore, grpcTransport, grpcProtobuf,
+        protobuf, logging, lifecycle, tracing, nioCore, nioPosix, nioHTTP1, asyncHTTPClient,
+      ], swiftSettings: strict),
+    .testTarget(
       name: "RoostCommandTests",
       dependencies: [
-        "RoostCommand", "RoostCore", "RoostLog", "RoostClient", "RoostServer", "RoostKeys", "RedisForTests",
+        "RoostCommand", "RoostGRPCClient", "RoostCore", "RoostLog", "RoostClient", "RoostServer", "RoostKeys",
+        "RedisForTests",
         "SecretWatch", "Spawning", logging, lifecycle,
         "Fuzzing",
         .product(name: "Yams", package: "Yams"),

@@ -62,7 +62,7 @@ struct Questions {
       if let command = question(&batch) { batch.append(command) }
       let began = nanoseconds(CLOCK_THREAD_CPUTIME_ID)
       _ = try batch.commit(on: &store, at: work.tick())
-      store.machine.tellChanges { _, _, _, _ in }
+      store.machine.tellChanges { _, _, _, _, _ in }
       times.append(Double(nanoseconds(CLOCK_THREAD_CPUTIME_ID) - began) / 1_000)
     }
     times.sort()

@@ -142,7 +142,7 @@ extension JSONReader {
     case UInt8(ascii: "\""): found = "a string"
     case UInt8(ascii: "t"), UInt8(ascii: "f"): found = "a boolean"
     case UInt8(ascii: "n"): found = "null"
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): found = "a number of another kind"
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): found = "a number"
     default: return malformed("no value begins with this byte")
     }
     // The value itself may be broken, and then that is what is wrong.

@@ -65,6 +65,23 @@ package struct Rejection: Error, Sendable, Equatable {
     return copy
   }
 
+  /// The field that it is about, if it is about one.
+  package var field: String? {
+    if case .text(let name)? = details.first(where: { $0.name == "field" })?.value { name } else { nil }
+  }
+
+  /// When to try again, seconds, where that helps.
+  package var retryAfterSeconds: Int64? {
+    headers.first { $0.name == "Retry-After" }.flatMap { Int64($0.value) }
+  }
+
+  /// The details alone, a JSON object.
+  package var detailsJSON: [UInt8] {
+    var json = JSONWriter(capacity: 96)
+    json.object(details)
+    return json.bytes
+  }
+
   /// The body of the answer.
   package func json(requestID: String) -> [UInt8] {
     var json = JSONWriter(capacity: 160)
@@ -89,8 +106,12 @@ extension JSONWriter {
   private mutating func details(_ rejection: Rejection) {
     guard !rejection.details.isEmpty else { return }
     key("details")
+    object(rejection.details)
+  }
+
+  fileprivate mutating func object(_ details: [Rejection.Detail]) {
     beginObject()
-    for detail in rejection.details {
+    for detail in details {
       anyKey(detail.name)
       switch detail.value {
       case .text(let text): string(text)

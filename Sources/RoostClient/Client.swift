@@ -13,7 +13,7 @@ import RoostAPI
 /// close when the last copy is gone. Every method may be cancelled, and then throws `CancellationError`; everything
 /// else that fails throws ``RoostError``.
 public struct Client: Sendable {
-  let transport: Transport
+  package let transport: Transport
 
   /// Makes no connection yet.
   ///

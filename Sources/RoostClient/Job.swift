@@ -174,6 +174,8 @@ public struct ScheduledInstant: Sendable, Hashable {
   public let name: String
   public let at: Date
 
+  package init(name: String, at: Date) { (self.name, self.at) = (name, at) }
+
   init?(_ fields: JSONFields) {
     guard let name = fields.text("name"), let at = fields.date("at") else { return nil }
     (self.name, self.at) = (name, at)

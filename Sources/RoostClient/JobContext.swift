@@ -81,7 +81,7 @@ public struct JobContext: Sendable {
     report = onProgress
   }
 
-  init(_ job: LeasedJob, logger: Logger, report: @escaping @Sendable (RawJSON) async throws -> Void) {
+  package init(_ job: LeasedJob, logger: Logger, report: @escaping @Sendable (RawJSON) async throws -> Void) {
     id = job.id
     type = job.type
     queue = job.queue
@@ -135,32 +135,48 @@ public struct JobDependency: Sendable, Identifiable {
 }
 
 /// A job as a lease hands it out.
-struct LeasedJob: Sendable {
-  let id: JobID
-  let leaseID: String
+package struct LeasedJob: Sendable {
+  package let id: JobID
+  package let leaseID: String
   /// How long it is leased; nil if the daemon does not say.
-  let lease: Duration?
+  package let lease: Duration?
   /// How long the attempt may run, however often the lease is extended; nil: as long as it is.
-  let timeout: Duration?
+  package let timeout: Duration?
   /// The same as a time.
-  let deadline: Date?
-  let expiresAt: Date?
-  let leaseUntil: Date?
-  let payload: RawJSON
-  let type: String
-  let queue: String
-  let source: String?
-  let group: String?
-  let priority: JobPriority
-  let attempt: Int
-  let maxRetries: Int
-  let createdAt: Date?
-  let metadata: [String: String]
-  let tags: [String]
-  let traceparent: String?
-  let tracestate: String?
-  let schedule: ScheduledInstant?
-  let dependencies: [JobDependency]
+  package let deadline: Date?
+  package let expiresAt: Date?
+  package let leaseUntil: Date?
+  package let payload: RawJSON
+  package let type: String
+  package let queue: String
+  package let source: String?
+  package let group: String?
+  package let priority: JobPriority
+  package let attempt: Int
+  package let maxRetries: Int
+  package let createdAt: Date?
+  package let metadata: [String: String]
+  package let tags: [String]
+  package let traceparent: String?
+  package let tracestate: String?
+  package let schedule: ScheduledInstant?
+  package let dependencies: [JobDependency]
+
+  package init(
+    id: JobID, leaseID: String, lease: Duration?, timeout: Duration?, deadline: Date?, leaseUntil: Date?,
+    expiresAt: Date? = nil, payload: RawJSON, type: String, queue: String, source: String?, group: String?,
+    priority: JobPriority, attempt: Int,
+    maxRetries: Int, createdAt: Date?, metadata: [String: String], tags: [String], traceparent: String?,
+    tracestate: String? = nil, schedule: ScheduledInstant?, dependencies: [JobDependency] = []
+  ) {
+    (self.id, self.leaseID, self.lease, self.timeout) = (id, leaseID, lease, timeout)
+    (self.deadline, self.leaseUntil, self.expiresAt) = (deadline, leaseUntil, expiresAt)
+    (self.payload, self.type) = (payload, type)
+    (self.queue, self.source, self.group, self.priority) = (queue, source, group, priority)
+    (self.attempt, self.maxRetries, self.createdAt) = (attempt, maxRetries, createdAt)
+    (self.metadata, self.tags, self.schedule) = (metadata, tags, schedule)
+    (self.traceparent, self.tracestate, self.dependencies) = (traceparent, tracestate, dependencies)
+  }
 
   init(_ fields: JSONFields) throws(RoostError) {
     id = JobID(try fields.required("job_id", JSONFields.text))

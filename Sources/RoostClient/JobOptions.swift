@@ -82,6 +82,9 @@ public struct JobOptions: Sendable {
     /// However it ended.
     case ended
   }
+  /// Where the daemon delivers the job by HTTP, instead of a worker leasing it: an `https` or `http` URL of at most 2,048
+  /// bytes.
+  public var callbackURL: String?
 
   public init(
     type: String? = nil, queue: String? = nil, group: String? = nil, priority: JobPriority? = nil,
@@ -92,7 +95,7 @@ public struct JobOptions: Sendable {
     metadata: [String: String] = [:], traceparent: String? = nil,
     tracestate: String? = nil,
     idempotencyKey: String? = nil, dependsOn: [JobID] = [], onDead: OnDead? = nil, waitsUntil: DependencyEnd? = nil,
-    batch: BatchID? = nil
+    batch: BatchID? = nil, callbackURL: String? = nil
   ) {
     self.dependsOn = dependsOn
     self.onDead = onDead
@@ -119,6 +122,7 @@ public struct JobOptions: Sendable {
     self.traceparent = traceparent
     self.tracestate = tracestate
     self.idempotencyKey = idempotencyKey
+    self.callbackURL = callbackURL
   }
 }
 
@@ -287,6 +291,7 @@ extension JSONWriter {
     if let lease = options.batchLease { field("lease_id", lease) }
     if let onDead = options.onDead { field("on_dead", onDead.rawValue) }
     if let end = options.waitsUntil { field("when", end.rawValue) }
+    if let url = options.callbackURL { field("callback_url", url) }
     if let key = options.idempotencyKey ?? idempotencyKey { field("idempotency_key", key) }
     endObject()
   }

@@ -5,17 +5,17 @@
 /// `.retry("…")`, for the compiler to see which it is. That is what it is `Encodable` for: it stands where a result may.
 /// It cannot be encoded itself.
 public struct Outcome: Sendable, Encodable {
-  enum Kind: Sendable {
+  package enum Kind: Sendable {
     case complete(RawJSON?)
     case retry(error: String, after: Duration?)
     case snooze(Duration)
     case fail(String)
   }
 
-  let kind: Kind
+  package let kind: Kind
   /// How long the job's group gives no other job.
-  private(set) var groupHold: Duration?
-  private(set) var stopsWorker = false
+  package private(set) var groupHold: Duration?
+  package private(set) var stopsWorker = false
 
   /// What it says, in a word: for middleware that looks at what became of an attempt.
   public enum Verdict: String, Sendable {

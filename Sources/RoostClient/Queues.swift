@@ -78,6 +78,8 @@ public struct QueueSettings: Sendable, Hashable {
   public var groupScope: GroupScope?
   /// What holds for each of its groups.
   public var groups: GroupsSettings?
+  /// How its jobs are delivered by HTTP.
+  public var push: Push?
 
   public init() {}
 
@@ -90,6 +92,29 @@ public struct QueueSettings: Sendable, Hashable {
 
     public init(queue: String, after: Int? = nil) {
       (self.queue, self.after) = (queue, after)
+    }
+  }
+
+  /// How a queue's jobs are delivered by HTTP.
+  public struct Push: Sendable, Hashable {
+    /// Where they all go, instead of workers leasing them; nil: only jobs with a ``JobOptions/callbackURL`` are delivered.
+    public var url: String?
+    /// How many are delivered to one host at once, 1 to 10,000; nil: the daemon's default.
+    public var concurrency: Int?
+    /// How long a delivery may take, 100 ms to 30 minutes; nil: the daemon's default.
+    public var timeout: Duration?
+    /// What is posted; nil: an object with the payload and what is known of the job.
+    public var body: Body?
+
+    public enum Body: String, Sendable {
+      /// An object with the payload and what is known of the job.
+      case job
+      /// The payload alone.
+      case payload
+    }
+
+    public init(url: String? = nil, concurrency: Int? = nil, timeout: Duration? = nil, body: Body? = nil) {
+      (self.url, self.concurrency, self.timeout, self.body) = (url, concurrency, timeout, body)
     }
   }
 
@@ -274,6 +299,11 @@ extension QueueSettings {
     requeueExpired = fields.raw("requeue_expired").map { _ in fields.flag("requeue_expired") }
     groupScope = fields.text("group_scope").flatMap { GroupScope(rawValue: $0) }
     groups = fields.object("groups").map { GroupsSettings($0) }
+    push = fields.object("push").map { fields in
+      Push(
+        url: fields.text("url"), concurrency: fields.integer("concurrency"), timeout: fields.duration("timeout"),
+        body: fields.text("body").flatMap { Push.Body(rawValue: $0) })
+    }
   }
 }
 
@@ -334,6 +364,15 @@ extension JSONWriter {
     }
     change("group_scope", old.groupScope, new.groupScope) { $0.field($1, $2.rawValue) }
     change(groups: old.groups, new.groups)
+    change("push", old.push, new.push) { json, name, push in
+      json.key(name)
+      json.beginObject()
+      if let url = push.url { json.field("url", url) }
+      if let concurrency = push.concurrency { json.field("concurrency", concurrency) }
+      if let timeout = push.timeout { json.field("timeout", duration: timeout) }
+      if let body = push.body { json.field("body", body.rawValue) }
+      json.endObject()
+    }
     endObject()
   }
 

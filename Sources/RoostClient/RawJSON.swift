@@ -44,7 +44,7 @@ public struct RawJSON: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Bytes known to be one JSON value.
-  init(trusted bytes: ArraySlice<UInt8>) {
+  package init(trusted bytes: ArraySlice<UInt8>) {
     self.bytes = Array(bytes)
   }
 
@@ -114,7 +114,7 @@ extension Date {
 
 extension Duration {
   /// Rounded up, so that nothing asked for becomes nothing; negative durations count as zero.
-  var milliseconds: Int64 {
+  package var milliseconds: Int64 {
     let (seconds, attoseconds) = components
     guard seconds >= 0, attoseconds >= 0 else { return 0 }
     let whole = seconds.multipliedReportingOverflow(by: 1_000)

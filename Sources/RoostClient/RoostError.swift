@@ -40,7 +40,7 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
     return text
   }
 
-  init(
+  package init(
     _ code: Code, _ message: String, _ source: Source = .library, status: Int? = nil, requestID: String? = nil,
     field: String? = nil, retryAfter: Duration? = nil, existingJob: JobID? = nil
   ) {
@@ -55,7 +55,7 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Where an error comes from, which decides what it means for the request.
-  enum Source: Sendable, Hashable {
+  package enum Source: Sendable, Hashable {
     /// This library; nothing was asked.
     case library
     /// No connection was made: the request was not sent.
@@ -76,10 +76,10 @@ extension RoostError {
   var endsWorker: Bool { source == .daemon && (status == 401 || status == 403 || status == 422) }
 
   /// Whether the same may be asked again later: there is no decision of the daemon's yet.
-  var isUndecided: Bool { source != .daemon || isRetryable || status == 500 }
+  package var isUndecided: Bool { source != .daemon || isRetryable || status == 500 }
 
   /// Whether the daemon says that the lease is no longer this worker's.
-  var meansLeaseLost: Bool {
+  package var meansLeaseLost: Bool {
     // 404: the job was lost to this key, or ended elsewhere and was purged.
     source == .daemon && (status == 409 || code == .jobNotFound)
   }

@@ -15,7 +15,7 @@ package typealias LocalDaemon =
   )
 
 /// Connections to one daemon: sends a request, again if need be, and turns what is no success into `RoostError`.
-final class Transport: Sendable {
+package final class Transport: Sendable {
   /// What is asked.
   struct Request: Sendable {
     var method: HTTPMethod
@@ -38,12 +38,13 @@ final class Transport: Sendable {
     }
   }
 
-  let configuration: ClientConfiguration
+  package let configuration: ClientConfiguration
   private let http: HTTPClient
   /// Where the daemon is: the first that answers is asked until it does not.
   private let bases: [String]
   private let preferred = Atomic(0)
-  let authorization: String
+  /// The value of the header.
+  package let authorization: String
   private let settings: HTTPClient.Configuration
   /// What answers in the daemon's place; nil: a daemon.
   private let local: LocalDaemon?

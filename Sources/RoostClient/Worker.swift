@@ -27,11 +27,11 @@ import UnixSignals
 /// ``WorkerConfiguration/drainTimeout``, and hand back the rest. Cancelling the task of ``run()`` skips the waiting.
 public struct Worker: Service {
   /// Runs one attempt. What it throws is a failure that is retried.
-  typealias Handler = @Sendable (RawJSON, JobContext) async throws -> Outcome
+  package typealias Handler = @Sendable (RawJSON, JobContext) async throws -> Outcome
 
-  let client: Client
+  package let client: Client
   package let queues: [String]
-  let configuration: WorkerConfiguration
+  package let configuration: WorkerConfiguration
   var handlers: [Name: Handler] = [:]
   var defaultHandler: Handler?
   /// The outermost first.

@@ -6,27 +6,27 @@ import NIOPosix
 /// Handlers run on Swift's shared pool, which has as many threads as the machine has cores. Handlers that block
 /// (system calls, locks, long computations) can hold all of them; leases must be extended all the same. So nothing here
 /// waits for that pool: the thread is an event loop with timers, and `Task.sleep`, which the pool wakes, is not used.
-final class WorkerThread: TaskExecutor {
-  static let shared = WorkerThread()
+package final class WorkerThread: TaskExecutor {
+  package static let shared = WorkerThread()
 
   // Never shut down: it lives as long as the process.
   private let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
 
-  func enqueue(_ job: consuming ExecutorJob) {
+  package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
   }
 
   /// A task whose asynchronous functions run on this thread.
   @discardableResult
-  static func task<Value: Sendable>(
+  package static func task<Value: Sendable>(
     _ work: @escaping @Sendable () async -> Value
   ) -> Task<Value, Never> {
     Task(executorPreference: shared, operation: work)
   }
 
   /// Waits; ends early where the task is cancelled. At most a day.
-  static func sleep(for duration: Duration) async {
+  package static func sleep(for duration: Duration) async {
     let milliseconds = min(duration.milliseconds, 86_400_000)
     guard milliseconds > 0 else { return }
     let timer = shared.loop.scheduleTask(in: .milliseconds(milliseconds)) {}

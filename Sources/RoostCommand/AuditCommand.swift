@@ -10,10 +10,10 @@ struct AuditCommand: AsyncParsableCommand {
   @Option(help: "Only events of this kind, such as key.create.") var event: String?
   @Option(help: "How many at most, up to 200 (default: 50).") var limit: Int?
   @Option(help: "Goes on where the page before ended: its next_cursor.") var cursor: String?
+  @OptionGroup var shown: ListOptions
 
   func run() async throws {
     let given = [("event", event), ("limit", limit.map(String.init)), ("cursor", cursor)]
-    let query = given.compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }.joined(separator: "&")
-    try await daemon.connection().printAnswer(to: .get, query.isEmpty ? "/audit" : "/audit?\(query)")
+    try await daemon.show("/audit" + query(given), shown, as: .audit)
   }
 }

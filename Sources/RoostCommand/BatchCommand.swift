@@ -13,8 +13,9 @@ struct BatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List batches, the newest first.")
 
     @OptionGroup var daemon: DaemonAddress
+    @OptionGroup var shown: ListOptions
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/batches") }
+    func run() async throws { try await daemon.show("/batches", shown, as: .batches) }
   }
 
   struct Show: AsyncParsableCommand {

@@ -116,7 +116,7 @@ extension CommandFailure {
     let status: ExitStatus
     switch error {
     case .unreachable, .refused, .locked: status = .unavailable
-    case .corrupt, .unknownFormat, .vanished, .changed, .duplicate, .damaged, .system: status = .unusable
+    case .corrupt, .unknownFormat, .vanished, .changed, .duplicate, .damaged, .full, .system: status = .unusable
     }
     self.init(status, inert("\(error)"))
   }

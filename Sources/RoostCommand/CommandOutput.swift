@@ -1,3 +1,4 @@
+import CoreFoundation
 import Glibc
 
 /// Standard output of a command. What cannot be written there is a failure: a key, a lease or an answer that nobody

@@ -2,11 +2,14 @@ import ArgumentParser
 import Glibc
 import Logging
 import Metrics
+import NIOCore
 import RoostCore
 import RoostCron
 import RoostEngine
+import RoostGRPC
 import RoostKeys
 import RoostLog
+import RoostPush
 import RoostServer
 import RoostTelemetry
 import ServiceLifecycle
@@ -30,6 +33,8 @@ extension Daemon {
     limits.idempotencyWindowMilliseconds = configuration.idempotencyWindowMilliseconds
     limits.maxWaiters = configuration.maxWaiters
     limits.requiresLeaseID = configuration.requiresLeaseID
+    limits.pushConcurrency = configuration.pushConcurrency
+    limits.pushTimeoutMilliseconds = configuration.pushTimeoutMilliseconds
     var engine = EngineConfiguration(directory: configuration.dataDirectory) {
       [answers, format = configuration.logFormat] error in
       // Neither memory nor page cache can be trusted any more; the next start recovers. Whoever waited is being told
@@ -52,7 +57,7 @@ extension Daemon {
   func makeServer(
     _ store: any KeyStore, _ tls: TLSIdentity?, _ descriptors: DescriptorLimit,
     onListening: @escaping @Sendable (_ port: Int) -> Void
-  ) -> RoostServer {
+  ) throws(CommandFailure) -> (RoostServer, GRPCFront?) {
     var front = ServerConfiguration()
     front.host = configuration.host
     front.port = configuration.port
@@ -78,12 +83,66 @@ extension Daemon {
     let metrics = PrometheusRegistry()
     // For what libraries count; the daemon's own parts are handed the registry.
     MetricsSystem.bootstrap(metrics)
-    let authenticator = Authenticator(store: store, throttle: throttle, logger: logger, metrics: metrics)
-    return makeRoostServer(
+    let authenticator = Authenticator(
+      store: store, throttle: throttle, tokens: tokenAuthority(metrics), logger: logger, metrics: metrics)
+    let signing = try openSigningSecrets()
+    let server = makeRoostServer(
       engine: nil, authenticator: authenticator, keys: KeyService(store: store, logger: logger), keyStore: store,
-      configuration: front, audit: audit, logger: logger, metrics: metrics,
+      configuration: front, signing: signing, pusher: try makePusher(signing), audit: audit, logger: logger,
+      metrics: metrics,
       onListening: onListening,
       onMetricsListening: { port in say("metrics on", "http", configuration.metricsHost, port, path: "/metrics") })
+    return (server, configuration.grpcPort.map { makeGRPC($0, server, descriptors, metrics) })
+  }
+
+  /// Whose JSON Web Tokens count; nil: nobody's.
+  private func tokenAuthority(_ metrics: PrometheusRegistry) -> TokenAuthority? {
+    guard let issuer = configuration.jwtIssuer, let audience = configuration.jwtAudience else { return nil }
+    let source: any KeySetSource
+    if let file = configuration.jwtKeySetFile {
+      source = KeySetFile(path: file)
+    } else if let url = configuration.jwtKeySetURL {
+      source = KeySetURL(url)
+    } else {
+      return nil
+    }
+    return TokenAuthority(issuer: issuer, audience: audience, source: source, logger: logger, metrics: metrics)
+  }
+
+  private func makeGRPC(
+    _ port: Int, _ server: RoostServer, _ descriptors: DescriptorLimit, _ metrics: PrometheusRegistry
+  ) -> GRPCFront {
+    var front = GRPCConfiguration()
+    front.host = configuration.host
+    front.port = port
+    front.maxConnections = min(front.maxConnections, max(16, descriptors.connections / 4))
+    let scheme = configuration.tlsCertificateFile == nil ? "http" : "https"
+    return GRPCFront(front, calls: server.calls, registry: metrics, logger: logger) { port in
+      server.hasFront(port: port)
+      say("gRPC on", scheme, configuration.host, port)
+    }
+  }
+
+  private func openSigningSecrets() throws(CommandFailure) -> SigningSecrets {
+    do throws(KeyStoreError) {
+      return try SigningSecrets(directory: configuration.dataDirectory)
+    } catch {
+      throw CommandFailure(store: error)
+    }
+  }
+
+  private func makePusher(_ signing: SigningSecrets) throws(CommandFailure) -> Pusher {
+    var push = PushConfiguration()
+    push.judge = AddressJudge(allowed: configuration.pushAllowed ?? [], ports: configuration.pushPorts ?? [])
+    push.authority = configuration.pushAuthorityFile
+    push.timeoutMilliseconds = configuration.pushTimeoutMilliseconds
+    push.version = Roost.configuration.version
+    push.localAddresses = ((try? System.enumerateDevices()) ?? []).compactMap(\.address)
+    do {
+      return try Pusher(push, secrets: signing, logger: logger)
+    } catch {
+      throw CommandFailure(.usage, "PUSH_CA cannot be read: \(inert("\(error)"))")
+    }
   }
 
   func sayListening(_ port: Int) {

@@ -95,13 +95,14 @@ struct Daemon {
   ) async throws(CommandFailure) {
     let store = try openKeyStore()
     let (ports, listening) = AsyncStream.makeStream(of: Int.self)
-    let server = makeServer(store, tls, descriptors) { listening.yield($0) }
+    let (server, grpc) = try makeServer(store, tls, descriptors) { listening.yield($0) }
+    let services: [any Service] = grpc.map { [server, $0] } ?? [server]
     let stop = StopSignals(logger: logger, hasStarted: { opening.engine != nil }, onHangUp: { reload(tls) })
     let limit = Duration.milliseconds(configuration.shutdownMilliseconds)
     do {
       try await withThrowingTaskGroup(of: IsOver.self) { tasks in
         tasks.addTask {
-          try await stop.run(server, within: limit)
+          try await stop.run(services, within: limit)
           return .yes
         }
         tasks.addTask {

@@ -86,7 +86,7 @@ struct FirstKeys: Sendable {
   private func isPassing(_ error: KeyStoreError) -> Bool {
     switch error {
     case .unreachable, .refused: true
-    case .corrupt, .unknownFormat, .vanished, .changed, .locked, .duplicate, .damaged, .system: false
+    case .corrupt, .unknownFormat, .vanished, .changed, .locked, .duplicate, .damaged, .full, .system: false
     }
   }
 }

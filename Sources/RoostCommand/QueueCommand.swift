@@ -78,6 +78,12 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "Whether a group's jobs run in their order: strict (one at a time), per_lease (several a lease).")
     var groupOrdered: String?
     @Option(help: "Whose groups are: owner, or queue (the same for all owners).") var groupScope: String?
+    @Option(help: "Where the daemon delivers the queue's jobs by HTTP; default: workers lease them.")
+    var pushURL: String?
+    @Option(help: "How many are delivered to one host at once.") var pushConcurrency: String?
+    @Option(help: "How long a delivery may take, such as 10s.") var pushTimeout: String?
+    @Option(help: "What is posted: job (an object with the payload and the job's facts), or payload.")
+    var pushBody: String?
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
@@ -117,6 +123,7 @@ struct QueueCommand: AsyncParsableCommand {
         body.setting("ordered", groupOrdered)
         body.endObject()
       }
+      pushSettings(&body)
       body.endObject()
       try await daemon.connection().printAnswer(to: .patch, queue.path, body: body)
     }
@@ -178,6 +185,23 @@ struct QueueCommand: AsyncParsableCommand {
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws { try await daemon.connection().printAnswer(to: .post, queue.path + "/resume") }
+  }
+}
+
+extension QueueCommand.Set {
+  /// Deliveries are set as a whole; `--push-url default` alone ends them.
+  fileprivate func pushSettings(_ body: inout JSONWriter) {
+    guard [pushURL, pushConcurrency, pushTimeout, pushBody].contains(where: { $0 != nil }) else { return }
+    body.key("push")
+    guard pushURL != "default" || pushConcurrency != nil || pushTimeout != nil || pushBody != nil else {
+      return body.null()
+    }
+    body.beginObject()
+    body.setting("url", pushURL)
+    body.setting("concurrency", pushConcurrency)
+    body.setting("timeout", pushTimeout)
+    body.setting("body", pushBody)
+    body.endObject()
   }
 }
 

@@ -1,8 +1,10 @@
+import Foundation
 import Logging
 import NIOCore
 import RoostCore
 import RoostEngine
 import RoostKeys
+import RoostPush
 import RoostServer
 
 /// What `roost serve` runs with: flags over environment over settings file over defaults, read once and checked as a
@@ -106,9 +108,26 @@ package struct ServeConfiguration: Sendable {
       metricsPort != port || port == 0 || metricsHost != host, .metricsPort,
       "it is PORT, too: choose another, or leave it out to have /metrics on PORT")
     require(
+      grpcPort == nil || grpcPort == 0 || grpcPort != port && (grpcPort != metricsPort || metricsHost != host),
+      .grpcPort,
+      "it is PORT or METRICS_PORT, too: choose another")
+    let hasKeySet = given(.jwtKeySetFile) || given(.jwtKeySetURL)
+    require(
+      !given(.jwtKeySetURL) || !given(.jwtKeySetFile), .jwtKeySetURL, "JWT_JWKS_FILE is set, too: give one of them")
+    require(
+      jwtKeySetURL.map(KeySetURL.isAcceptable) ?? true, .jwtKeySetURL,
+      "it is no https URL: keys that anybody on the way could replace protect nothing")
+    for setting in [Setting.jwtIssuer, .jwtAudience] {
+      require(!hasKeySet || given(setting), setting, "a key set needs it, and it is not set")
+      require(!given(setting) || hasKeySet, setting, "it needs JWT_JWKS_FILE or JWT_JWKS_URL, which are not set")
+    }
+    require(
       leaseCheckMilliseconds <= leaseMilliseconds, .leaseCheckInterval,
       "leases would be checked more seldom than they last: it must be at most LEASE_DURATION, "
         + shown(.leaseDuration))
+    require(
+      pushAllowed != nil, .pushAllow, "it is no list of addresses and ranges, such as 10.1.0.0/16,fd00::/8")
+    require(pushPorts != nil, .pushPorts, "it is no list of ports and ranges, such as 80,443,1024-65535")
     require(
       defaultRetry != nil, .defaultRetry,
       "it is no retry policy, such as 5s..10m or 5s..10m,factor=3,jitter=equal: pauses up to 1d..7d, a factor from 1 to "
@@ -137,6 +156,10 @@ extension ServeConfiguration {
   package var tlsClientCAFile: String? { text(.tlsClientCA) }
   package var dataDirectory: String { text(.dataDirectory) ?? "" }
   package var adminKeyFile: String? { text(.adminKeyFile) }
+  package var jwtKeySetFile: String? { text(.jwtKeySetFile) }
+  package var jwtKeySetURL: String? { text(.jwtKeySetURL) }
+  package var jwtIssuer: String? { text(.jwtIssuer) }
+  package var jwtAudience: String? { text(.jwtAudience) }
   package var authFailuresPerMinute: Int { number(.authFailuresPerMinute) ?? 0 }
   package var leaseMilliseconds: Int64 { milliseconds(.leaseDuration) }
   package var leaseCheckMilliseconds: Int64 { milliseconds(.leaseCheckInterval) }
@@ -172,10 +195,23 @@ extension ServeConfiguration {
   /// nil: no limit.
   package var memoryLimitBytes: Int? { number(.memoryLimit) }
   package var segmentBytes: Int { number(.segmentBytes) ?? 0 }
+  /// Nil where the text is no list of ranges.
+  package var pushAllowed: [AddressRange]? {
+    let texts = (text(.pushAllow) ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    let ranges = texts.compactMap { AddressRange($0) }
+    return ranges.count == texts.count ? ranges : nil
+  }
+  /// Nil where the text is no list of ports.
+  package var pushPorts: [ClosedRange<Int>]? { (text(.pushPorts)).flatMap { portRanges($0) } }
+  package var pushAuthorityFile: String? { text(.pushCA) }
+  package var pushConcurrency: Int64 { Int64(number(.pushConcurrency) ?? 0) }
+  package var pushTimeoutMilliseconds: Int64 { milliseconds(.pushTimeout) }
   /// nil: metrics are served on the main listener.
   package var metricsPort: Int? { number(.metricsPort) }
   package var metricsHost: String { text(.metricsHost) ?? "" }
   package var metricsQueues: Int { number(.metricsQueues) ?? 0 }
+  /// nil: no gRPC.
+  package var grpcPort: Int? { number(.grpcPort) }
   package var dashboard: DashboardMode { text(.dashboard).flatMap { DashboardMode(rawValue: $0) } ?? .on }
   package var logsAccess: Bool { isSo(.accessLog) }
   package var logLevel: Logger.Level { text(.logLevel).flatMap { Logger.Level(rawValue: $0) } ?? .info }
@@ -229,4 +265,19 @@ package struct ConfigurationProblems: Error, CustomStringConvertible {
   package var description: String {
     "\(summary):\n" + problems.map { "  \($0)" }.joined(separator: "\n")
   }
+}
+
+/// `80,443,1024-65535`; nil where a text is no such list.
+private func portRanges(_ text: String) -> [ClosedRange<Int>]? {
+  let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+  let ranges = parts.compactMap { part -> ClosedRange<Int>? in
+    let ends = part.split(separator: "-", omittingEmptySubsequences: false).map {
+      Int($0.trimmingCharacters(in: .whitespaces)).flatMap { (1...65_535).contains($0) ? $0 : nil }
+    }
+    guard let first = ends[0], ends.count == 1 || ends.count == 2, let last = ends[ends.count - 1], first <= last else {
+      return nil
+    }
+    return first...last
+  }
+  return ranges.count == parts.count ? ranges : nil
 }

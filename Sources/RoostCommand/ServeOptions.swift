@@ -12,6 +12,10 @@ struct ServeOptions: ParsableArguments {
   /// What the flag was called before in other commands; taken here, too.
   @Option(name: .customLong("data"), help: .private) var formerDataDirectory: String?
   @Option(.adminKeyFile) var adminKeyFile: String?
+  @Option(.jwtKeySetFile) var jwtKeySetFile: String?
+  @Option(.jwtKeySetURL) var jwtKeySetURL: String?
+  @Option(.jwtIssuer) var jwtIssuer: String?
+  @Option(.jwtAudience) var jwtAudience: String?
   @Option(.authFailuresPerMinute) var authFailuresPerMinute: String?
   @Option(.leaseDuration) var leaseDuration: String?
   @Option(.leaseCheckInterval) var leaseCheckInterval: String?
@@ -41,6 +45,12 @@ struct ServeOptions: ParsableArguments {
   @Option(.metricsPort) var metricsPort: String?
   @Option(.metricsHost) var metricsHost: String?
   @Option(.metricsQueues) var metricsQueues: String?
+  @Option(.grpcPort) var grpcPort: String?
+  @Option(.pushAllow) var pushAllow: String?
+  @Option(.pushPorts) var pushPorts: String?
+  @Option(.pushCA) var pushCA: String?
+  @Option(.pushConcurrency) var pushConcurrency: String?
+  @Option(.pushTimeout) var pushTimeout: String?
   @Option(.dashboard) var dashboard: String?
   @Flag(.accessLog) var accessLog: Bool?
   @Option(.logLevel) var logLevel: String?
@@ -53,6 +63,7 @@ struct ServeOptions: ParsableArguments {
       .port: port, .host: host, .allowPlaintext: allowPlaintext.map(String.init), .tlsCertificate: tlsCertificate,
       .tlsKey: tlsKey, .tlsClientCA: tlsClientCA,
       .dataDirectory: dataDirectory ?? formerDataDirectory,
+      .jwtKeySetFile: jwtKeySetFile, .jwtKeySetURL: jwtKeySetURL, .jwtIssuer: jwtIssuer, .jwtAudience: jwtAudience,
       .adminKeyFile: adminKeyFile, .authFailuresPerMinute: authFailuresPerMinute, .leaseDuration: leaseDuration,
       .leaseCheckInterval: leaseCheckInterval, .requireLeaseID: requireLeaseID.map(String.init),
       .defaultMaxRetries: defaultMaxRetries, .retention: retention, .retentionMaxJobs: retentionMaxJobs,
@@ -64,7 +75,9 @@ struct ServeOptions: ParsableArguments {
       .eventsRetention: eventsRetention, .eventsRetentionBytes: eventsRetentionBytes,
       .eventsListeners: eventsListeners,
       .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
-      .metricsQueues: metricsQueues, .dashboard: dashboard,
+      .metricsQueues: metricsQueues, .grpcPort: grpcPort, .dashboard: dashboard,
+      .pushAllow: pushAllow, .pushPorts: pushPorts, .pushCA: pushCA, .pushConcurrency: pushConcurrency,
+      .pushTimeout: pushTimeout,
       .accessLog: accessLog.map(String.init), .logLevel: logLevel, .logFormat: logFormat,
       .shutdownTimeout: shutdownTimeout,
     ]

@@ -10,6 +10,10 @@ package enum Setting: String, CaseIterable, Sendable {
   case dataDirectory = "WAL_DIR"
   case redisURL = "REDIS_URL"
   case adminKeyFile = "ADMIN_KEY_FILE"
+  case jwtKeySetFile = "JWT_JWKS_FILE"
+  case jwtKeySetURL = "JWT_JWKS_URL"
+  case jwtIssuer = "JWT_ISSUER"
+  case jwtAudience = "JWT_AUDIENCE"
   case authFailuresPerMinute = "AUTH_FAILURES_PER_MINUTE"
   case leaseDuration = "LEASE_DURATION"
   case leaseCheckInterval = "LEASE_CHECK_INTERVAL"
@@ -36,9 +40,15 @@ package enum Setting: String, CaseIterable, Sendable {
   case eventsListeners = "EVENTS_LISTENERS"
   case memoryLimit = "MEMORY_LIMIT"
   case segmentBytes = "SEGMENT_BYTES"
+  case pushAllow = "PUSH_ALLOW"
+  case pushPorts = "PUSH_PORTS"
+  case pushCA = "PUSH_CA"
+  case pushConcurrency = "PUSH_CONCURRENCY"
+  case pushTimeout = "PUSH_TIMEOUT"
   case metricsPort = "METRICS_PORT"
   case metricsHost = "METRICS_HOST"
   case metricsQueues = "METRICS_QUEUES"
+  case grpcPort = "GRPC_PORT"
   case dashboard = "DASHBOARD"
   case accessLog = "ACCESS_LOG"
   case logLevel = "LOG_LEVEL"
@@ -83,6 +93,21 @@ package enum Setting: String, CaseIterable, Sendable {
         .text("a file"), nil, sample: "made-before.key",
         "A file whose first line is an admin key that was made beforehand, with `roost keys mint`: the start puts it into the "
           + "key store (see [security.md](security.md#an-admin-key-made-beforehand)).")
+    case .jwtKeySetFile:
+      .init(
+        .text("a file"), nil, sample: "jwks.json",
+        "The keys (JWKS) of an issuer whose JSON Web Tokens count beside API keys (see [security.md](security.md)); it may "
+          + "be replaced at any time. Needs `JWT_ISSUER` and `JWT_AUDIENCE`.")
+    case .jwtKeySetURL:
+      .init(
+        .text("an https URL"), nil, sample: "https://issuer.example/jwks.json",
+        "The same from a URL, read again every five minutes and when a token names a key that is not known.")
+    case .jwtIssuer:
+      .init(
+        .text("an issuer"), nil, sample: "https://issuer.example/",
+        "What `iss` of every token must be. Needs a key set.")
+    case .jwtAudience:
+      .init(.text("an audience"), nil, sample: "roost", "What must be among `aud` of every token. Needs a key set.")
     case .authFailuresPerMinute:
       .init(
         .integer(0...1_000_000), "60", sample: "100",
@@ -189,6 +214,27 @@ package enum Setting: String, CaseIterable, Sendable {
         .bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB",
         "Largest size of a segment of the log; the first ones have 4 MiB at most (see "
           + "[deployment.md](deployment.md#small-volumes)).")
+    case .pushAllow:
+      .init(
+        .text("a list of addresses and ranges"), nil, sample: "10.1.0.0/16,fd00::/8",
+        "Addresses to which jobs may be delivered although they are not public (see [push.md](push.md#which-addresses)), "
+          + "apart by commas. The daemon's own listeners never are.")
+    case .pushPorts:
+      .init(
+        .text("a list of ports and ranges"), "80,443,1024-65535", sample: "443",
+        "Ports to which jobs may be delivered, apart by commas.")
+    case .pushCA:
+      .init(
+        .text("a file"), nil, sample: "targets.crt",
+        "Authorities, PEM, that deliveries over TLS trust besides the system's.")
+    case .pushConcurrency:
+      .init(
+        .integer(1...10_000), "16", sample: "4",
+        "How many jobs are delivered to one host at once, where the queue does not say.")
+    case .pushTimeout:
+      .init(
+        .duration(100...1_800_000), "30s", sample: "10s",
+        "How long a delivery may take, where the queue does not say.")
     case .metricsPort:
       .init(
         .integer(0...65_535), nil, sample: "9464",
@@ -199,6 +245,11 @@ package enum Setting: String, CaseIterable, Sendable {
       .init(
         .integer(0...10_000), "200", sample: "20",
         "How many queues have metrics of their own; the others share `(other)` (see [metrics.md](metrics.md)).")
+    case .grpcPort:
+      .init(
+        .integer(0...65_535), nil, sample: "50051",
+        "Port for gRPC on `HOST`, with the certificate of `TLS_CERT` (see [grpc.md](grpc.md)); without it there is none."
+      )
     case .dashboard:
       .init(
         .choice(["on", "off", "readonly"], also: ["true": "on", "false": "off"]), "on", sample: "readonly",

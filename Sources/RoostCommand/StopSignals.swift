@@ -12,12 +12,12 @@ struct StopSignals {
   let hasStarted: @Sendable () -> Bool
   let onHangUp: @Sendable () -> Void
 
-  /// Runs a service until it ends or a signal asks it to.
+  /// Runs services until one ends or a signal asks them to. They stop in reverse order, one after the other.
   ///
   /// - Parameter limit: How long requests in flight get after the signal; then they are cancelled.
-  func run(_ service: some Service, within limit: Duration) async throws {
+  func run(_ services: [any Service], within limit: Duration) async throws {
     var configuration = ServiceGroupConfiguration(
-      services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
+      services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
       logger: Logger(label: "roost.services") { _ in SwiftLogNoOpLogHandler() })
     configuration.maximumGracefulShutdownDuration = limit
     let group = ServiceGroup(configuration: configuration)

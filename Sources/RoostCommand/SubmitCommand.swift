@@ -53,6 +53,7 @@ struct SubmitCommand: AsyncParsableCommand {
   @Option(help: "The same key again gives the same job.") var idempotencyKey: String?
   @Option(help: "The trace that the job belongs to (W3C Trace Context).") var traceparent: String?
   @Option(help: "What goes with it.") var tracestate: String?
+  @Option(help: "Where the daemon delivers it by HTTP, instead of a worker leasing it.") var callbackURL: String?
   @Flag(help: "The payload is plain text in UTF-8, not JSON.") var text = false
   @Option(help: "A file with a job a line, JSON; - is standard input.", completion: .file()) var file: String?
   @Flag(help: "Of --file: each line is a payload.") var payloads = false
@@ -149,6 +150,7 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     if let traceparent { body.field("traceparent", traceparent) }
     if let tracestate { body.field("tracestate", tracestate) }
+    if let callbackURL { body.field("callback_url", callbackURL) }
     if let idempotencyKey { body.field("idempotency_key", idempotencyKey) }
   }
 

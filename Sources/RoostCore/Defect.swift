@@ -190,4 +190,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case dependencyLeaves = "dependency-leaves"
   /// A copy leaves out which jobs its job waited for.
   case dependenciesLostInCarry = "dependencies-lost-in-carry"
+  /// A worker may lease a job that is to be delivered.
+  case deliveryLeased = "delivery-leased"
+  /// More deliveries to an origin run at once than may.
+  case originLimitIgnored = "origin-limit-ignored"
+  /// An origin that failed again and again is tried as if it had not.
+  case breakerIgnored = "breaker-ignored"
+  /// Deliveries of the process before go on until their leases end.
+  case brokenDeliveriesKept = "broken-deliveries-kept"
 }

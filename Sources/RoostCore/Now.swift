@@ -84,6 +84,10 @@ package struct Limits: Sendable {
   package var timeoutMilliseconds: Int64 = 0
   /// The largest result at disk level 3, bytes.
   package var smallResultBytes = 4_096
+  /// Deliveries to one origin at once, where the queue does not say.
+  package var pushConcurrency: Int64 = 16
+  /// How long a delivery may take, where the queue does not say, milliseconds.
+  package var pushTimeoutMilliseconds: Int64 = 30_000
   /// Waiting workers at once.
   package var maxWaiters = 100_000
   package init() {}

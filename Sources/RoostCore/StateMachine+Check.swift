@@ -167,7 +167,9 @@ extension StateMachine {
   private func setupImage(_ queue: UInt32) -> String {
     guard let setup = setup(queue)?.pointee else { return "" }
     let settings = QueueSetting.allCases.compactMap { name in setup.settings[name].map { "\(name)=\($0)" } }
-    let reason = (setup.isPaused ? text(reasons.bytes(setup.reason)) : "") + " " + text(deadLetterName(setup))
+    let reason =
+      (setup.isPaused ? text(reasons.bytes(setup.reason)) : "") + " " + text(deadLetterName(setup))
+      + " " + text(targetBytes(setup))
     return " \(settings.joined(separator: " ")) \(setup.rate), paused \(setup.isPaused) \(setup.pausedAt)"
       + " until \(setup.pausedUntil): \(reason)"
   }

@@ -107,6 +107,11 @@ package struct StateMachine: ~Copyable {
   /// The jobs of each queue that belong together.
   var groups = GroupTable()
   var groupNames: NameTable
+  /// Where jobs are delivered: scheme, host and port.
+  var originNames: NameTable
+  var deliveries = Deliveries()
+  /// Volatile: origins that are left alone for a while (log time); an entry may be of a pause that is over.
+  var originHeap = ExpiryHeap()
   /// What was said of groups, of those of which something was.
   var groupSetups = Slab<GroupSetup>()
   var groupSettings = Slab<QueueSettings>()
@@ -181,6 +186,7 @@ package struct StateMachine: ~Copyable {
     self.defects = defects
     queueNames = NameTable(key: secret)
     groupNames = NameTable(key: secret)
+    originNames = NameTable(key: secret)
     typeNames = NameTable(key: secret)
     ownerNames = NameTable(key: secret)
     workerNames = NameTable(key: secret)
@@ -196,6 +202,7 @@ package struct StateMachine: ~Copyable {
     precondition(now.log >= self.now.log, "log time never runs backwards")
     leaseCheck.pass(now.log - self.now.log)
     self.now = now
+    recallStaleLines()
   }
 
   /// Log time, nanoseconds.
@@ -217,7 +224,9 @@ package struct StateMachine: ~Copyable {
   package var jobCount: Int { jobs.count }
   /// Jobs in workers' hands: the disk reserve keeps room for their results.
   package var runningCount: Int { leaseHeap.count }
-  package var waiterCount: Int { waiters.count }
+  package var waiterCount: Int { waiters.count - (deliveries.waiter == .none ? 0 : 1) }
+  /// How many commands have no answer yet: of those that wait, and of the daemon itself where it waits for jobs to deliver.
+  package var unansweredCount: Int { waiters.count }
   /// Jobs that wait for others: the disk reserve keeps room for telling them.
   package var blockedCount: Int { graph.blocked }
   /// Bytes of the jobs that batches are still to make: the disk reserve keeps room for them.
@@ -235,6 +244,7 @@ package struct StateMachine: ~Copyable {
     let ofGroups =
       groups.usedBytes + groupNames.usedBytes + groupSetups.usedBytes + groupSettings.usedBytes
       + groupHeap.usedBytes + groupPauseHeap.usedBytes + toldGroups.count * MemoryLayout<Slot>.stride
+      + originNames.usedBytes + originHeap.usedBytes + deliveries.usedBytes
     let waits =
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + hungry.usedBytes + waiterIndex.usedBytes
       + endWaitIndex.usedBytes
@@ -261,6 +271,7 @@ package struct StateMachine: ~Copyable {
     let ofGroups =
       groups.residentBytes + groupNames.residentBytes + groupSetups.residentBytes + groupSettings.residentBytes
       + groupHeap.residentBytes + groupPauseHeap.residentBytes + toldGroups.capacity * MemoryLayout<Slot>.stride
+      + originNames.residentBytes + originHeap.residentBytes + deliveries.usedBytes
     let waits =
       waiters.residentBytes + waitLinks.residentBytes + waitHeap.residentBytes + waiterIndex.residentBytes
       + endWaitIndex.residentBytes + hungry.residentBytes
@@ -321,6 +332,8 @@ enum RowFlags {
   static let cancelRequested: UInt16 = 2
   /// It stands in another queue than its body says.
   static let moved: UInt16 = 4
+  /// A RUNNING job is in the daemon's own hands, which deliver it.
+  static let pushed: UInt16 = 256
   /// It must begin before a time; see `StateMachine.expiring`.
   static let expires: UInt16 = 8
   /// It is CANCELLED when it is too late, not DEAD.

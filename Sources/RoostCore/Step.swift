@@ -26,6 +26,8 @@ package struct Step: ~Copyable {
   package var schedules: [ScheduleImage] = []
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
+  /// The numbers of running jobs whose workers are asked to stop.
+  package var cancelRequests: [UInt64] = []
 
   /// - Parameter recordBytes: What a batch holds without growing; untouched memory costs nothing.
   package init(headroom: Int, recordBytes: Int = 1 << 20) {
@@ -51,6 +53,7 @@ package struct Step: ~Copyable {
     figures.removeAll(keepingCapacity: true)
     workers.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
+    cancelRequests.removeAll(keepingCapacity: true)
   }
 
   @inline(__always)
@@ -260,6 +263,8 @@ package struct QueueImage: Sendable, BitwiseCopyable {
   package var pauseReason: ByteRange
   /// In `Step.text`: the queue that takes what failed.
   package var deadLetter: ByteRange
+  /// In `Step.text`: `PushTarget`, where its jobs are delivered.
+  package var target: ByteRange
 }
 
 /// One count for each `JobState`.

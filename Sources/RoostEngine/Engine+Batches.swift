@@ -36,7 +36,7 @@ extension Engine {
     for (place, answer) in group.answers.enumerated() {
       switch answer {
       case .submitted(let accepted): results.append(.success(submitted(accepted, queue: specs[place].queue)))
-      case .refused(let refusal): results.append(.failure(Refused(refusal)))
+      case .refused(let refusal): results.append(.failure(Refused(refusal, of: specs[place])))
       case .notUnique(let twin): results.append(.failure(Refused(.notUnique, .twin(twin))))
       case .conflict(let conflict): results.append(.failure(await refused(conflict, fields[place], group.loader)))
       default: preconditionFailure("a submit is answered as one")
@@ -158,6 +158,11 @@ extension Engine {
     let wanted = command
     let make = { (base: Int) -> Command in .lease(wanted.from(base)) }
     let delivery = await request.waitMilliseconds > 0 ? waitable(asked.bytes, make) : answer(asked.bytes, make)
+    return try await jobs(of: delivery)
+  }
+
+  /// The jobs of several leases, with their bytes.
+  func jobs(of delivery: Delivery) async throws(Refusal) -> [LeasedJob] {
     switch delivery.answer {
     case .refused(let refusal): throw refusal
     case .leasedMany:

@@ -34,7 +34,8 @@ extension Engine {
       }
       return results.map { $0! }
     case .graphRefused(let place, let refusal):
-      throw GraphRefusal(place: order.places[Int(place)], reason: Refused(refusal))
+      let item = order.places[Int(place)]
+      throw GraphRefusal(place: item, reason: Refused(refusal, of: specs[item]))
     case .graphConflict(let place, let conflict):
       let refused = await refused(conflict, fields[Int(place)], delivery.loader)
       throw GraphRefusal(place: order.places[Int(place)], reason: refused)

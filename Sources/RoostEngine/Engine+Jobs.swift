@@ -13,7 +13,7 @@ extension Engine {
     let delivery = await answer(bytes) { base in .submit(command.from(base)) }
     switch delivery.answer {
     case .submitted(let accepted): return submitted(accepted, queue: spec.queue)
-    case .refused(let refusal): throw Refused(refusal)
+    case .refused(let refusal): throw Refused(refusal, of: spec)
     case .notUnique(let twin): throw Refused(.notUnique, .twin(twin))
     case .conflict(let conflict): throw await refused(conflict, command.fields(in: bytes), delivery.loader)
     default: preconditionFailure("a submit is answered as one")

@@ -4,19 +4,22 @@ import RoostCore
 extension Engine {
   /// Changes settings of a queue; it need not have had a job.
   ///
-  /// - Parameter deadLetter: The queue that takes what failed, where the change says that there is one.
+  /// - Parameters:
+  ///   - deadLetter: The queue that takes what failed, where the change says that there is one.
+  ///   - target: `PushTarget`: where jobs are delivered, where the change says that they are.
   /// - Returns: The queue as it is now; nil when nothing was said of one that does not exist.
   /// - Throws: `tooManyQueues`, `diskLow`, `memoryLow`, and what every write may meet.
   package func configure(
-    queue name: String, _ change: QueueSettingsChange, deadLetter: String = ""
+    queue name: String, _ change: QueueSettingsChange, deadLetter: String = "", target: [UInt8] = []
   ) async throws(Refusal) -> QueueView? {
     var asked = AskedBytes()
     let (range, settings, taker) = (asked.add(name), asked.add(change.settings.bytes), asked.add(deadLetter))
+    let place = asked.add(target)
     return try await queueAsked(name, asked) { base in
       .configure(
         Command.Configure(
           name: range.from(base), settings: settings.from(base), cleared: change.clearedBits,
-          deadLetter: taker.from(base)))
+          deadLetter: taker.from(base), target: place.from(base)))
     }
   }
 
@@ -60,7 +63,7 @@ extension Engine {
     return delivery.queues.first.map { image in
       var queue = QueueView(
         image, name: name, pauseReason: delivery.text(image.pauseReason),
-        deadLetter: delivery.text(image.deadLetter))
+        deadLetter: delivery.text(image.deadLetter), target: delivery.bytes(image.target))
       queue.setAge(at: delivery.logTime)
       return queue
     }

@@ -286,6 +286,7 @@ extension JobBody {
     tracestate = layout.options[.tracestate].map { String(decoding: $0, as: UTF8.self) }
     schedule = layout.madeBy
     batch = BatchMembership.id(in: layout.options)
+    target = layout.target.map(DeliveryTarget.init)
     expiry = JobExpiry(layout.options)
     unique = JobUnique(layout.options)
   }
@@ -301,6 +302,10 @@ extension Viewer {
 
 extension Delivery {
   func text(_ range: ByteRange) -> String {
-    String(decoding: text[Int(range.offset)..<Int(range.offset) + Int(range.count)], as: UTF8.self)
+    String(decoding: bytes(range), as: UTF8.self)
+  }
+
+  func bytes(_ range: ByteRange) -> ArraySlice<UInt8> {
+    text[Int(range.offset)..<Int(range.offset) + Int(range.count)]
   }
 }

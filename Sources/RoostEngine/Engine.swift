@@ -51,9 +51,9 @@ package final class Engine: Sendable {
     var options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       firstSegmentBytes: configuration.firstSegmentBytes)
-    // The log, the next segment and the reserve, and what stands beside them: with less no job could be taken.
+    // The log, the next segment, the reserve and what runs, and what stands beside them: with less no job could be taken.
     let segmentBytes = min(options.segmentBytes, options.firstSegmentBytes)
-    options.leastFreeBytes = (2 + options.reserveSpares) * segmentBytes + segmentBytes / 4
+    options.leastFreeBytes = (3 + options.reserveSpares) * segmentBytes + segmentBytes / 4
     var setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())
@@ -125,6 +125,8 @@ package final class Engine: Sendable {
   package var jobCount: Int { writer.status.withLock { $0.figures.jobs } }
   /// Workers that wait for a job, as of the last batch.
   package var waitingWorkers: Int { writer.status.withLock { $0.waiters } }
+  /// Which running jobs were called off.
+  package var cancelNotices: CancelNotices { writer.cancels }
   /// Commands left in the mailbox since the start.
   package var postedCommands: UInt64 { mailbox.postedCommands }
   /// Commits that reached the disk since the start, for the figure of answers per sync.

@@ -267,6 +267,8 @@ package struct QueueView: Sendable {
   package private(set) var settings = QueueSettings()
   /// The queue that takes what failed; empty where none does.
   package private(set) var deadLetterQueue = ""
+  /// Where its jobs are delivered; nil where workers lease them.
+  package private(set) var target: DeliveryTarget?
   /// Why it gives none of its READY jobs; nil: it does, or has none.
   package private(set) var hold: QueueHold?
   private var nextLease: Int64 = 0
@@ -290,16 +292,19 @@ package struct QueueView: Sendable {
     self.activity = activity
   }
 
-  init(_ image: QueueImage, name: String, pauseReason: String, deadLetter: String) {
+  init(
+    _ image: QueueImage, name: String, pauseReason: String, deadLetter: String, target: some Collection<UInt8>
+  ) {
     self.init(
       name: name, life: image.life, counts: image.counts, oldestReadyMilliseconds: nil, totals: image.totals,
       activity: image.activity)
-    update(image, pauseReason: pauseReason, deadLetter: deadLetter)
+    update(image, pauseReason: pauseReason, deadLetter: deadLetter, target: Array(target))
   }
 
   /// Takes newer figures of the same queue over.
   mutating func update(
-    _ image: QueueImage, pauseReason: @autoclosure () -> String, deadLetter: @autoclosure () -> String
+    _ image: QueueImage, pauseReason: @autoclosure () -> String, deadLetter: @autoclosure () -> String,
+    target: @autoclosure () -> [UInt8]
   ) {
     counts = image.counts
     totals = image.totals
@@ -311,6 +316,8 @@ package struct QueueView: Sendable {
     waiters = Int(image.waiters)
     waitingBytes = image.waitingBytes
     deadLetterQueue = image.settings[.deadLetter] == nil ? "" : deadLetter()
+    self.target =
+      image.settings[.push] == nil ? nil : target().withUnsafeBytes { PushTarget($0).map(DeliveryTarget.init) }
     pause =
       image.isPaused
       ? QueuePause(
@@ -383,6 +390,8 @@ package struct JobBody: Sendable {
   /// The batch that it is of.
   package var batch: JobID?
   package var dependencyMode = DependencyList.Mode()
+  /// Where it says itself that it is delivered.
+  package var target: DeliveryTarget?
   /// Before when it must begin, as it was said.
   package var expiry: JobExpiry?
   /// That no other may be like it, as it was said.

@@ -139,7 +139,8 @@ private struct EventJobs {
     let labels: EventLabels?
   }
 
-  private static let most = 32_768
+  /// With their names some 100 bytes each, for every stream that reads what lies back.
+  private static let most = 2_048
   private var young: [UInt64: Job] = [:]
   private var old: [UInt64: Job] = [:]
 

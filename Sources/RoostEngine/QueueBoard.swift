@@ -14,6 +14,12 @@ final class QueueBoard: Sendable {
     var logTime: Int64 = 0
     /// `CLOCK_MONOTONIC`, nanoseconds.
     var updatedAt: Int64 = 0
+    /// Of the queues that say something of deliveries, by their names.
+    var terms: [String: DeliveryTerms] = [:]
+
+    mutating func noteTerms(of queue: QueueView) {
+      if let told = DeliveryTerms(queue) { terms[queue.name] = told } else if !terms.isEmpty { terms[queue.name] = nil }
+    }
   }
 
   private static let pageRows = 64
@@ -26,15 +32,15 @@ final class QueueBoard: Sendable {
       state.logTime = logTime
       state.updatedAt = now
       guard machine.hasQueueChanges else { return }
-      machine.tellChanges { image, name, reason, deadLetter in
-        Self.put(image, name, reason, deadLetter, into: &state)
+      machine.tellChanges { image, name, reason, deadLetter, target in
+        Self.put(image, name, reason, deadLetter, target, into: &state)
       }
     }
   }
 
   private static func put(
     _ image: QueueImage, _ name: UnsafeRawBufferPointer, _ reason: UnsafeRawBufferPointer,
-    _ deadLetter: UnsafeRawBufferPointer, into state: inout State
+    _ deadLetter: UnsafeRawBufferPointer, _ target: UnsafeRawBufferPointer, into state: inout State
   ) {
     let (page, row) = (Int(image.id) / pageRows, Int(image.id) % pageRows)
     while state.pages.count <= page { state.pages.append(Array(repeating: nil, count: pageRows)) }
@@ -42,18 +48,21 @@ final class QueueBoard: Sendable {
       if known.life == image.life, image.exists {
         state.pages[page][row]!.update(
           image, pauseReason: String(decoding: reason, as: UTF8.self),
-          deadLetter: String(decoding: deadLetter, as: UTF8.self))
+          deadLetter: String(decoding: deadLetter, as: UTF8.self), target: Array(target))
+        state.noteTerms(of: state.pages[page][row]!)
         return
       }
       // Its last figures: what it held when it went is not told.
       state.departed.add(known)
+      state.terms[known.name] = nil
       state.count -= 1
       state.pages[page][row] = nil
     }
     guard image.exists else { return }
     state.pages[page][row] = QueueView(
       image, name: String(decoding: name, as: UTF8.self), pauseReason: String(decoding: reason, as: UTF8.self),
-      deadLetter: String(decoding: deadLetter, as: UTF8.self))
+      deadLetter: String(decoding: deadLetter, as: UTF8.self), target: Array(target))
+    state.noteTerms(of: state.pages[page][row]!)
     state.count += 1
   }
 
@@ -62,6 +71,9 @@ final class QueueBoard: Sendable {
     let (page, row) = (Int(queue) / Self.pageRows, Int(queue) % Self.pageRows)
     return state.withLock { page < $0.pages.count ? $0.pages[page][row]?.name : nil }
   }
+
+  /// How a queue's jobs are delivered.
+  func terms(ofQueue name: String) -> DeliveryTerms? { state.withLock { $0.terms[name] } }
 
   var queues: QueueFigures {
     state.withLock {

@@ -13,11 +13,23 @@ package struct Refused: Error, Sendable {
     case ended(EndedAttempt)
     /// The job that holds the key which no two may have.
     case twin(JobID)
+    /// The job that is to be waited for and is not there.
+    case missing(JobID)
   }
 
   init(_ refusal: Refusal, _ facts: Facts? = nil) {
     self.refusal = refusal
     self.facts = facts
+  }
+
+  /// The refusal of a submit. The core does not say which of several jobs is not there; where there is one, it is that.
+  init(_ refusal: Refusal, of spec: JobSpec) {
+    self.init(refusal)
+    guard refusal == .dependencyNotFound, let bytes = spec.options[.dependencies] else { return }
+    let only = bytes.withUnsafeBytes { raw in
+      DependencyList(raw).flatMap { $0.count == 1 ? $0.ids.first : nil }
+    }
+    if let only { facts = .missing(only) }
   }
 }
 

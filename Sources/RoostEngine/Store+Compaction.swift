@@ -102,7 +102,8 @@ extension Store {
     let total = Int(log.totalBytes)
     let live = machine.keptBytes
     guard log.currentSegment > log.firstSegment else { return false }
-    if diskLevel > 0 { return total > live + live / 10 + log.segmentBytes }
+    // Where the disk is full, little that is gained lets the next jobs be leased.
+    if diskLevel > 0 { return total > live + min(live / 10, log.segmentBytes) + log.segmentBytes }
     return total > max(3 * log.segmentBytes, 2 * live)
   }
 

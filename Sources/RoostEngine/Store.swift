@@ -209,7 +209,8 @@ package struct Store: ~Copyable {
     if step.records.recordCount > 0 {
       if machine.defects.contains(.replyBeforeSync) { isUnwritten = true } else { try write() }
     }
-    log.provisioner.setRunningReserve(bytes: runningReserve)
+    // A segment of it even where nothing runs: what submits have filled must still have room for leases.
+    log.provisioner.setRunningReserve(bytes: max(1, runningReserve))
     return hasMore && !isDueHeld || hasFires
   }
 

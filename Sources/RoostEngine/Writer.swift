@@ -20,6 +20,8 @@ final class Writer: @unchecked Sendable {
   /// For those who follow the log: how far it is durable.
   let tap: EventTap
   let logIdentity: LogIdentity
+  /// For other threads: which running jobs were called off.
+  let cancels = CancelNotices()
 
   private var batch = Mailbox.Batch()
   /// What lanes have posted.
@@ -144,6 +146,7 @@ final class Writer: @unchecked Sendable {
 
   /// The commit is durable: its answers leave.
   private func release() {
+    if !store.step.cancelRequests.isEmpty { cancels.tell(store.step.cancelRequests) }
     for reply in store.step.replies {
       if reply.ticket & Lane.mark != 0 {
         let place = Int(reply.ticket & ~Lane.mark) >> Int(Lane.ticketBits)
@@ -172,7 +175,7 @@ final class Writer: @unchecked Sendable {
 
   /// Whoever has no answer yet waits for a job.
   private func park() {
-    guard store.machine.waiterCount > parked.count else { return }
+    guard store.machine.unansweredCount > parked.count else { return }
     for (index, asker) in batch.askers.enumerated() {
       if let asker { parked.insert(asker, batch.firstTicket + UInt64(index)) }
     }

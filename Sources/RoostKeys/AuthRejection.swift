@@ -9,6 +9,8 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   case invalid
   case expired
   case revoked
+  /// A token that does not count, whatever is wrong with it; whether it may have been a guess.
+  case invalidToken(isGuess: Bool)
   /// Too many wrong keys came from this address; seconds until the next is looked at.
   case tooManyAttempts(retryAfterSeconds: Int)
   /// The key store did not answer: nothing is known about the key.
@@ -17,7 +19,7 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   /// The HTTP status.
   package var status: Int {
     switch self {
-    case .missing, .malformed, .invalid, .expired, .revoked: 401
+    case .missing, .malformed, .invalid, .expired, .revoked, .invalidToken: 401
     case .tooManyAttempts: 429
     case .unavailable: 503
     }
@@ -26,7 +28,7 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   /// When to try again, where that helps.
   package var retryAfterSeconds: Int? {
     switch self {
-    case .missing, .malformed, .invalid, .expired, .revoked: nil
+    case .missing, .malformed, .invalid, .expired, .revoked, .invalidToken: nil
     case .tooManyAttempts(let seconds): seconds
     case .unavailable: 1
     }
@@ -36,6 +38,7 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   var isGuess: Bool {
     switch self {
     case .malformed, .invalid: true
+    case .invalidToken(let isGuess): isGuess
     // Nothing was guessed, the right secret was there, or nothing is known.
     case .missing, .expired, .revoked, .tooManyAttempts, .unavailable: false
     }
@@ -45,7 +48,7 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
   package var code: String {
     switch self {
     case .missing: "missing_key"
-    case .malformed, .invalid, .expired: "invalid_key"
+    case .malformed, .invalid, .expired, .invalidToken: "invalid_key"
     case .revoked: "revoked_key"
     case .tooManyAttempts: "too_many_attempts"
     case .unavailable: "auth_unavailable"
@@ -57,6 +60,8 @@ package enum AuthRejection: Error, Equatable, CustomStringConvertible {
     switch self {
     case .missing: "send the header Authorization: Bearer <key>, or X-API-Key: <key>"
     case .malformed, .invalid: "the API key is not valid: check that it is complete, or ask for a new one"
+    case .invalidToken:
+      "the token is not valid: check its issuer, audience, times and signature, or ask for a new one"
     case .expired: "the API key has expired: ask for a new one"
     case .revoked: "the API key was revoked: ask for a new one"
     case .tooManyAttempts: "too many wrong keys came from this address: wait as long as Retry-After says"

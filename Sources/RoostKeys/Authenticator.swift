@@ -13,6 +13,8 @@ package final class Authenticator: Sendable {
   private let store: any KeyStore
   private let clock: KeyClock
   private let throttle: GuessThrottle?
+  /// Judges JSON Web Tokens; nil: there are keys alone.
+  private let tokens: TokenAuthority?
   private let logger: Logger?
   private let checkIntervalNanoseconds: Int64
   private let cache: Shared<KeyCache>
@@ -27,11 +29,13 @@ package final class Authenticator: Sendable {
 
   /// - Parameters:
   ///   - throttle: Slows down guesses; nil lets everyone guess as fast as they like.
+  ///   - tokens: Whose JSON Web Tokens count beside keys; nil: none.
   ///   - metrics: Where cache hits, misses and size are counted.
   package init(
-    store: any KeyStore, clock: KeyClock = .system, throttle: GuessThrottle? = nil, logger: Logger? = nil,
-    metrics: any MetricsFactory = MetricsSystem.factory
+    store: any KeyStore, clock: KeyClock = .system, throttle: GuessThrottle? = nil, tokens: TokenAuthority? = nil,
+    logger: Logger? = nil, metrics: any MetricsFactory = MetricsSystem.factory
   ) {
+    self.tokens = tokens
     hits = Counter(label: "roost_key_cache_hits_total", factory: metrics)
     misses = Counter(label: "roost_key_cache_misses_total", factory: metrics)
     size = Meter(label: "roost_key_cache_keys", factory: metrics)
@@ -46,6 +50,10 @@ package final class Authenticator: Sendable {
       cache.value.withLock { $0.flush() }
       flushes.count.wrappingAdd(1, ordering: .releasing)
       size.set(0)
+      watches.wake()
+    }
+    tokens?.whenKeysChange { [watches, flushes] in
+      flushes.count.wrappingAdd(1, ordering: .releasing)
       watches.wake()
     }
   }
@@ -82,7 +90,7 @@ package final class Authenticator: Sendable {
   ///
   /// - Parameter header: The value of `Authorization` that held the key.
   package func judge(_ presented: Secret, _ header: String?) -> KeyMemo? {
-    guard let id = presented.unverifiedKeyID else { return nil }
+    guard let id = presented.unverifiedKeyID else { return judge(token: presented, header) }
     // Before the cache is asked: a flush in between makes the memo void.
     let flushes = flushes.count.load(ordering: .acquiring)
     let now = clock.elapsed()
@@ -99,6 +107,17 @@ package final class Authenticator: Sendable {
     return KeyMemo(
       header: Secret(header ?? ""), caller: found.caller, flushes: flushes,
       until: min(found.until, now + KeyMemo.longestNanoseconds))
+  }
+
+  /// The same for a token.
+  private func judge(token: Secret, _ header: String?) -> KeyMemo? {
+    guard let tokens else { return nil }
+    let flushes = flushes.count.load(ordering: .acquiring)
+    guard let caller = tokens.cached(token) else { return nil }
+    hits.increment()
+    return KeyMemo(
+      header: Secret(header ?? ""), caller: caller, flushes: flushes,
+      until: clock.elapsed() + KeyMemo.longestNanoseconds)
   }
 
   /// The caller of a header that was judged before, if these are the same bytes and nothing has become of the key.
@@ -138,6 +157,7 @@ package final class Authenticator: Sendable {
 
   private func verify(_ presented: Secret) async throws(AuthRejection) -> Caller {
     misses.increment()
+    if let tokens, tokens.isMeant(presented) { return try await tokens.caller(of: presented) }
     guard let key = PresentedKey(presented.reveal()) else { throw .malformed }
     await checkStoreIfDue()
     let (record, generation) = try await record(of: key, presented.seededHash)
@@ -199,6 +219,7 @@ package final class Authenticator: Sendable {
   /// Why the key that a caller came with may no longer act; nil: it is as good as that of a new request. For what takes
   /// longer than a key may be believed: right before something is handed over.
   package func verdict(on caller: Caller) async -> AuthRejection? {
+    if caller.tokenKey != nil { return tokens?.verdict(on: caller) ?? nil }
     if let expiresAt = caller.expiresAt, expiresAt <= clock.wall() { return .expired }
     await checkStoreIfDue()
     let now = clock.elapsed()
@@ -225,6 +246,7 @@ package final class Authenticator: Sendable {
 
   /// Looks after the keys in use until the task is cancelled.
   package func keepWatch() async {
+    async let _ = tokens?.keepKeys()
     while !Task.isCancelled {
       await watches.sleep(atMost: store.checkInterval ?? .seconds(1), wall: clock.wall())
       await judgeWatched()

@@ -15,21 +15,35 @@ package final class Caller: Sendable {
   package let expiresAt: Date?
   /// The hash that its key had; nil where no record stands behind it.
   let secretHash: SecretHash?
+  /// The key that signed the token that it came with; nil: it came with an API key.
+  let tokenKey: String?
 
   package convenience init(_ record: KeyRecord) {
     self.init(
       keyID: record.id, ownerID: record.ownerID, type: record.type, queues: record.queues, scopes: record.scopes,
-      expiresAt: record.expiresAt, secretHash: record.secretHash)
+      expiresAt: record.expiresAt, secretHash: record.secretHash, tokenKey: nil)
   }
 
   package convenience init(keyID: String, ownerID: Name, type: KeyType, queues: [QueuePattern] = [.all]) {
     self.init(
-      keyID: keyID, ownerID: ownerID, type: type, queues: queues, scopes: type.scopes, expiresAt: nil, secretHash: nil)
+      keyID: keyID, ownerID: ownerID, type: type, queues: queues, scopes: type.scopes, expiresAt: nil, secretHash: nil,
+      tokenKey: nil)
+  }
+
+  /// The holder of a token. Its public name is the same for every token of a subject.
+  convenience init(
+    token: Secret, subject: String, issuer: String, ownerID: Name, type: KeyType, queues: [QueuePattern],
+    scopes: ScopeSet, expiresAt: Date, key: String
+  ) {
+    let named = SecretHash(of: Secret("roost token \(issuer.utf8.count) \(issuer) \(subject)")).hex
+    self.init(
+      keyID: "jwt-" + named.prefix(12), ownerID: ownerID, type: type, queues: queues, scopes: scopes,
+      expiresAt: expiresAt, secretHash: SecretHash(of: token), tokenKey: key)
   }
 
   private init(
     keyID: String, ownerID: Name, type: KeyType, queues: [QueuePattern], scopes: ScopeSet, expiresAt: Date?,
-    secretHash: SecretHash?
+    secretHash: SecretHash?, tokenKey: String?
   ) {
     self.keyID = keyID
     self.ownerID = ownerID
@@ -38,6 +52,7 @@ package final class Caller: Sendable {
     self.queues = queues
     self.expiresAt = expiresAt
     self.secretHash = secretHash
+    self.tokenKey = tokenKey
     allowsAllQueues = queues.contains { $0.matchesEverything }
   }
 

@@ -15,6 +15,7 @@ package enum KeyRejection: Error, Equatable, CustomStringConvertible {
     case .notFound: 404
     case .forbidden: 403
     case .invalid: 422
+    case .unavailable(.full): 507
     case .unavailable: 503
     }
   }
@@ -25,6 +26,7 @@ package enum KeyRejection: Error, Equatable, CustomStringConvertible {
     case .notFound: "key_not_found"
     case .forbidden: "forbidden"
     case .invalid: "invalid_field"
+    case .unavailable(.full): "disk_low"
     case .unavailable: "auth_unavailable"
     }
   }
@@ -35,6 +37,7 @@ package enum KeyRejection: Error, Equatable, CustomStringConvertible {
     case .notFound: "there is no key of this id"
     case .forbidden(let message): message
     case .invalid(let field, let message): "\(field) \(message)"
+    case .unavailable(.full): "the disk is full, and the keys cannot be written: free space, then try again"
     case .unavailable: "the key store does not answer: try again shortly"
     }
   }

@@ -83,6 +83,8 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
   case refused(command: String, code: String)
   /// One record, or one set of ids, is not what Roost wrote. `record` says which and where.
   case damaged(record: String, reason: String)
+  /// There is no room on the disk.
+  case full(file: String, reason: String)
   /// A call to the system failed.
   case system(call: String, file: String, reason: String)
 
@@ -90,7 +92,8 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
   var isOfOneRecord: Bool {
     switch self {
     case .damaged: true
-    case .unknownFormat, .unreachable, .corrupt, .vanished, .changed, .locked, .duplicate, .refused, .system: false
+    case .unknownFormat, .unreachable, .corrupt, .vanished, .changed, .locked, .duplicate, .refused, .full, .system:
+      false
     }
   }
 
@@ -115,6 +118,8 @@ package enum KeyStoreError: Error, CustomStringConvertible, Equatable {
       RedisRefusal.text(command, code)
     case .damaged(let record, let reason):
       "\(record) is damaged: it \(reason). Restore it from a copy, or delete it"
+    case .full(let file, let reason):
+      "\(file) cannot be written: \(reason)"
     case .system(let call, let file, let reason):
       "\(call) of \(file) failed: \(reason)"
     }

@@ -134,7 +134,10 @@ struct PrivateFile: Sendable {
 
   /// Reads `errno`: to be called before anything else can change it.
   private func failure(_ call: String, _ path: String) -> KeyStoreError {
-    .system(call: call, file: path, reason: String(cString: strerror(errno)))
+    let number = errno
+    let reason = String(cString: strerror(number))
+    if number == ENOSPC || number == EDQUOT { return .full(file: path, reason: reason) }
+    return .system(call: call, file: path, reason: reason)
   }
 
   /// An open file, closed when no one refers to it any more.

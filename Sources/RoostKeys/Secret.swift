@@ -42,6 +42,11 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
     return hasher.finalize()
   }
 
+  /// Whether it is meant as a JSON Web Token.
+  var isMeantAsToken: Bool { WebToken.isMeant(text) }
+  /// Bytes.
+  var count: Int { text.utf8.count }
+
   package var description: String { "<redacted>" }
   package var debugDescription: String { "<redacted>" }
   // Without this, `dump` would walk into the stored text.

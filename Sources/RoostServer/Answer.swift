@@ -36,14 +36,22 @@ package struct Answer: Sendable {
 
   /// A refusal as an answer. It may quote what the request held, but no key.
   package init(_ rejection: Rejection, requestID: String) {
-    var shown = rejection
+    let shown = rejection.masked
+    status = shown.status
+    body = shown.json(requestID: requestID)
+    headers = rejection.headers
+  }
+}
+
+extension Rejection {
+  /// The same without the keys that it may quote.
+  package var masked: Rejection {
+    var shown = self
     shown.message = APIKey.masked(shown.message)
     for place in shown.details.indices {
       if case .text(let text) = shown.details[place].value { shown.details[place].value = .text(APIKey.masked(text)) }
     }
-    status = shown.status
-    body = shown.json(requestID: requestID)
-    headers = rejection.headers
+    return shown
   }
 }
 

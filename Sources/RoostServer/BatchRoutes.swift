@@ -33,21 +33,40 @@ private func submitBatch(_ request: RouteRequest, _ backend: Backend) async thro
   try refuseBatchKey(request)
   if let lines = request.stream { return Answer(lines: JobLines(request, backend, lines)) }
   let items = try decodeList(request.body, jobsTable, "jobs") { (json) throws(Rejection) -> BatchItem in
-    var item = try SubmitBody.decodeItem(&json, maxPayloadBytes: backend.maxPayloadBytes)
-    request.trace(&item.spec)
-    try request.requireQueue(item.spec.queue)
-    return item
+    try decodeItem(&json, request, backend)
   }
-  request.span?.counts(items.count)
-  let results: [Result<Submitted, Rejection>]
-  if items.contains(where: { (try? $0.get().isOfGraph) ?? false }) {
-    results = try await submitGraph(items, request, backend).map { .success($0) }
-  } else {
-    results = try await submit(items.map { alone($0) }, request, backend)
-  }
+  let results = try await submitItems(items, request, backend)
   var json = JSONWriter(capacity: 64 + results.count * 208)
   json.results(results) { (json, _, job) in json.submitted(job) }
   return Answer(200, json)
+}
+
+/// Decodes the item of a batch that the body describes, and refuses a queue that the caller may not use.
+package func decodeItem(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> BatchItem {
+  var json = JSONReader(request.body)
+  let item = try decodeItem(&json, request, backend)
+  try json.finish()
+  return item
+}
+
+private func decodeItem(
+  _ json: inout JSONReader, _ request: RouteRequest, _ backend: Backend
+) throws(Rejection) -> BatchItem {
+  var item = try SubmitBody.decodeItem(&json, maxPayloadBytes: backend.maxPayloadBytes)
+  request.trace(&item.spec)
+  try request.requireQueue(item.spec.queue)
+  return item
+}
+
+/// Submits the items of a batch that were understood, in one commit: where some have names all of them, or none.
+package func submitItems(
+  _ items: [Result<BatchItem, Rejection>], _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> [Result<Submitted, Rejection>] {
+  request.span?.counts(items.count)
+  if items.contains(where: { (try? $0.get().isOfGraph) ?? false }) {
+    return try await submitGraph(items, request, backend).map { .success($0) }
+  }
+  return try await submitJobs(items.map { alone($0) }, request, backend)
 }
 
 /// An item of a batch that is no graph.
@@ -70,7 +89,7 @@ func refuseBatchKey(_ request: RouteRequest) throws(Rejection) {
 }
 
 /// Submits what was understood, in one commit, and puts the outcomes in the order of the items.
-func submit(
+package func submitJobs(
   _ items: [Result<JobSpec, Rejection>], _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> [Result<Submitted, Rejection>] {
   let owner = request.caller.ownerID.text
@@ -112,12 +131,9 @@ private func finish(
 ) async throws(Rejection) -> Answer {
   let (items, names) = try decodeNamed(request.body, decode)
   request.span?.counts(items.count)
-  let (keyID, viewer) = (request.caller.keyID, request.viewer)
-  let outcomes = try await refusable { () throws(Refusal) in
-    try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)
-  }
+  let results = try await endAttempts(items, request, backend)
   var json = JSONWriter(capacity: 64 + items.count * 80)
-  json.results(await merged(items, outcomes, backend), names: names) { (json, name, after) in
+  json.results(results, names: names) { (json, name, after) in
     json.beginObject()
     json.field("job_id", name)
     json.field("state", after.state.name)
@@ -125,6 +141,28 @@ private func finish(
     json.endObject()
   }
   return Answer(200, json)
+}
+
+/// Ends the attempts that were understood, in one commit; the outcomes are in the order of the items.
+package func endAttempts(
+  _ items: [Result<AttemptEnd, Rejection>], _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> [Result<AttemptEnd.After, Rejection>] {
+  let (keyID, viewer) = (request.caller.keyID, request.viewer)
+  let outcomes = try await refusable { () throws(Refusal) in
+    try await backend.engine.finish(batch: items.compactMap { try? $0.get() }, keyID: keyID, viewer: viewer)
+  }
+  return await merged(items, outcomes, backend)
+}
+
+/// Extends the leases that were understood, in one commit; the outcomes are in the order of the items.
+package func extendLeases(
+  _ items: [Result<LeaseExtension, Rejection>], _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> [Result<LeaseExtension.After, Rejection>] {
+  let viewer = request.viewer
+  let outcomes = try await refusable { () throws(Refusal) in
+    try await backend.engine.extend(batch: items.compactMap { try? $0.get() }, viewer: viewer)
+  }
+  return await merged(items, outcomes, backend)
 }
 
 @Sendable
@@ -141,12 +179,9 @@ private func extendBatch(_ request: RouteRequest, _ backend: Backend) async thro
     }
     return try body.extend(try itemID(body.jobID))
   }
-  let viewer = request.viewer
-  let outcomes = try await refusable { () throws(Refusal) in
-    try await backend.engine.extend(batch: items.compactMap { try? $0.get() }, viewer: viewer)
-  }
+  let results = try await extendLeases(items, request, backend)
   var json = JSONWriter(capacity: 64 + items.count * 128)
-  json.results(await merged(items, outcomes, backend), names: names) { (json, name, after) in
+  json.results(results, names: names) { (json, name, after) in
     json.beginObject()
     json.field("job_id", name)
     json.field("lease_until", milliseconds: after.leaseUntilMilliseconds)

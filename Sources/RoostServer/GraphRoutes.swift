@@ -25,7 +25,7 @@ let graphRoutes: [Route] = [
 ]
 
 /// An item of a batch.
-struct BatchItem {
+package struct BatchItem: Sendable {
   var spec: JobSpec
   /// What others of the batch call it.
   var ref: String?

@@ -42,6 +42,7 @@ package struct SubmitBody {
       "on_expire", unique, metadata, tags
     case dependsOn = "depends_on", onDead = "on_dead", when, ref, batch, leaseID = "lease_id"
     case traceparent, tracestate, idempotencyKey = "idempotency_key"
+    case callbackURL = "callback_url"
   }
 
   private static let table = FieldTable(Field.self, except: [.ref])
@@ -166,6 +167,7 @@ package struct SubmitBody {
       guard let id = JobID(text) else { throw Rejection(Refusal.unknownBatch) }
       spec.options[.batch] = BatchMembership.encode(id)
     case .leaseID: spec.batchLease = try json.leaseID(name)
+    case .callbackURL: spec.options[.callback] = try json.pushTarget(name)
     }
   }
 

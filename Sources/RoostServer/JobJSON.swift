@@ -1,6 +1,7 @@
 import RoostAPI
 import RoostCore
 import RoostEngine
+import RoostPush
 
 /// Jobs as they stand in answers.
 extension JSONWriter {
@@ -54,15 +55,6 @@ extension JSONWriter {
     endObject()
   }
 
-  private mutating func dependency(_ outcome: DependencyOutcome) {
-    beginObject()
-    field("job_id", outcome.id.description)
-    if let state = outcome.state { field("state", state.name) }
-    if let result = outcome.result { field("result", raw: result) }
-    if outcome.isOmitted { field("result_omitted", true) }
-    endObject()
-  }
-
   /// What a reader gets.
   ///
   /// - Parameters:
@@ -97,6 +89,7 @@ extension JSONWriter {
     if let tags = job.body.tags { field("tags", raw: tags) }
     if let trace = job.body.traceparent { field("traceparent", trace) }
     if let state = job.body.tracestate { field("tracestate", state) }
+    if let target = job.body.target { field("callback_url", target.url) }
     if withPayload { field("payload", raw: job.body.payload) }
     endObject()
   }

@@ -120,7 +120,7 @@ actor JobLines: AnswerStream {
     request.span?.counts(count)
     let results: [Result<Submitted, Rejection>]
     do throws(Rejection) {
-      results = try await submit(jobs, request, backend)
+      results = try await submitJobs(jobs, request, backend)
     } catch {
       // All of them were refused; those that were not understood keep their own reason.
       results = jobs.map { job in

@@ -7,11 +7,7 @@ import RoostKeys
 let jobRoutes: [Route] = [
   Route("POST", "/jobs", .submit, fields: SubmitBody.fields, direct: directSubmit) {
     (request, backend) throws(Rejection) in
-    let spec = try decodeSubmit(request, backend)
-    let job = try await refusable { () throws(Refused) in
-      try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
-    }
-    request.span?.names(job: job.id)
+    let job = try await submitJob(request, backend)
     var json = JSONWriter(capacity: 224)
     json.submitted(job)
     return Answer(job.isIdempotent || job.isDuplicate ? 200 : 201, json)
@@ -19,7 +15,7 @@ let jobRoutes: [Route] = [
   Route("GET", "/jobs/{id}", .read, parameters: ["payload", "wait"]) { (request, backend) throws(Rejection) in
     let withPayload = try request.query.flag("payload")
     let wait = try request.query.duration("wait", Bounds.wait) ?? 0
-    let job = wait > 0 ? try await waitForEnd(wait, request, backend) : try await read(request, backend)
+    let job = try await readJob(waitMilliseconds: wait, request, backend)
     var json = JSONWriter(capacity: 512)
     json.job(job, withPayload: withPayload, withResult: true)
     return Answer(200, json)
@@ -31,10 +27,7 @@ let jobRoutes: [Route] = [
     try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
       reason = cutText(try json.string("reason"))
     }
-    let given = reason
-    let outcome = try await refusable { () throws(Refusal) in
-      try await backend.engine.cancel(request.jobID, viewer: request.viewer, reason: given)
-    }
+    let outcome = try await cancelJob(reason: reason, request, backend)
     var json = stateAnswer(request.jobID, outcome.state)
     json.field("cancel_requested", outcome.cancelRequested)
     json.endObject()
@@ -90,6 +83,32 @@ let jobRoutes: [Route] = [
   },
 ]
 
+/// Submits the job that the body describes.
+package func submitJob(_ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Submitted {
+  let spec = try decodeSubmit(request, backend)
+  let job = try await refusable { () throws(Refused) in
+    try await backend.engine.submit(spec, owner: request.caller.ownerID.text)
+  }
+  request.span?.names(job: job.id)
+  return job
+}
+
+/// Reads the job that is asked for; with a wait, once it has ended or the time is over.
+package func readJob(
+  waitMilliseconds: Int64, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> JobView {
+  waitMilliseconds > 0 ? try await waitForEnd(waitMilliseconds, request, backend) : try await read(request, backend)
+}
+
+/// Cancels the job that is asked for.
+package func cancelJob(
+  reason: String?, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> (state: JobState, cancelRequested: Bool) {
+  try await refusable { () throws(Refusal) in
+    try await backend.engine.cancel(request.jobID, viewer: request.viewer, reason: reason)
+  }
+}
+
 /// Removes a job that has ended.
 func deleteJob(
   _ request: RouteRequest, _ backend: Backend, onlyDead: Bool
@@ -110,7 +129,8 @@ private let directSubmit = DirectRoute { (request, backend, lane, ticket) throws
   return DirectRequest(.submit(queue: spec.queue))
 }
 
-private func decodeSubmit(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> JobSpec {
+/// Decodes the job that the body describes, and refuses a queue that the caller may not use.
+package func decodeSubmit(_ request: RouteRequest, _ backend: Backend) throws(Rejection) -> JobSpec {
   var spec = try SubmitBody.decode(
     request.body, header: request.idempotencyKey, maxPayloadBytes: backend.maxPayloadBytes)
   request.trace(&spec)

@@ -27,15 +27,17 @@ private let quotaTable = FieldTable(QuotaField.self)
 
 private func ownerName(_ request: RouteRequest) throws(Rejection) -> String {
   let name = request.parameter
-  guard (1...255).contains(name.utf8.count),
+  guard (1...KeyRecord.maximumTextBytes).contains(name.utf8.count),
     !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F })
   else {
-    throw Rejection(.outOfRange, field: "owner", "an owner has 1 to 255 bytes without control characters")
+    throw Rejection(
+      .outOfRange, field: "owner",
+      "an owner has 1 to \(KeyRecord.maximumTextBytes) bytes without control characters")
   }
   return name
 }
 
-/// What is not said has no bound; `{}` takes the quota back.
+/// What is not said has no bound; `{}`, or no body, takes the quota back.
 private func decodeQuota(_ body: [UInt8]) throws(Rejection) -> OwnerQuota {
   var quota = OwnerQuota()
   var burst: UInt32?

@@ -31,7 +31,7 @@ let queueRoutes: [Route] = [
     audit: .always("queue.configure")
   ) { (request, backend) throws(Rejection) in
     let name = try managedQueue(request)
-    let (change, deadLetter) = try decodeSettings(request.body, maxPayloadBytes: backend.maxPayloadBytes)
+    let (change, deadLetter, target) = try decodeSettings(request.body, maxPayloadBytes: backend.maxPayloadBytes)
     if !deadLetter.isEmpty {
       try request.requireQueue(deadLetter)
       guard deadLetter != name else {
@@ -42,7 +42,7 @@ let queueRoutes: [Route] = [
     return try queueAnswer(
       backend,
       await refusable { () throws(Refusal) in
-        try await backend.engine.configure(queue: name, change, deadLetter: deadLetter)
+        try await backend.engine.configure(queue: name, change, deadLetter: deadLetter, target: target)
       })
   },
   Route(
@@ -146,7 +146,7 @@ extension JSONWriter {
     if let pause = queue.pause { self.pause(pause) }
     if let hold = queue.hold { field("held_by", hold.rawValue) }
     key("settings")
-    settings(queue.settings, deadLetter: queue.deadLetterQueue)
+    settings(queue.settings, deadLetter: queue.deadLetterQueue, pushURL: queue.target?.url)
     endObject()
   }
 

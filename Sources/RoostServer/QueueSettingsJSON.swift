@@ -6,7 +6,7 @@ private enum SettingsField: String, CaseIterable {
     maxBytes = "max_bytes", onFull = "on_full", maxPayloadBytes = "max_payload_bytes", maxAge = "max_age",
     deadRetention = "dead_retention", maxDead = "max_dead", concurrency, rate, aging,
     requeueExpired = "requeue_expired", maxExpiries = "max_expiries", deadLetter = "dead_letter",
-    groupScope = "group_scope", groups
+    groupScope = "group_scope", groups, push
 }
 
 private enum DeadLetterField: String, CaseIterable { case queue, after }
@@ -24,18 +24,20 @@ let rateTable = FieldTable(RateField.self)
 /// The fields of a queue's settings.
 let settingFields =
   settingsTable.allNames + retryFields.map { "retry.\($0)" } + rateTable.allNames.map { "rate.\($0)" }
-  + deadLetterTable.allNames.map { "dead_letter.\($0)" } + groupSettingFields
+  + deadLetterTable.allNames.map { "dead_letter.\($0)" } + groupSettingFields + pushFields
 
 /// What a body changes: a value sets, `null` returns to the daemon's default, what is absent stays.
 ///
-/// - Returns: Besides, the queue that is to take what fails; empty where the change says of none.
+/// - Returns: Besides, the queue that is to take what fails, and where jobs are to be delivered; each empty where the change
+///   says of none.
 func decodeSettings(
   _ body: [UInt8], maxPayloadBytes: Int
-) throws(Rejection) -> (change: QueueSettingsChange, deadLetter: String) {
+) throws(Rejection) -> (change: QueueSettingsChange, deadLetter: String, target: [UInt8]) {
   var change = QueueSettingsChange()
   var deadLetter = ""
+  var target: [UInt8] = []
   var json = JSONReader(body)
-  guard !json.isAtEnd() else { return (change, deadLetter) }
+  guard !json.isAtEnd() else { return (change, deadLetter, target) }
   try json.object("", settingsTable) { (field, json) throws(Rejection) in
     if try json.takeNull() {
       for setting in field.settings { change.set(setting, nil) }
@@ -43,12 +45,14 @@ func decodeSettings(
       let taker = try readDeadLetter(&json)
       change.set(.deadLetter, taker.after)
       deadLetter = taker.queue
+    } else if field == .push {
+      target = try readPush(&json, &change)
     } else {
       try read(field, &json, &change, maxPayloadBytes)
     }
   }
   try json.finish()
-  return (change, deadLetter)
+  return (change, deadLetter, target)
 }
 
 /// - Returns: The queue, and after how many attempts; 0: instead of being DEAD alone.
@@ -92,6 +96,7 @@ extension SettingsField {
     case .deadLetter: [.deadLetter]
     case .groupScope: [.groupScope]
     case .groups: GroupsField.allCases.flatMap(\.settings)
+    case .push: pushSettings
     }
   }
 }
@@ -121,7 +126,7 @@ private func read(
     }
     change.set(setting, policy.rawValue)
   case .requeueExpired: change.set(setting, try json.boolean(name) ? 1 : nil)
-  case .deadLetter: preconditionFailure("it is read with its name")
+  case .deadLetter, .push: preconditionFailure("it is read with its text")
   case .groupScope:
     let text = try json.string(name)
     guard text == "owner" || text == queueScope else { throw json.outOfRange(name, "owner or queue") }
@@ -160,11 +165,15 @@ func readRate(
 
 extension JSONWriter {
   /// Those that were set.
-  mutating func settings(_ settings: QueueSettings, deadLetter: String) {
+  mutating func settings(_ settings: QueueSettings, deadLetter: String, pushURL: String?) {
     beginObject()
     for field in SettingsField.allCases {
       if field == .groups {
         groups(settings)
+        continue
+      }
+      if field == .push {
+        push(settings, url: pushURL)
         continue
       }
       guard let value = settings[field.settings[0]] else { continue }
@@ -184,7 +193,7 @@ extension JSONWriter {
         self.field("queue", deadLetter)
         if value > 0 { self.field("after", value) }
         endObject()
-      case .groups: break
+      case .groups, .push: break
       }
     }
     endObject()

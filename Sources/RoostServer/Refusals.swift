@@ -48,6 +48,12 @@ extension Rejection {
         .contradiction, field: "priority",
         "the queue runs the jobs of a group in the order of their submits (groups.ordered): a priority contradicts that"
       )
+    case .callbackInOrder:
+      self.init(
+        .contradiction, field: "callback_url",
+        "the queue runs the jobs of a group in the order of their submits (groups.ordered): targets of their own"
+          + " contradict that; deliver all of the queue with its setting push"
+      )
     case .scheduleNotFound: self.init(.scheduleNotFound, "there is no such schedule")
     case .tooManySchedules:
       self.init(.tooManySchedules, "the limit of schedules (MAX_SCHEDULES) is reached: delete one that is not used")
@@ -106,6 +112,10 @@ extension Rejection {
     case .twin(let twin):
       self = with("existing_job_id", twin.description)
       message = "job \(twin) is there, which this one would be like, and was said to be the only one (unique)"
+    case .missing(let job):
+      self = with("job_id", job.description)
+      message =
+        "depends_on names job \(job), which is not there, or has left: name jobs of this owner that are still kept"
     case .ended(let ended):
       self = with("state", ended.state.name).with("outcome", ended.outcome.wireName)
         .with("finished_at", Timestamp.text(milliseconds: ended.endedAtMilliseconds))

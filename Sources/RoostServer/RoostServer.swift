@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import RoostEngine
 import RoostKeys
+import RoostPush
 import ServiceLifecycle
 
 /// The HTTP server as a service: run it in a `ServiceGroup`; its graceful shutdown empties the long polls, stops
@@ -13,29 +14,38 @@ import ServiceLifecycle
 ///     `RoostServer.open` on.
 ///   - keyStore: The store behind `authenticator` and `keys`, asked by `/readyz`.
 ///   - audit: Hears of changes to keys and of what admins do; nil writes nothing down.
+///   - signing: What deliveries are signed with.
+///   - pusher: Delivers jobs; nil: nobody does.
 ///   - group: The event loops that serve connections.
 ///   - metrics: Where the counts stand that `/metrics` shows; swift-metrics should be bootstrapped with it.
 ///   - onListening: Called once with the port.
 ///   - onMetricsListening: The same for the metrics' listener, where they have one.
 package func makeRoostServer(
   engine: Engine?, authenticator: Authenticator, keys: KeyService, keyStore: any KeyStore,
-  configuration: ServerConfiguration, audit: AuditLog? = nil, logger: Logger,
+  configuration: ServerConfiguration, signing: SigningSecrets = SigningSecrets(), pusher: Pusher? = nil,
+  audit: AuditLog? = nil,
+  logger: Logger,
   group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
   metrics: PrometheusRegistry = PrometheusRegistry(),
   onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in },
   onMetricsListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
 ) -> RoostServer {
+  let targets = pusher?.targets ?? PushTargets()
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues,
-    budget: configuration.budget, tls: configuration.tls, interval: configuration.figureInterval,
+    budget: configuration.budget, tls: configuration.tls, interval: configuration.figureInterval, targets: targets,
     droppedSpans: configuration.droppedSpans)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let door = EngineDoor(engine) { engine in
     Backend(
       engine: engine, keys: keys, keyHealth: keyHealth, lastUse: { authenticator.lastUse(of: $0) },
-      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics, audit: audit,
+      maxPayloadBytes: configuration.maxPayloadBytes, metrics: daemonMetrics, audit: audit, signing: signing,
+      targets: targets,
       eventListeners: configuration.eventListeners)
   }
+  let calls = CallFront(
+    door: door, authenticator: authenticator, configuration: configuration, audit: audit, registry: metrics,
+    logger: logger)
   let front = HTTPFront(
     door: door, authenticator: authenticator, configuration: configuration, audit: audit,
     registry: metrics, logger: logger,
@@ -55,11 +65,19 @@ package func makeRoostServer(
     return MetricsListener(
       listener: Listener(
         host: configuration.metricsHost, port: port, front: front, group: group, logger: logger),
-      onListening: onMetricsListening)
+      onListening: { port in
+        pusher?.isOwn(port: port)
+        onMetricsListening(port)
+      })
+  }
+  let announce: @Sendable (Int) -> Void = { port in
+    pusher?.isOwn(port: port)
+    onListening(port)
   }
   return RoostServer(
-    listener: listener, onListening: onListening, metricsListener: metricsListener, door: door,
-    metrics: daemonMetrics, bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth)
+    listener: listener, onListening: announce, metricsListener: metricsListener, door: door,
+    metrics: daemonMetrics, bodies: configuration.bodies, authenticator: authenticator, keyHealth: keyHealth,
+    pusher: pusher, calls: calls)
 }
 
 /// See `makeRoostServer`.
@@ -72,6 +90,13 @@ package struct RoostServer: Service {
   fileprivate let bodies: OpenBodies
   fileprivate let authenticator: Authenticator
   fileprivate let keyHealth: KeyStoreHealth
+  fileprivate let pusher: Pusher?
+  private let engines = AsyncStream.makeStream(of: Engine.self, bufferingPolicy: .bufferingNewest(1))
+  /// For fronts beside HTTP.
+  package let calls: CallFront
+
+  /// A port that another front listens on: no job is delivered to it.
+  package func hasFront(port: Int) { pusher?.isOwn(port: port) }
 
   /// Tells how far the replay is.
   package func note(_ progress: ReplayProgress) { door.note(progress) }
@@ -81,6 +106,7 @@ package struct RoostServer: Service {
     // Before the first request, so that rates count everything since the start.
     metrics.begin(engine)
     door.open(engine)
+    engines.continuation.yield(engine)
   }
 
   package func run() async throws {
@@ -90,14 +116,30 @@ package struct RoostServer: Service {
       async let _ = metrics.watch { door.engine }
       async let _ = authenticator.keepWatch()
       async let _ = keyHealth.watch()
-      guard let metricsListener else { return try await listener.run(onListening) }
-      try await metricsListener.run { try await listener.run(onListening) }
+      async let deliveries: Void = deliver()
+      if let metricsListener {
+        try await metricsListener.run { try await listener.run(onListening) }
+      } else {
+        try await listener.run(onListening)
+      }
+      // What is under way is waited for, as requests are.
+      engines.continuation.finish()
+      await deliveries
     } onGracefulShutdown: {
       // The server waits for what is in flight, and long polls, bodies and streams that go on are: they end first.
       bodies.stop()
+      pusher?.stop()
       door.backend?.events.stop()
       Task { await door.engine?.drainWaiters() }
     }
+  }
+}
+
+extension RoostServer {
+  /// Delivers jobs from the moment on that there is an engine.
+  fileprivate func deliver() async {
+    guard let pusher else { return }
+    for await engine in engines.stream { return await pusher.run(engine) }
   }
 }
 

@@ -56,11 +56,15 @@ package struct RouteRequest: Sendable {
 
   /// Takes up the trace that the head names, and the request's own span in it.
   mutating func carry(_ head: IncomingRequest, _ span: RequestTrace?) {
+    carry(head.traceparent, head.tracestate, span)
+  }
+
+  /// The same for a call that no request of HTTP carries.
+  mutating func carry(_ given: String?, _ state: @autoclosure () -> String?, _ span: RequestTrace?) {
     self.span = span
-    let given = head.traceparent
     traceparent = span?.traceparent ?? given
     // Without the other header it says nothing.
-    if given != nil { tracestate = head.tracestate }
+    if given != nil { tracestate = state() }
   }
 
   /// A job that names no trace of its own belongs to that of its request; with one that it names the request's is linked.
@@ -109,6 +113,16 @@ package struct RouteRequest: Sendable {
     guard caller.mayUse(queue: queue) else {
       throw Rejection(.queueForbidden, "this key may not use the queue \(queue): use one of its own queues")
         .with("queue", queue)
+    }
+  }
+}
+
+extension Caller {
+  /// Refuses a key that lacks a scope.
+  func require(_ scope: Scope) throws(Rejection) {
+    guard may(ScopeSet(scope)) else {
+      throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
+        .with("scope", scope.rawValue)
     }
   }
 }

@@ -3,6 +3,7 @@ import Glibc
 import RoostAPI
 import RoostEngine
 import RoostKeys
+import RoostPush
 
 /// What the routes work with.
 package final class Backend: Sendable {
@@ -17,12 +18,17 @@ package final class Backend: Sendable {
   package let requestQuotas: RequestQuotas
   /// nil: nothing is written down.
   package let audit: AuditLog?
+  /// What deliveries are signed with.
+  package let signing: SigningSecrets
+  /// The hosts that jobs are delivered to.
+  package let targets: PushTargets
   /// Those who listen to events.
   let events: EventFeed
 
   package init(
     engine: Engine, keys: KeyService, keyHealth: KeyStoreHealth, lastUse: @escaping @Sendable (String) -> Date?,
-    maxPayloadBytes: Int, metrics: DaemonMetrics, audit: AuditLog? = nil, eventListeners: Int = 1_000
+    maxPayloadBytes: Int, metrics: DaemonMetrics, audit: AuditLog? = nil, signing: SigningSecrets = SigningSecrets(),
+    targets: PushTargets = PushTargets(), eventListeners: Int = 1_000
   ) {
     self.engine = engine
     self.keys = keys
@@ -32,6 +38,8 @@ package final class Backend: Sendable {
     self.metrics = metrics
     requestQuotas = RequestQuotas(engine.quotas)
     self.audit = audit
+    self.signing = signing
+    self.targets = targets
     events = EventFeed(engine, limit: eventListeners)
   }
 }
@@ -135,8 +143,8 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes
-      + groupRoutes + scheduleRoutes + operationRoutes + figureRoutes + eventRoutes + ownerRoutes + auditRoutes
-      + keyRoutes
+      + groupRoutes + scheduleRoutes + operationRoutes + pushRoutes + figureRoutes + eventRoutes + ownerRoutes
+      + auditRoutes + keyRoutes
       + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 

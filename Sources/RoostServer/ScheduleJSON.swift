@@ -92,6 +92,7 @@ extension JSONWriter {
     if let tags = body.tags { field("tags", raw: tags) }
     if let trace = body.traceparent { field("traceparent", trace) }
     if let state = body.tracestate { field("tracestate", state) }
+    if let target = body.target { field("callback_url", target.url) }
     endObject()
   }
 

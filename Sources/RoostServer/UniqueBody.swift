@@ -82,7 +82,7 @@ enum UniqueBody {
 
 extension JobUnique.Parts {
   /// In the order in which they are told.
-  static var named: [(name: String, part: JobUnique.Parts)] {
+  package static var named: [(name: String, part: JobUnique.Parts)] {
     [("type", .type), ("queue", .queue), ("group", .group), ("payload", .payload)]
   }
 }

@@ -86,30 +86,36 @@ private func leaseOne(
   return answer
 }
 
-private func leaseSeveral(
+/// Leases jobs; with a wait, once there is one, the time is over, the client is gone, or its key has ended.
+package func leaseJobs(
   _ wish: LeaseRequest, _ maxJobs: Int, _ maxBytes: Int, _ request: RouteRequest, _ backend: Backend
-) async throws(Rejection) -> Answer {
+) async throws(Rejection) -> [LeasedJob] {
   let lease = { @Sendable () async throws(Rejection) -> [LeasedJob] in
     try await refusable { () throws(Refusal) in
       try await backend.engine.lease(wish, maxJobs: maxJobs, maxBytes: maxBytes)
     }
   }
-  var jobs: [LeasedJob] = []
+  let jobs: [LeasedJob]
   if wish.waitMilliseconds > 0 {
     let found = try await whileWelcome(request, backend, leases: { $0.map { ($0.id, $0.leaseID) } }, lease)
-    if found.isAwaited { jobs = found.value }
+    jobs = found.isAwaited ? found.value : []
   } else {
     jobs = try await lease()
   }
+  request.span?.counts(jobs.count)
+  for job in jobs { request.span?.took(job) }
+  return jobs
+}
+
+private func leaseSeveral(
+  _ wish: LeaseRequest, _ maxJobs: Int, _ maxBytes: Int, _ request: RouteRequest, _ backend: Backend
+) async throws(Rejection) -> Answer {
+  let jobs = try await leaseJobs(wish, maxJobs, maxBytes, request, backend)
   var json = JSONWriter(capacity: jobs.reduce(32) { $0 + $1.body.payload.count + 448 })
   json.beginObject()
   json.key("jobs")
   json.beginArray()
-  request.span?.counts(jobs.count)
-  for job in jobs {
-    request.span?.took(job)
-    json.leased(job)
-  }
+  for job in jobs { json.leased(job) }
   json.endArray()
   json.endObject()
   var answer = Answer(200, json)
@@ -117,7 +123,8 @@ private func leaseSeveral(
   return answer
 }
 
-private func decodeLease(
+/// What the body asks for; the queues may be anybody's.
+package func decodeLease(
   _ request: RouteRequest
 ) throws(Rejection) -> (one: LeaseRequest, maxJobs: Int?, maxBytes: Int) {
   var wish = LeaseRequest(

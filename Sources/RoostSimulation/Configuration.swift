@@ -14,6 +14,8 @@ struct Configuration {
   private struct Choice: Sendable {
     var name: String
     var values: [Int]
+    /// Those that came later follow from the others: histories of before stay what they were.
+    var isDrawn = true
     var apply: @Sendable (inout Configuration, Int) -> Void
   }
 
@@ -41,6 +43,9 @@ struct Configuration {
     Choice(name: "MAX_WAITERS", values: [1, 4, 4, 40]) { $0.limits.maxWaiters = $1 },
     Choice(name: "SEGMENT_BYTES", values: [4, 4, 8, 8, 16, 32, 64]) { $0.segmentBytes = $1 << 10 },
     Choice(name: "due items a step", values: [2, 1_000]) { $0.limits.dueItemsPerStep = $1 },
+    Choice(name: "PUSH_CONCURRENCY", values: [1, 2, 16, 16], isDrawn: false) {
+      $0.limits.pushConcurrency = Int64($1)
+    },
   ]
 
   /// Every setting with every value.
@@ -50,7 +55,9 @@ struct Configuration {
 
   init(_ random: inout SeededRandom) {
     for choice in Self.choices {
-      let value = choice.values.randomElement(using: &random)!
+      let others = names.joined().utf8.reduce(0) { $0 + Int($1) }
+      let value =
+        choice.isDrawn ? choice.values.randomElement(using: &random)! : choice.values[others % choice.values.count]
       choice.apply(&self, value)
       names.append("\(choice.name)=\(value)")
     }

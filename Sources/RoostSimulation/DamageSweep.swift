@@ -83,6 +83,13 @@ package struct DamageSweep {
     states = try (ending == .stopped ? [files] : [files, past]).map { try state(of: $0) }
   }
 
+  /// Of the directories of some seeds the one with the fewest bytes.
+  package static func smallest(of seeds: ClosedRange<UInt64>, operations: Int, ending: Ending) throws -> DamageSweep {
+    func bytes(_ sweep: DamageSweep) -> Int { sweep.files.reduce(0) { $0 + $1.bytes.count } }
+    return try seeds.map { try DamageSweep(seed: $0, operations: operations, ending: ending) }
+      .min { bytes($0) < bytes($1) }!
+  }
+
   private static func files(of disk: SimulatedDisk) -> Files { disk.names.map { ($0, disk.contents($0)!) } }
 
   // MARK: Damage

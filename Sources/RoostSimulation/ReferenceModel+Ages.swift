@@ -36,7 +36,7 @@ extension ReferenceModel {
   /// Of each group and priority the job that stands first is none that should have left.
   func leftNoneTooOld() throws(Violation) {
     let ready = jobs.values.filter { $0.state == .ready && setups[$0.queue]?.settings[.maxAge] != nil }
-    for level in Dictionary(grouping: ready, by: { "\(group(of: $0)) \($0.priority)" }).values {
+    for level in Dictionary(grouping: ready, by: { "\(group(of: $0)) \($0.priority) \($0.wanted.origin)" }).values {
       let rank = level.map(\.rank).min()!
       let first = level.filter { $0.rank == rank }
       try expect(!first.allSatisfy { isTooOld($0) }, "job \(first[0].number) stays, \(place(of: first[0]))")

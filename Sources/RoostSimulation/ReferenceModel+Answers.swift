@@ -24,6 +24,7 @@ extension ReferenceModel {
           throw Violation(message: "a next job was leased though no attempt ended before: \(replies)")
         }
       case .lease(let lease): try self.lease(lease, ticket, &rest)
+      case .leaseDeliveries(let lease): try leaseDeliveries(lease, ticket, &rest)
       case .awaitEnd(let id, let isForged, let viewer, let milliseconds):
         try awaitEnd(id, isForged, viewer, milliseconds, ticket, &rest)
       case .endWait(let waiting): try endWait(waiting, &rest)
@@ -36,6 +37,7 @@ extension ReferenceModel {
       }
     }
     try buryLate()
+    forgetHosts()
     for reply in rest where !(try endMet(reply)) { try served(reply) }
     // Waiting workers are met behind the last submit of a batch.
     if case .submit(let job) = request, job.isFollowed { return }
@@ -84,7 +86,7 @@ extension ReferenceModel {
     case .readOperations: try look(at: 0, operations)
     case .setQuota(let owner, let quota): try set(owner, quota, answer)
     case .readQuota(let owner): try look(atOwner: owner, answer)
-    case .lease, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
+    case .lease, .leaseDeliveries, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
 
@@ -164,6 +166,7 @@ extension ReferenceModel {
     if isOrdered, wanted.priority ?? (target == nil ? 0 : job.priority) != 0 {
       return try refused(.priorityInOrder, answer, "change")
     }
+    if isOrdered, target != nil, !job.wanted.origin.isEmpty { return try refused(.callbackInOrder, answer, "change") }
     if let payload = wanted.payload, let most = setups[target ?? job.queue]?.settings[.maxPayloadBytes],
       payload.count > most
     {

@@ -30,6 +30,9 @@ extension ReferenceModel {
       now.conditions.largeResultBytes -= 2 * finish.text.count
     }
     let group = group(of: job)
+    if finish.outcome == .acked || finish.outcome == .failed {
+      note(job, answered: finish.outcome == .acked || !finish.isRetryable)
+    }
     switch finish.outcome {
     case .acked: end(&job, .acked, .acked, finish.text)
     case .failed: try fail(&job, finish, answer)

@@ -26,6 +26,7 @@ extension ReferenceModel {
     }
     try expect(!waiters.contains { $0.deadline <= now.log }, "a worker waits longer than it wished")
     try expect(!endWaiters.contains { $0.deadline <= now.log }, "a reader waits longer than it wished")
+    try expect(deliveryWaiter?.deadline ?? .max > now.log, "the daemon waits for deliveries longer than it wished")
     if !now.isReadOnly {
       try operated(hasMore: hasMore)
       let late = Set(self.late)
@@ -38,10 +39,13 @@ extension ReferenceModel {
       try endGroupPauses(hasMore: hasMore)
     }
     try forgetIdle(hasMore: hasMore || now.isReadOnly)
+    // With the last job that names a host it is forgotten, also where a schedule names it anew.
+    forgetHosts()
     forgotten = forgottenForFires
     try fired(hasMore: hasMore, isShort: isShort)
     try buryLate()
     try expect(forgotten.isEmpty, "queues went for no job: \(forgotten)")
+    forgetHosts()
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
     for grant in grants { try served(grant) }
     try noneIsLeftWaiting(isLast: true)
@@ -53,6 +57,7 @@ extension ReferenceModel {
     if let index = endWaiters.firstIndex(where: { $0.ticket == reply.ticket }), case .job(let image) = reply.answer {
       return try verify(jobs[endWaiters.remove(at: index).number]!, image)
     }
+    if try deliveryMet(reply) { return }
     guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }), case .nothing = reply.answer else {
       throw Violation(message: "an answer that nobody waits for: \(reply)")
     }
@@ -74,7 +79,10 @@ extension ReferenceModel {
       var job = jobs[number]!
       let image = seen(job.id)
       if job.state == .running, image?.state != .running || granted.contains(number) {
-        let isMoved = try expire(&job, image, isLate: late.contains(number))
+        let (isBroken, rankBefore) = (isBroken(job), job.rank)
+        if isBroken { interrupt(&job) } else { note(job, answered: false) }
+        let isMoved = isBroken ? false : try expire(&job, image, isLate: late.contains(number))
+        if isBroken, job.state == .ready { job.rank = rankBefore }
         // One that is READY again keeps its place.
         if job.state != .ready || isMoved { job.rank = rank }
       }
@@ -138,6 +146,7 @@ extension ReferenceModel {
         if job.state == .blocked {
           try expect(verdict(job) == .waits, "job \(number) is BLOCKED by nothing: \(verdict(job))")
         }
+        try expect(!isBroken(job), "the delivery of job \(number) was broken off, and is not made again")
       }
     }
     let finished = jobs.values.filter {

@@ -161,6 +161,7 @@ extension ReferenceModel {
     case .tooManyQueues: return totals.count + Set(jobs.map(\.queue)).count > limits.maxQueues
     case .payloadTooLarge: return settings?[.maxPayloadBytes].map { job.payload.count > $0 } ?? false
     case .priorityInOrder: return settings?[.groupOrdered] != nil && job.priority != 0
+    case .callbackInOrder: return settings?[.groupOrdered] != nil && !job.origin.isEmpty
     case .queueFull:
       return settings?[.maxLength] != nil || settings?[.groupMaxLength] != nil
         || groups[group(of: job)]?.settings[.maxLength] != nil || settings?[.maxBytes] != nil

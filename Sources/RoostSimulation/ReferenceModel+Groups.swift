@@ -180,9 +180,12 @@ extension ReferenceModel {
   /// Why a group gives nothing now.
   ///
   /// - Parameters:
+  ///   - origin: Of the jobs that say the same target; those of each have an order of their own.
   ///   - isWithoutTooOld: Once those of its jobs that are too old have left.
   ///   - isGoingOn: To a lease that has taken one already, where one takes several in their order.
-  func hold(_ key: GroupKey, isWithoutTooOld: Bool = false, isGoingOn: Bool = false) -> GroupHold? {
+  func hold(
+    _ key: GroupKey, origin: String = "", isWithoutTooOld: Bool = false, isGoingOn: Bool = false
+  ) -> GroupHold? {
     let group = groups[key] ?? Group()
     if group.isPaused { return .paused }
     if group.heldUntil > now.log { return .held }
@@ -191,9 +194,10 @@ extension ReferenceModel {
     let most = sequence == .strict ? 1 : own
     let running = jobs(of: key).filter { $0.state == .running }
     if let most, running.count >= most { return .concurrency }
-    let first = jobs(of: key).filter { $0.state.isInOrder && !(isWithoutTooOld && isTooOld($0)) }
-      .min { $0.number < $1.number }
-    if sequence == .perLease, !isGoingOn, let held = running.map(\.number).min(), first?.number ?? .max > held {
+    let mine = jobs(of: key).filter { $0.wanted.origin == origin }
+    let first = mine.filter { $0.state.isInOrder && !(isWithoutTooOld && isTooOld($0)) }.min { $0.number < $1.number }
+    let ahead = running.filter { $0.wanted.origin == origin }.map(\.number).min()
+    if sequence == .perLease, !isGoingOn, let ahead, first?.number ?? .max > ahead {
       return .concurrency
     }
     if let rate = rate(of: key, group.settings), group.nextLease - (rate.burst - 1) * rate.interval > now.log {

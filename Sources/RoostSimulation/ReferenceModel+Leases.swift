@@ -14,7 +14,7 @@ extension ReferenceModel {
       return try granted(own, to: lease)
     }
     if lease.waitMilliseconds > 0, !isDraining {
-      if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
+      if waitCount >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
       let unknown = unknownNames(lease.queues)
       if unknown > 0, waitedNames + unknown > limits.maxWaitedNames { return try refused(.overloaded, own, "lease") }
       if unknown > 0, now.conditions.isMemoryLow { return try refused(.memoryLow, own, "lease") }
@@ -25,6 +25,8 @@ extension ReferenceModel {
       guard case .nothing = own else { throw Violation(message: "an empty queue gave \(own as Any)") }
     }
   }
+
+  private var waitCount: Int { waiters.count + endWaiters.count }
 
   /// One job, or as many as wished for, there are, and fit.
   mutating func granted(_ answer: Answer, to lease: Request.Lease) throws(Violation) {
@@ -64,8 +66,13 @@ extension ReferenceModel {
 
   /// - Parameter must: The job that the lease goes on with, if it goes on in a group.
   mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease, must: UInt64? = nil) throws(Violation) {
+    try granted(grant, to: lease, best: must.map { [$0] } ?? best(of: lease))
+    if must == nil { try tookTurn(jobs[grant.id.number.rawValue]!) }
+  }
+
+  /// - Parameter best: The jobs of which it must be one.
+  mutating func granted(_ grant: Answer.Grant, to lease: Request.Lease, best: [UInt64]) throws(Violation) {
     let number = grant.id.number.rawValue
-    let best = must.map { [$0] } ?? best(of: lease)
     try expect(
       best.contains(number),
       "job \(number) was granted before \(best): "
@@ -83,7 +90,6 @@ extension ReferenceModel {
       ? lease.leaseMilliseconds
       : own > 0 ? own : setups[job.queue]?.settings[.lease] ?? limits.leaseMilliseconds
     let duration = timeout > 0 ? min(asked, timeout) : asked
-    if must == nil { try tookTurn(job) }
     try leased(from: job.queue, grant.lease.number)
     try leased(from: group(of: job), grant.lease.number)
     job.state = .running
@@ -115,6 +121,7 @@ extension ReferenceModel {
 
   /// A waiting worker got a job: the one who has waited longest for its queue.
   mutating func served(_ reply: Reply) throws(Violation) {
+    if try deliveryMet(reply) { return }
     guard let index = waiters.firstIndex(where: { $0.ticket == reply.ticket }),
       let number = grantedNumbers(reply.answer).first
     else { throw Violation(message: "an answer that nobody waits for: \(reply)") }
@@ -149,6 +156,7 @@ extension ReferenceModel {
       let best = best(of: waiter.wanted).filter { isLast || !isTimed(jobs[$0]!) }
       try expect(best.isEmpty, "a worker waits while job \(best) is READY")
     }
+    try noDeliveryIsLeft(isLast: isLast)
   }
 
   mutating func awaitEnd(
@@ -161,7 +169,7 @@ extension ReferenceModel {
       guard case .job(let image) = own else { throw Violation(message: "an ended job was waited for: \(own as Any)") }
       return try verify(job, image)
     }
-    if waiters.count + endWaiters.count >= limits.maxWaiters { return try refused(.overloaded, own, "a wait") }
+    if waitCount >= limits.maxWaiters { return try refused(.overloaded, own, "a wait") }
     try expect(own == nil, "a wait for the end of a job that is \(job.state.name) got \(own as Any)")
     endWaiters.append(
       EndWaiter(ticket: ticket, number: id.number.rawValue, deadline: now.log + milliseconds * 1_000_000))
@@ -186,6 +194,13 @@ extension ReferenceModel {
       }
       return try verify(jobs[endWaiters.remove(at: index).number]!, image)
     }
+    if deliveryWaiter?.ticket == waiting {
+      guard let reply = replies.popFirst(), reply.ticket == waiting, case .nothing = reply.answer else {
+        throw Violation(message: "a wait for deliveries that ended was not told so")
+      }
+      deliveryWaiter = nil
+      return
+    }
     guard let index = waiters.firstIndex(where: { $0.ticket == waiting }) else { return }
     guard let reply = replies.popFirst(), reply.ticket == waiting, case .nothing = reply.answer else {
       throw Violation(message: "a wait that ended was not told so")
@@ -195,7 +210,9 @@ extension ReferenceModel {
 
   mutating func drainWaiters(_ ticket: UInt64, _ replies: inout ArraySlice<Reply>) throws(Violation) {
     let told = Set(replies.map(\.ticket))
-    let parked = waiters.map(\.ticket) + endWaiters.map(\.ticket)
+    let parked =
+      waiters.map(\.ticket) + endWaiters.map(\.ticket) + [deliveryWaiter?.ticket].compactMap { $0 }
+    deliveryWaiter = nil
     try expect(told == Set(parked + [ticket]), "waiters were left when draining")
     replies = []
     waiters = []

@@ -47,7 +47,8 @@ extension ReferenceModel {
 
   mutating func operate(_ wanted: Request.Operate, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
     if wanted.isDry { return try counted(wanted, answer) }
-    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "an operation") }
+    let makesRoom = [.cancel, .delete, .purge, .deleteQueue].contains(wanted.kind)
+    if now.conditions.diskLevel >= (makesRoom ? 3 : 1) { return try refused(.diskLow, answer, "an operation") }
     if wanted.kind == .deleteQueue {
       guard totals[wanted.queue!] != nil else { return try expect(images.isEmpty, "a queue that is not there goes") }
       if isDraining(wanted.queue!) { return try refused(.draining, answer, "a second deletion") }

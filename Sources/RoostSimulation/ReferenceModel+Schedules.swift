@@ -39,6 +39,7 @@ extension ReferenceModel {
         && job.maxRetries == other.job.maxRetries && job.priority == other.job.priority
         && job.delayMilliseconds == other.job.delayMilliseconds && job.policy == other.job.policy
         && job.given == other.job.given && job.expiry == other.job.expiry && job.unique == other.job.unique
+        && job.origin == other.job.origin
     }
   }
 

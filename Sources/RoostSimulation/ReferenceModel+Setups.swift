@@ -171,6 +171,10 @@ extension ReferenceModel {
       try refused(.priorityInOrder, answer, "submit")
       return false
     }
+    if settings[.groupOrdered] != nil, !job.origin.isEmpty {
+      try refused(.callbackInOrder, answer, "submit")
+      return false
+    }
     let all = jobs.values.filter { $0.queue == job.queue && $0.state.isWaiting }
     // One that it replaces makes room for it, and may be dropped all the same.
     let waiting = all.filter { $0.number != twin?.number }

@@ -31,7 +31,7 @@ extension ReferenceModel {
   private func candidates(of queue: String, without gone: Set<UInt64>) -> [Job] {
     var ready: [GroupKey: [Job]] = [:]
     for job in jobs.values
-    where job.state == .ready && job.queue == queue && !gone.contains(job.number) {
+    where job.state == .ready && job.queue == queue && !gone.contains(job.number) && origin(of: job) == nil {
       ready[group(of: job), default: []].append(job)
     }
     ready = ready.filter { hold($0.key, isWithoutTooOld: true) == nil }
@@ -60,7 +60,8 @@ extension ReferenceModel {
   /// The job that must come next where a lease goes on in a group.
   func next(_ going: Going?) -> UInt64? {
     guard let going, hold(going.key.queue) == nil, hold(going.key, isGoingOn: true) == nil,
-      let first = jobs(of: going.key).filter(\.state.isInOrder).min(by: { $0.number < $1.number }),
+      let first = jobs(of: going.key).filter({ $0.state.isInOrder && $0.wanted.origin.isEmpty })
+        .min(by: { $0.number < $1.number }),
       first.number < going.bound, !isTooOld(first), !isLate(first)
     else { return nil }
     return first.number
@@ -71,14 +72,14 @@ extension ReferenceModel {
     guard let job = jobs[number], sequence(of: job.queue) == .perLease else { return nil }
     let key = group(of: job)
     if let last, last.key == key { return last }
-    let running = jobs(of: key).filter { $0.state == .running }.map(\.number).min()
+    let running = jobs(of: key).filter { $0.state == .running && $0.wanted.origin.isEmpty }.map(\.number).min()
     return Going(key: key, bound: running ?? .max)
   }
 
   private func topPriority(_ jobs: [Job]) -> Int8? { jobs.map(\.priority).max() }
 
   /// Those before which none of the others goes. Of what became READY together any may be the first of its priority.
-  private func first(of jobs: [Job]) -> [Job] {
+  func first(of jobs: [Job]) -> [Job] {
     var heads: [[Job]] = []
     for level in Dictionary(grouping: jobs, by: { "\(group(of: $0)) \($0.priority)" }).values {
       let rank = level.map(\.rank).min()!
@@ -97,7 +98,10 @@ extension ReferenceModel {
     guard isFair(queue) else { return }
     passed[mine] = nil
     var waiting: [GroupKey: [Job]] = [:]
-    for candidate in candidates(of: queue) { waiting[group(of: candidate), default: []].append(candidate) }
+    // Where priorities go before turns, whoever has jobs of a lower one took no part.
+    for candidate in candidates(of: queue) where !isByPriority(queue) || candidate.priority == job.priority {
+      waiting[group(of: candidate), default: []].append(candidate)
+    }
     for key in passed.keys where key.queue == queue && waiting[key] == nil { passed[key] = nil }
     for (key, jobs) in waiting where key != mine {
       let first = jobs.map(\.number).min()!

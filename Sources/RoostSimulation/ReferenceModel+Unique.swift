@@ -120,7 +120,7 @@ extension ReferenceModel {
 
   func takesPlace(_ made: Job, _ twin: Job) -> Bool {
     twin.state == .ready && made.state == .ready && made.queue == twin.queue && made.priority == twin.priority
-      && group(of: made) == group(of: twin)
+      && group(of: made) == group(of: twin) && made.wanted.origin == twin.wanted.origin
   }
 
   mutating func succeed(_ made: inout Job, _ twin: Job) {

@@ -56,6 +56,8 @@ struct ReferenceModel {
     var foreseen: Int64 = 0
     var lease: LeaseID?
     var leaseKey = ""
+    /// Where it was delivered last.
+    var deliveredTo: String?
     var leaseDuration: Int64 = 0
     /// Log time at which the attempt is over; 0: at no such time.
     var attemptEnds: Int64 = 0
@@ -80,6 +82,8 @@ struct ReferenceModel {
     /// The number of its batch.
     var batch: UInt64?
 
+    /// Whether the daemon itself has it, to deliver it.
+    var isPushed: Bool { leaseKey == "_push" }
     var wanted: Submission { _read { yield origin.submission } }
     /// The result or error with which the last lease ended.
     var said: [UInt8] { history.first { $0.outcome.endsAttempt }?.text ?? [] }
@@ -149,6 +153,10 @@ struct ReferenceModel {
   /// What holds names for a time after the jobs that said them.
   var uniqueStubs: [[UInt8]: UniqueStub] = [:]
   var waiters: [Waiter] = []
+  /// The daemon's own wait for jobs to deliver.
+  var deliveryWaiter: DeliveryWaiter?
+  /// How often deliveries to an origin failed running, and until when it is left alone.
+  var hosts: [String: Host] = [:]
   var endWaiters: [EndWaiter] = []
   /// Of the queues that there are.
   var totals: [String: QueueTotals] = [:]
@@ -227,6 +235,8 @@ struct ReferenceModel {
     self.credited = credited
     self.now = now
     waiters = []
+    deliveryWaiter = nil
+    hosts = [:]
     endWaiters = []
     passed = [:]
     hasJustFinished = false

@@ -10,6 +10,7 @@ enum Request {
   case changeBatch(JobID, owner: String, isCancel: Bool)
   case readBatches(owner: String)
   case lease(Lease)
+  case leaseDeliveries(LeaseDeliveries)
   case endWait(ticket: UInt64)
   case finish(Finish)
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
@@ -60,6 +61,13 @@ enum Request {
     var maxBytes = 0
     /// Only if the request before it ended an attempt.
     var isNext = false
+  }
+
+  /// The daemon itself wants jobs to deliver.
+  struct LeaseDeliveries {
+    var maxJobs: Int32
+    var maxBytes: Int
+    var waitMilliseconds: Int64
   }
 
   struct Change {
@@ -141,6 +149,8 @@ enum Request {
 extension Request {
   /// The queue that takes what failed in another, by after how many attempts it does.
   static func deadLetterQueue(_ after: Int64) -> String { ["mail", "letters", "img-a"][Int(after) % 3] }
+  /// Where a queue's jobs are delivered, if its settings say that they are.
+  static let queueOrigin = "https://q.example"
 }
 
 package enum RequestKind: String, CaseIterable, Sendable {
@@ -155,6 +165,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case readBatches = "look at batches"
   case lease
   case leaseWaiting = "lease that may wait"
+  case leaseDeliveries = "lease of jobs to deliver"
   case leaseMany = "lease of several jobs"
   case leaseListed = "lease of queues in their order"
   case leaseNext = "lease of the next job behind an acknowledgement"
@@ -218,6 +229,7 @@ extension Request {
     case .lease(let lease) where lease.isListed: .leaseListed
     case .lease(let lease) where lease.maxJobs > 0: .leaseMany
     case .lease(let lease): lease.waitMilliseconds > 0 ? .leaseWaiting : .lease
+    case .leaseDeliveries: .leaseDeliveries
     case .configureGroup: .configureGroup
     case .pauseGroup: .pauseGroup
     case .resumeGroup: .resumeGroup
@@ -279,6 +291,8 @@ struct Submission {
   var tags: [UInt8] = []
   var traceparent = ""
   var group = ""
+  /// Scheme and host to which it is delivered; empty: workers lease it.
+  var origin = ""
   /// Of a schedule's job: the instant, and the schedule's name.
   var schedule: [UInt8] = []
   /// The jobs that it waits for, and how.
@@ -321,6 +335,7 @@ struct Submission {
         maxWaitMilliseconds: unique.maxWaitMilliseconds, by: [], key: Array(unique.name.utf8))
       options[.unique] = said.encoded
     }
+    if !origin.isEmpty { options[.callback] = PushTarget.encode(origin: origin, rest: "/x") }
     return options
   }
 
@@ -340,7 +355,7 @@ struct Submission {
 
   private var payloadFingerprint: UInt64 {
     payload.reduce(UInt64(bitPattern: Int64(priority)) &+ UInt64(maxRetries)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-      &+ UInt64(group.utf8.count)
+      &+ UInt64(group.utf8.count) &+ UInt64(origin.utf8.count)
   }
 
   /// What a repetition must not change of a job that was submitted to an earlier version.

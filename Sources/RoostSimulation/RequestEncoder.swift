@@ -42,6 +42,10 @@ struct RequestEncoder {
       command.isNext = lease.isNext
       command.isListed = lease.isListed
       return .lease(command)
+    case .leaseDeliveries(let lease):
+      return .leaseDeliveries(
+        Command.LeaseDeliveries(
+          maxJobs: lease.maxJobs, maxBytes: lease.maxBytes, waitMilliseconds: lease.waitMilliseconds))
     case .endWait(let ticket): return .endWait(Command.EndWait(ticket: ticket))
     case .finish(let finish): return .finish(self.finish(finish))
     case .extend(let job, let isForged, let viewer, let lease, let milliseconds, let progress):
@@ -97,7 +101,9 @@ struct RequestEncoder {
       return .configure(
         Command.Configure(
           name: put(Array(name.utf8)), settings: put(change.settings.bytes), cleared: change.clearedBits,
-          deadLetter: put(Array((change.settings[.deadLetter].map { Request.deadLetterQueue($0) } ?? "").utf8))))
+          deadLetter: put(Array((change.settings[.deadLetter].map { Request.deadLetterQueue($0) } ?? "").utf8)),
+          target: put(
+            change.settings[.push].map { _ in PushTarget.encode(origin: Request.queueOrigin, rest: "/x") } ?? [])))
     case .pause(let name, let reason, let until):
       return .pause(Command.Pause(name: put(Array(name.utf8)), reason: put(reason), until: until))
     case .operate(let wanted):

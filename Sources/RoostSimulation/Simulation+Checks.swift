@@ -156,7 +156,7 @@ extension Simulation {
       try batch(far.map { .runNow($0.id, .all, onlyDead: false) })
       let blocked = sorted { $0.state == .blocked }
       if !blocked.isEmpty { try batch(blocked.map { .unblock($0.id, .all) }) }
-      try batch((0..<12).map { _ in .lease(workload.takeAll()) })
+      try batch((0..<12).map { _ in .lease(workload.takeAll()) } + [.leaseDeliveries(workload.deliverAll())])
       try batch(sorted { $0.state == .running }.map { ack($0) })
       while try daemon.store.log.provision() {}
       for _ in 0..<4 where try daemon.store.compact() { try batch([]) }

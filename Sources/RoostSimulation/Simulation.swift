@@ -86,9 +86,12 @@ package final class Simulation {
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
+    workload.delivers = seed > 18 && seed % 4 == 1
+    workload.isHostile = seed % 8 == 1
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
-    workload.waitsForOthers = seed > 18 && seed.isMultiple(of: 4)
+    // Of those that are delivered some wait for others, too.
+    workload.waitsForOthers = seed > 18 && (seed.isMultiple(of: 4) || seed % 32 == 21)
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)
@@ -299,7 +302,7 @@ final class Daemon {
 
   func noteChanges() {
     var board = board
-    store.machine.tellChanges { image, name, _, _ in
+    store.machine.tellChanges { image, name, _, _, _ in
       board[image.id] = image.exists ? (String(decoding: name, as: UTF8.self), image) : nil
     }
     self.board = board

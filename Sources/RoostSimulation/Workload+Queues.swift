@@ -11,6 +11,7 @@ extension Workload {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
     if random.chance(0.15) { return operation(model) }
     if random.chance(0.16) { return quota(model) }
+    if delivers, random.chance(0.3) { return .configure(name, deliveries()) }
     if random.chance(0.35) { return manageGroup(model, name) }
     switch random.below(10) {
     case 0..<2:
@@ -91,6 +92,17 @@ extension Workload {
       wanted.isForEmpty = random.chance(0.2)
     }
     return .operate(wanted)
+  }
+
+  private mutating func deliveries() -> QueueSettingsChange {
+    var change = QueueSettingsChange()
+    let isCleared = random.chance(0.4)
+    switch random.below(3) {
+    case 0: change.set(.push, isCleared ? nil : 1)
+    case 1: change.set(.pushConcurrency, isCleared ? nil : Int64(1 + random.below(3)))
+    default: change.set(.pushTimeout, isCleared ? nil : Int64(leastLease + random.below(6_000)))
+    }
+    return change
   }
 
   private mutating func settings() -> QueueSettingsChange {

@@ -16,6 +16,9 @@ struct Workload {
   private let isReluctant: Bool
   /// Operators set and pause queues, and jobs leave to their queues what they do not say.
   var managesQueues = false
+  /// Jobs are delivered by the daemon, and the targets of some histories mostly fail.
+  var delivers = false
+  var isHostile = false
   /// Somebody sets schedules.
   var setsSchedules = false
   /// Jobs are of batches.
@@ -51,6 +54,7 @@ struct Workload {
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
     if usesBatches, random.chance(0.06) { return [batch(model)] }
     if waitsForOthers, random.chance(0.03) { return [.submitGraph(graph(model))] }
+    if delivers, random.chance(0.2) { return deliver(model) }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]
@@ -91,7 +95,9 @@ struct Workload {
     case ..<96: return .list(list(model))
     case ..<98: return .queue(random.chance(0.1) ? "none" : queues.randomElement(using: &random)!)
     default:
-      let tickets = model.waiters.map(\.ticket) + model.endWaiters.map(\.ticket)
+      let tickets =
+        model.waiters.map(\.ticket) + model.endWaiters.map(\.ticket)
+        + [model.deliveryWaiter?.ticket].compactMap { $0 }
       return .endWait(ticket: tickets.randomElement(using: &random) ?? 0)
     }
   }
@@ -102,6 +108,12 @@ struct Workload {
       queues: queues + ["letters"] + (0..<6).map { Self.briefQueue + "\($0)" }, worker: "last", key: "k1",
       leaseMilliseconds: 20_000,
       waitMilliseconds: 0)
+  }
+
+  /// All that may be delivered, without waiting for it.
+  func deliverAll() -> Request.LeaseDeliveries {
+    Request.LeaseDeliveries(
+      maxJobs: Int32(Command.LeaseDeliveries.mostJobs), maxBytes: 1 << 20, waitMilliseconds: 0)
   }
 
   // MARK: Working
@@ -129,6 +141,25 @@ struct Workload {
     lease.maxJobs = 0
     lease.isNext = true
     return lease
+  }
+
+  /// The daemon asks for jobs to deliver, and ends what it delivers.
+  private mutating func deliver(_ model: ReferenceModel) -> [Request] {
+    guard random.chance(0.4) else {
+      return (0..<(1 + random.below(4))).map { _ in
+        let running = model.jobs.values.filter { $0.state == .running && $0.isPushed }.min { $0.number < $1.number }
+        guard case .finish(var finish) = finish(model), let job = running else { return finish(model) }
+        (finish.job, finish.viewer, finish.lease, finish.key) = (job.id, .all, job.lease, "")
+        if isHostile, random.chance(0.97) { (finish.outcome, finish.isRetryable) = (.failed, true) }
+        return .finish(finish)
+      }
+    }
+    return [
+      .leaseDeliveries(
+        Request.LeaseDeliveries(
+          maxJobs: Int32(1 + random.below(6)), maxBytes: random.chance(0.7) ? 1 << 20 : random.below(2_000),
+          waitMilliseconds: random.chance(0.5) ? Int64(1 + random.below(6_000)) : 0))
+    ]
   }
 
   private mutating func finish(_ model: ReferenceModel) -> Request {

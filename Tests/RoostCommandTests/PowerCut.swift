@@ -1,3 +1,4 @@
+import CoreFoundation
 import Foundation
 
 /// What a power cut takes from a killed daemon: the preloaded library `PowerCut` kept a journal of all that was not yet

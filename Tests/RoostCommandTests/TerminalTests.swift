@@ -23,6 +23,12 @@ struct TerminalTests {
       #expect(try scene.roost(["list"]).output.hasPrefix(#"{"items""#))
       #expect(try scene.roost(["list", "--table"]).output.hasPrefix("JOB"))
       #expect(try scene.roost(["list", "--table", "--json"]).status == 64)
+      for (list, heading) in [(["batches", "list"], "BATCH"), (["audit"], "TIME")] {
+        let (table, json) = (try scene.roost(list + ["--table"]), try scene.roost(list + ["--json"]))
+        #expect(table.output.hasPrefix(heading), "\(table.output)\(table.errors)")
+        #expect(json.output.hasPrefix(#"{"items""#), "\(json.output)\(json.errors)")
+        #expect(try scene.roost(list).output == json.output)
+      }
       let watched = try Self.play(
         ["expect:QUEUE", "expect:QUEUE", "signal:INT", "wait"], ["queues", "--watch", "100ms"], in: scene)
       #expect(watched.status == -2 && watched.text.contains("\u{1B}[H\u{1B}[2J"), "\(watched.text)")

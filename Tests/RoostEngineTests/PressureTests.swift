@@ -77,6 +77,29 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("fault 14: what submits filled while nobody worked is given out, job by job, and then submits go on")
+  func filledBySubmits() async throws {
+    let disk = SimulatedDisk(seed: 6, capacityBytes: 600 << 10)
+    let fixture = try Fixture(disk: disk, segmentBytes: 32 << 10, adjust: { $0.limits.retentionMilliseconds = 0 })
+    let payload = "\"" + String(repeating: "x", count: 900) + "\""
+    var submitted: Set<JobID> = []
+    var refusal: Refusal?
+    while refusal == nil, submitted.count < 10_000 {
+      do throws(Refusal) { submitted.insert(try await fixture.submit(payload).id) } catch { refusal = error }
+    }
+    #expect(refusal == .diskLow && submitted.count > 100)
+    #expect(await fixture.engine.health().diskLevel == 1)
+    for _ in submitted {
+      let job = try #require(try await fixture.lease())
+      #expect(try await fixture.acknowledge(job) == .acked)
+      submitted.remove(job.id)
+    }
+    #expect(submitted.isEmpty)
+    var accepted: Submitted?
+    while accepted == nil { accepted = try? await fixture.submit(payload) }
+    await fixture.engine.stop()
+  }
+
   /// Repeats something until it is refused.
   private func refusal(_ body: () async throws(Refusal) -> Void) async -> Refusal? {
     for _ in 0..<20_000 {

@@ -72,6 +72,32 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("the daemon's own wait for jobs to deliver, alone, is met by a submit, and ended by a drain")
+  func deliveries() async throws {
+    let fixture = try Fixture()
+    for isDrained in [false, true] {
+      let posted = fixture.engine.postedCommands
+      let pusher = Task {
+        try await fixture.engine.leaseDeliveries(maxJobs: 10, maxBytes: 1 << 20, waitMilliseconds: 60_000)
+      }
+      while fixture.engine.postedCommands == posted { await Task.yield() }
+      // Batches in between take nobody's answer away.
+      _ = try await fixture.submit()
+      _ = try await fixture.submit()
+      #expect(fixture.engine.waitingWorkers == 0)
+      if isDrained {
+        await fixture.engine.drainWaiters()
+        #expect(try await pusher.value.isEmpty)
+      } else {
+        let job = try await fixture.submit {
+          $0.options[.callback] = PushTarget.encode(origin: "https://a.example", rest: "/")
+        }
+        #expect(try await pusher.value.map(\.id) == [job.id])
+      }
+    }
+    await fixture.engine.stop()
+  }
+
   @Test("draining ends every wait at once and parks no further one")
   func draining() async throws {
     let fixture = try Fixture()

@@ -43,6 +43,15 @@ struct KeyServiceTests {
     await #expect(throws: KeyRejection.notFound) { try await service.revoke(unknown, by: .commandLine) }
   }
 
+  @Test("a disk without room for the file of keys is disk_low, another failure of the store auth_unavailable")
+  func unwritable() {
+    let full = KeyRejection.unavailable(.full(file: "keys.json", reason: "No space left on device"))
+    #expect(full.status == 507 && full.code == "disk_low" && full.message.contains("free space"))
+    #expect(full.description == "keys.json cannot be written: No space left on device")
+    let down = KeyRejection.unavailable(.unreachable("it is down"))
+    #expect(down.status == 503 && down.code == "auth_unavailable")
+  }
+
   @Test("only admins make keys, and a bad field is named")
   func validation() async throws {
     let worker = KeyService.Actor.caller(Caller(keyID: "k", ownerID: "o", type: .worker))

@@ -25,7 +25,7 @@ extension ContractUser {
       {"payload":{"n":1},"type":"t","queue":"q","group":"g","priority":"high","delay":"0s","max_retries":0,
        "retry":{"initial":"1s","factor":1.5,"max":"1m","jitter":"none"},"lease":"1m","timeout":"1h","retention":"1h","expires_in":"2h","on_expire":"cancel","max_expiries":4,
        "unique":{"by":["type","queue"],"until":"started","on_conflict":"replace","max_wait":"1h"},
-       "metadata":{"k":"v"},"tags":["a"],"traceparent":"00-x","tracestate":"a=1"}
+       "metadata":{"k":"v"},"tags":["a"],"traceparent":"00-x","tracestate":"a=1","callback_url":"https://a.example/"}
       """
     let whole = """
       {"cron":"30 2 * * *","timezone":"UTC","on_gap":"skip","on_repeat":"last","overlap":"allow","catch_up":"all",

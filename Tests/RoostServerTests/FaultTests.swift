@@ -64,6 +64,9 @@ import Testing
       let reply = try await daemon.send("POST", "/jobs", daemon.client, body)
       #expect(reply.status == status && reply.code == code)
       #expect((reply.json["details"] as? [String: String])?["field"] == field)
+      if field == "queue", status == 400 {
+        #expect(reply.string("message") == "queue must be a string, not a number", "\(reply.text)")
+      }
     }
   }
 

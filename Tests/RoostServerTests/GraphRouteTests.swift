@@ -132,7 +132,18 @@ struct GraphRouteTests {
       for name in names {
         let reply = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"depends_on":["\#(name)"]}"#)
         #expect(reply.status == 422 && reply.code == "dependency_not_found", "\(name): \(reply.text)")
+        #expect(missing(reply.json) == name, "\(reply.text)")
+        // An item of a batch that is no graph, and one of a graph.
+        let item = #"{"payload":1,"depends_on":["\#(name)"]}"#
+        let items = try await batch(daemon, item).results
+        #expect(missing(items.first ?? [:]) == name, "\(items)")
+        let graph = try await batch(daemon, #"{"payload":1,"ref":"a"},\#(item)"#)
+        #expect(missing(graph.json) == name && graph.code == "dependency_not_found", "\(graph.text)")
       }
+      // Of several it is not known which.
+      let two = #"{"payload":1,"depends_on":["\#(after)","\#(plain)"]}"#
+      let several = try await daemon.send("POST", "/jobs", daemon.client, two)
+      #expect(several.code == "dependency_not_found" && missing(several.json) == nil, "\(several.text)")
       let bad = [
         (#""on_dead":"run""#, 422, "on_dead"), (#""when":"ended""#, 422, "when"),
         (#""depends_on":["\#(after)"],"on_dead":"stop""#, 422, "on_dead"),
@@ -150,6 +161,11 @@ struct GraphRouteTests {
       let list = try await daemon.send("GET", "/jobs", daemon.client)
       #expect((list.json["items"] as? [Any])?.count == 1, "\(list.text)")
     }
+  }
+
+  /// The job that a refusal names.
+  private func missing(_ answer: [String: Any]) -> String? {
+    (answer["details"] as? [String: Any])?["job_id"] as? String
   }
 
   private func batch(_ daemon: TestDaemon, _ jobs: String) async throws -> Reply {

@@ -220,6 +220,28 @@ import Testing
       #expect(await said.first { _ in true }?.contains(#""code":"stopping""#) == true)
     }
   }
+
+  @Test(
+    "fault 20: a stop does not wait for the rest of a request that has not come whole",
+    arguments: ["GET /queues HTTP/1.1\r\nHo", "POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"])
+  func unfinished(start: String) async throws {
+    let (ended, end) = AsyncStream.makeStream(of: Void.self)
+    try await TestDaemon.run({
+      // Nothing else would end them before the test is ended.
+      ($0.headerTimeout, $0.bodyTimeout, $0.idleTimeout) = (.seconds(86_400), .seconds(86_400), .seconds(86_400))
+    }) { daemon in
+      let connection = try Connection(port: daemon.port)
+      // What has come behind an answered request is there.
+      connection.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" + start)
+      #expect(try await connection.reply().status == 200)
+      Task {
+        _ = try? await connection.rest()
+        connection.close()
+        end.yield()
+      }
+    }
+    #expect(await ended.first { _ in true } != nil)
+  }
 }
 
 extension TestDaemon {

@@ -1,6 +1,7 @@
 import Foundation
 import RoostAPI
 import RoostKeys
+import RoostPush
 import RoostServer
 import Synchronization
 import Testing
@@ -17,6 +18,7 @@ import Testing
       try await user.workInBatches()
       try await user.readQueues()
       try await user.useKeys()
+      try await user.usePush()
       try await user.readOpenRoutes()
       try await user.groupManyLetters()
       try await user.beBounded()
@@ -24,6 +26,7 @@ import Testing
       try await user.beRefused()
       try await user.guessKeys()
     }
+    try await Self.usePushTargets(witness)
     let clock = MovedClock()
     try await TestDaemon.run(clock: clock) { daemon in
       try await ContractUser(daemon: daemon, witness: witness).useSchedules(clock)
@@ -44,6 +47,27 @@ import Testing
       #expect(witness.statuses(operation.id) == promised, "\(operation.id)")
     }
     #expect(Self.answerProperties().subtracting(witness.seen) == [])
+  }
+
+  /// Deliveries that fail, by an answer and without one.
+  private static func usePushTargets(_ witness: Witness) async throws {
+    let machine = try #require(AddressRange("127.0.0.0/8"))
+    try await PushTargetServer.with({ _ in .init(status: 500) }) { target in
+      let port = target.port
+      try await TestDaemon.run(push: { $0.judge = AddressJudge(allowed: [machine], ports: [1...65_535]) }) { daemon in
+        let user = ContractUser(daemon: daemon, witness: witness)
+        let urls = ["http://127.0.0.1:\(port)/", "http://127.0.0.1:1/"]
+        for url in urls {
+          let body = #"{"payload":1,"max_retries":0,"callback_url":"\#(url)"}"#
+          try await user.ask("POST", "/jobs", daemon.client, body, expecting: 201)
+        }
+        try await until("both failed") {
+          let targets = try await user.ask("GET", "/push/targets", daemon.admin, expecting: 200)
+          let items = targets.json["items"] as? [[String: Any]] ?? []
+          return items.count == 2 && items.allSatisfy { $0["failed"] as? Int == 1 }
+        }
+      }
+    }
   }
 
   /// The properties of all answers but those of 5xx, as `Schema.property`.
@@ -413,6 +437,30 @@ struct ContractUser: Sendable {
     try await ask("DELETE", "/queues/closing?purge=true", daemon.admin, expecting: 202)
     try await ask("PATCH", "/queues/closing/groups/a", daemon.admin, own, expecting: 409)
     try await ask("POST", "/queues/closing/groups/a/pause", daemon.admin, expecting: 409)
+  }
+
+  func usePush() async throws {
+    let push = #"{"push":{"url":"https://a.example/x","concurrency":2,"timeout":"5s","body":"payload"}}"#
+    try await ask("PATCH", "/queues/pushed", daemon.admin, push, expecting: 200)
+    try await ask("PATCH", "/queues/pushed", daemon.admin, #"{"push":{"url":"ftp://a"}}"#, expecting: 422)
+    try await ask("GET", "/queues/pushed", daemon.client, expecting: 200)
+    let id = try await submit(#""queue":"pushed","callback_url":"https://b.example/""#)
+    try await ask("GET", id, daemon.client, expecting: 200)
+    try await ask("GET", "/push/targets", daemon.admin, expecting: 200)
+    try await ask("GET", "/push/targets", daemon.client, expecting: 403)
+    try await ask("POST", "/push/secret", daemon.client, expecting: 201)
+    try await ask("POST", "/push/secret", daemon.client, #"{"keep_old":"1h"}"#, expecting: 201)
+    try await ask("POST", "/push/secret", daemon.admin, #"{"queue":"pushed"}"#, expecting: 201)
+    try await ask("POST", "/push/secret", daemon.client, #"{"owner_id":"bob"}"#, expecting: 403)
+    try await ask("POST", "/push/secret", daemon.client, #"{"keep_old":"99d"}"#, expecting: 422)
+    try await ask("GET", "/push/secret", daemon.client, expecting: 200)
+    try await ask("GET", "/push/secret?queue=pushed", daemon.client, expecting: 403)
+    try await ask("GET", "/push/secret?queue=pushed&owner_id=a", daemon.admin, expecting: 422)
+    try await ask("GET", "/push/secret?queue=pushed", daemon.admin, expecting: 200)
+    try await ask("DELETE", "/push/secret?queue=pushed", daemon.admin, expecting: 200)
+    try await ask("DELETE", "/push/secret", daemon.client, expecting: 200)
+    try await ask("DELETE", "/push/secret?owner_id=bob", daemon.client, expecting: 403)
+    try await ask("DELETE", "/push/secret?owner_id=bob&queue=q", daemon.admin, expecting: 422)
   }
 
   func useKeys() async throws {

@@ -89,6 +89,15 @@ struct QuotaRouteTests {
         #expect((400...422).contains(reply.status), "\(body): \(reply.text)")
         #expect((reply.json["details"] as? [String: Any])?["field"] as? String == field, "\(reply.text)")
       }
+      // As long as the owner of a key may be.
+      for (bytes, status) in [(128, 200), (129, 422)] {
+        let path = "/admin/owners/\(String(repeating: "o", count: bytes))/quota"
+        for (method, body) in [("PUT", #"{"waiting_jobs":1}"#), ("GET", nil)] as [(String, String?)] {
+          let reply = try await daemon.send(method, path, daemon.admin, body)
+          #expect(reply.status == status, "\(method) \(bytes): \(reply.text)")
+          #expect(status == 200 || reply.text.contains("1 to 128 bytes"), "\(reply.text)")
+        }
+      }
       for key in [daemon.client, daemon.worker] {
         for method in ["GET", "PUT"] {
           #expect(try await daemon.send(method, Self.path, key).code == "forbidden_scope")
@@ -96,6 +105,8 @@ struct QuotaRouteTests {
       }
       let quota = try await daemon.send("GET", Self.path, daemon.admin).json["quota"] as? [String: Int]
       #expect(quota == ["waiting_jobs": 5], "nothing changed")
+      let without = try await daemon.send("PUT", Self.path, daemon.admin)
+      #expect(without.json["quota"] as? [String: Int] == [:], "no body takes it back: \(without.text)")
     }
   }
 }

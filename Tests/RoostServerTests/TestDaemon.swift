@@ -3,6 +3,7 @@ import Logging
 import RoostAPI
 import RoostEngine
 import RoostKeys
+import RoostPush
 import RoostServer
 import SecretWatch
 import ServiceLifecycle
@@ -35,9 +36,12 @@ struct TestDaemon: Sendable {
   /// - Parameters:
   ///   - opened: False: the engine is there, but the server has yet to be told.
   ///   - clock: The engine's; nil: the machine's.
+  ///   - push: How jobs are delivered; nil: nobody does.
+  ///   - resolver: Turns the hosts of targets into addresses; nil: the system.
   static func run(
     _ change: @Sendable (inout ServerConfiguration) -> Void = { _ in }, throttle: GuessThrottle? = nil,
-    opened: Bool = true, clock: MovedClock? = nil,
+    opened: Bool = true, clock: MovedClock? = nil, push: (@Sendable (inout PushConfiguration) -> Void)? = nil,
+    resolver: (any PushResolver)? = nil,
     _ body: @Sendable @escaping (TestDaemon) async throws -> Void
   ) async throws {
     let directory = NSTemporaryDirectory() + "roost-server-\(UUID().uuidString)"
@@ -54,10 +58,17 @@ struct TestDaemon: Sendable {
     defer { for complaint in log.complaints(in: directory) { Issue.record("\(complaint)") } }
     let (ports, report) = AsyncStream.makeStream(of: Int.self)
     let metrics = PrometheusRegistry()
+    let signing = try SigningSecrets(directory: directory)
+    let pusher = try push.map { change in
+      var configuration = PushConfiguration()
+      change(&configuration)
+      return try Pusher(configuration, secrets: signing, resolver: resolver, logger: log.logger)
+    }
     let service = makeRoostServer(
       engine: opened ? engine : nil,
       authenticator: Authenticator(store: store, throttle: throttle, logger: log.logger, metrics: metrics), keys: keys,
-      keyStore: store, configuration: configuration, audit: AuditLog(directory: directory, logger: log.logger),
+      keyStore: store, configuration: configuration, signing: signing, pusher: pusher,
+      audit: AuditLog(directory: directory, logger: log.logger),
       logger: log.logger, metrics: metrics,
       onListening: { report.yield($0) })
     let group = ServiceGroup(services: [service], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -111,6 +111,8 @@ struct VisibilityMatrix {
     },
     "GET /audit": Row(.scopeOnly), "GET /admin/owners/{owner}/quota": Row(.scopeOnly),
     "PUT /admin/owners/{owner}/quota": Row(.scopeOnly),
+    "GET /push/targets": Row(.scopeOnly), "GET /push/secret": Row(.scopeOnly), "POST /push/secret": Row(.scopeOnly),
+    "DELETE /push/secret": Row(.scopeOnly),
     "POST /admin/keys": Row(.scopeOnly) { _ in #"{"name":"n","owner_id":"o","type":"client"}"# },
     "GET /admin/keys": Row(.scopeOnly), "DELETE /keys/{id}": Row(.key),
   ]

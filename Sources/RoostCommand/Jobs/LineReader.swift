@@ -1,3 +1,4 @@
+import CoreFoundation
 import Glibc
 
 /// The lines of a file or of standard input, one after the other, with what they take bounded.

@@ -120,6 +120,16 @@ extension AnswerTable {
     Column("STATE", "state", as: .state),
     Column("REASON", "reason"),
   ])
+  static let batches = AnswerTable(columns: [
+    Column("BATCH", "batch_id"), Column("NAME", "name"), Column("STATE", "state", as: .state),
+    Column("JOBS", "counts"), Column("AGE", "created_at", as: .age), Column("CLOSES", "closes_at", as: .age),
+    Column("THEN", "then_job_id"),
+  ])
+  static let audit = AnswerTable(columns: [
+    Column("TIME", "time"), Column("EVENT", "event"), Column("OUTCOME", "outcome"),
+    Column("ACTOR", "actor_key", "actor"), Column("OWNER", "actor_owner"), Column("TARGET", "target"),
+    Column("ADDRESS", "address"),
+  ])
   static let operations = AnswerTable(columns: [
     Column("OPERATION", "operation_id"), Column("ACTION", "action"), Column("STATE", "state", as: .state),
     Column("DONE", "done"), Column("QUEUE", "queue"), Column("TO", "to"), Column("STARTED", "started_at", as: .age),

@@ -28,7 +28,7 @@ extension StateMachine {
     guard slot != .none else { return step.answer(ticket, .refused(.jobNotFound)) }
     let hasEnded = JobState(rawValue: jobs.hot(slot).pointee.state)!.isFinished
     if hasEnded || command.milliseconds <= 0 || isDraining { return step.answer(ticket, .job(image(slot, &step))) }
-    guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
+    guard waiterCount < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
     let first = firstEndWait(slot)
     let waiter = waiters.allocate(
       Waiter(ticket: ticket, deadline: now.log + command.milliseconds.nanoseconds, job: slot, nextOfJob: first))

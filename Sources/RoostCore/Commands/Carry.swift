@@ -76,8 +76,12 @@ extension StateMachine {
   private mutating func regroup(_ slot: Slot, _ name: UnsafeRawBufferPointer) {
     let row = jobs.hot(slot)
     let (old, foreseen, state) = (row.pointee.group, row.pointee.foreseen, JobState(rawValue: row.pointee.state)!)
+    // Copied: making a group may move what is looked at.
+    let origin = [UInt8](originOfGroup(old))
     leave(slot)
-    row.pointee.group = groupForJob(queue: groups[old].pointee.queue, owner: jobs.cold(slot).pointee.owner, name: name)
+    row.pointee.group = origin.withUnsafeBytes {
+      groupForJob(queue: groups[old].pointee.queue, owner: jobs.cold(slot).pointee.owner, name: name, origin: $0)
+    }
     lostJob(ofGroup: old)
     if state.hasDeadline { row.pointee.foreseen = foreseen }
     enter(slot, state)

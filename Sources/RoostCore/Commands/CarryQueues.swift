@@ -3,7 +3,7 @@ extension Command {
   package struct CarryQueues: Sendable, BitwiseCopyable {
     package var first: UInt32
     /// Queues that one command carries: few enough for a small segment.
-    static let most = 8
+    static let most = 5
 
     package init(first: UInt32) { self.first = first }
   }

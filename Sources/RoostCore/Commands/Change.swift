@@ -77,6 +77,7 @@ extension StateMachine {
     let isOrdered = target != .none && setup(target)?.pointee.settings[.groupOrdered] != nil
     let priority = command.priority ?? (queue == nil ? 0 : jobs.hot(slot).pointee.priority)
     if isOrdered, priority != 0 { return .priorityInOrder }
+    if isOrdered, queue != nil, !originOfGroup(jobs.hot(slot).pointee.group).isEmpty { return .callbackInOrder }
     if command.payloadBytes > 0, target != .none, let most = setup(target)?.pointee.settings[.maxPayloadBytes],
       Int64(command.payloadBytes) > most
     {

@@ -5,6 +5,7 @@ package enum Command: Sendable, BitwiseCopyable {
   case submit(Submit)
   case submitGraph(SubmitGraph)
   case lease(Lease)
+  case leaseDeliveries(LeaseDeliveries)
   case endWait(EndWait)
   case finish(Finish)
   case extend(Extend)
@@ -60,6 +61,7 @@ package enum Command: Sendable, BitwiseCopyable {
     case .submit(let command): command.decide(in: &state, ticket, &step)
     case .submitGraph(let command): command.decide(in: &state, ticket, &step)
     case .lease(let command): command.decide(in: &state, ticket, &step)
+    case .leaseDeliveries(let command): command.decide(in: &state, ticket, &step)
     case .endWait(let command): command.decide(in: &state, ticket, &step)
     case .finish(let command): command.decide(in: &state, ticket, &step)
     case .extend(let command): command.decide(in: &state, ticket, &step)
@@ -117,6 +119,7 @@ package enum Command: Sendable, BitwiseCopyable {
     case .submit(let command): Traits(command)
     case .submitGraph(let command): Traits(command)
     case .lease(let command): Traits(command)
+    case .leaseDeliveries(let command): Traits(command)
     case .endWait(let command): Traits(command)
     case .finish(let command): Traits(command)
     case .extend(let command): Traits(command)
@@ -225,5 +228,6 @@ extension StateMachine {
     if !endedJobs.isEmpty { answerEnds(&step) }
     if !schedules.ended.isEmpty { endRuns(&step) }
     if !hungry.isEmpty, command.meetsWaiters { feed(&step) }
+    if hasDeliveries, command.meetsWaiters { feedDeliveries(&step) }
   }
 }

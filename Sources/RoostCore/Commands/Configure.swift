@@ -8,12 +8,18 @@ extension Command {
     package var cleared: UInt64
     /// The queue that takes what failed, if the settings say that there is one.
     package var deadLetter: ByteRange
+    /// `PushTarget`: where jobs are delivered, if the settings say that they are.
+    package var target: ByteRange
 
-    package init(name: ByteRange, settings: ByteRange, cleared: UInt64, deadLetter: ByteRange = .empty) {
+    package init(
+      name: ByteRange, settings: ByteRange, cleared: UInt64, deadLetter: ByteRange = .empty,
+      target: ByteRange = .empty
+    ) {
       self.name = name
       self.settings = settings
       self.cleared = cleared
       self.deadLetter = deadLetter
+      self.target = target
     }
   }
 }
@@ -41,14 +47,17 @@ extension StateMachine {
     }
     let isNamed = change.settings[.deadLetter] != nil
     let taker = isNamed ? step.bytes(command.deadLetter) : new[.deadLetter] == nil ? none : deadLetterName(old)
-    if new != old?.settings ?? QueueSettings() || !taker.elementsEqual(deadLetterName(old)) {
+    let target =
+      change.settings[.push] != nil ? step.bytes(command.target) : new[.push] == nil ? none : targetBytes(old)
+    let isSame = taker.elementsEqual(deadLetterName(old)) && target.elementsEqual(targetBytes(old))
+    if new != old?.settings ?? QueueSettings() || !isSame {
       let isRegrouped =
         new[.groupOrdered] != old?.settings[.groupOrdered] || new[.groupScope] != old?.settings[.groupScope]
       if isRegrouped, known != .none, queues[Int(known)].jobs > 0 {
         return step.answer(ticket, .refused(.queueNotEmpty))
       }
       guard mayChange(queue: command.name, ticket, &step) else { return }
-      let event = QueueConfigured(rate: rate, settings: new, deadLetter: taker, name: name)
+      let event = QueueConfigured(rate: rate, settings: new, deadLetter: taker, target: target, name: name)
       event.encode(into: &step.records)
       event.apply(to: &self)
     }

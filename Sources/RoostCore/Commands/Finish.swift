@@ -60,6 +60,12 @@ extension StateMachine {
     if command.holdGroupMilliseconds > 0, conditions.diskLevel == 0 {
       hold(group: jobs.hot(slot).pointee.group, command, &step)
     }
+    if jobs.hot(slot).pointee.flags & RowFlags.pushed != 0 {
+      let isFailure = command.outcome == .failed && command.isRetryable
+      if isFailure || command.outcome.isToldByWorker && command.outcome != .released {
+        noteDelivery(slot, answered: !isFailure)
+      }
+    }
     switch command.outcome {
     case .acked: end(slot, .acked, .acked, text: command.text, command.textChecksum, &step)
     case .failed: fail(slot, command, &step)

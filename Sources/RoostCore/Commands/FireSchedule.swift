@@ -117,7 +117,7 @@ extension StateMachine {
   ) {
     switch refusal {
     case .queueFull: hold(schedule: slot, because: .queueFull)
-    case .payloadTooLarge, .priorityInOrder, .replaceInOrder, .tooLarge, .notUnique:
+    case .payloadTooLarge, .priorityInOrder, .callbackInOrder, .replaceInOrder, .tooLarge, .notUnique:
       let reason: ScheduleMiss = refusal == .notUnique ? .notUnique : .refused
       guard command.kind == .fired else { return hold(schedule: slot, because: reason) }
       pass(command, slot, reason, &step)

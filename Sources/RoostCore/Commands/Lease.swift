@@ -137,15 +137,19 @@ extension StateMachine {
   mutating func take(
     _ slot: Slot, _ terms: LeaseTerms, _ several: inout Several, _ step: inout Step
   ) -> Bool {
-    guard slot != .none, several.jobs > 0, !conditions.refusesLeases else { return false }
-    let bytes = Int(jobs.cold(slot).pointee.recordBytes)
-    guard bytes <= several.bytes || step.grants.count == several.first else { return false }
+    guard slot != .none, fits(slot, several, step) else { return false }
     several.jobs -= 1
-    several.bytes -= bytes
+    several.bytes -= Int(jobs.cold(slot).pointee.recordBytes)
     noteOrder(slot, &several)
     step.grants.append(grant(slot, terms, &step))
     turnTaken = .none
     return true
+  }
+
+  /// Whether there is room for a job among leases that are granted together.
+  func fits(_ slot: Slot, _ several: Several, _ step: borrowing Step) -> Bool {
+    guard several.jobs > 0, !conditions.refusesLeases else { return false }
+    return Int(jobs.cold(slot).pointee.recordBytes) <= several.bytes || step.grants.count == several.first
   }
 
   /// Leases a READY job.

@@ -13,7 +13,8 @@ extension Command.Operate: StateCommand {
   var mostBytes: Int { OperationBegan.mostBytes + 1_280 }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
-    if state.conditions.diskLevel >= 1 { return step.answer(ticket, .refused(.diskLow)) }
+    let refusingLevel = selection.kind.makesRoom ? 3 : 1
+    if state.conditions.diskLevel >= refusingLevel { return step.answer(ticket, .refused(.diskLow)) }
     if selection.kind == .deleteQueue {
       let queue = state.queueNames.find(step.bytes(selection.queue))
       guard queue != .none, state.queues[Int(queue)].exists else {

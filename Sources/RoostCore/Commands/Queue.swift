@@ -24,6 +24,7 @@ extension StateMachine {
       var image = image(ofQueue: queue)
       image.pauseReason = step.copy(pauseReason(queue))
       image.deadLetter = step.copy(deadLetterName(setup(queue)?.pointee))
+      image.target = step.copy(targetBytes(setup(queue)?.pointee))
       step.queues.append(image)
     }
     step.answer(ticket, .queues(first: first, count: Int32(step.queues.count) - first))

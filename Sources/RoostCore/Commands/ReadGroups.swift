@@ -116,7 +116,7 @@ extension Command.ReadGroups {
 
   private func show(_ group: Slot, in state: inout StateMachine, _ step: inout Step) {
     let row = state.groups[group].pointee
-    guard state.mayView(row.queue, row.owner, viewer, step) else { return }
+    guard row.whole == .none, state.mayView(row.queue, row.owner, viewer, step) else { return }
     step.groups.append(state.image(ofGroup: group, &step))
   }
 }

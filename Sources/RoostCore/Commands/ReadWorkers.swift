@@ -72,7 +72,7 @@ extension StateMachine {
     waiterIndex.forEach { slots.append($0) }
     for slot in slots {
       let waiter = waiters.pointer(slot).pointee
-      guard waiter.job == .none else { continue }
+      guard waiter.job == .none, slot != deliveries.waiter else { continue }
       step.workers.append(
         WorkerImage(
           worker: step.copy(workerNames.bytes(waiter.worker)), keyID: step.copy(keyNames.bytes(waiter.keyID)),

@@ -44,6 +44,8 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case tooManyOperations
   /// The queue runs the jobs of a group in their order, and the job asks for a priority.
   case priorityInOrder
+  /// A job with a target of its own, for a queue whose groups are ordered.
+  case callbackInOrder
   /// No such schedule, or not one the caller may see.
   case scheduleNotFound
   /// `MAX_SCHEDULES` exist.

@@ -174,7 +174,7 @@ extension StateMachine {
     _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot,
     _ step: inout Step
   ) -> Refusal? {
-    if let refusal = whyNotAdmitted(command, settings) { return refusal }
+    if let refusal = whyNotAdmitted(command, body, settings) { return refusal }
     let (tooMany, tooLong, group) = excess(command, body, settings, replacing: twin)
     guard tooMany > 0 || tooLong > 0 else { return nil }
     let bytes = Int64(Submitted.fixedBytes) + Int64(command.body.count)
@@ -191,10 +191,11 @@ extension StateMachine {
   }
 
   /// Why a queue with settings does not take a job, however few it holds.
-  func whyNotAdmitted(_ command: Command.Submit, _ settings: QueueSettings) -> Refusal? {
+  func whyNotAdmitted(_ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings) -> Refusal? {
     if let most = settings[.maxPayloadBytes], command.payloadBytes > most { return .payloadTooLarge }
     guard settings[.groupOrdered] != nil else { return nil }
     if command.given.contains(.priority), command.priority != 0 { return .priorityInOrder }
+    if body.target != nil { return .callbackInOrder }
     return groups.slotLimit < Self.mostOrderedGroups ? nil : .overloaded
   }
 
@@ -216,7 +217,7 @@ extension StateMachine {
     let waiting =
       (gone == .none ? 0 : -1) + Int64(counts[.ready]) + Int64(counts[.scheduled]) + Int64(counts[.retry])
       + Int64(counts[.blocked])
-    let isOfGroup = gone != .none && jobs.hot(gone).pointee.group == group
+    let isOfGroup = gone != .none && whole(of: jobs.hot(gone).pointee.group) == group
     let ofGroup = group == .none ? 0 : Int64(groups[group].pointee.waiting) - (isOfGroup ? 1 : 0)
     let mostOfGroup = group == .none ? settings[.groupMaxLength] : maxLength(ofGroup: group)
     let tooMany = max(
@@ -239,9 +240,10 @@ extension StateMachine {
   private mutating func oldest(of group: Slot, owner: UInt32, jobs wanted: Int64, bytes: Int64) -> [Slot]? {
     var found: [Slot] = []
     var (jobsLeft, bytesLeft, looks) = (wanted, bytes, Self.mostCandidates)
-    for level in levels(ofGroup: group).reversed() {
-      var next = ReadyOrder(of: levels.pointer(level).pointee, in: jobs, atMost: looks)
-      while let slot = next.pop(in: jobs) {
+    let all = parts(of: group, atMost: looks).flatMap { levels(ofGroup: $0) }.map { levels.pointer($0).pointee }
+    for priority in Set(all.map(\.priority)).sorted() {
+      var orders = all.filter { $0.priority == priority }.map { ReadyOrder(of: $0, in: jobs, atMost: looks) }
+      while let slot = popOldest(&orders) {
         looks -= 1
         guard found.count < Self.mostDrops, looks > 0 else { return nil }
         // A group of all owners of a queue has jobs of others.
@@ -253,6 +255,15 @@ extension StateMachine {
       }
     }
     return nil
+  }
+
+  /// The first job of several levels.
+  private func popOldest(_ orders: inout [ReadyOrder]) -> Slot? {
+    func order(_ place: Int) -> UInt64 {
+      let first = orders[place].first(in: jobs)
+      return first == .none ? .max : jobs.hot(first).pointee.order
+    }
+    return orders.indices.min { order($0) < order($1) }.flatMap { orders[$0].pop(in: jobs) }
   }
 
   private static var mostCandidates: Int { 100 }

@@ -157,7 +157,7 @@ extension StateMachine {
     if let settings = settings(ofQueue: body.queue) {
       var command = job
       fillIn(&command, settings)
-      if let refusal = whyNotAdmitted(command, settings) { throw refusal }
+      if let refusal = whyNotAdmitted(command, body, settings) { throw refusal }
       // Nothing that waits already makes room for a graph.
       let excess = excess(command, body, settings, before: (before.0.jobs, before.0.bytes, before.1))
       guard excess.jobs <= 0, excess.bytes <= 0 else {

@@ -1,6 +1,9 @@
 /// The jobs of one queue that belong together: those of one owner with the same `group`, or of one owner without one.
 /// Every job has one; its row says which.
 ///
+/// Those of them that are delivered to an origin of their own stand in a row of their own, a part of the whole: what is
+/// said of the group, and its limits, are the whole's, which counts the jobs of its parts, too.
+///
 /// A group lives while it has jobs, or something was said of it (`GroupSetup`).
 struct GroupRow: BitwiseCopyable {
   var queue: UInt32
@@ -8,6 +11,18 @@ struct GroupRow: BitwiseCopyable {
   var owner: UInt32
   /// Of `StateMachine.groupNames`; `.none`: the jobs that say no group.
   var name: UInt32
+  /// Of `StateMachine.originNames`; `.none`: jobs that say no target of their own.
+  var origin: UInt32 = .none
+  /// The group that this is a part of; `.none` where it is none.
+  var whole: Slot = .none
+  /// Its own first part, and its neighbours among the parts of a group.
+  var firstPart: Slot = .none
+  var previousPart: Slot = .none
+  var nextPart: Slot = .none
+  /// Its place among the lines of jobs to deliver.
+  var line = LineLinks()
+  /// Its parts that may not go on before it may.
+  var parked = LineList()
   /// The first of its `ReadyLevel`s, highest priority first.
   var levels: Slot = .none
   /// In `StateMachine.groupSetups`.
@@ -63,7 +78,7 @@ enum AgeOrder: GroupOrder {
   }
 }
 
-/// All groups, found by queue, owner and name.
+/// All groups, found by queue, owner, name and origin.
 struct GroupTable: ~Copyable {
   private var rows = Slab<GroupRow>()
   private var index = SlotIndex(step: 1)
@@ -80,16 +95,16 @@ struct GroupTable: ~Copyable {
   subscript(_ group: Slot) -> UnsafeMutablePointer<GroupRow> { rows.pointer(group) }
 
   /// The group, `.none` where there is none.
-  func find(queue: UInt32, owner: UInt32, name: UInt32) -> Slot {
+  func find(queue: UInt32, owner: UInt32, name: UInt32, origin: UInt32 = .none) -> Slot {
     let view = rows.view
-    return index.find(Self.place(queue, owner, name)) { Self.isSame(view[$0], queue, owner, name) }
+    return index.find(Self.place(queue, owner, name, origin)) { Self.isSame(view[$0], queue, owner, name, origin) }
   }
 
-  mutating func insert(queue: UInt32, owner: UInt32, name: UInt32) -> Slot {
-    let group = rows.allocate(GroupRow(queue: queue, owner: owner, name: name))
+  mutating func insert(queue: UInt32, owner: UInt32, name: UInt32, origin: UInt32 = .none) -> Slot {
+    let group = rows.allocate(GroupRow(queue: queue, owner: owner, name: name, origin: origin))
     let view = rows.view
-    index.insert(group, at: Self.place(queue, owner, name)) {
-      Self.isSame(view[$0], queue, owner, name)
+    index.insert(group, at: Self.place(queue, owner, name, origin)) {
+      Self.isSame(view[$0], queue, owner, name, origin)
     } placeOf: {
       Self.place(of: view[$0])
     }
@@ -104,17 +119,19 @@ struct GroupTable: ~Copyable {
   }
 
   private static func isSame(
-    _ row: UnsafeMutablePointer<GroupRow>, _ queue: UInt32, _ owner: UInt32, _ name: UInt32
+    _ row: UnsafeMutablePointer<GroupRow>, _ queue: UInt32, _ owner: UInt32, _ name: UInt32, _ origin: UInt32
   ) -> Bool {
     row.pointee.queue == queue && row.pointee.owner == owner && row.pointee.name == name
+      && row.pointee.origin == origin
   }
 
   private static func place(of row: UnsafeMutablePointer<GroupRow>) -> UInt64 {
-    place(row.pointee.queue, row.pointee.owner, row.pointee.name)
+    place(row.pointee.queue, row.pointee.owner, row.pointee.name, row.pointee.origin)
   }
 
   /// Numbers that nobody chooses: those of names are given by the tables.
-  private static func place(_ queue: UInt32, _ owner: UInt32, _ name: UInt32) -> UInt64 {
-    StateMachine.place(UInt64(queue) << 32 | UInt64(owner)) ^ StateMachine.place(~UInt64(name))
+  private static func place(_ queue: UInt32, _ owner: UInt32, _ name: UInt32, _ origin: UInt32) -> UInt64 {
+    StateMachine.place(UInt64(queue) << 32 | UInt64(owner))
+      ^ StateMachine.place(~(UInt64(name) | UInt64(~origin) << 32))
   }
 }

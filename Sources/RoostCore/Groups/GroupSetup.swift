@@ -37,13 +37,14 @@ package enum GroupHold: String, Sendable, BitwiseCopyable {
 
 extension StateMachine {
   func setup(ofGroup group: Slot) -> UnsafeMutablePointer<GroupSetup>? {
-    let cell = groups[group].pointee.setup
+    let cell = groups[whole(of: group)].pointee.setup
     return cell == .none ? nil : groupSetups.pointer(cell)
   }
 
   /// The group's cell, made if need be.
   mutating func openSetup(ofGroup group: Slot) -> UnsafeMutablePointer<GroupSetup> {
     if let setup = setup(ofGroup: group) { return setup }
+    let group = whole(of: group)
     let cell = groupSetups.allocate(GroupSetup(group: group, place: toldGroups.count))
     groups[group].pointee.setup = cell
     toldGroups.append(cell)
@@ -59,6 +60,7 @@ extension StateMachine {
 
   /// Frees the cell where it says nothing any more, and the group where it has no jobs besides.
   mutating func closeSetup(ofGroup group: Slot) {
+    let group = whole(of: group)
     guard let setup = setup(ofGroup: group), !saysSomething(setup.pointee) else { return }
     freeSetup(ofGroup: group)
     closeGroup(group)
@@ -135,20 +137,27 @@ extension StateMachine {
     }
     let sequence = sequence(of: queue)
     let most = sequence == .strict ? 1 : concurrency(ofGroup: group)
-    if let most, groups[group].pointee.running >= most, !defects.contains(.groupLimitIgnored) { return .concurrency }
+    if let most, groups[whole(of: group)].pointee.running >= most, !defects.contains(.groupLimitIgnored) {
+      return .concurrency
+    }
     if sequence == .perLease, !isGoingOn, isLive, isBehindRunning(group), !defects.contains(.perLeaseIgnored) {
       return .concurrency
     }
     if let setup, let rate = rate(ofGroup: group), rate.next(after: setup.rate.theoretical) > now.log { return .rate }
-    guard sequence != nil, isLive, !defects.contains(.orderIgnored) else { return nil }
+    return sequence != nil && isOutOfOrder(group) ? .order : nil
+  }
+
+  /// Whether the job that is next in the order of a group is not READY.
+  func isOutOfOrder(_ group: Slot) -> Bool {
+    guard isLive, !defects.contains(.orderIgnored) else { return false }
     let first = firstWaiting(ofGroup: group)
-    return first != .none && jobs.hot(first).pointee.state != JobState.ready.rawValue ? .order : nil
+    return first != .none && jobs.hot(first).pointee.state != JobState.ready.rawValue
   }
 
   /// Whether something decides, besides its jobs, whether the group may give one.
   @inline(__always)
   func isGroupTold(_ group: Slot) -> Bool {
-    groups[group].pointee.setup != .none || queues[Int(groups[group].pointee.queue)].setup != .none
+    groups[whole(of: group)].pointee.setup != .none || queues[Int(groups[group].pointee.queue)].setup != .none
   }
 
   // MARK: Leases
@@ -167,7 +176,7 @@ extension StateMachine {
     guard let setup = setup(ofGroup: group), let rate = rate(ofGroup: group),
       setup.pointee.rate.refund(lease, by: rate), isLive
     else { return }
-    placeTurn(group)
+    placeTurn(whole(of: group))
     awaitGroup(group)
   }
 
@@ -201,7 +210,7 @@ extension StateMachine {
     }
     guard next < setup.pointee.awaited else { return }
     setup.pointee.awaited = next
-    groupHeap.insert(groups[group].pointee.setup, deadline: next)
+    groupHeap.insert(groups[whole(of: group)].pointee.setup, deadline: next)
     // What went, or waits no longer, leaves entries behind.
     if groupHeap.count > 2 * toldGroups.count + 64 { listGroupWaits() }
   }

@@ -50,7 +50,9 @@ extension StateMachine {
     let row = groups[group].pointee
     let owner = ownerNames.bytes(row.owner).map { $0 < 0x80 ? String(UnicodeScalar($0)) : "%" + String($0, radix: 16) }
     let (queue, name) = (queueNames.bytes(row.queue), nameOfGroup(group))
-    return "\(String(decoding: queue, as: UTF8.self)) \(owner.joined()) \(String(decoding: name, as: UTF8.self))"
+    let origin = row.origin == .none ? "" : " to " + String(decoding: originNames.bytes(row.origin), as: UTF8.self)
+    return
+      "\(String(decoding: queue, as: UTF8.self)) \(owner.joined()) \(String(decoding: name, as: UTF8.self))\(origin)"
   }
 
   /// What contradicts itself about the groups of a queue.
@@ -61,11 +63,14 @@ extension StateMachine {
     var (jobs, ready, running, told) = (0, 0, 0, 0)
     for group in groups {
       let row = self.groups[group].pointee
-      (jobs, ready, running) = (jobs + Int(row.jobs), ready + Int(row.ready), running + Int(row.running))
-      if let setup = setup(ofGroup: group), setup.pointee.isTold { told += 1 }
+      if row.whole == .none {
+        (jobs, ready, running) = (jobs + Int(row.jobs), ready + Int(row.ready), running + Int(row.running))
+        if let setup = setup(ofGroup: group), setup.pointee.isTold { told += 1 }
+      }
+      found += brokenLine(group)
       if row.queue != queue || row.jobs == 0 && row.setup == .none { found.append("group \(textOfGroup(group))") }
       found += brokenOrder(group)
-      let mayGive = row.levels != .none && hold(ofGroup: group) == nil
+      let mayGive = row.levels != .none && hold(ofGroup: group) == nil && !isDelivered(group)
       // One whose wait is over joins at the next look.
       if row.turn.isIn != mayGive, !(mayGive && setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log) {
         found.append("turn of group \(textOfGroup(group))")
@@ -91,6 +96,43 @@ extension StateMachine {
     return found
   }
 
+  /// A line stands somewhere while its group has READY jobs to deliver, and waits only for what holds it.
+  private func brokenLine(_ group: Slot) -> [String] {
+    let row = groups[group].pointee
+    let hasJobs = row.levels != .none && isDelivered(group)
+    let mayStandNowhere = !hasJobs || isOrdered(row.queue) && isOutOfOrder(group)
+    guard row.line.place == .none ? mayStandNowhere : hasJobs else { return ["line of group \(textOfGroup(group))"] }
+    let isHeld: Bool
+    switch row.line.place {
+    case .none, .ring: isHeld = true
+    case .stale: isHeld = isTooOld(firstReady(ofGroup: group)) || !mayBegin(firstReady(ofGroup: group))
+    case .group:
+      isHeld =
+        hold(ofGroup: group) != nil || setup(ofGroup: group)?.pointee.awaited ?? .max <= now.log
+        || ringHas { whole(of: $0) == whole(of: group) }
+    case .queue:
+      let (hold, awaited) = (hold(row.queue), queues[Int(row.queue)].rateAwaited)
+      isHeld =
+        (hold == .rate ? awaited != .max : hold != nil || awaited <= now.log)
+        || ringHas { groups[$0].pointee.queue == row.queue }
+    case .origin:
+      isHeld =
+        self.isHeld(origin: row.line.origin, for: group) || originHeap.minimum?.deadline ?? .max <= now.log
+        || ringHas { origin(ofGroup: $0) == row.line.origin }
+    }
+    return isHeld ? [] : ["line of group \(textOfGroup(group)) waits for nothing"]
+  }
+
+  /// Whether a line has its turn that lets go the next of those that wait for what it waited for.
+  private func ringHas(_ isSuch: (Slot) -> Bool) -> Bool {
+    var line = deliveries.ring.first
+    while line != .none {
+      if isSuch(line) { return true }
+      line = groups[line].pointee.line.next
+    }
+    return false
+  }
+
   private func brokenOrder(_ group: Slot) -> [String] {
     var found: [String] = []
     var ready = 0
@@ -109,6 +151,10 @@ extension StateMachine {
         ready += 1
       }
     }
+    let parts = parts(of: group, atMost: .max).dropFirst()
+    for part in parts { ready += Int(groups[part].pointee.ready) }
+    let own = groups(of: groups[group].pointee.queue).filter { groups[$0].pointee.whole == group }
+    if Set(parts) != Set(own) { found.append("parts of group \(textOfGroup(group))") }
     if ready != Int(groups[group].pointee.ready) { found.append("ready list of group \(textOfGroup(group))") }
     return found
   }

@@ -5,16 +5,26 @@ extension StateMachine {
 
   /// The group of a job that comes, with one job more.
   ///
-  /// - Parameter name: Empty for a job that says no group.
-  mutating func groupForJob(queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer) -> Slot {
-    if queues[Int(queue)].setup != .none, isShared(queue) { return sharedGroupForJob(queue: queue, name: name) }
+  /// - Parameters:
+  ///   - name: Empty for a job that says no group.
+  ///   - origin: Empty for a job that says no target of its own.
+  mutating func groupForJob(
+    queue: UInt32, owner: UInt32, name: UnsafeRawBufferPointer,
+    origin: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+  ) -> Slot {
+    if queues[Int(queue)].setup != .none, isShared(queue) {
+      return sharedGroupForJob(queue: queue, name: name, origin: origin)
+    }
     // Most jobs of a queue are of one owner and say no group.
     let plain = queues[Int(queue)].plainGroup
-    if name.isEmpty, plain != .none, groups[plain].pointee.owner == owner {
+    if name.isEmpty, origin.isEmpty, plain != .none, groups[plain].pointee.owner == owner {
       groups[plain].pointee.jobs += 1
       return plain
     }
-    let group = openGroup(queue: queue, owner: owner, name: name)
+    var group = openGroup(queue: queue, owner: owner, name: name)
+    groups[group].pointee.jobs += 1
+    guard !origin.isEmpty else { return group }
+    group = openPart(of: group, origin: origin)
     groups[group].pointee.jobs += 1
     return group
   }
@@ -22,8 +32,10 @@ extension StateMachine {
   /// The group of a job that comes from another queue: that of the same name.
   mutating func groupForJob(queue: UInt32, owner: UInt32, likeThatOf group: Slot) -> Slot {
     // Copied: making a group may move what is looked at.
-    let name = [UInt8](nameOfGroup(group))
-    return name.withUnsafeBytes { groupForJob(queue: queue, owner: owner, name: $0) }
+    let (name, origin) = ([UInt8](nameOfGroup(group)), [UInt8](originOfGroup(group)))
+    return name.withUnsafeBytes { name in
+      origin.withUnsafeBytes { groupForJob(queue: queue, owner: owner, name: name, origin: $0) }
+    }
   }
 
   /// The group, made if need be; without jobs and a cell of its own it must be closed again.
@@ -38,14 +50,19 @@ extension StateMachine {
     }
     let group = groups.insert(queue: queue, owner: owner, name: name.isEmpty ? .none : groupNames.intern(name))
     ownerNames.retain(owner)
+    link(group, to: queue)
+    if name.isEmpty { queues[Int(queue)].plainGroup = group }
+    return group
+  }
+
+  /// A group that was made hangs together with those of its queue.
+  mutating func link(_ group: Slot, to queue: UInt32) {
     let first = queues[Int(queue)].firstGroup
     groups[group].pointee.next = first
     if first != .none { groups[first].pointee.previous = group }
     queues[Int(queue)].firstGroup = group
     queues[Int(queue)].groups += 1
-    if name.isEmpty { queues[Int(queue)].plainGroup = group }
     if queues[Int(queue)].groups == 2, isLive { placeAge(first) }
-    return group
   }
 
   /// The group that is known under these names; `.none` where there is none.
@@ -59,14 +76,18 @@ extension StateMachine {
 
   /// A job of the group has left for good.
   mutating func lostJob(ofGroup group: Slot) {
+    let whole = groups[group].pointee.whole
     groups[group].pointee.jobs -= 1
     closeGroup(group)
+    guard whole != .none else { return }
+    groups[whole].pointee.jobs -= 1
+    closeGroup(whole)
   }
 
   /// The group goes where it has no jobs and nothing is said of it.
   mutating func closeGroup(_ group: Slot) {
     let row = groups[group].pointee
-    guard row.jobs == 0, row.setup == .none else { return }
+    guard row.jobs == 0, row.setup == .none, row.isUsed else { return }
     let queue = Int(row.queue)
     if row.previous == .none {
       queues[queue].firstGroup = row.next
@@ -77,6 +98,8 @@ extension StateMachine {
     queues[queue].groups -= 1
     if queues[queue].plainGroup == group { queues[queue].plainGroup = .none }
     if row.name != .none { groupNames.release(row.name) }
+    if row.whole != .none { unlink(part: group) }
+    if row.origin != .none { closeOrigin(row.origin) }
     ownerNames.release(row.owner)
     groups.remove(group)
   }

@@ -48,9 +48,12 @@ extension StateMachine {
 
   /// Whether what is next in a group stands behind a job that runs.
   func isBehindRunning(_ group: Slot) -> Bool {
-    guard groups[group].pointee.running > 0 else { return false }
+    // Those of its parts that run, too, have an order of their own.
+    guard groups[group].pointee.running > 0, case let running = firstRunning(ofGroup: group), running != .max else {
+      return false
+    }
     let first = firstWaiting(ofGroup: group)
-    return first == .none || jobs.hot(first).pointee.number > firstRunning(ofGroup: group)
+    return first == .none || jobs.hot(first).pointee.number > running
   }
 
   /// A job begins to run, or does no longer: of a group of which a lease takes several it is noted.

@@ -5,10 +5,15 @@ extension StateMachine {
 
   func isShared(_ queue: UInt32) -> Bool { setup(queue)?.pointee.settings[.groupScope] != nil }
 
-  mutating func sharedGroupForJob(queue: UInt32, name: UnsafeRawBufferPointer) -> Slot {
+  mutating func sharedGroupForJob(
+    queue: UInt32, name: UnsafeRawBufferPointer, origin: UnsafeRawBufferPointer
+  ) -> Slot {
     let nobody = ownerNames.intern(Self.nobody)
-    let group = openGroup(queue: queue, owner: nobody, name: name)
+    var group = openGroup(queue: queue, owner: nobody, name: name)
     ownerNames.release(nobody)
+    groups[group].pointee.jobs += 1
+    guard !origin.isEmpty else { return group }
+    group = openPart(of: group, origin: origin)
     groups[group].pointee.jobs += 1
     return group
   }
@@ -40,7 +45,11 @@ extension StateMachine {
     else { return }
     let new = groupForJob(queue: queue, owner: owner, likeThatOf: old)
     row.pointee.group = new
-    for (group, change) in [(old, -1), (new, 1)] { groups[group].pointee.count(state, change) }
+    for (group, change) in [(old, -1), (new, 1)] {
+      groups[group].pointee.count(state, change)
+      let whole = groups[group].pointee.whole
+      if whole != .none { groups[whole].pointee.count(state, change) }
+    }
     lostJob(ofGroup: old)
   }
 }

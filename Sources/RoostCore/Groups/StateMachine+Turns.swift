@@ -50,7 +50,7 @@ extension StateMachine {
   func next(of queue: UInt32) -> Slot { firstReady(ofGroup: queues[Int(queue)].turns) }
 
   /// The job that a group with READY jobs would give next.
-  private func firstReady(ofGroup group: Slot) -> Slot {
+  func firstReady(ofGroup group: Slot) -> Slot {
     let queue = groups[group].pointee.queue
     if queues[Int(queue)].setup != .none, isOrdered(queue), !defects.contains(.orderIgnored) {
       return firstWaiting(ofGroup: group)
@@ -98,6 +98,9 @@ extension StateMachine {
   private mutating func placeAmongOthers(_ group: Slot) {
     let row = groups[group]
     let queue = row.pointee.queue
+    if row.pointee.parked.first != .none { unpark(fromWhole: group) }
+    if isDelivered(group), !defects.contains(.deliveryLeased) { return placeLine(group) }
+    if row.pointee.line.place != .none { leaveLine(group) }
     guard row.pointee.levels != .none else {
       row.pointee.isOwedTurn = false
       return leaveTurns(group)
@@ -154,7 +157,7 @@ extension StateMachine {
     row.pointee.isOwedTurn = row.pointee.virtualTime < clock + Self.turnCost / weight(ofGroup: group)
   }
 
-  private mutating func leaveTurns(_ group: Slot) {
+  mutating func leaveTurns(_ group: Slot) {
     let row = groups[group]
     guard row.pointee.turn.isIn else { return }
     var heap = GroupHeap<TurnOrder>(groups.view, root: queues[Int(row.pointee.queue)].turns)

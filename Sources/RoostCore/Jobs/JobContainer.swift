@@ -58,7 +58,7 @@ extension StateMachine {
     case .leases:
       leaseHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
       // It may have been the last one that may run.
-      if isGroupTold(row.pointee.group) { placeTurn(row.pointee.group) }
+      if isGroupTold(row.pointee.group) { placeTurn(whole(of: row.pointee.group)) }
     case .due: dueHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
     case .wall: wallHeap.insert(slot, deadline: row.pointee.deadline, in: jobs)
     case .retention:
@@ -80,7 +80,7 @@ extension StateMachine {
       let group = jobs.hot(slot).pointee.group
       let queue = groups[group].pointee.queue
       if isGroupTold(group) {
-        placeTurn(group)
+        placeTurn(whole(of: group))
         wake(queue)
       }
     case .due: dueHeap.remove(slot, in: jobs)

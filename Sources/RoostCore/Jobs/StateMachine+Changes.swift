@@ -57,6 +57,7 @@ extension StateMachine {
       deadline: deadline(slot, next, pause: pause), uptime: uptime, previous: cell?.history ?? 0,
       previousBytes: cell?.historyBytes ?? 0, entry: entry)
     let place = event.encode(into: &step.records)
+    if outcome == .cancelRequested { step.cancelRequests.append(row.pointee.number) }
     if wasHeld { noteEnd(ofAttempt: slot, outcome, next, leasedAt: cell!.leasedAt) }
     event.apply(to: slot, at: place, in: &self)
     guard next.isFinished else { return }

@@ -22,6 +22,7 @@ extension StateMachine {
       queues[Int(queue)].waitingBytes += Int64(jobs.cold(slot).pointee.recordBytes)
       countWaiting(jobs.cold(slot).pointee.owner, jobs: 1, bytes: jobs.cold(slot).pointee.recordBytes)
     }
+    if group.pointee.whole != .none { countInWhole(group.pointee.whole, state, came: true) }
     guard isLive else { return }
     noteChange(queue)
     if queues[Int(queue)].isDraining, state != .running, drained.last != queue { drained.append(queue) }
@@ -50,6 +51,7 @@ extension StateMachine {
       queues[Int(queue)].waitingBytes -= Int64(jobs.cold(slot).pointee.recordBytes)
       countWaiting(jobs.cold(slot).pointee.owner, jobs: -1, bytes: jobs.cold(slot).pointee.recordBytes)
     }
+    if group.pointee.whole != .none { countInWhole(group.pointee.whole, state, came: false) }
     if state.hasDeadline { row.pointee.forgetForeseen() }
     guard isLive else { return }
     noteChange(queue)
@@ -61,6 +63,7 @@ extension StateMachine {
     if isInOrder { endOrder(slot) }
     if state == .running, queues[Int(queue)].setup != .none { noteRunning(slot, false) }
     removeFromContainer(slot)
+    if row.pointee.flags & RowFlags.pushed != 0, state == .running { endDelivery(slot) }
     if isInOrder { placeTurn(row.pointee.group) }
   }
 

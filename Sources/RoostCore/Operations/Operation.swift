@@ -27,6 +27,9 @@ package enum OperationKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   /// Whether jobs that have ended leave.
   package var removes: Bool { self == .delete || self == .purge || self == .deleteQueue }
 
+  /// Whether it gives room back: on a disk that is nearly full it is the way out.
+  package var makesRoom: Bool { self == .cancel || removes }
+
   /// The states whose jobs it looks at, one after the other. A job that becomes due meanwhile is met in a later one, and
   /// so is one that was leased and failed. Whatever a worker holds when its turn comes is passed over.
   package var states: [JobState] {

@@ -14,6 +14,8 @@ struct QueueRow: BitwiseCopyable {
   var plainGroup: Slot = .none
   /// How far the turns of its groups have come, where they take some; see `takeTurn`.
   var turnClock: Int64 = 0
+  /// Lines of its jobs to deliver that may not go on before it may.
+  var parked = LineList()
   /// Groups of which something was said.
   var toldGroups: UInt32 = 0
   /// The waiting workers, first come first served, as `WaitLink`s.

@@ -51,6 +51,14 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
   case maxDead = 32
   /// 1: its groups are not told apart by the owners of their jobs.
   case groupScope = 33
+  // Delivery by HTTP.
+  /// 1: the queue's jobs are delivered to a target, which stands beside the settings.
+  case push = 40
+  /// How many of a queue's deliveries to one origin run at once.
+  case pushConcurrency = 41
+  case pushTimeout = 42
+  /// `PushBody`.
+  case pushBody = 43
   /// For jobs that do not say, decided at the submit: with so many leases that end by their time they are DEAD.
   case maxExpiries = 50
 
@@ -86,9 +94,11 @@ package enum QueueSetting: UInt8, CaseIterable, Sendable {
     case .maxExpiries: 1...Int64(JobPolicy.mostExpiries)
     case .maxLength, .concurrency, .groupMaxLength, .groupConcurrency: 1...1_000_000_000
     case .maxBytes, .maxPayloadBytes: 1...1 << 50
-    case .onFull, .groupFair, .groupPriority: 0...1
-    case .requeueExpired, .groupScope: 1...1
+    case .onFull, .groupFair, .groupPriority, .pushBody: 0...1
+    case .requeueExpired, .groupScope, .push: 1...1
     case .groupOrdered: 1...2
+    case .pushConcurrency: 1...10_000
+    case .pushTimeout: 100...1_800_000
     case .weight: 1...1_000
     case .rateLimit, .rateBurst, .groupRateLimit, .groupRateBurst: 1...1_000_000
     case .ratePeriod, .groupRatePeriod: 100...2_592_000_000
@@ -177,6 +187,8 @@ package struct QueueSettings: Equatable, Sendable, BitwiseCopyable {
   var limitsGroups: Bool {
     self[.groupConcurrency] != nil || self[.groupRateLimit] != nil || self[.groupOrdered] != nil
   }
+  /// What of it decides how jobs are delivered.
+  var deliveries: [Int64?] { [.push, .pushConcurrency].map { self[$0] } }
   /// What of it decides whose turn it is.
   var turns: [Int64?] {
     [.aging, .groupConcurrency, .groupFair, .groupPriority, .groupOrdered].map { self[$0] } + groupRate

@@ -4,6 +4,10 @@ struct QueueSetup: BitwiseCopyable {
   var rate = RateState()
   /// The queue that takes what failed here, in `StateMachine.reasons`; `.none` where none does.
   var deadLetter: UInt32 = .none
+  /// Where its jobs are delivered, as `PushTarget` has it, in `StateMachine.reasons`; `.none`: nowhere.
+  var target: UInt32 = .none
+  /// That target's origin, in `StateMachine.originNames`.
+  var origin: UInt32 = .none
   /// Wall time, milliseconds; 0 while it is not paused.
   var pausedAt: Int64 = 0
   /// Wall time, milliseconds; 0: until somebody says so.
@@ -60,6 +64,7 @@ extension StateMachine {
       reasons.release(setup.pointee.deadLetter)
       setup.pointee.deadLetter = .none
     }
+    if let setup = setup(queue), setup.pointee.settings[.push] == nil { setTarget(nil, of: setup) }
     guard let setup = setup(queue), setup.pointee.settings.isEmpty, !setup.pointee.isPaused else { return }
     setups.free(queues[Int(queue)].setup)
     queues[Int(queue)].setup = .none
@@ -111,7 +116,8 @@ extension StateMachine {
 
   /// Workers wait for a queue whose READY jobs come too fast: it is looked at again when the next may go.
   mutating func awaitRate(_ queue: UInt32) {
-    guard queues[Int(queue)].turns != .none, let setup = setup(queue), hold(queue) == .rate,
+    guard queues[Int(queue)].turns != .none || queues[Int(queue)].parked.first != .none, let setup = setup(queue),
+      hold(queue) == .rate,
       let rate = LeaseRate(setup.pointee.settings)
     else { return }
     let next = rate.next(after: setup.pointee.rate.theoretical)
@@ -168,7 +174,8 @@ extension StateMachine {
     // One that says nothing would count as the end of what was said.
     if !setup.settings.isEmpty {
       QueueConfigured(
-        rate: carriedRate(setup), settings: setup.settings, deadLetter: deadLetterName(setup), name: name
+        rate: carriedRate(setup), settings: setup.settings, deadLetter: deadLetterName(setup),
+        target: targetBytes(setup), name: name
       )
       .encode(into: &step.records)
     }

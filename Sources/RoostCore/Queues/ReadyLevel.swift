@@ -139,12 +139,16 @@ struct ReadyOrder {
     returned = level.returned.root == .none ? [] : jobs.jobs(in: level.returned, atMost: most)[...]
   }
 
+  /// `.none` where none is left.
+  func first(in jobs: borrowing JobTable) -> Slot {
+    guard let first = returned.first else { return listed }
+    return listed == .none || jobs.hot(first).pointee.order < jobs.hot(listed).pointee.order ? first : listed
+  }
+
   mutating func pop(in jobs: borrowing JobTable) -> Slot? {
-    if let first = returned.first, listed == .none || jobs.hot(first).pointee.order < jobs.hot(listed).pointee.order {
-      return returned.popFirst()
-    }
-    guard listed != .none else { return nil }
-    defer { listed = jobs.hot(listed).pointee.next }
-    return listed
+    let slot = first(in: jobs)
+    guard slot != .none else { return nil }
+    if slot == listed { listed = jobs.hot(listed).pointee.next } else { returned.removeFirst() }
+    return slot
   }
 }

@@ -8,7 +8,8 @@ extension StateMachine {
       readySince: readySince(queue), waitingBytes: row.waitingBytes, settings: setup?.settings ?? QueueSettings(),
       hold: hold(queue), nextLease: nextLease(queue), waiters: row.waiters, isPaused: setup?.isPaused ?? false,
       pausedAt: setup?.pausedAt ?? 0,
-      pausedUntil: setup?.pausedUntil ?? 0, pauseReason: .empty, deadLetter: .empty)
+      pausedUntil: setup?.pausedUntil ?? 0, pauseReason: .empty, deadLetter: .empty,
+      target: .empty)
   }
 
   /// Why a queue is paused, as whoever paused it said; empty while it is not.
@@ -28,14 +29,14 @@ extension StateMachine {
   package mutating func tellChanges(
     _ tell: (
       QueueImage, _ name: UnsafeRawBufferPointer, _ pauseReason: UnsafeRawBufferPointer,
-      _ deadLetter: UnsafeRawBufferPointer
+      _ deadLetter: UnsafeRawBufferPointer, _ target: UnsafeRawBufferPointer
     ) -> Void
   ) {
     for queue in changedQueues {
       queues[Int(queue)].hasChanged = false
       let image = image(ofQueue: queue)
       let name = image.exists ? queueNames.bytes(queue) : UnsafeRawBufferPointer(start: nil, count: 0)
-      tell(image, name, pauseReason(queue), deadLetterName(setup(queue)?.pointee))
+      tell(image, name, pauseReason(queue), deadLetterName(setup(queue)?.pointee), targetBytes(setup(queue)?.pointee))
     }
     changedQueues.removeAll(keepingCapacity: true)
   }

@@ -35,7 +35,7 @@ struct WaitLink: BitwiseCopyable {
 extension StateMachine {
   mutating func park(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     let names = step.bytes(command.queues)
-    guard waiters.count < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
+    guard waiterCount < limits.maxWaiters else { return step.answer(ticket, .refused(.overloaded)) }
     let made = unknownNames(names)
     if made > 0 {
       // A wait for a queue that does not exist keeps its name in memory: bounded, and not when there is none left.
@@ -112,7 +112,8 @@ extension StateMachine {
   }
 
   /// Takes a waiter out of all its queues.
-  private mutating func unpark(_ waiter: Slot) {
+  mutating func unpark(waiter: Slot) {
+    if waiter == deliveries.waiter { deliveries.waiter = .none }
     let view = waiters.view
     let cell = view[waiter].pointee
     waiterIndex.remove(waiter, at: Self.place(cell.ticket)) { Self.place(view[$0].pointee.ticket) }
@@ -160,6 +161,7 @@ extension StateMachine {
 
   /// A job became READY: workers that wait for the queue are met at the end of the command.
   mutating func wake(_ queue: UInt32) {
+    if queues[Int(queue)].parked.first != .none { unpark(fromQueue: queue) }
     guard queues[Int(queue)].firstWait != .none, !queues[Int(queue)].isHungry else { return }
     queues[Int(queue)].isHungry = true
     let order = waiters.pointer(firstWaiter(queue)).pointee.order
@@ -204,7 +206,7 @@ extension StateMachine {
         continue
       }
       serve(waiter, slot, &step)
-      unpark(waiter)
+      unpark(waiter: waiter)
     }
     for queue in hidden { hungry.insert(queue, deadline: 0) }
     // Of those that were too late.
@@ -212,8 +214,9 @@ extension StateMachine {
     if !schedules.ended.isEmpty { endRuns(&step) }
   }
 
-  /// Bounds what waiting workers add to a step; the store keeps room for as much again by `decideDue`.
-  private static let leasesPerFeed: UInt64 = 1_000
+  /// Bounds what waiting workers add to a step, with the deliveries of one: the store keeps room for as much again by
+  /// `decideDue`.
+  private static let leasesPerFeed = UInt64(1_000 - Command.LeaseDeliveries.mostJobs)
 
   /// Gives a waiting worker a job, and others behind it if it wished for several.
   private mutating func serve(_ waiter: Slot, _ slot: Slot, _ step: inout Step) {
@@ -239,7 +242,7 @@ extension StateMachine {
     let waiter = waiter(of: ticket)
     guard waiter != .none else { return }
     let job = waiters.pointer(waiter).pointee.job
-    unpark(waiter)
+    unpark(waiter: waiter)
     step.answer(ticket, job == .none ? .nothing : .job(image(job, &step)))
   }
 

@@ -284,7 +284,7 @@ struct Carried: LogRecord {
     }
     let known: UInt16 =
       state == .scheduled || state == .blocked
-      ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0
+      ? RowFlags.wall : state == .running ? RowFlags.cancelRequested | RowFlags.pushed : 0
     guard flags & ~(known | RowFlags.ofAnyState) == 0, (flags & RowFlags.moved == 0) == queue.isEmpty,
       RecordBounds.isOrder(order) || order == 0 && (state == .scheduled || state == .blocked)
     else {
@@ -388,6 +388,7 @@ struct Carried: LogRecord {
     else { throw .unfit("job \(number) as it stands", "another", position) }
     guard machine.queueNames.bytes(machine.queue(of: slot)).elementsEqual(queue.isEmpty ? body.queue : queue),
       isRewritten || machine.nameOfGroup(row.pointee.group).elementsEqual(body.group),
+      machine.originOfGroup(row.pointee.group).elementsEqual(body.origin),
       machine.ownerNames.bytes(cold.pointee.owner).elementsEqual(body.owner),
       machine.typeNames.bytes(cold.pointee.type).elementsEqual(body.type)
     else { throw .unfit("queue, group, owner and type of job \(number)", "others", position) }
@@ -418,7 +419,8 @@ struct Carried: LogRecord {
     row.pointee.deadline = deadline
     let queue = machine.queueForJob(queue.isEmpty ? body.queue : queue)
     let owner = machine.ownerNames.intern(body.owner)
-    row.pointee.group = machine.groupForJob(queue: queue, owner: owner, name: body.group)
+    row.pointee.group = machine.groupForJob(
+      queue: queue, owner: owner, name: body.group, origin: body.origin)
     row.pointee.priority = priority
     row.pointee.flags = flags
     row.pointee.attempts = attempts

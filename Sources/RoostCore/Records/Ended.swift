@@ -176,7 +176,7 @@ struct Ended: JobRecord {
     state.nextOrder = max(state.nextOrder, order + 1)
     row.pointee.deadline = next == .ready ? state.now.log : deadline
     if next.hasDeadline { row.pointee.foreseen = entry.endedAt + (deadline - state.now.log) / 1_000_000 }
-    row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested)
+    row.pointee.flags &= ~(RowFlags.wall | RowFlags.cancelRequested | RowFlags.pushed)
     if next.isFinished, row.pointee.flags & RowFlags.unique != 0 { state.endUnique(slot) }
     count(in: queue, of: &state)
     state.enter(slot, next)

@@ -80,7 +80,8 @@ extension StateMachine {
     let state = JobState(rawValue: row.pointee.state)!
     row.pointee.flags &=
       RowFlags.ofAnyState
-      | (state == .scheduled || state == .blocked ? RowFlags.wall : state == .running ? RowFlags.cancelRequested : 0)
+      | (state == .scheduled || state == .blocked
+        ? RowFlags.wall : state == .running ? RowFlags.cancelRequested | RowFlags.pushed : 0)
     row.pointee.attempts = min(row.pointee.attempts, row.pointee.maxAttempts - (state.isWaiting ? 1 : 0))
     if state != .running, let cell = existingLeaseCell(slot) { forgetReport(cell) }
     if let cell = existingLeaseCell(slot) { cell.pointee.expiries = min(cell.pointee.expiries, row.pointee.attempts) }

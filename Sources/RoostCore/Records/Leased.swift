@@ -92,6 +92,7 @@ struct Leased: JobRecord {
     if !state.isLive { state.shareGroup(of: slot) }
     if state.isLive, state.isGroupTold(row.pointee.group) { state.takeTurn(row.pointee.group) }
     state.leave(slot)
+    if PushLease.isOne(keyID) { row.pointee.flags |= RowFlags.pushed }
     if row.pointee.flags & RowFlags.unique != 0 { state.startUnique(slot) }
     // Of a job that may fail without end no more are counted than a number holds.
     if row.pointee.attempts < JobPolicy.unlimitedRetries { row.pointee.attempts += 1 }

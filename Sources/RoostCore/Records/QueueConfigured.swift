@@ -4,6 +4,8 @@ struct QueueConfigured: LogRecord {
   var settings: QueueSettings
   /// The queue that takes what failed; empty unless the settings say that there is one.
   var deadLetter: UnsafeRawBufferPointer
+  /// Where its jobs are delivered, as `PushTarget` has it; empty unless the settings say that they are.
+  var target: UnsafeRawBufferPointer
   var name: UnsafeRawBufferPointer
 
   static var kind: RecordKind { .queueConfigured }
@@ -11,7 +13,7 @@ struct QueueConfigured: LogRecord {
 
   // MARK: Bytes
 
-  static let mostBytes = 1 + 24 + QueueSettings.mostBytes + 1 + 2 * Int(UInt8.max)
+  static let mostBytes = 1 + 24 + QueueSettings.mostBytes + 1 + 2 * Int(UInt8.max) + 2 + PushTarget.mostBytes
 
   func encode(into records: inout RecordBuffer) {
     var out = records.open(Self.kind, atMost: Self.mostBytes)
@@ -23,14 +25,22 @@ struct QueueConfigured: LogRecord {
       out.put(UInt8(truncatingIfNeeded: deadLetter.count))
       out.put(deadLetter)
     }
+    if settings[.push] != nil {
+      out.put(UInt16(truncatingIfNeeded: target.count))
+      out.put(target)
+    }
     out.put(name)
     records.close(out)
   }
 
-  init(rate: RateState, settings: QueueSettings, deadLetter: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) {
+  init(
+    rate: RateState, settings: QueueSettings, deadLetter: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
+    name: UnsafeRawBufferPointer
+  ) {
     self.rate = rate
     self.settings = settings
     self.deadLetter = deadLetter
+    self.target = target
     self.name = name
   }
 
@@ -40,6 +50,8 @@ struct QueueConfigured: LogRecord {
     self.settings = settings
     let deadLetterBytes = settings[.deadLetter] == nil ? 0 : reader.get(UInt8.self)
     deadLetter = reader.get(count: Int(deadLetterBytes))
+    let targetBytes = settings[.push] == nil ? 0 : reader.get(UInt16.self)
+    target = reader.get(count: Int(targetBytes))
     name = reader.rest
   }
 
@@ -47,7 +59,7 @@ struct QueueConfigured: LogRecord {
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard (1...Int(UInt8.max)).contains(name.count), settings.fitsQueue,
-      deadLetter.isEmpty == (settings[.deadLetter] == nil)
+      deadLetter.isEmpty == (settings[.deadLetter] == nil), (PushTarget(target) == nil) == (settings[.push] == nil)
     else {
       throw .unfit("a queue's settings within their bounds", "\(name.count) bytes, or others", position)
     }
@@ -66,6 +78,9 @@ struct QueueConfigured: LogRecord {
     let queue = state.queueForSetup(name)
     let setup = state.openSetup(queue)
     let (before, order) = (setup.pointee.settings, state.order(of: queue))
+    let isElsewhere =
+      before.deliveries != settings.deliveries || !state.targetBytes(setup.pointee).elementsEqual(target)
+    if state.isLive, isElsewhere { state.leaveAllLines(of: queue) }
     setup.pointee.settings = settings
     setup.pointee.rate = rate
     if settings[.deadLetter] != nil {
@@ -73,13 +88,17 @@ struct QueueConfigured: LogRecord {
       if setup.pointee.deadLetter != .none { state.reasons.release(setup.pointee.deadLetter) }
       setup.pointee.deadLetter = known
     }
+    if settings[.push] != nil, isElsewhere { state.setTarget(target, of: setup) }
     // No group there was is one of those that are told apart in another way.
     let isRegrouped = before[.groupScope] != settings[.groupScope]
     if isRegrouped, state.queues[Int(queue)].jobs == 0 { state.forgetGroups(of: queue) }
     state.closeSetup(queue)
     if before.groupRate != settings.groupRate { state.fitRates(ofGroupsOf: queue) }
     guard state.isLive else { return }
-    if before.turns != settings.turns { state.placeAllTurns(of: queue, anew: state.order(of: queue) != order) }
+    if before.turns != settings.turns || isElsewhere {
+      state.placeAllTurns(of: queue, anew: state.order(of: queue) != order)
+    }
+    if before[.maxAge] != settings[.maxAge] { state.recallStaleLines() }
     state.awaitAge(queue)
     state.awaitDead(queue)
     state.noteChange(queue)
@@ -107,6 +126,7 @@ struct QueueConfigured: LogRecord {
     out.add("last_lease", rate.last)
     out.add("first_of_last", rate.firstOfLast)
     if !deadLetter.isEmpty { out.add("dead_letter_queue", name: deadLetter) }
+    if let target = PushTarget(target) { out.add("push_url", text: target.url) }
     for setting in QueueSetting.allCases { if let value = settings[setting] { out.add("\(setting)", value) } }
     return out
   }

@@ -202,7 +202,8 @@ struct Submitted: LogRecord {
     row.pointee.deadline = state == .ready ? machine.now.log : deadline
     let queue = machine.queueForJob(body.queue)
     let owner = machine.ownerNames.intern(body.owner)
-    row.pointee.group = machine.groupForJob(queue: queue, owner: owner, name: body.group)
+    row.pointee.group = machine.groupForJob(
+      queue: queue, owner: owner, name: body.group, origin: body.origin)
     row.pointee.priority = priority
     row.pointee.flags = isWall ? RowFlags.wall : 0
     row.pointee.maxAttempts = maxAttempts

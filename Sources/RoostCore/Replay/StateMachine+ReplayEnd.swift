@@ -32,6 +32,7 @@ extension StateMachine {
     listDraining()
     listOrdered()
     listGroups()
+    listBrokenDeliveries()
     listAges()
     listSchedules()
     orderHeaps()

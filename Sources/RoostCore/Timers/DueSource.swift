@@ -34,6 +34,8 @@ extension StateMachine {
   private static let dueSources: [any DueSource.Type] = [
     WaitEnds.self,
     OperationSteps.self,
+    // Before leases are looked at: none of theirs expires.
+    BrokenDeliveries.self,
     LeaseExpiry.self,
     DependencyEnds.self,
     BatchEnds.self,
@@ -54,6 +56,7 @@ extension StateMachine {
     IdleQueueExpiry.self,
     RateWaits.self,
     GroupWaits.self,
+    OriginWaits.self,
     ScheduleInstants.self,
   ]
 
@@ -68,16 +71,19 @@ extension StateMachine {
     }
     let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
-    guard hungry.isEmpty || nextScheduleWork() == nil else {
+    guard hungry.isEmpty && !hasDeliveries || nextScheduleWork() == nil else {
       return isFull || hasOperationsToStep || graph.owes || batchesOwe
     }
     if !hungry.isEmpty { feed(&step) }
-    return isFull || hasOperationsToStep || graph.owes || batchesOwe || !hungry.isEmpty && !conditions.refusesLeases
+    if hasDeliveries { feedDeliveries(&step) }
+    return isFull || hasOperationsToStep || graph.owes || batchesOwe
+      || (!hungry.isEmpty || hasDeliveries) && !conditions.refusesLeases
   }
 
   /// Workers that wait get the jobs that schedules made.
   package mutating func meetWaiters(into step: inout Step) {
     if !hungry.isEmpty { feed(&step) }
+    if hasDeliveries { feedDeliveries(&step) }
   }
 
   /// Log time at which something is due next; nil when nothing is.

@@ -93,6 +93,7 @@ extension StateMachine {
   /// The lease is over and its worker has said nothing, or the attempt ran too long: a failed attempt.
   private mutating func expire(_ slot: Slot, _ step: inout Step) {
     let row = jobs.hot(slot)
+    if row.pointee.flags & RowFlags.pushed != 0 { noteDelivery(slot, answered: false) }
     let limit = leases.pointer(jobs.cold(slot).pointee.lease).pointee.attemptEnds
     let outcome: Outcome = limit != 0 && row.pointee.deadline >= limit ? .timedOut : .expired
     if row.pointee.flags & RowFlags.cancelRequested != 0 {

@@ -2,6 +2,7 @@ import Foundation
 import RoostCore
 import RoostEngine
 import RoostKeys
+import RoostPush
 import Synchronization
 
 /// Everything that `GET /metrics` says: what swift-metrics counted, and what engine, queues, key store and process say
@@ -24,6 +25,7 @@ package final class DaemonMetrics: Sendable {
   private let version: String
   private let budget: ByteBudget
   private let droppedSpans: @Sendable () -> UInt64
+  private let targets: PushTargets
   private let start = ContinuousClock.now
 
   /// - Parameters:
@@ -32,11 +34,14 @@ package final class DaemonMetrics: Sendable {
   ///   - budget: Of the bytes of requests and answers.
   ///   - tls: Whose end is told; nil: there is none.
   ///   - interval: Between two points of the series.
+  ///   - targets: The hosts that jobs are delivered to.
   ///   - droppedSpans: How many were made and not exported.
   init(
     registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget, tls: TLSIdentity? = nil,
-    interval: Duration = JobSeries.interval, droppedSpans: @escaping @Sendable () -> UInt64 = { 0 }
+    interval: Duration = JobSeries.interval, targets: PushTargets = PushTargets(),
+    droppedSpans: @escaping @Sendable () -> UInt64 = { 0 }
   ) {
+    self.targets = targets
     self.droppedSpans = droppedSpans
     self.registry = registry
     series = JobSeries(namedQueues: namedQueues, interval: interval)
@@ -67,6 +72,7 @@ package final class DaemonMetrics: Sendable {
     text.family(.keyStoreEmpty, keys == .empty ? 1 : 0)
     text.family(.bytesInFlight, budget.bytes)
     text.family(.bytesInFlightLimit, budget.limit)
+    write(targets, into: &text)
     text.family(.build, 1, labels: [Label("version", version), Label("log_format", Engine.logFormat)])
     text.family(.uptime, (ContinuousClock.now - start) / .seconds(1))
     registry.write(into: &text)
@@ -232,6 +238,20 @@ package final class DaemonMetrics: Sendable {
     text.histogram(
       metric, bounds: tally.bounds.indices.map { Double(tally.bounds[$0]) / unit },
       counts: tally.counts.indices.map { tally.counts[$0] }, sum: Double(tally.sum) / unit)
+  }
+
+  private func write(_ targets: PushTargets, into text: inout Exposition) {
+    let (counts, all) = (targets.counts, targets.all)
+    text.begin(.pushes)
+    let outcomes = [
+      ("acknowledged", counts.acknowledged), ("retried", counts.retried), ("dead", counts.dead),
+      ("handed_back", counts.handedBack),
+    ]
+    for (outcome, count) in outcomes { text.sample(.pushes, [Label("outcome", outcome)], count) }
+    text.family(.pushForbidden, counts.forbidden)
+    text.family(.pushInFlight, targets.inFlight)
+    text.family(.pushTargets, all.count)
+    text.family(.pushBroken, all.count { $0.isBroken })
   }
 
   private func write(_ process: ProcessFigures, into text: inout Exposition) {

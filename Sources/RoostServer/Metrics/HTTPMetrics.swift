@@ -36,15 +36,17 @@ final class HTTPMetrics: Sendable {
         })
     }
     routes = table.routes.map { series($0.method, $0.path) } + [series("other", "(none)")]
-    func byCode(_ name: String) -> [ErrorCode: Counter] {
-      Dictionary(
-        uniqueKeysWithValues: ErrorCode.allCases.map {
-          ($0, Counter(label: name, dimensions: [("code", $0.rawValue)], factory: factory))
-        })
-    }
-    refusals = byCode(Metric.refusals.name)
-    authFailures = byCode(Metric.authFailures.name)
+    refusals = Self.countersByCode(.refusals, factory)
+    authFailures = Self.countersByCode(.authFailures, factory)
     connections = Meter(label: Metric.connections.name, factory: factory)
+  }
+
+  /// A counter for each code.
+  static func countersByCode(_ metric: Metric, _ factory: any MetricsFactory) -> [ErrorCode: Counter] {
+    Dictionary(
+      uniqueKeysWithValues: ErrorCode.allCases.map {
+        ($0, Counter(label: metric.name, dimensions: [("code", $0.rawValue)], factory: factory))
+      })
   }
 
   /// A request got its answer.

@@ -150,6 +150,47 @@ extension Metric {
     "roost_key_store_empty", .gauge, "1 if the key store holds no key: every request with one is refused.")
 }
 
+/// Deliveries by HTTP.
+extension Metric {
+  static let pushes = Metric(
+    "roost_push_deliveries_total", .counter,
+    "Deliveries that ended, by outcome: acknowledged, retried, dead, handed_back; since the start.")
+  static let pushForbidden = Metric(
+    "roost_push_forbidden_total", .counter, "Deliveries whose address may not be dialled, since the start.")
+  static let pushInFlight = Metric("roost_push_in_flight", .gauge, "Deliveries under way.")
+  static let pushTargets = Metric("roost_push_targets", .gauge, "Hosts that jobs were delivered to, 10,000 at most.")
+  static let pushBroken = Metric(
+    "roost_push_broken_targets", .gauge, "Those that failed ten times running: one delivery at a time is tried.")
+}
+
+/// JSON Web Tokens, where an issuer is set.
+extension Metric {
+  static let tokensVerified = Metric(
+    "roost_jwt_verified_total", .counter,
+    "Tokens whose signature and claims were found good, repeated ones not counted.")
+  static let tokenRefusals = Metric(
+    "roost_jwt_refusals_total", .counter, "Tokens refused, by what was wrong with them.", hidesUnused: true)
+  static let tokenKeys = Metric("roost_jwt_keys", .gauge, "Keys of the issuer that tokens may be signed with.")
+}
+
+/// gRPC, where it is on.
+extension Metric {
+  static let grpcRequests = Metric(
+    "roost_grpc_requests_total", .counter, "Calls ended, by method and gRPC status; a stream of work is one.",
+    hidesUnused: true)
+  static let grpcSeconds = Metric(
+    "roost_grpc_request_duration_seconds", .histogram, "Time to the end of a call, streams not counted, by method.",
+    bounds: seconds, hidesUnused: true)
+  static let grpcRefusals = Metric(
+    "roost_grpc_refusals_total", .counter, "Calls, and items of streams, refused, by the code they were told.",
+    hidesUnused: true)
+  static let grpcConnections = Metric("roost_grpc_connections", .gauge, "Connections of gRPC open.")
+  static let grpcStreams = Metric("roost_grpc_work_streams", .gauge, "Streams of work open.")
+  static let grpcJobs = Metric("roost_grpc_jobs_sent_total", .counter, "Jobs sent on streams of work.")
+  static let grpcReturned = Metric(
+    "roost_grpc_jobs_returned_total", .counter, "Jobs that were leased for a stream and handed back unsent.")
+}
+
 /// The process.
 extension Metric {
   static let build = Metric("roost_build_info", .gauge, "1, with the version and the format of the log as labels.")
@@ -170,6 +211,8 @@ extension Metric {
   static let all: [String: Metric] = {
     let described = [
       requests, requestSeconds, refusals, connections, authFailures, cacheHits, cacheMisses, cacheSize,
+      tokensVerified, tokenRefusals, tokenKeys, grpcRequests, grpcSeconds, grpcRefusals, grpcConnections, grpcStreams,
+      grpcJobs, grpcReturned,
     ]
     return Dictionary(uniqueKeysWithValues: described.map { ($0.name, $0) })
   }()

@@ -13,15 +13,18 @@ struct AuditedRequest {
 
   /// Writes down what became of it, before it is answered.
   func record(_ outcome: Result<Answer, Rejection>) async {
-    let (answer, code): (Answer?, String) =
-      switch outcome {
-      case .success(let answer): (answer, "done")
-      case .failure(let rejection): (nil, rejection.code.rawValue)
-      }
-    guard let action = route.audit.action(by: caller, isDone: answer != nil) else { return }
+    switch outcome {
+    case .success(let answer): await record(refusal: nil, answer.audited)
+    case .failure(let rejection): await record(refusal: rejection.code)
+    }
+  }
+
+  /// - Parameter audited: What the path does not say.
+  func record(refusal: ErrorCode?, _ audited: (target: String, details: [String: String])? = nil) async {
+    guard let action = route.audit.action(by: caller, isDone: refusal == nil) else { return }
     var event = AuditEvent(
-      action, by: .key(caller), target: answer?.audited?.target ?? targetInPath, outcome: code,
-      details: answer?.audited?.details ?? [:])
+      action, by: .key(caller), target: audited?.target ?? targetInPath, outcome: refusal?.rawValue ?? "done",
+      details: audited?.details ?? [:])
     event.address = peer.map { "\($0)" }
     event.requestID = id.description
     await audit.record(event)

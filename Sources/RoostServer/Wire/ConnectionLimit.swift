@@ -1,18 +1,18 @@
 import NIOCore
 
 /// Bounds how many connections a listener has at once: those beyond wait in the kernel's queue.
-final class ConnectionLimit: ChannelDuplexHandler {
-  typealias InboundIn = any Channel
-  typealias InboundOut = any Channel
-  typealias OutboundIn = Never
+package final class ConnectionLimit: ChannelDuplexHandler {
+  package typealias InboundIn = any Channel
+  package typealias InboundOut = any Channel
+  package typealias OutboundIn = Never
 
   private let limit: Int
   private var count = 0
   private var isReadWanted = false
 
-  init(limit: Int) { self.limit = limit }
+  package init(limit: Int) { self.limit = limit }
 
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+  package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let child = unwrapInboundIn(data)
     count += 1
     let here = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
@@ -24,7 +24,7 @@ final class ConnectionLimit: ChannelDuplexHandler {
     context.fireChannelRead(data)
   }
 
-  func read(context: ChannelHandlerContext) {
+  package func read(context: ChannelHandlerContext) {
     if count >= limit { isReadWanted = true } else { context.read() }
   }
 

@@ -55,7 +55,8 @@ package struct DirectRequest: Sendable {
     // A next job that is refused must not hide that the attempt has ended.
     case (.finish(_, next: true), .refused) where left == 0 && after != nil:
       return try finished(nil, answers, engine, &json)
-    case (_, .refused(.diskLow)), (_, .conflict), (_, .notUnique), (_, .ended): return .again
+    case (_, .refused(.diskLow)), (_, .refused(.dependencyNotFound)), (_, .conflict), (_, .notUnique), (_, .ended):
+      return .again
     case (_, .refused(let refusal)): throw Rejection(refusal)
     case (.submit(let queue), .submitted(let accepted)):
       let job = engine.submitted(accepted, queue: queue)

@@ -177,7 +177,10 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
 
   func quiesce() {
     isQuiescing = true
-    if serving == nil, case .head = reading, input.readableBytes == 0 { context?.close(promise: nil) }
+    // A head that has not come whole is no request yet.
+    if serving == nil, case .head = reading { return context?.close(promise: nil) ?? () }
+    // Who neither sends nor reads keeps no stop waiting.
+    if let deadline { self.deadline = min(deadline, .now() + TimeAmount(Self.stopTime)) }
   }
 
   /// After the last answer the other side gets a little time to read it: closing with bytes unread would reset the
@@ -196,7 +199,12 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
 
   // MARK: Time and room
 
-  func arm(_ duration: Duration) { deadline = .now() + TimeAmount(duration) }
+  /// How long a daemon that stops waits for the next bytes of one connection.
+  static let stopTime = Duration.seconds(2)
+
+  func arm(_ duration: Duration) {
+    deadline = .now() + TimeAmount(isQuiescing ? min(duration, Self.stopTime) : duration)
+  }
 
   /// Sets the deadline of what is waited for now.
   func rearm() {

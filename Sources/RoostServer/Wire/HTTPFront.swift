@@ -119,10 +119,7 @@ final class HTTPFront: Sendable {
   private func admitted(_ found: Found, _ caller: Caller?, _ request: IncomingRequest) -> Admitted {
     do throws(Rejection) {
       if let caller, let refusal = found.backend?.requestQuotas.refusal(of: caller) { throw refusal }
-      if let caller, let scope = found.route.scope, !caller.may(ScopeSet(scope)) {
-        throw Rejection(.forbiddenScope, "this key lacks the scope \(scope.rawValue): use a key that has it")
-          .with("scope", scope.rawValue)
-      }
+      if let caller, let scope = found.route.scope { try caller.require(scope) }
       if let refusal = configuration.refusal(request, bytes: request.contentLength ?? 0) { throw refusal }
       if request.isEncoded { throw configuration.encodedBody }
       var details = Admitted.Details()

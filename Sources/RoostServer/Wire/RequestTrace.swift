@@ -14,17 +14,26 @@ package struct RequestTracing: Sendable {
   ///
   /// - Returns: Nil where the request is not of the messaging kind.
   func begin(_ route: Route, _ parameter: String, _ request: IncomingRequest) -> RequestTrace? {
+    begin(route, parameter, request.traceparent, request.tracestate)
+  }
+
+  /// The same for a call that no request of HTTP carries.
+  ///
+  /// - Parameter traceparent: In the form that the standard gives it; nil: nobody began a trace.
+  func begin(
+    _ route: Route, _ parameter: String, _ traceparent: String?, _ tracestate: @autoclosure () -> String?
+  ) -> RequestTrace? {
     guard let operation = Operation(route) else { return nil }
     var context = ServiceContext.topLevel
-    if let traceparent = request.traceparent {
+    if let traceparent {
       var carrier = ["traceparent": traceparent]
-      if let tracestate = request.tracestate { carrier["tracestate"] = tracestate }
+      if let tracestate = tracestate() { carrier["tracestate"] = tracestate }
       tracer.extract(carrier, into: &context, using: Carrier())
     }
     let span = tracer.startSpan(operation.rawValue, context: context, ofKind: operation.kind)
     var carried: [String: String] = [:]
     tracer.inject(span.context, into: &carried, using: Carrier())
-    let isCarried = span.isRecording || request.traceparent != nil
+    let isCarried = span.isRecording || traceparent != nil
     return RequestTrace(tracer, span, operation, parameter, isCarried ? carried["traceparent"] : nil)
   }
 
@@ -149,14 +158,23 @@ package final class RequestTrace: Sendable {
   ///
   /// - Parameter code: Of a refusal.
   func end(status: Int, code: String?) {
+    // That there is no job is no error.
+    let hasFailed = status >= 400 && code != ErrorCode.noJobsAvailable.rawValue
+    end("http.response.status_code", status, error: hasFailed ? code ?? String(status) : nil)
+  }
+
+  /// The same of a call of gRPC, by the number of its status.
+  func end(grpcStatus: Int, code: ErrorCode?) {
+    end("rpc.grpc.status_code", grpcStatus, error: code?.rawValue)
+  }
+
+  private func end(_ name: String, _ status: Int, error: String?) {
     if span.isRecording {
-      // That there is no job is no error.
-      let hasFailed = status >= 400 && code != ErrorCode.noJobsAvailable.rawValue
       span.updateAttributes { attributes in
-        attributes["http.response.status_code"] = status
-        if hasFailed { attributes["error.type"] = code ?? String(status) }
+        attributes[name] = status
+        if let error { attributes["error.type"] = error }
       }
-      if hasFailed { span.setStatus(SpanStatus(code: .error)) }
+      if error != nil { span.setStatus(SpanStatus(code: .error)) }
     }
     span.end()
   }

@@ -53,7 +53,7 @@ package final class TLSIdentity: Sendable {
   }
 
   /// The end of a new connection.
-  func makeHandler() -> NIOSSLServerHandler {
+  package func makeHandler() -> NIOSSLServerHandler {
     NIOSSLServerHandler(context: current.withLock { $0.context })
   }
 

@@ -1,0 +1,83 @@
+import GRPCCore
+import Logging
+import NIOCore
+import RoostAPI
+import RoostKeys
+import RoostServer
+import Synchronization
+
+extension CallFront.Call {
+  /// Takes the key and the trace that came with a call.
+  mutating func take(_ metadata: Metadata) throws(Rejection) {
+    authorization = try one("authorization", metadata)
+    apiKey = try one("x-api-key", metadata)
+    traceparent = try one("traceparent", metadata)
+    // A list may come in parts.
+    let states = Array(metadata[stringValues: "tracestate"])
+    if !states.isEmpty { tracestate = states.joined(separator: ",") }
+  }
+
+  private func one(_ name: String, _ metadata: Metadata) throws(Rejection) -> String? {
+    var values = metadata[stringValues: name].makeIterator()
+    let value = values.next()
+    guard values.next() == nil else {
+      throw Rejection(.badRequest, field: name, "the metadata \(name) is given twice: give it once")
+    }
+    return value
+  }
+}
+
+/// The other end of a connection, as gRPC writes it: `ipv4:127.0.0.1:31415`, `ipv6:[::1]:443`.
+func peer(_ text: String) -> AddressBlock? {
+  guard let scheme = text.firstIndex(of: ":"), let port = text.lastIndex(of: ":"), scheme < port else { return nil }
+  var address = text[text.index(after: scheme)..<port]
+  if address.hasPrefix("[") { address = address.dropFirst().dropLast() }
+  // A zone, as in fe80::1%eth0, is no part of it.
+  return AddressBlock(try? SocketAddress(ipAddress: String(address.prefix { $0 != "%" }), port: 1))
+}
+
+/// The client of a call is gone, or is to be taken as gone.
+final class Disconnect: Sendable {
+  private struct State {
+    var hasHappened = false
+    var action: (@Sendable () -> Void)?
+  }
+
+  private let state = Mutex(State())
+
+  var hasHappened: Bool { state.withLock { $0.hasHappened } }
+
+  /// Runs `action` once it happens, at once if it has; one that was given before is forgotten.
+  func then(_ action: @escaping @Sendable () -> Void) {
+    let isNow = state.withLock { state in
+      if !state.hasHappened { state.action = action }
+      return state.hasHappened
+    }
+    if isNow { action() }
+  }
+
+  func happen() {
+    let action = state.withLock { state in
+      state.hasHappened = true
+      return state.action.take()
+    }
+    action?()
+  }
+}
+
+/// A line for each call, where the access log is on.
+struct CallLog: Sendable {
+  let logger: Logger
+  let isOn: Bool
+
+  func note(_ method: String, _ refusal: Rejection?, _ call: CallFront.Call, _ duration: Duration) {
+    guard isOn else { return }
+    let status = refusal?.code.grpcStatus.rawValue ?? 0
+    logger.info(
+      "request",
+      metadata: [
+        "method": "gRPC", "path": "/roost.v1.Roost/\(method)", "status": "\(RPCError.statusNames[status])",
+        "microseconds": .stringConvertible(Int64(duration / .microseconds(1))), "request_id": "\(call.id)",
+      ])
+  }
+}
