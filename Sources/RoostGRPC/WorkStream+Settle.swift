@@ -167,10 +167,13 @@ extension WorkStream {
   ///
   /// - Returns: nil where some could not be, without being lost: the worker asks again before they end.
   private func beat(_ number: UInt64) async -> Roost_V1_HeartbeatAnswer? {
-    let (held, leaseMilliseconds) = state.withLock { (Array($0.held.values), $0.leaseMilliseconds) }
+    let (held, overtaken, leaseMilliseconds) = state.withLock { state in
+      (Array(state.held.values), state.overtaken, state.leaseMilliseconds)
+    }
     var left = held[...]
     var answer = Roost_V1_HeartbeatAnswer()
     answer.heartbeat = number
+    answer.lost = overtaken.map { Roost_V1_LostLease($0) }
     while !left.isEmpty {
       let some = Array(left.prefix(Engine.batchItems))
       left = left.dropFirst(some.count)
@@ -185,15 +188,21 @@ extension WorkStream {
         case .failure(let rejection) where rejection.meansLost:
           // An outcome that was told meanwhile has ended it.
           guard state.withLock({ $0.release(held.id, held.lease) }) else { continue }
-          var lost = Roost_V1_LostLease()
-          (lost.jobID, lost.leaseID) = (held.id.description, held.lease.description)
-          answer.lost.append(lost)
+          answer.lost.append(Roost_V1_LostLease(held))
         case .failure: return nil
         }
       }
     }
+    state.withLock { $0.overtaken.removeFirst(overtaken.count) }
     mayLease.wake()
     return answer
+  }
+}
+
+extension Roost_V1_LostLease {
+  fileprivate init(_ held: WorkStream.Held) {
+    self.init()
+    (jobID, leaseID) = (held.id.description, held.lease.description)
   }
 }
 

@@ -52,6 +52,8 @@ final class WorkStream: Sendable {
     var credits = 0
     /// By the numbers of the jobs.
     var held: [UInt64: Held] = [:]
+    /// Leases that were over when the same job came again; the next heartbeat says so.
+    var overtaken: [Held] = []
     var waiting = Turn()
     /// Jobs that were called off while a lease was under way that may bring them.
     var unmatched: Set<UInt64> = []
@@ -211,9 +213,11 @@ final class WorkStream: Sendable {
 
   private func take(_ message: Roost_V1_WorkerMessage) throws(Rejection) {
     let isTooMuch = state.withLock { state in
-      guard message.credits <= UInt32(Self.mostCredits - state.credits) else { return true }
-      if message.drain { state.isDraining = true }
-      state.credits += Int(message.credits)
+      if message.drain { (state.isDraining, state.credits) = (true, 0) }
+      if !state.isDraining {
+        guard message.credits <= UInt32(Self.mostCredits - state.credits) else { return true }
+        state.credits += Int(message.credits)
+      }
       state.waiting.outcomes += message.outcomes
       state.waiting.extends += message.extends
       if message.heartbeat != 0 { state.waiting.heartbeat = message.heartbeat }
@@ -319,6 +323,9 @@ final class WorkStream: Sendable {
       state.credits -= jobs.count
       for job in jobs {
         let number = job.id.number.rawValue
+        if let old = state.held[number], old.isSent, state.overtaken.count < Self.mostHeld {
+          state.overtaken.append(old)
+        }
         state.held[number] = Held(
           id: job.id, lease: job.leaseID, isSent: false, isCancelled: state.unmatched.contains(number))
       }

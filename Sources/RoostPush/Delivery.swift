@@ -168,4 +168,6 @@ enum DeliveryFailure: Error {
   /// The address may not be dialled.
   case forbidden(String)
   case timedOut
+  /// Too many look-ups of its owner are under way.
+  case noTurn
 }

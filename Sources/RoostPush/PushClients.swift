@@ -44,7 +44,9 @@ actor PushClients {
 
   private func open(_ key: Key, _ host: String) -> HTTPClient {
     let now = ContinuousClock.now
-    if now - lastSweep > .seconds(5) || entries.count > 2 * Self.mostIdle { sweep(now) }
+    // A sweep looks at all of them: with thousands in use it must not come with each.
+    let pause = entries.count > 2 * Self.mostIdle ? Duration.milliseconds(200) : .seconds(5)
+    if now - lastSweep > pause { sweep(now) }
     if entries[key] == nil { entries[key] = Entry(client: make(host, key), lastUse: now) }
     entries[key]!.users += 1
     return entries[key]!.client

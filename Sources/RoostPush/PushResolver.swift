@@ -19,13 +19,15 @@ package actor SystemResolver: PushResolver {
   deinit { threads?.shutdownGracefully { _ in } }
 
   package func address(of host: String, port: Int) async throws -> SocketAddress {
+    // An address asks nobody.
+    if let given = try? SocketAddress(ipAddress: host, port: port) { return given }
     let found = try await ask(host)
     return try SocketAddress(ipAddress: found.ipAddress ?? "", port: port)
   }
 
   private var pool: NIOThreadPool {
     if let threads { return threads }
-    let made = NIOThreadPool(numberOfThreads: 32)
+    let made = NIOThreadPool(numberOfThreads: 256)
     made.start()
     threads = made
     return made

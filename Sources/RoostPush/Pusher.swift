@@ -35,6 +35,7 @@ package final class Pusher: Sendable {
   private let secrets: SigningSecrets
   private let resolver: any PushResolver
   private let clients: PushClients
+  private let lookUps = LookUpLanes()
   private let logger: Logger
   package let targets = PushTargets()
   private let ownPorts = Mutex<Set<Int>>([])
@@ -141,6 +142,10 @@ package final class Pusher: Sendable {
     } catch DeliveryFailure.forbidden(let reason) {
       isForbidden = true
       outcome = .dead(error: "callback_forbidden: \(reason)")
+    } catch DeliveryFailure.noTurn {
+      // The owner's other names are slow: no fault of this target, and no attempt.
+      targets.end(target.origin, nil, status: nil, isForbidden: false, at: Date())
+      return await handBack(job, engine, delayMilliseconds: 10_000)
     } catch DeliveryFailure.timedOut {
       outcome = .retried(error: "push_timeout: no answer within \(limit) ms", after: nil)
     } catch {
@@ -161,13 +166,16 @@ package final class Pusher: Sendable {
     // Whose address is judged must be whom the client dials.
     let read = URL(string: url.text)?.host?.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
     guard read?.lowercased() == url.host else { throw DeliveryFailure.forbidden("its host can be read in two ways") }
+    let owner = job.body.owner
+    // The lease lasts ten seconds longer than the delivery.
+    guard await lookUps.enter(owner, within: min(limit, .seconds(5))) else { throw DeliveryFailure.noTurn }
     return try await withThrowingTaskGroup(of: DeliveryAnswer?.self) { tasks in
       tasks.addTask {
         try await Task.sleep(for: limit)
         return nil
       }
       tasks.addTask {
-        let address = try await self.resolver.address(of: url.host, port: url.port)
+        let address = try await self.address(of: url, for: owner)
         let own = OwnListeners(
           ports: self.ownPorts.withLock { $0 }, addresses: self.configuration.localAddresses)
         if let reason = self.configuration.judge.refusal(address, own: own) { throw DeliveryFailure.forbidden(reason) }
@@ -180,6 +188,23 @@ package final class Pusher: Sendable {
       guard let first = try await tasks.next(), let answer = first else { throw DeliveryFailure.timedOut }
       return answer
     }
+  }
+
+  /// Ends with its task; the turn is given back when the name servers have answered, or nobody is asked any more.
+  private func address(of url: PushURL, for owner: String) async throws -> SocketAddress {
+    let (answers, answered) = AsyncStream.makeStream(of: Result<SocketAddress, any Error>.self)
+    Task { [resolver, lookUps] in
+      let found: Result<SocketAddress, any Error>
+      do {
+        found = .success(try await resolver.address(of: url.host, port: url.port))
+      } catch {
+        found = .failure(error)
+      }
+      await lookUps.leave(owner)
+      answered.yield(found)
+    }
+    for await answer in answers { return try answer.get() }
+    throw CancellationError()
   }
 
   private func exchange(
@@ -248,8 +273,8 @@ package final class Pusher: Sendable {
     }
   }
 
-  private func handBack(_ job: LeasedJob, _ engine: Engine) async {
-    _ = try? await engine.release(job.id, leaseID: job.leaseID, viewer: .all, delayMilliseconds: 0)
+  private func handBack(_ job: LeasedJob, _ engine: Engine, delayMilliseconds: Int64 = 0) async {
+    _ = try? await engine.release(job.id, leaseID: job.leaseID, viewer: .all, delayMilliseconds: delayMilliseconds)
   }
 
   private func pause(_ queue: String, _ engine: Engine) async {

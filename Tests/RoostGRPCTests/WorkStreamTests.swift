@@ -186,6 +186,26 @@ struct WorkStreamTests {
     }
   }
 
+  @Test("a lease that is over is lost at the heartbeat, too, where the stream got the same job again")
+  func overtakenLease() async throws {
+    try await GRPCDaemon.run { daemon in
+      _ = try await daemon.submit()
+      let stream = Stream(daemon.calls, key: daemon.worker, credits: 2)
+      let first = await stream.jobs(1)[0]
+      var release = Roost_V1_ReleaseRequest()
+      (release.jobID, release.leaseID) = (first.jobID, first.leaseID)
+      _ = try await daemon.calls.release(release, metadata: bearer(daemon.worker))
+      let again = await stream.jobs(1)[0]
+      #expect(again.jobID == first.jobID && again.leaseID != first.leaseID)
+      for lost in [[first.leaseID], []] {
+        stream.send { $0.heartbeat = 1 }
+        let beat = try #require(await stream.next { $0.hasHeartbeat }).heartbeat
+        #expect(beat.extended == 1 && beat.lost.map(\.leaseID) == lost)
+      }
+      stream.closeSend()
+    }
+  }
+
   @Test("fault 68: when a stream is cut, what it was sent stays leased, and credits that were left take no job")
   func cut() async throws {
     try await GRPCDaemon.run { daemon in
@@ -313,7 +333,8 @@ struct WorkStreamTests {
       let id = try await daemon.submit()
       stream.send {
         $0.outcomes = [.ack(job)]
-        $0.credits = 5
+        // Those that were left are void, and these count for nothing.
+        $0.credits = 10_000
       }
       #expect(await stream.next { !$0.settled.isEmpty }?.settled[0].state == "ACKED")
       #expect(try await daemon.job(id).state == "READY")
