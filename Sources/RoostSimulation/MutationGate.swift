@@ -29,7 +29,7 @@ package enum MutationGate {
   /// How far each check looks.
   package struct Bounds: Sendable {
     /// Random histories of 1,000 operations.
-    package var seeds: ClosedRange<UInt64> = 1...40
+    package var seeds: ClosedRange<UInt64> = 1...57
     /// Short histories that are broken at each of their disk calls.
     package var sweptSeeds: ClosedRange<UInt64> = 1...3
     package var sweptOperations = 90

@@ -149,18 +149,6 @@ struct TokenTests {
     await bench.refuses(old, "key")
   }
 
-  @Test("a set from which the last key was taken takes its tokens along")
-  func emptied() async throws {
-    let bench = try await Bench()
-    let token = bench.token("ec")
-    _ = try await bench.caller(token)
-    bench.source.set(#"{"keys":[]}"#)
-    bench.clock.advance(milliseconds: 11_000)
-    // Another that names a key which is not known has the set read.
-    await bench.refuses(bench.sign("stranger", #"{"alg":"ES256","kid":"stranger"}"#, bench.claims()), "key")
-    await bench.refuses(token, "key")
-  }
-
   @Test("a token that ends tells those who wait on it")
   func ends() async throws {
     let bench = try await Bench()
