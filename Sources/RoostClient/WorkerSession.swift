@@ -1,6 +1,5 @@
 import Logging
 import RoostAPI
-import ServiceLifecycle
 import Synchronization
 
 /// One run of a worker: which jobs it holds, how it takes more, and how it stops.
@@ -79,17 +78,7 @@ final class WorkerSession: Sendable {
   }
 
   func run() async throws {
-    try await withTaskExecutorPreference(WorkerThread.shared) {
-      try await withTaskCancellationHandler {
-        try await withGracefulShutdownHandler {
-          try await work()
-        } onGracefulShutdown: {
-          self.drain()
-        }
-      } onCancel: {
-        abort()
-      }
-    }
+    try await WorkerThread.run(work, drain: drain, abort: abort)
   }
 
   private func work() async throws {

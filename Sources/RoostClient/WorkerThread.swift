@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import ServiceLifecycle
 
 /// A thread of its own for what workers do beside their handlers: leases, heartbeats, outcomes, pauses.
 ///
@@ -23,6 +24,20 @@ package final class WorkerThread: TaskExecutor {
     _ work: @escaping @Sendable () async -> Value
   ) -> Task<Value, Never> {
     Task(executorPreference: shared, operation: work)
+  }
+
+  /// Runs a worker on this thread until its work is done: a graceful shutdown drains it, a cancellation aborts it.
+  package static func run(
+    _ work: @Sendable () async throws -> Void, drain: @escaping @Sendable () -> Void,
+    abort: @escaping @Sendable () -> Void
+  ) async throws {
+    try await withTaskExecutorPreference(shared) {
+      try await withTaskCancellationHandler {
+        try await withGracefulShutdownHandler(operation: work, onGracefulShutdown: drain)
+      } onCancel: {
+        abort()
+      }
+    }
   }
 
   /// Waits; ends early where the task is cancelled. At most a day.

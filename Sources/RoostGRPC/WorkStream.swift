@@ -339,16 +339,3 @@ final class WorkStream: Sendable {
     await backend.engine.undelivered(batch: jobs.map { ($0.id, $0.leaseID) })
   }
 }
-
-/// Wakes one task, now or the next time it waits; woken several times it wakes once.
-final class Wakeup: Sendable {
-  private let stream: AsyncStream<Void>
-  private let source: AsyncStream<Void>.Continuation
-
-  init() { (stream, source) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
-
-  /// For the one task that waits.
-  var turns: AsyncStream<Void>.Iterator { stream.makeAsyncIterator() }
-
-  func wake() { source.yield() }
-}

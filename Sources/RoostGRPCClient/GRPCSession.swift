@@ -5,7 +5,6 @@ import Logging
 import RoostAPI
 import RoostClient
 import RoostProto
-import ServiceLifecycle
 import Synchronization
 
 /// One run of a worker over gRPC: the jobs that it holds, the stream that it talks over, and how it stops.
@@ -57,7 +56,7 @@ final class GRPCSession: Sendable {
     var queue: [String] = []
     var outgoing = Roost_V1_WorkerMessage()
     /// Wakes who writes; nil while there is no stream.
-    var link: Link?
+    var link: Wakeup?
     var beats: [UInt64: ContinuousClock.Instant] = [:]
     var nextBeat: UInt64 = 1
     var nextBeatAt = ContinuousClock.now
@@ -94,17 +93,7 @@ final class GRPCSession: Sendable {
   }
 
   func run() async throws {
-    try await withTaskExecutorPreference(WorkerThread.shared) {
-      try await withTaskCancellationHandler {
-        try await withGracefulShutdownHandler {
-          try await work()
-        } onGracefulShutdown: {
-          self.drain()
-        }
-      } onCancel: {
-        self.abort()
-      }
-    }
+    try await WorkerThread.run(work, drain: drain, abort: abort)
   }
 
   private func work() async throws {
@@ -159,7 +148,7 @@ final class GRPCSession: Sendable {
 
   /// - Returns: Why it ended; nil: in good order.
   private func stream(_ connection: Connection) async -> RoostError? {
-    let link = Link()
+    let link = Wakeup()
     let transport = worker.client.transport
     do {
       try await connection.work(metadata: ["authorization": .string(transport.authorization)]) { writer in
@@ -175,7 +164,7 @@ final class GRPCSession: Sendable {
     }
   }
 
-  private func say(_ writer: RPCWriter<Roost_V1_WorkerMessage>, _ link: Link) async throws {
+  private func say(_ writer: RPCWriter<Roost_V1_WorkerMessage>, _ link: Wakeup) async throws {
     try await writer.write(opening(link))
     var turns = link.turns
     while true {
@@ -190,7 +179,7 @@ final class GRPCSession: Sendable {
   }
 
   /// The first message of a stream. Behind it comes what the daemon may not have heard.
-  private func opening(_ link: Link) -> Roost_V1_WorkerMessage {
+  private func opening(_ link: Wakeup) -> Roost_V1_WorkerMessage {
     var message = Roost_V1_WorkerMessage()
     let configuration = worker.configuration
     switch configuration.queueOrder {
@@ -257,18 +246,6 @@ final class GRPCSession: Sendable {
   }
 
   func wake() { state.withLock { $0.link }?.wake() }
-}
-
-/// Wakes the task that writes on one stream.
-final class Link: Sendable {
-  private let stream: AsyncStream<Void>
-  private let source: AsyncStream<Void>.Continuation
-
-  init() { (stream, source) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
-
-  var turns: AsyncStream<Void>.Iterator { stream.makeAsyncIterator() }
-
-  func wake() { source.yield() }
 }
 
 extension GRPCSession.State {

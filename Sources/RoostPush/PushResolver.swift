@@ -21,7 +21,7 @@ package actor SystemResolver: PushResolver {
   package func address(of host: String, port: Int) async throws -> SocketAddress {
     // An address asks nobody.
     if let given = try? SocketAddress(ipAddress: host, port: port) { return given }
-    let found = try await ask(host)
+    let found = try await (asked[host] ?? begin(host)).value
     return try SocketAddress(ipAddress: found.ipAddress ?? "", port: port)
   }
 
@@ -31,15 +31,6 @@ package actor SystemResolver: PushResolver {
     made.start()
     threads = made
     return made
-  }
-
-  /// Whoever is cancelled meanwhile goes at once: the thread waits for the name servers alone.
-  private func ask(_ host: String) async throws -> SocketAddress {
-    let task = asked[host] ?? begin(host)
-    let (answers, answered) = AsyncStream.makeStream(of: Result<SocketAddress, any Error>.self)
-    Task { answered.yield(await task.result) }
-    for await answer in answers { return try answer.get() }
-    throw CancellationError()
   }
 
   private func begin(_ host: String) -> Task<SocketAddress, any Error> {

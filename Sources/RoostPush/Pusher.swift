@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import RoostAPI
 import RoostCore
 import RoostEngine
 import RoostKeys
@@ -40,7 +41,8 @@ package final class Pusher: Sendable {
   package let targets = PushTargets()
   private let ownPorts = Mutex<Set<Int>>([])
   private let load = Mutex(Load())
-  private let (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+  /// There is room again, or it stops.
+  private let change = Wakeup()
 
   private struct Load {
     var jobs = 0
@@ -92,19 +94,19 @@ package final class Pusher: Sendable {
   /// No job is leased any more; what is under way goes on.
   package func stop() {
     load.withLock { $0.isStopping = true }
-    changed.yield()
+    change.wake()
   }
 
   /// What may be leased now, waiting until it is something; nil: it is stopped.
   private func room() async -> (jobs: Int, bytes: Int)? {
-    var iterator = changes.makeAsyncIterator()
+    var turns = change.turns
     while !Task.isCancelled {
       let (isStopping, jobs, bytes) = load.withLock {
         ($0.isStopping, configuration.mostInFlight - $0.jobs, configuration.mostBytes - $0.bytes)
       }
       if isStopping { return nil }
       if jobs > 0, bytes > 0 { return (jobs, bytes) }
-      _ = await iterator.next()
+      _ = await turns.next()
     }
     return nil
   }
@@ -121,7 +123,7 @@ package final class Pusher: Sendable {
       $0.jobs -= 1
       $0.bytes -= job.body.payload.count
     }
-    changed.yield()
+    change.wake()
   }
 
   // MARK: One delivery
@@ -190,7 +192,8 @@ package final class Pusher: Sendable {
     }
   }
 
-  /// Ends with its task; the turn is given back when the name servers have answered, or nobody is asked any more.
+  /// Whoever is cancelled meanwhile goes at once. The look-up goes on, and keeps its turn until the name servers have
+  /// answered.
   private func address(of url: PushURL, for owner: String) async throws -> SocketAddress {
     let (answers, answered) = AsyncStream.makeStream(of: Result<SocketAddress, any Error>.self)
     Task { [resolver, lookUps] in

@@ -21,15 +21,16 @@ struct StopTests {
   @Test("a second signal ends the daemon at once with 128 and its number", arguments: [SIGTERM, SIGINT])
   func secondSignal(signal: Int32) async throws {
     try await Scene.run { scene in
-      let daemon = try scene.start(["--max-payload-bytes", "8MiB", "--shutdown-timeout", "10m"])
-      let reader = try Self.stuckReader(daemon)
-      let job = try daemon.submit()
+      let power = try PowerCut(in: scene.directory)
+      let daemon = try scene.start(
+        ["--shutdown-timeout", "10m", "--segment-bytes", "4MiB"], environment: power.environment)
+      // A stop waits for the writer.
+      let job = try power.holdWriter(of: daemon)
       daemon.signal(SIGTERM)
       try waitUntil("the daemon has heard the first one") { daemon.said.contains("stopping: answering") }
       daemon.signal(signal)
       #expect(daemon.waitForEnd() == .exited(128 + signal), "\(daemon.said)")
-      withExtendedLifetime(reader) {}
-      let next = try scene.start([])
+      let next = try scene.start(["--segment-bytes", "4MiB"])
       #expect(try next.get(job).state == "READY")
     }
   }
@@ -43,13 +44,8 @@ struct StopTests {
       let job = try daemon.submit()
       let parked = try daemon.connect()
       try parked.post("POST", "/jobs/lease", daemon.worker, #"{"queues":["nothing-here"],"wait":"60s"}"#)
-      // The writer is held in the sync of an empty frame, which follows a second without a request, until all the others
-      // wait for it; the next sync, which is theirs, fails. By the first such frame the start has done all of its own.
-      let calls = try power.value(.calls)
-      try waitUntil("an empty frame stands") { try power.value(.calls) >= calls + 2 }
-      let last = try daemon.submit()
-      try power.set(.heldSync, 1)
-      try waitUntil("the writer is held") { try power.value(.held) == 1 }
+      // The writer is held until all the others wait for it; the next sync, which is theirs, fails.
+      let last = try power.holdWriter(of: daemon)
       let askers = try (0..<40).map { _ in try daemon.connect() }
       let filling = String(repeating: "w", count: 20_000)
       for asker in askers { try asker.post("POST", "/jobs", daemon.client, #"{"payload":"\#(filling)"}"#) }
@@ -77,5 +73,20 @@ struct StopTests {
     for _ in 0..<4 { try reader.post("GET", "/jobs/\(id)?payload=true", daemon.client) }
     try reader.waitForAnswer()
     return reader
+  }
+}
+
+extension PowerCut {
+  /// Holds the writer of an idle daemon in the sync of an empty frame, which follows a second without a request. By the
+  /// first such frame a start has done all syncs of its own.
+  ///
+  /// - Returns: A job that was submitted and answered before.
+  fileprivate func holdWriter(of daemon: LiveDaemon) throws -> String {
+    let before = try value(.calls)
+    try waitUntil("an empty frame stands") { try value(.calls) >= before + 2 }
+    let job = try daemon.submit()
+    try set(.heldSync, 1)
+    try waitUntil("the writer is held") { try value(.held) == 1 }
+    return job
   }
 }

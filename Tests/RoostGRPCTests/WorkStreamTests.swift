@@ -80,6 +80,15 @@ extension Roost_V1_Outcome {
   }
 }
 
+extension GRPCDaemon {
+  /// Hands a leased job back by a call of its own.
+  fileprivate func release(_ job: Roost_V1_LeasedJob) async throws {
+    var release = Roost_V1_ReleaseRequest()
+    (release.jobID, release.leaseID) = (job.jobID, job.leaseID)
+    _ = try await calls.release(release, metadata: bearer(worker))
+  }
+}
+
 @Suite("gRPC streams of work")
 struct WorkStreamTests {
   @Test("jobs come as credits allow, never more, and outcomes are told once they are durable")
@@ -175,9 +184,7 @@ struct WorkStreamTests {
       _ = try await daemon.submit()
       let stream = Stream(daemon.calls, key: daemon.worker, credits: 1)
       let job = await stream.jobs(1)[0]
-      var release = Roost_V1_ReleaseRequest()
-      (release.jobID, release.leaseID) = (job.jobID, job.leaseID)
-      _ = try await daemon.calls.release(release, metadata: bearer(daemon.worker))
+      try await daemon.release(job)
       _ = try #require(try await daemon.lease())
       stream.send { $0.heartbeat = 1 }
       let beat = try #require(await stream.next { $0.hasHeartbeat }).heartbeat
@@ -192,9 +199,7 @@ struct WorkStreamTests {
       _ = try await daemon.submit()
       let stream = Stream(daemon.calls, key: daemon.worker, credits: 2)
       let first = await stream.jobs(1)[0]
-      var release = Roost_V1_ReleaseRequest()
-      (release.jobID, release.leaseID) = (first.jobID, first.leaseID)
-      _ = try await daemon.calls.release(release, metadata: bearer(daemon.worker))
+      try await daemon.release(first)
       let again = await stream.jobs(1)[0]
       #expect(again.jobID == first.jobID && again.leaseID != first.leaseID)
       for lost in [[first.leaseID], []] {

@@ -149,6 +149,16 @@ struct TokenTests {
     await bench.refuses(old, "key")
   }
 
+  @Test("a set from which the last key was taken takes its tokens along")
+  func emptied() async throws {
+    let bench = try await Bench()
+    let token = bench.token("ec")
+    _ = try await bench.caller(token)
+    bench.source.set(#"{"keys":[]}"#)
+    await bench.authority.load()
+    await bench.refuses(token, "key")
+  }
+
   @Test("a token that ends tells those who wait on it")
   func ends() async throws {
     let bench = try await Bench()

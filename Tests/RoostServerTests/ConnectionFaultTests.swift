@@ -28,6 +28,36 @@ import Testing
     }
   }
 
+  @Test("fault 20: a stop cuts no answer short that a client reads slowly", arguments: [3, 8])
+  func slowReaderAtStop(requests: Int) async throws {
+    let (ends, end) = AsyncStream.makeStream(of: [UInt8].self)
+    try await TestDaemon.run({ $0.maxPayloadBytes = 8 << 20 }) { daemon in
+      let wide = #"{"payload":"\#(String(repeating: "x", count: 4_000_000))"}"#
+      let id = try #require(try await daemon.send("POST", "/jobs", daemon.client, wide).string("job_id"))
+      let (idle, reader) = (try Connection(port: daemon.port), try Connection(port: daemon.port))
+      idle.send(Connection.request("GET", "/health", nil, nil))
+      #expect(try await idle.reply().text == "OK")
+      let ask = Connection.request("GET", "/jobs/\(id)?payload=true", daemon.client, nil)
+      for _ in 0..<requests { reader.send(ask) }
+      #expect(try await reader.reply().status == 200)
+      Task {
+        // The stop has begun.
+        _ = try? await idle.isClosedByServer()
+        end.yield((try? await reader.rest()) ?? [])
+        for connection in [idle, reader] { connection.close() }
+      }
+    }
+    let bytes = try #require(await ends.first { _ in true })
+    var start = 0
+    while start < bytes.count {
+      let headEnd = try #require(bytes[start...].firstRange(of: "\r\n\r\n".utf8)?.upperBound)
+      let head = String(decoding: bytes[start..<headEnd], as: UTF8.self).lowercased()
+      let length = try #require(head.firstMatch(of: /content-length: ([0-9]+)/).flatMap { Int($0.1) }, "\(head)")
+      start = headEnd + length
+    }
+    #expect(!bytes.isEmpty && start == bytes.count)
+  }
+
   @Test("fault 35: a head that comes byte by byte, none at all, and idleness are closed in time")
   func slowHead() async throws {
     try await TestDaemon.run({ $0.headerTimeout = .milliseconds(50) }) { daemon in

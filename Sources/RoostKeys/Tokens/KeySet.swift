@@ -46,14 +46,16 @@ struct KeySet: Sendable {
     let y: String?
   }
 
-  /// - Throws: `Problem` if it is no key set, or holds no key that can be used.
+  /// An empty one is one, too: every key was taken out of it.
+  ///
+  /// - Throws: `Problem` if it is no key set, or none of its keys can be used.
   init(_ bytes: [UInt8]) async throws(Problem) {
     guard bytes.count <= Self.mostBytes, let document = try? JSONDecoder().decode(Document.self, from: Data(bytes))
     else { throw Problem(description: "it is no JSON Web Key Set: {\"keys\": […]}") }
     for entry in document.keys.prefix(Self.mostKeys) {
       if let key = await Self.key(entry) { keys.append(key) } else { ignored += 1 }
     }
-    guard !keys.isEmpty else {
+    guard !keys.isEmpty || document.keys.isEmpty else {
       throw Problem(description: "it has no key for RS256 (2,048 bits at least), ES256 or EdDSA (Ed25519)")
     }
   }

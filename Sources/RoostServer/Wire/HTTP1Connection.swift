@@ -177,10 +177,25 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
 
   func quiesce() {
     isQuiescing = true
-    // A head that has not come whole is no request yet.
-    if serving == nil, case .head = reading { return context?.close(promise: nil) ?? () }
     // Who neither sends nor reads keeps no stop waiting.
     if let deadline { self.deadline = min(deadline, .now() + TimeAmount(Self.stopTime)) }
+    guard let context, serving == nil, case .head = reading else { return }
+    // The last answer may still wait for a client that reads slowly: this comes behind it.
+    let written = context.eventLoop.makePromise(of: Void.self)
+    var isUnwritten = true
+    written.futureResult.assumeIsolated().whenSuccess { [self] in
+      isUnwritten = false
+      closeIdle()
+    }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+    if isUnwritten { arm(configuration.writeTimeout) }
+  }
+
+  /// Ends a connection whose answers are written, unless a request of it has come whole: its answer is the last one.
+  private func closeIdle() {
+    proceed()
+    // A head that has not come whole is no request yet.
+    if serving == nil, case .head = reading { context?.close(promise: nil) }
   }
 
   /// After the last answer the other side gets a little time to read it: closing with bytes unread would reset the
