@@ -168,14 +168,20 @@ struct QueueRouteTests {
 
   @Test("a pause with an end ends by itself")
   func pauseUntil() async throws {
-    try await TestDaemon.run { daemon in
+    let clock = MovedClock()
+    try await TestDaemon.run(clock: clock) { daemon in
       let job = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q"}"#)
-      let until = ISO8601DateFormatter.string(
-        from: Date().addingTimeInterval(2), timeZone: .gmt, formatOptions: [.withInternetDateTime])
-      let paused = try await daemon.send("POST", "/queues/q/pause", daemon.admin, #"{"until":"\#(until)"}"#)
+      // The clock's start, and two seconds.
+      let paused = try await daemon.send(
+        "POST", "/queues/q/pause", daemon.admin, #"{"until":"2026-11-01T00:00:02Z"}"#)
       #expect((paused.json["pause"] as? [String: Any])?["until"] != nil, "\(paused.text)")
-      let leased = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"wait":"60s"}"#)
-      #expect(leased.string("job_id") == job.string("job_id"))
+      let none = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#)
+      #expect(none.code == "no_jobs_available")
+      let posted = daemon.engine.postedCommands
+      async let leased = daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"wait":"60s"}"#)
+      while daemon.engine.postedCommands == posted { await Task.yield() }
+      clock.pass(.seconds(2))
+      #expect(try await leased.string("job_id") == job.string("job_id"))
       #expect(try await daemon.send("GET", "/queues/q", daemon.client).json["paused"] as? Bool == false)
     }
   }
@@ -202,15 +208,24 @@ struct QueueRouteTests {
 
   @Test("leases come no faster than the rate, beyond a burst, and a long poll is met when the next may be")
   func rate() async throws {
-    try await TestDaemon.run { daemon in
+    let clock = MovedClock()
+    try await TestDaemon.run(clock: clock) { daemon in
       _ = try await daemon.send(
         "PATCH", "/queues/q", daemon.admin, #"{"rate":{"limit":1,"per":"2s","burst":2}}"#)
       for _ in 0..<4 { _ = try await daemon.send("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"q"}"#) }
       let several = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"max_jobs":4}"#)
       #expect((several.json["jobs"] as? [Any])?.count == 2)
-      let begun = ContinuousClock.now
-      let next = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"wait":"60s"}"#)
-      #expect(next.status == 200 && begun.duration(to: .now) > .milliseconds(1_500))
+      for _ in 0..<20 {
+        let none = try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#)
+        #expect(none.code == "no_jobs_available")
+        // Each well below what would count as a stall; 1.9 s together.
+        clock.pass(.milliseconds(95))
+      }
+      let posted = daemon.engine.postedCommands
+      async let next = daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"],"wait":"60s"}"#)
+      while daemon.engine.postedCommands == posted { await Task.yield() }
+      clock.pass(.milliseconds(200))
+      #expect(try await next.status == 200)
     }
   }
 
