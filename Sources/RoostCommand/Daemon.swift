@@ -21,6 +21,8 @@ struct Daemon {
   private let telemetry: TelemetryConfiguration?
   /// What must be written before the process may end.
   let answers = AnswersInFlight()
+  /// Bounds the bytes of requests and answers in memory.
+  let budget: ByteBudget
 
   init(configuration: ServeConfiguration, telemetry: TelemetryConfiguration?) {
     self.configuration = configuration
@@ -30,6 +32,9 @@ struct Daemon {
     LogStream.standardError.speak(format)
     logger = Logger(label: "roost") { _ in LineLogHandler(level: level, format: format) }
     audit = AuditLog(directory: configuration.dataDirectory, logger: logger)
+    var bodies = ServerConfiguration()
+    bodies.maxPayloadBytes = configuration.maxPayloadBytes
+    budget = ByteBudget(limit: max(configuration.maxBytesInFlight, 2 * bodies.mostBodyBytes))
   }
 
   func run() async throws(CommandFailure) {

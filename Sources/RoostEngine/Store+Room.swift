@@ -33,7 +33,7 @@ extension Store {
   /// - Parameter capacity: What the current segment still holds, bytes.
   func conditions(capacity: Int) -> Conditions {
     var conditions = Conditions()
-    conditions.isMemoryLow = memoryLimit.map { machine.usedBytes > $0 } ?? false
+    conditions.isMemoryLow = memoryLimit.map { machine.usedBytes + otherBytes() > $0 } ?? false
     conditions.diskLevel = diskLevel
     guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return conditions }
     let left = log.space.spareBytes - reserveBytes

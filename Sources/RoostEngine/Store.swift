@@ -43,6 +43,8 @@ package struct Store: ~Copyable {
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
   package var memoryLimit: Int?
+  /// Memory of others that counts towards it, bytes.
+  var otherBytes: @Sendable () -> Int = { 0 }
   /// How long the log is kept for those who follow it.
   package var eventsRetention = EventsRetention.none
   var planner: SchedulePlanner

@@ -91,7 +91,8 @@ extension Metric {
   static let replaySeconds = Metric("roost_replay_duration_seconds", .gauge, "Time that the last start's replay took.")
   static let jobs = Metric("roost_jobs", .gauge, "Jobs in memory, finished ones that are still kept included.")
   static let jobMemory = Metric(
-    "roost_jobs_memory_bytes", .gauge, "Memory that jobs, keys, names and long polls take; MEMORY_LIMIT bounds it.")
+    "roost_jobs_memory_bytes", .gauge,
+    "Memory that jobs, keys, names and long polls take. With roost_http_bytes_in_flight it counts towards MEMORY_LIMIT.")
   static let allocatedJobMemory = Metric(
     "roost_jobs_memory_allocated_bytes", .gauge, "Memory allocated for them, free places for further ones included.")
   static let memoryLow = Metric("roost_memory_low", .gauge, "1 while submits are refused for lack of memory.")

@@ -61,7 +61,10 @@ extension StreamGate {
   func timeIsUp(_ context: ChannelHandlerContext) {
     timer = nil
     if case .body(let request, _, _) = reading {
-      refuse(configuration.bodyTooSlow, request, context)
+      guard let refusal = configuration.lateBody(isHeld: isReadHeld) else {
+        return arm(configuration.bodyTimeout, context)
+      }
+      refuse(refusal, request, context)
     } else if isWriting {
       context.close(promise: nil)
     } else if case .streaming(let body) = reading, answer == .notYet {
