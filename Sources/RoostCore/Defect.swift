@@ -100,6 +100,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case carrySpendsReserve = "carry-spends-reserve"
   /// On a full disk leases do not end while other due work waits for space.
   case expiryHeldBack = "expiry-held-back"
+  /// On a full disk leases are not extended in the room that the reserve keeps for that.
+  case extensionsUnkept = "extensions-unkept"
   /// A lease that wants its queues in the order listed takes the job with the highest priority of all.
   case listedOrderIgnored = "listed-order-ignored"
   /// Workers that wait are met queue by queue, whoever has waited longest.

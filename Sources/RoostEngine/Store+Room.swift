@@ -41,7 +41,8 @@ extension Store {
     conditions.leasesLeft = max(0, unpromised / leaseBytes)
     // Copies take the segment that is kept for them, and give it back with the trim: extensions need not wait for that.
     let lent = isCompacting ? log.segmentBytes : 0
-    conditions.extensionsLeft = max(0, (capacity + left + lent) / Self.extensionBytes)
+    let kept = machine.defects.contains(.extensionsUnkept) ? unpromised : left
+    conditions.extensionsLeft = max(0, (capacity + kept + lent) / Self.extensionBytes)
     conditions.largeResultBytes = max(0, unpromised)
     conditions.dueItemsLeft = max(0, (capacity + unpromised) / Self.dueItemBytes)
     return conditions

@@ -89,6 +89,7 @@ extension Defect {
     case .reserveForgotten: "on a full disk acknowledgements are refused"
     case .carrySpendsReserve: "compaction on a full disk leaves no room for acknowledgements"
     case .expiryHeldBack: "on a full disk the jobs of dead workers stay with them"
+    case .extensionsUnkept: "on a full disk workers lose the jobs that they are busy with"
     case .pauseIgnored: "jobs of a queue that an operator paused run all the same"
     case .concurrencyIgnored: "an upstream that bears two calls at once gets twenty"
     case .rateIgnored: "an upstream gets more calls a second than it allows"
