@@ -82,7 +82,8 @@ nightly:
 
 bench:
 	$(SWIFT_BUILD)
-	scripts/bench.sh $(ROOST_SCRATCH)/release
+	swift build -c release --package-path Benchmarks/echo --scratch-path $(ROOST_SCRATCH)/echo
+	scripts/bench.sh $(ROOST_SCRATCH)/release $(ROOST_SCRATCH)/echo/release/roost-echo
 
 # Roost beside other queues, by the generator of Benchmarks/race; scripts/race.sh names the variables that cut it down.
 race:
