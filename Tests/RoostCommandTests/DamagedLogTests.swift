@@ -77,7 +77,7 @@ struct DamagedLogTests {
     }
   }
 
-  @Test("fault 17: the daemon refuses a log of a newer format and names both versions")
+  @Test("faults 17, 82: the daemon refuses a log of a newer format and names both versions")
   func newerFormat() async throws {
     try await Scene.run { scene in
       let log = try StoppedLog(scene)

@@ -5,7 +5,7 @@ import Testing
 /// What a person sees in a terminal: tables, colours, completion, and `roost top`.
 @Suite("Terminal")
 struct TerminalTests {
-  @Test("lists are tables with colours on a terminal, plain with NO_COLOR, and the daemon's JSON in a pipe")
+  @Test("fault 72: lists are tables with colours on a terminal, plain with NO_COLOR, and the daemon's JSON in a pipe")
   func tables() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()
@@ -59,7 +59,9 @@ struct TerminalTests {
     }
   }
 
-  @Test("top restores the terminal after SIGTERM, ctrl-C, a hangup, a trap and the daemon's death, which it survives")
+  @Test(
+    "fault 73: top restores the terminal after SIGTERM, ctrl-C, a hangup, a trap and the daemon's death, which it survives"
+  )
   func restores() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()

@@ -60,7 +60,7 @@ struct ScheduleTests {
       .compactMap { $0.body.schedule?.instant }.sorted()
   }
 
-  @Test("a daemon that was away fires once for what it missed, and no instant twice, however often it starts")
+  @Test("fault 56: a daemon that was away fires once for what it missed, and no instant twice, however often it starts")
   func restart() async throws {
     let hands = Hands(1_790_000_000)
     let disk = SimulatedDisk(seed: 1)
@@ -82,7 +82,7 @@ struct ScheduleTests {
     await fixture.engine.stop()
   }
 
-  @Test("an expression fires by the clocks of its zone, over a change of them")
+  @Test("fault 57: an expression fires by the clocks of its zone, over a change of them")
   func zone() async throws {
     // 2027-03-27T12:00:00Z, the day before the clocks of Berlin go forward.
     let hands = Hands(1_806_148_800)
@@ -98,7 +98,7 @@ struct ScheduleTests {
     await fixture.engine.stop()
   }
 
-  @Test("years away with an instant each second are counted, and the last thousand made up for")
+  @Test("fault 56: years away with an instant each second are counted, and the last thousand made up for")
   func longAway() async throws {
     let hands = Hands(1_790_000_000)
     let disk = SimulatedDisk(seed: 1)
@@ -145,7 +145,7 @@ struct ScheduleTests {
     await fixture.engine.stop()
   }
 
-  @Test("without the zone of a schedule nothing fires, and nothing else is held up")
+  @Test("fault 57: without the zone of a schedule nothing fires, and nothing else is held up")
   func noZone() async throws {
     let hands = Hands(1_790_000_000)
     let disk = SimulatedDisk(seed: 1)

@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test(
-    "the page may load nothing from elsewhere, run no script of its own, be framed by nobody and tell nobody where it is"
+    "fault 72: the page may load nothing from elsewhere, run no script of its own, be framed by nobody and tell nobody where it is"
   )
   func headers() async throws {
     try await TestDaemon.run { daemon in
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test("no file has inline script or style, or names an address elsewhere but for namespaces")
+  @Test("fault 72: no file has inline script or style, or names an address elsewhere but for namespaces")
   func inert() throws {
     for name in try Self.names() {
       let text = try String(contentsOf: Self.folder.appendingPathComponent(name), encoding: .utf8)

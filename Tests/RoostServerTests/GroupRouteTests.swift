@@ -7,7 +7,7 @@ import Testing
 /// Groups of a queue's jobs, over HTTP.
 @Suite("Group routes")
 struct GroupRouteTests {
-  @Test("groups of a fair queue take turns, and priorities count only inside one")
+  @Test("faults 52, 54: groups of a fair queue take turns, and priorities count only inside one")
   func turns() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
@@ -59,7 +59,7 @@ struct GroupRouteTests {
     }
   }
 
-  @Test("a group that is paused, or has as many jobs running as may, gives none; others go on")
+  @Test("fault 54: a group that is paused, or has as many jobs running as may, gives none; others go on")
   func held() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"concurrency":1}}"#)
@@ -83,7 +83,7 @@ struct GroupRouteTests {
     }
   }
 
-  @Test("hold_group keeps the other jobs of a group back, and those of other groups go on")
+  @Test("fault 54: hold_group keeps the other jobs of a group back, and those of other groups go on")
   func holdGroup() async throws {
     try await TestDaemon.run { daemon in
       for group in ["a", "a", "b"] {
@@ -169,7 +169,7 @@ struct GroupRouteTests {
     }
   }
 
-  @Test("a group that is full refuses, and others are taken")
+  @Test("fault 54: a group that is full refuses, and others are taken")
   func full() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"max_length":1}}"#)

@@ -54,7 +54,7 @@ struct PushTests {
   }
 
   @Test(
-    "the status decides",
+    "fault 64: the status decides",
     arguments: [
       (200, "ACKED"), (204, "ACKED"), (408, "RETRY"), (425, "RETRY"), (429, "RETRY"), (500, "RETRY"), (503, "RETRY"),
       (302, "DEAD"), (307, "DEAD"), (400, "DEAD"), (404, "DEAD"), (410, "DEAD"), (422, "DEAD"),
@@ -134,7 +134,7 @@ struct PushTests {
     }
   }
 
-  @Test("a full host holds only itself: its deliveries are bounded, and another host's go on")
+  @Test("faults 52, 64: a full host holds only itself: its deliveries are bounded, and another host's go on")
   func slowHost() async throws {
     let gate = Gate()
     try await PushTargetServer.with({ _ in
@@ -172,7 +172,7 @@ struct PushTests {
     }
   }
 
-  @Test("a host that failed ten times running is left alone")
+  @Test("fault 64: a host that failed ten times running is left alone")
   func breaker() async throws {
     try await PushTargetServer.with({ _ in .init(status: 500) }) { target in
       let port = target.port
@@ -196,7 +196,7 @@ struct PushTests {
     }
   }
 
-  @Test("no answer in time, and no connection, are tried again")
+  @Test("fault 64: no answer in time, and no connection, are tried again")
   func failures() async throws {
     let gate = Gate()
     try await PushTargetServer.with({ _ in
@@ -219,7 +219,7 @@ struct PushTests {
     }
   }
 
-  @Test("an endless answer is cut: the job is acknowledged without a result")
+  @Test("fault 64: an endless answer is cut: the job is acknowledged without a result")
   func endlessAnswer() async throws {
     try await PushTargetServer.with({ _ in .init(isEndless: true) }) { target in
       let port = target.port
@@ -231,7 +231,7 @@ struct PushTests {
     }
   }
 
-  @Test("whoever is stopped hands back what is under way, whatever its target does")
+  @Test("fault 66: whoever is stopped hands back what is under way, whatever its target does")
   func stopped() async throws {
     let gate = Gate()
     try await PushTargetServer.with({ _ in
@@ -301,7 +301,8 @@ struct PushTests {
     }
   }
 
-  @Test("fault 51: a name that is another address the next time is judged each time, and what was judged is dialled")
+  @Test(
+    "faults 51, 65: a name that is another address the next time is judged each time, and what was judged is dialled")
   func rebinding() async throws {
     try await PushTargetServer.with({ _ in .init(body: "outside") }) { outside in
       let port = outside.port
@@ -325,7 +326,7 @@ struct PushTests {
   }
 
   @Test(
-    "fault 51: what leads inside is refused, and never dialled",
+    "faults 51, 65: what leads inside is refused, and never dialled",
     arguments: [
       "127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost", "[::1]", "[::ffff:127.0.0.1]",
       "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "0", "169.254.169.254", "10.0.0.1",
@@ -351,7 +352,7 @@ struct PushTests {
     }
   }
 
-  @Test("a certificate is verified, for the name and by PUSH_CA")
+  @Test("fault 64: a certificate is verified, for the name and by PUSH_CA")
   func tls() async throws {
     try await TestCertificates.with { certificates in
       let files = (certificates.path("server.pem"), certificates.path("server.key"))
@@ -382,7 +383,7 @@ struct PushTests {
 
   // MARK: Signatures
 
-  @Test("deliveries are signed by the queue's secret, else by the owner's, and by two while one is rotated")
+  @Test("fault 67: deliveries are signed by the queue's secret, else by the owner's, and by two while one is rotated")
   func signatures() async throws {
     try await PushTargetServer.with({ _ in .init() }) { target in
       let port = target.port

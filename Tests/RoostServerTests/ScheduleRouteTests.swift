@@ -77,7 +77,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("the same body changes nothing and shifts no instant")
+  @Test("fault 58: the same body changes nothing and shifts no instant")
   func same() async throws {
     try await run { scene in
       let first = try await scene.set("s", #""every":"10m""#)
@@ -90,7 +90,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("an edit repeats no instant, and loses none that both definitions have")
+  @Test("fault 58: an edit repeats no instant, and loses none that both definitions have")
   func edit() async throws {
     try await run { scene in
       try await scene.set("s", #""every":"10m","from":"2026-11-01T00:00:00Z","overlap":"allow""#)
@@ -143,7 +143,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("of late instants none fires, the last, or all within the window; what is not met is told by reason")
+  @Test("fault 56: of late instants none fires, the last, or all within the window; what is not met is told by reason")
   func catchUp() async throws {
     try await run { scene in
       for catchUp in ["none", "last", "all"] {
@@ -168,7 +168,9 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("while the wall clock is not believed nothing fires; then what was missed is made up for as the schedule says")
+  @Test(
+    "fault 56: while the wall clock is not believed nothing fires; then what was missed is made up for as the schedule says"
+  )
   func suspect() async throws {
     try await run { scene in
       try await scene.set("s", #""every":"10m","from":"2026-11-01T00:00:00Z","overlap":"allow""#)
@@ -262,7 +264,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("an instant whose job finds no room waits, and is missed with the reason once another is due")
+  @Test("fault 81: an instant whose job finds no room waits, and is missed with the reason once another is due")
   func noRoom() async throws {
     try await run { scene in
       _ = try await scene.daemon.send("PATCH", "/queues/q", scene.daemon.admin, #"{"max_length":1}"#)
