@@ -266,7 +266,7 @@ struct ScheduleTests {
     await fixture.engine.stop()
   }
 
-  @Test("fault 81: on a full disk a batch's last job and jobs that waited for others come; instants wait, then are missed")
+  @Test("fault 81: on a full disk last jobs of batches and jobs that waited come; instants wait, and then are missed")
   func fullDisk() async throws {
     let hands = Hands(1_790_000_000)
     let disk = SimulatedDisk(seed: 5, capacityBytes: 700 << 10)
