@@ -219,6 +219,31 @@ struct PushTests {
     }
   }
 
+  @Test("fault 64: an answer that trickles, breaks off, or never begins, is none: the job is tried again")
+  func brokenAnswers() async throws {
+    let reactions: [String: PushTargetServer.Reaction] = [
+      "/trickle": .init(isEndless: true, trickles: true), "/cut": .init(body: "{}", isCutShort: true),
+      "/silent": .init(isSilent: true),
+    ]
+    try await PushTargetServer.with({ got in reactions[got.path] ?? .init() }) { target in
+      let port = target.port
+      try await Self.run { daemon in
+        let settings = #"{"push":{"timeout":"500ms"}}"#
+        #expect(try await daemon.send("PATCH", "/queues/trickle", daemon.admin, settings).status == 200)
+        let retry = #""retry":{"initial":"1h","max":"1h","jitter":"none"}"#
+        for (path, error) in [("trickle", "push_timeout"), ("cut", "push_failed"), ("silent", "push_failed")] {
+          let id = try await daemon.push(
+            #"{"payload":1,"queue":"\#(path)",\#(retry),"callback_url":"http://127.0.0.1:\#(port)/\#(path)"}"#)
+          let job = try await daemon.state(id) { $0 == "RETRY" }
+          #expect(job.string("result_error")?.hasPrefix(error) == true, "\(job.text)")
+          #expect(job.json["attempts"] as? Int == 1)
+        }
+        let good = try await daemon.push(#"{"payload":1,"callback_url":"http://127.0.0.1:\#(port)/"}"#)
+        #expect(try await daemon.ended(good).string("state") == "ACKED")
+      }
+    }
+  }
+
   @Test("fault 64: an endless answer is cut: the job is acknowledged without a result")
   func endlessAnswer() async throws {
     try await PushTargetServer.with({ _ in .init(isEndless: true) }) { target in
