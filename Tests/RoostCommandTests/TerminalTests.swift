@@ -1,5 +1,6 @@
 import Foundation
 import SecretWatch
+import Synchronization
 import Testing
 
 /// What a person sees in a terminal: tables, colours, completion, and `roost top`.
@@ -80,6 +81,39 @@ struct TerminalTests {
       #expect(seen.status == 0 && seen.isRestored, "\(seen.text)")
       let none = try scene.roost(["top"], environment: target)
       #expect(none.status == 69)
+    }
+  }
+
+  @Test("fault 73: top says that the daemon is gone, and goes on when it is back")
+  func goesOn() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start()
+      _ = try daemon.submit(#"{"payload":1,"queue":"alpha"}"#)
+      let (port, missed) = (daemon.port, scene.directory.appendingPathComponent("missed"))
+      let again = Mutex<LiveDaemon?>(nil)
+      let (isStarted, failures) = (DispatchSemaphore(value: 0), Mutex<[String]>([]))
+      Thread.detachNewThread {
+        defer { isStarted.signal() }
+        do {
+          try waitUntil("top misses the daemon") { FileManager.default.fileExists(atPath: missed.path) }
+          let next = try LiveDaemon(in: scene.data, port: port, Scene.quick)
+          _ = try next.submit(#"{"payload":1,"queue":"omega"}"#)
+          again.withLock { $0 = next }
+        } catch {
+          failures.withLock { $0.append("\(error)") }
+        }
+      }
+      let seen = try Self.play(
+        [
+          "expect:alpha", "run:kill -9 \(daemon.process)", "expect:nothing listens there", "run:touch '\(missed.path)'",
+          "expect:omega", "send:q", "wait",
+        ], ["top", "--interval", "200ms"], in: scene,
+        environment: ["ROOST_URL": "http://127.0.0.1:\(port)", "ROOST_KEY": daemon.admin])
+      isStarted.wait()
+      #expect(failures.withLock { $0 } == [])
+      #expect(seen.status == 0 && seen.isRestored, "\(seen.text)")
+      again.withLock { _ = $0?.end(SIGKILL) }
+      daemon.end(SIGKILL)
     }
   }
 
