@@ -90,8 +90,9 @@ struct TerminalTests {
       let daemon = try scene.start()
       _ = try daemon.submit(#"{"payload":1,"queue":"alpha"}"#)
       let (port, missed) = (daemon.port, scene.directory.appendingPathComponent("missed"))
+      let isStarted = DispatchSemaphore(value: 0)
       let again = Mutex<LiveDaemon?>(nil)
-      let (isStarted, failures) = (DispatchSemaphore(value: 0), Mutex<[String]>([]))
+      let failures = Mutex<[String]>([])
       Thread.detachNewThread {
         defer { isStarted.signal() }
         do {
@@ -105,8 +106,8 @@ struct TerminalTests {
       }
       let seen = try Self.play(
         [
-          "expect:alpha", "run:kill -9 \(daemon.process)", "expect:nothing listens there", "run:touch '\(missed.path)'",
-          "expect:omega", "send:q", "wait",
+          "expect:alpha", "run:kill -9 \(daemon.process)", "send:r", "expect:nothing listens there",
+          "run:touch '\(missed.path)'", "expect:omega", "send:q", "wait",
         ], ["top", "--interval", "200ms"], in: scene,
         environment: ["ROOST_URL": "http://127.0.0.1:\(port)", "ROOST_KEY": daemon.admin])
       isStarted.wait()
