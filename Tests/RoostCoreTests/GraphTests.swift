@@ -120,7 +120,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("an ACKED job stays beyond its retention until those that wait for it have ended, and leaves then")
+  @Test("fault 60: an ACKED job stays beyond its retention until those that wait for it have ended, and leaves then")
   func kept() throws {
     let machine = Machine { $0.retentionMilliseconds = 1_000 }
     let (a, b) = (try submit(machine, after: []), try submit(machine, after: []))

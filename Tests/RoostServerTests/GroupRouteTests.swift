@@ -25,6 +25,26 @@ struct GroupRouteTests {
     }
   }
 
+  @Test("fault 52: owners take turns in a fair queue, however many jobs one of them has")
+  func owners() async throws {
+    try await TestDaemon.run { daemon in
+      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
+      let bob = try await daemon.keys.create(name: "n", ownerID: "bob", type: .client, by: .commandLine).key.reveal()
+      for (key, owner, count) in [(daemon.client, "alice", 20), (bob, "bob", 3)] {
+        for _ in 0..<count {
+          let body = #"{"payload":"\#(owner)","queue":"q","priority":"\#(owner == "alice" ? "critical" : "low")"}"#
+          #expect(try await daemon.send("POST", "/jobs", key, body).status == 201)
+        }
+      }
+      var given: [String?] = []
+      for _ in 0..<8 {
+        given.append(
+          try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#).string("payload"))
+      }
+      #expect(given.count { $0 == "bob" } == 3 && given.count { $0 == "alice" } == 5, "\(given)")
+    }
+  }
+
   @Test("a weight gives a group as many turns")
   func weights() async throws {
     try await TestDaemon.run { daemon in
