@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What queues, groups and unique jobs are is the same behind a `kill -9`.
+/// What queues, unique jobs, batches and operations are is the same behind a `kill -9`.
 @Suite("Kept over kills")
 struct KeptStateTests {
   @Test("fault 55: a paused queue and a paused group are paused after a kill, and say why; they give what they took")
@@ -74,6 +74,60 @@ struct KeptStateTests {
       #expect(fresh != first)
       #expect(try daemon.lease(#"{"queues":["q"]}"#).string("job_id") == fresh)
       #expect(try daemon.connect().send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#).status == 404)
+      daemon.end(SIGKILL)
+    }
+  }
+
+  @Test("fault 61: a daemon killed as a batch's last job is acknowledged makes the batch's own job once")
+  func batch() async throws {
+    try await Scene.run { scene in
+      var daemon = try scene.start()
+      let rounds = 5
+      for _ in 0..<rounds {
+        let then = #"{"then":{"payload":"last","queue":"last"}}"#
+        let opened = try daemon.connect().send("POST", "/batches", daemon.client, then)
+        let batch = try #require(opened.string("batch_id"), "\(opened.text)")
+        let job = try daemon.submit(#"{"payload":1,"queue":"q","batch":"\#(batch)"}"#)
+        #expect(try daemon.connect().send("POST", "/batches/\(batch)/close", daemon.client).status == 200)
+        let lease = try #require(daemon.lease(#"{"queues":["q"]}"#).string("lease_id"))
+        // Whether it was taken nobody hears.
+        try daemon.connect().post("POST", "/jobs/\(job)/ack", daemon.worker, #"{"lease_id":"\#(lease)"}"#)
+        daemon.end(SIGKILL)
+        daemon = try scene.start()
+        #expect(try daemon.say("ack", job, lease: lease).status == 200)
+        try waitUntil("the batch is complete") {
+          try daemon.connect().send("GET", "/batches/\(batch)", daemon.client).state == "completed"
+        }
+      }
+      daemon.end(SIGKILL)
+      daemon = try scene.start()
+      #expect(try daemon.connect().send("GET", "/jobs?queue=last", daemon.client).items.count == rounds)
+      daemon.end(SIGKILL)
+    }
+  }
+
+  @Test("fault 62: a bulk operation that is killed under way goes on by itself, and counts each job once")
+  func operation() async throws {
+    try await Scene.run { scene in
+      var daemon = try scene.start()
+      let connection = try daemon.connect()
+      let jobs = Array(repeating: #"{"payload":1,"queue":"q"}"#, count: 500).joined(separator: ",")
+      for _ in 0..<10 {
+        let made = try connection.send("POST", "/jobs/batch", daemon.client, #"{"jobs":[\#(jobs)]}"#)
+        #expect(made.status == 200, "\(made.text)")
+      }
+      let filter = #"{"action":"cancel","queue":"q"}"#
+      let begun = try connection.send("POST", "/operations", daemon.admin, filter)
+      let id = try #require(begun.string("operation_id"), "\(begun.text)")
+      for _ in 0..<2 {
+        daemon.end(SIGKILL)
+        daemon = try scene.start()
+      }
+      func operation() throws -> WireReply { try daemon.connect().send("GET", "/operations/\(id)", daemon.admin) }
+      try waitUntil("the operation is over") { try operation().state == "done" }
+      #expect(try operation().integer("done") == 5_000)
+      let queue = try daemon.connect().send("GET", "/queues/q", daemon.client)
+      #expect((queue.json["counts"] as? [String: Int])?["CANCELLED"] == 5_000, "\(queue.text)")
       daemon.end(SIGKILL)
     }
   }
