@@ -40,7 +40,9 @@ struct PushDocumentTests {
     }
   }
 
-  @Test("a daemon that is killed in the middle of a delivery makes it again at once, and the history tells of both")
+  @Test(
+    "fault 66: a daemon that is killed in the middle of a delivery makes it again at once, and the history tells of both"
+  )
   func killed() async throws {
     let program = """
       import os, time

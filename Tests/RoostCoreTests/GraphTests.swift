@@ -21,7 +21,9 @@ struct GraphTests {
 
   private func state(_ machine: Machine, _ job: JobID) -> JobState? { machine.image(job)?.state }
 
-  @Test("what a job's end means for a hundred thousand that wait for it is told in bounded pieces, one after the other")
+  @Test(
+    "fault 60: what a job's end means for a hundred thousand that wait for it is told in bounded pieces, one after the other"
+  )
   func manyHolders() throws {
     let count = 100_000
     let machine = Machine()
@@ -50,7 +52,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("a chain of jobs of which the first dies is cancelled to its end, some in each step")
+  @Test("fault 60: a chain of jobs of which the first dies is cancelled to its end, some in each step")
   func cascade() throws {
     let machine = Machine()
     var last = try submit(machine, after: [])
@@ -118,7 +120,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("an ACKED job stays beyond its retention until those that wait for it have ended, and leaves then")
+  @Test("fault 60: an ACKED job stays beyond its retention until those that wait for it have ended, and leaves then")
   func kept() throws {
     let machine = Machine { $0.retentionMilliseconds = 1_000 }
     let (a, b) = (try submit(machine, after: []), try submit(machine, after: []))
@@ -150,7 +152,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("a job may be too late to begin while it waits for others; those that wait for it are told")
+  @Test("fault 60: a job may be too late to begin while it waits for others; those that wait for it are told")
   func late() throws {
     let machine = Machine()
     let first = try submit(machine, after: [])
@@ -166,7 +168,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("a replay of the log knows who waits for whom, and tells what was not told yet")
+  @Test("fault 60: a replay of the log knows who waits for whom, and tells what was not told yet")
   func replay() throws {
     let machine = Machine()
     let first = try submit(machine, after: [])

@@ -91,7 +91,7 @@ struct UniqueTests {
     try machine.expectReplay()
   }
 
-  @Test("for a time: also once the job was purged, and no longer")
+  @Test("fault 59: for a time: also once the job was purged, and no longer")
   func window() throws {
     let machine = Machine()
     let first = try made(submit(machine, unique(7, .window(60_000))))
@@ -171,7 +171,7 @@ struct UniqueTests {
     #expect(image.id == second && image.state == .acked)
   }
 
-  @Test("a job does not begin anew while another holds its key; an operation passes it over and counts it")
+  @Test("fault 59: a job does not begin anew while another holds its key; an operation passes it over and counts it")
   func replayed() throws {
     let machine = Machine()
     let first = try made(submit(machine, unique()) { $0.policy.retentionMilliseconds = -1 })

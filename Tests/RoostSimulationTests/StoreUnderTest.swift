@@ -14,6 +14,9 @@ final class StoreUnderTest {
   private let segmentBytes: Int
   private var store: Store
   private var nextTicket: UInt64 = 1
+  /// Of the answers to the last batch.
+  private(set) var batches: [BatchImage] = []
+  private(set) var operations: [OperationImage] = []
 
   init(limits: Limits = Limits(), segmentBytes: Int = 4_096, disk: SimulatedDisk = SimulatedDisk(seed: 1)) throws {
     self.disk = disk
@@ -82,6 +85,12 @@ final class StoreUnderTest {
     defer { arena.deallocate() }
     arena.copyBytes(from: bytes)
     var replies: [Reply] = []
+    (batches, operations) = ([], [])
+    func take() {
+      replies += store.step.replies
+      batches += store.step.batches
+      operations += store.step.operations
+    }
     var rest = commands[...]
     repeat {
       try store.begin(
@@ -91,10 +100,10 @@ final class StoreUnderTest {
         rest.removeFirst()
       }
       while try store.commit() {
-        replies += store.step.replies
+        take()
         try store.begin(reading: clock, arena: UnsafeRawBufferPointer(arena), expectedBytes: 0)
       }
-      replies += store.step.replies
+      take()
     } while !rest.isEmpty
     return replies
   }
