@@ -160,7 +160,8 @@ extension StateMachine {
       let group = operation.group.map { text(nameOfFilter($0)) } ?? ""
       return "\(operation.id) \(operation.kind) \(operation.states) \(queue) \(type) \(owner) \(group) "
         + "\(operation.before) \(operation.bound) \(operation.limit) \(operation.startedAt) \(operation.endedAt) \(operation.phase) "
-        + "\(operation.pass) \(operation.cursor) \(operation.done)"
+        + "\(operation.pass) \(operation.cursor) \(operation.done) \(operation.skipped) \(operation.kept) "
+        + "\(operation.examined) \(operation.due) \(operation.shown) \(operation.terms) \(operation.text)"
     }
   }
 
@@ -213,7 +214,7 @@ extension StateMachine {
 
   /// What asks for another step, for a check that this comes to an end.
   package var leftToDo: String {
-    let operation = operations.active.map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
+    let operation = operations.next(at: .max).map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
     let queues = hungry.isEmpty ? nil : "\(hungry.count) queues whose waiters are met"
     let others = [graph.owes ? "a graph" : nil, batchesOwe ? "batches" : nil, drained.isEmpty ? nil : "deletions"]
     return ([operation, queues] + others).compactMap(\.self).joined(separator: ", ")

@@ -126,6 +126,7 @@ package enum Answer: Sendable, BitwiseCopyable {
   /// Of `Step.workers`; go on below `next` unless it is 0.
   case workers(first: Int32, count: Int32, next: UInt64)
   case counted(Counted)
+  case piece(Piece)
   case owner(OwnerImage)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)
@@ -175,6 +176,17 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var pass: UInt8
     package var cursor: UInt64
     package var isOver: Bool
+  }
+
+  /// Jobs of `Step.jobs` that an operation may match: what their records tell decides.
+  package struct Piece: Sendable, BitwiseCopyable {
+    package var operation: UInt64
+    /// What they must tell, in `Step.text`.
+    package var text: ByteRange
+    package var first: Int32
+    package var count: Int32
+    package var from: OperationChoice.Place
+    package var end: OperationChoice.Place
   }
 
   package struct Grant: Sendable, BitwiseCopyable {

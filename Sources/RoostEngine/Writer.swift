@@ -22,6 +22,8 @@ final class Writer: @unchecked Sendable {
   let logIdentity: LogIdentity
   /// For other threads: which running jobs were called off.
   let cancels = CancelNotices()
+  /// For whoever judges jobs of operations.
+  let choices = ChoiceBell()
 
   private var batch = Mailbox.Batch()
   /// What lanes have posted.
@@ -99,6 +101,7 @@ final class Writer: @unchecked Sendable {
     unpinTrimmed()
     if compacts || store.trims != trims { publish() }
     tap.publish(store.log)
+    if store.machine.wantsChoice { choices.ring() }
     // Without space nothing can be written: asking again at once would only burn a core.
     return (hasDue || compacts && !store.isCarryHeld) && !store.isReadOnly
   }
@@ -217,6 +220,10 @@ final class Writer: @unchecked Sendable {
       delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
+    case .piece(let piece):
+      delivery.loader = currentLoader()
+      delivery.jobs = Array(store.step.jobs[Int(piece.first)..<Int(piece.first + piece.count)])
+      delivery.text = store.step.text
     case .graph(let first, let count):
       delivery.accepted = Array(store.step.accepted[Int(first)..<Int(first + count)])
     case .batches(let first, let count, _):
