@@ -82,6 +82,7 @@ extension ReferenceModel {
     case .triggerSchedule(let key): try trigger(key, answer)
     case .readSchedules: try lookAtSchedules(schedules)
     case .operate(let wanted): try operate(wanted, answer, operations)
+    case .choose(let wanted): try choose(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
     case .setQuota(let owner, let quota): try set(owner, quota, answer)
@@ -292,7 +293,7 @@ extension Request {
       .drainWaiters,
       .readOperations:
       true
-    case .operate(let wanted): wanted.isDry
+    case .operate(let wanted): wanted.isCount
     default: false
     }
   }

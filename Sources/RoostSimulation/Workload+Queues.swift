@@ -83,6 +83,7 @@ extension Workload {
     if kind == .move || kind == .replay && random.chance(0.3) {
       wanted.target = random.chance(0.3) ? "letters" : queues.randomElement(using: &random)!
     }
+    if kind != .deleteQueue { pace(&wanted, model) }
     if kind == .deleteQueue {
       let brief = Self.briefQueue + "\(random.below(6))"
       wanted.queue =
@@ -92,6 +93,19 @@ extension Workload {
       wanted.isForEmpty = random.chance(0.2)
     }
     return .operate(wanted)
+  }
+
+  /// Some go slowly, let jobs run later, or need somebody who judges jobs.
+  private mutating func pace(_ wanted: inout Request.Operate, _ model: ReferenceModel) {
+    if random.chance(0.25) {
+      wanted.pace.limit = UInt32(1 + random.below(random.chance(0.5) ? 3 : 200))
+      wanted.pace.periodMilliseconds = UInt32(200 + random.below(3_000))
+    }
+    if wanted.kind == .replay || wanted.kind == .retry, random.chance(0.3) {
+      wanted.pace.delayMilliseconds = Int64(1 + random.below(4_000))
+    }
+    if random.chance(0.15) { wanted.since = model.now.wall - Int64(random.below(20_000)) }
+    wanted.isJudged = random.chance(0.2)
   }
 
   private mutating func deliveries() -> QueueSettingsChange {

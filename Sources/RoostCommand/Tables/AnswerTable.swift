@@ -132,7 +132,8 @@ extension AnswerTable {
   ])
   static let operations = AnswerTable(columns: [
     Column("OPERATION", "operation_id"), Column("ACTION", "action"), Column("STATE", "state", as: .state),
-    Column("DONE", "done"), Column("QUEUE", "queue"), Column("TO", "to"), Column("STARTED", "started_at", as: .age),
+    Column("MATCHED", "matched"), Column("DONE", "done"), Column("SKIPPED", "skipped"), Column("QUEUE", "queue"),
+    Column("TO", "to"), Column("STARTED", "started_at", as: .age),
     Column("FINISHED", "finished_at", as: .age),
   ])
   static let workers = AnswerTable(columns: [

@@ -11,7 +11,9 @@ extension Command {
 }
 
 extension Command.CarryOperations: StateCommand {
-  var mostBytes: Int { Self.most * (OperationBegan.mostBytes + OperationAdvanced.mostBytes + 8) + Int(textBytes) + 1_024 }
+  var mostBytes: Int {
+    Self.most * (OperationBegan.mostBytes + OperationAdvanced.mostBytes + 8) + Int(textBytes) + 1_024
+  }
   static var isCopy: Bool { true }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {

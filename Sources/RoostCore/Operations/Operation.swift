@@ -224,7 +224,8 @@ extension StateMachine {
       group: operation.group.map { step.copy(nameOfFilter($0)) } ?? .empty,
       before: operation.before, limit: operation.limit, startedAt: operation.startedAt, endedAt: operation.endedAt,
       done: operation.done, skipped: operation.skipped, kept: operation.kind == .deleteQueue ? 0 : operation.kept,
-      examined: operation.examined, terms: operation.terms, filter: operation.text.withUnsafeBytes { step.copy($0) }, shown: copy(shown: operation, &step))
+      examined: operation.examined, terms: operation.terms, filter: operation.text.withUnsafeBytes { step.copy($0) },
+      shown: copy(shown: operation, &step))
   }
 
   /// The ids of those that are there still.

@@ -142,7 +142,8 @@ struct OperationBegan: LogRecord {
       !queue.isEmpty || kindOfOperation != .deleteQueue, target.count <= Int(UInt8.max),
       target.isEmpty ? kindOfOperation != .move : kindOfOperation == .move || kindOfOperation == .replay,
       kindOfOperation != .backfill
-        || !type.isEmpty && terms == OperationTerms() && text.isEmpty && Schedule.instants.contains(before) && bound <= UInt64(Schedule.instants.upperBound)
+        || !type.isEmpty && terms == OperationTerms() && text.isEmpty
+          && Schedule.instants.contains(before) && bound <= UInt64(Schedule.instants.upperBound)
     else { throw .unfit("an operation within its bounds", "\(id) up to job \(bound)", position) }
     guard text.count <= Self.mostText, !terms.isDry || !text.isEmpty, terms.isSound,
       terms.pace.delayMilliseconds == 0 || kindOfOperation == .replay || kindOfOperation == .retry
