@@ -128,6 +128,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case operationDelayIgnored = "operation-delay-ignored"
   /// An operation changes a job that is another by now than the one that was judged.
   case staleChoiceTaken = "stale-choice-taken"
+  /// A worker that was asked to take no more jobs gets them.
+  case quietIgnored = "quiet-ignored"
+  /// A trim forgets which workers are to take no more jobs.
+  case quietNotCarried = "quiet-not-carried"
   /// A queue under deletion gives jobs.
   case drainingGives = "draining-gives"
   /// A trim forgets the operations that run.

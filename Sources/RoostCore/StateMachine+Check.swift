@@ -45,6 +45,8 @@ extension StateMachine {
     package var schedules: [String]
     package var batches: [String]
     package var quotas: [String]
+    /// In no order.
+    package var quiet: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -53,7 +55,7 @@ extension StateMachine {
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
-        && a.batches == b.batches && a.quotas == b.quotas
+        && a.batches == b.batches && a.quotas == b.quotas && a.quiet == b.quiet
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -79,6 +81,7 @@ extension StateMachine {
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
       schedules: scheduleImages, batches: batchImages, quotas: allQuotas.map { "\($0.owner) \($0.quota)" }.sorted(),
+      quiet: quietNames.map { "\($0.worker) \($0.at)" }.sorted(),
       logTime: now.log)
   }
 

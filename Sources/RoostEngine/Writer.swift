@@ -17,6 +17,7 @@ final class Writer: @unchecked Sendable {
   /// For other threads: what the queues hold.
   let board = QueueBoard()
   let quotas = QuotaBoard()
+  let quiet = QuietBoard()
   /// For those who follow the log: how far it is durable.
   let tap: EventTap
   let logIdentity: LogIdentity
@@ -235,7 +236,7 @@ final class Writer: @unchecked Sendable {
       delivery.jobs = Array(store.step.jobs[Int(first)..<Int(first + count)])
       delivery.links = Array(store.step.links[Int(firstLink)..<Int(firstLink + linkCount)])
       delivery.text = store.step.text
-    case .refused, .submitted, .notUnique, .nothing, .changed, .carried, .owner, .graphRefused: break
+    case .refused, .submitted, .notUnique, .nothing, .changed, .extended, .carried, .owner, .graphRefused: break
     }
     return delivery
   }
@@ -315,6 +316,7 @@ final class Writer: @unchecked Sendable {
   private func tellBoards() {
     board.update(&store.machine)
     quotas.update(store.machine)
+    quiet.update(store.machine)
   }
 
   private func publish() {

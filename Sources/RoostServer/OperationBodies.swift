@@ -2,6 +2,7 @@ import Foundation
 import RoostAPI
 import RoostCore
 import RoostEngine
+import RoostKeys
 
 /// What is to be done to which jobs, as a body says it.
 struct OperationBody {

@@ -101,6 +101,8 @@ extension Defect {
     case .operationPaceLost: "each restart lets a slow replay make a leap"
     case .operationDelayIgnored: "dead letters that were to wait for a mended upstream die once more"
     case .staleChoiceTaken: "a replay of time-outs begins a job anew that failed of something else by then"
+    case .quietIgnored: "a machine that is to be taken out of service gets new jobs"
+    case .quietNotCarried: "compaction and a restart give jobs to a machine that is taken out of service"
     case .drainingGives: "a queue under deletion is never empty, as its workers go on"
     case .operationNotCarried: "a replay of a million dead letters stops half-way after compaction and a restart"
     case .groupPauseIgnored: "a tenant that an operator stopped goes on"

@@ -45,6 +45,7 @@ enum Request {
   case stopOperation(UInt64)
   case readOperations
   /// An empty quota takes it back.
+  case quietWorker(String, Bool)
   case setQuota(String, OwnerQuota)
   case readQuota(String)
   case drainWaiters
@@ -249,6 +250,8 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case choose = "choose jobs for an operation"
   case stopOperation = "stop an operation"
   case readOperations = "look at operations"
+  case quietWorker = "quiet a worker"
+  case resumeWorker = "let a worker go on"
   case setQuota = "set a quota"
   case liftQuota = "take a quota back"
   case readQuota = "look at a quota"
@@ -311,6 +314,7 @@ extension Request {
     case .choose: .choose
     case .stopOperation: .stopOperation
     case .readOperations: .readOperations
+    case .quietWorker(_, let isQuiet): isQuiet ? .quietWorker : .resumeWorker
     case .setQuota(_, let quota): quota.isEmpty ? .liftQuota : .setQuota
     case .readQuota: .readQuota
     case .endWait: .endWait

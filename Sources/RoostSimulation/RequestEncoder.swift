@@ -93,6 +93,8 @@ struct RequestEncoder {
       wanted.since = list.since ?? .min
       wanted.group = put(Array((list.group ?? "").utf8))
       return .list(wanted)
+    case .quietWorker(let worker, let isQuiet):
+      return .quietWorker(Command.QuietWorker(worker: put(Array(worker.utf8)), isQuiet: isQuiet))
     case .setQuota(let owner, let quota):
       return .setQuota(Command.SetQuota(owner: put(Array(owner.utf8)), quota: quota))
     case .readQuota(let owner): return .readQuota(Command.ReadQuota(owner: put(Array(owner.utf8))))

@@ -214,6 +214,7 @@ extension Answer {
     case .notUnique: "not unique"
     case .ended: "ended before"
     case .changed: "changed"
+    case .extended: "extended"
     case .job: "job"
     case .page: "page"
     case .queues: "queues"

@@ -11,6 +11,11 @@ extension Workload {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
     if random.chance(0.15) { return operation(model) }
     if random.chance(0.16) { return quota(model) }
+    if random.chance(0.08) {
+      let quiet = model.quietWorkers.min()
+      if let quiet, random.chance(0.6) || model.quietWorkers.count > 1 { return .quietWorker(quiet, false) }
+      return .quietWorker("w\(random.below(4))", random.chance(0.9))
+    }
     if delivers, random.chance(0.3) { return .configure(name, deliveries()) }
     if random.chance(0.35) { return manageGroup(model, name) }
     switch random.below(10) {

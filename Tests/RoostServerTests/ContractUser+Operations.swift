@@ -39,4 +39,36 @@ extension ContractUser {
       return reasons?["result_needed"] == 1
     }
   }
+
+  /// A worker that is to take no more jobs, and all that says so.
+  func quietWorker() async throws {
+    for _ in 0..<2 {
+      try await ask("POST", "/jobs", daemon.client, #"{"payload":1,"queue":"calm"}"#, expecting: 201)
+    }
+    let body = #"{"queues":["calm"],"worker_id":"calm one","lease":"5m"}"#
+    let leased = try await ask("POST", "/jobs/lease", daemon.worker, body, expecting: 200)
+    let (job, lease) = (leased.string("job_id") ?? "", leased.string("lease_id") ?? "")
+    let path = "/workers/calm%20one/quiet"
+    try await ask("POST", path, daemon.admin, #"{"quiet":true}"#, expecting: 200)
+    let extended = try await ask(
+      "POST", "/jobs/\(job)/extend", daemon.worker, #"{"lease_id":"\#(lease)"}"#, expecting: 200)
+    #expect(extended.json["quiet"] as? Bool == true)
+    let items = #"{"items":[{"job_id":"\#(job)","lease_id":"\#(lease)"}]}"#
+    try await ask("POST", "/jobs/extend", daemon.worker, items, expecting: 200)
+    let none = try await ask("POST", "/jobs/lease", daemon.worker, body, expecting: 404)
+    #expect((none.json["details"] as? [String: Any])?["quiet"] as? Bool == true, "\(none.text)")
+    let several = #"{"queues":["calm"],"worker_id":"calm one","max_jobs":5}"#
+    let empty = try await ask("POST", "/jobs/lease", daemon.worker, several, expecting: 200)
+    #expect(empty.json["quiet"] as? Bool == true && (empty.json["jobs"] as? [Any])?.isEmpty == true, "\(empty.text)")
+    try await ask("GET", "/workers", daemon.admin, expecting: 200)
+    let next = #"{"lease_id":"\#(lease)","lease_next":{"queues":["calm"],"worker_id":"calm one"}}"#
+    let acked = try await ask("POST", "/jobs/\(job)/ack", daemon.worker, next, expecting: 200)
+    #expect(acked.json["quiet"] as? Bool == true, "\(acked.text)")
+    try await ask("DELETE", path, daemon.admin, expecting: 200)
+    let long = "/workers/\(String(repeating: "w", count: 201))/quiet"
+    for method in ["POST", "DELETE"] { try await ask(method, long, daemon.admin, expecting: 422) }
+    let again = try await ask("POST", "/jobs/lease", daemon.worker, body, expecting: 200)
+    let release = #"{"lease_id":"\#(again.string("lease_id") ?? "")"}"#
+    try await ask("POST", "/jobs/\(again.string("job_id") ?? "")/release", daemon.worker, release, expecting: 200)
+  }
 }

@@ -137,7 +137,7 @@ extension AnswerTable {
     Column("FINISHED", "finished_at", as: .age),
   ])
   static let workers = AnswerTable(columns: [
-    Column("WORKER", "worker_id"), Column("KEY", "key_id"), Column("RUNNING", "running"),
+    Column("WORKER", "worker_id"), Column("KEY", "key_id"), Column("QUIET", "quiet"), Column("RUNNING", "running"),
     Column("WAITING", "waiting"), Column("OLDEST", "oldest_since", as: .age), Column("JOB", "oldest_job_id"),
     Column("LEASED", "last_leased_at", as: .age), Column("QUEUES", "queues"),
   ])
