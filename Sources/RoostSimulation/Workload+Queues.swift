@@ -9,7 +9,7 @@ extension Workload {
 
   mutating func manage(_ model: ReferenceModel) -> Request {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
-    if random.chance(0.15) { return operation(model) }
+    if random.chance(0.2) { return operation(model) }
     if random.chance(0.16) { return quota(model) }
     if random.chance(0.08) {
       let quiet = model.quietWorkers.min()
@@ -104,7 +104,7 @@ extension Workload {
   private mutating func pace(_ wanted: inout Request.Operate, _ model: ReferenceModel) {
     if random.chance(0.25) {
       wanted.pace.limit = UInt32(1 + random.below(random.chance(0.5) ? 3 : 200))
-      wanted.pace.periodMilliseconds = UInt32(200 + random.below(3_000))
+      wanted.pace.periodMilliseconds = UInt32(200 + random.below(random.chance(0.4) ? 30_000 : 3_000))
     }
     if wanted.kind == .replay || wanted.kind == .retry, random.chance(0.3) {
       wanted.pace.delayMilliseconds = Int64(1 + random.below(4_000))
