@@ -127,6 +127,7 @@ extension WorkerSession {
         throw Transport.Failure.refused(error)
       }
       postpone(lease, until: Self.clock.now + lease.duration.heartbeat, endsAt: asked + lease.duration)
+      if fields.flag("quiet") { heard(isQuiet: true) }
       if fields.flag("cancel_requested") { end(lease, .cancelRequested) }
     } catch .refused(let error) where error.meansLeaseLost {
       // An outcome that was told meanwhile has ended the lease; whoever tells it hears what became of it.

@@ -122,6 +122,18 @@ package enum Defect: String, Sendable, CaseIterable {
   case agingIgnored = "aging-ignored"
   /// An operation passes over jobs and counts them as done.
   case operationSkips = "operation-skips"
+  /// An operation goes on whatever its pace says.
+  case operationPaceIgnored = "operation-pace-ignored"
+  /// An operation that goes on after a restart does not know when it did the last job.
+  case operationPaceLost = "operation-pace-lost"
+  /// An operation lets jobs run at once that were to run later.
+  case operationDelayIgnored = "operation-delay-ignored"
+  /// An operation changes a job that is another by now than the one that was judged.
+  case staleChoiceTaken = "stale-choice-taken"
+  /// A worker that was asked to take no more jobs gets them.
+  case quietIgnored = "quiet-ignored"
+  /// A trim forgets which workers are to take no more jobs.
+  case quietNotCarried = "quiet-not-carried"
   /// A queue under deletion gives jobs.
   case drainingGives = "draining-gives"
   /// A trim forgets the operations that run.

@@ -45,6 +45,8 @@ extension StateMachine {
     package var schedules: [String]
     package var batches: [String]
     package var quotas: [String]
+    /// In no order.
+    package var quiet: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -53,7 +55,7 @@ extension StateMachine {
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
-        && a.batches == b.batches && a.quotas == b.quotas
+        && a.batches == b.batches && a.quotas == b.quotas && a.quiet == b.quiet
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -79,6 +81,7 @@ extension StateMachine {
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
       schedules: scheduleImages, batches: batchImages, quotas: allQuotas.map { "\($0.owner) \($0.quota)" }.sorted(),
+      quiet: quietNames.map { "\($0.worker) \($0.at)" }.sorted(),
       logTime: now.log)
   }
 
@@ -160,7 +163,8 @@ extension StateMachine {
       let group = operation.group.map { text(nameOfFilter($0)) } ?? ""
       return "\(operation.id) \(operation.kind) \(operation.states) \(queue) \(type) \(owner) \(group) "
         + "\(operation.before) \(operation.bound) \(operation.limit) \(operation.startedAt) \(operation.endedAt) \(operation.phase) "
-        + "\(operation.pass) \(operation.cursor) \(operation.done)"
+        + "\(operation.pass) \(operation.cursor) \(operation.done) \(operation.skipped) \(operation.kept) "
+        + "\(operation.examined) \(operation.due) \(operation.shown) \(operation.terms) \(operation.text)"
     }
   }
 
@@ -213,7 +217,7 @@ extension StateMachine {
 
   /// What asks for another step, for a check that this comes to an end.
   package var leftToDo: String {
-    let operation = operations.active.map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
+    let operation = operations.next(at: .max).map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
     let queues = hungry.isEmpty ? nil : "\(hungry.count) queues whose waiters are met"
     let others = [graph.owes ? "a graph" : nil, batchesOwe ? "batches" : nil, drained.isEmpty ? nil : "deletions"]
     return ([operation, queues] + others).compactMap(\.self).joined(separator: ", ")

@@ -134,6 +134,9 @@ package struct StateMachine: ~Copyable {
   /// By the numbers of their names.
   var owners = OwnerRows()
   var quotas: [QuotaCell] = []
+  var quietWorkers = QuietWorkers()
+  /// Rises whenever a worker becomes quiet, or is it no more.
+  package internal(set) var quietVersion: UInt64 = 0
   /// Rises whenever a quota changes.
   package internal(set) var quotaVersion: UInt64 = 0
   package var scheduleFigures = ScheduleFigures()

@@ -108,6 +108,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case nothing
   /// What the job is now. `deadline` is wall milliseconds, 0 when there is none.
   case changed(state: JobState, deadline: Int64, cancelRequested: Bool)
+  /// A lease lasts until `deadline`, wall milliseconds. `isQuiet`: its worker is to take no more jobs.
+  case extended(deadline: Int64, cancelRequested: Bool, isQuiet: Bool)
   /// The attempt had ended before, and otherwise.
   case ended(Ended)
   case job(JobImage)
@@ -126,6 +128,7 @@ package enum Answer: Sendable, BitwiseCopyable {
   /// Of `Step.workers`; go on below `next` unless it is 0.
   case workers(first: Int32, count: Int32, next: UInt64)
   case counted(Counted)
+  case piece(Piece)
   case owner(OwnerImage)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)
@@ -175,6 +178,17 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var pass: UInt8
     package var cursor: UInt64
     package var isOver: Bool
+  }
+
+  /// Jobs of `Step.jobs` that an operation may match: what their records tell decides.
+  package struct Piece: Sendable, BitwiseCopyable {
+    package var operation: UInt64
+    /// What they must tell, in `Step.text`.
+    package var text: ByteRange
+    package var first: Int32
+    package var count: Int32
+    package var from: OperationChoice.Place
+    package var end: OperationChoice.Place
   }
 
   package struct Grant: Sendable, BitwiseCopyable {

@@ -258,8 +258,12 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let command = wish.command(try reference(wish.id), viewer, &asked)
-    let after = changed(try await ask(asked.bytes) { base in .extend(command.from(base)) })
-    return LeaseExtension.After(leaseUntilMilliseconds: after.deadline, cancelRequested: after.cancelRequested)
+    let delivery = try await ask(asked.bytes) { base in .extend(command.from(base)) }
+    guard case .extended(let deadline, let isCancelRequested, let isQuiet) = delivery.answer else {
+      preconditionFailure("an extension is answered as one")
+    }
+    return LeaseExtension.After(
+      leaseUntilMilliseconds: deadline, cancelRequested: isCancelRequested, isQuiet: isQuiet)
   }
 
   /// Cancels a job: a waiting one at once, a running one by telling its worker at the next extend.

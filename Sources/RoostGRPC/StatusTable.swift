@@ -61,6 +61,7 @@ extension Rejection {
     for detail in details {
       switch detail.value {
       case .text(let text): facts[detail.name] = text
+      case .flag(let value): facts[detail.name] = "\(value)"
       case .list(let texts): facts[detail.name] = texts.joined(separator: ",")
       }
     }

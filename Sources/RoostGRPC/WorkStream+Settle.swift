@@ -133,6 +133,7 @@ extension WorkStream {
       case .success(let after):
         answer.leaseUntil = .init(milliseconds: after.leaseUntilMilliseconds)
         answer.cancelRequested = after.cancelRequested
+        answer.quiet = after.isQuiet
         answer.progressDropped = dropped.contains(place)
       case .failure(let rejection):
         metrics.refused(rejection.code)
@@ -184,7 +185,9 @@ extension WorkStream {
       let results = await all(items) { (items) throws(Rejection) in try await extendLeases(items, request, backend) }
       for (held, result) in zip(some, results) {
         switch result {
-        case .success: answer.extended += 1
+        case .success(let after):
+          answer.extended += 1
+          if after.isQuiet { answer.quiet = true }
         case .failure(let rejection) where rejection.meansLost:
           // An outcome that was told meanwhile has ended it.
           guard state.withLock({ $0.release(held.id, held.lease) }) else { continue }

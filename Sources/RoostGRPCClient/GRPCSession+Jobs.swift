@@ -10,6 +10,7 @@ import Synchronization
 extension GRPCSession {
   func hear(_ message: Roost_V1_DaemonMessage) {
     for job in message.jobs { take(job) }
+    if !message.jobs.isEmpty { heard(isQuiet: false) }
     for answer in message.extended { take(answer) }
     for settlement in message.settled { take(settlement) }
     for notice in message.cancels { end(notice.leaseID, .cancelRequested) }
@@ -69,7 +70,19 @@ extension GRPCSession {
     state.withLock { if case .confirming? = $0.held[token]?.phase { true } else { false } }
   }
 
+  /// The daemon sends a quiet worker no jobs; what it was sent before is done.
+  private func heard(isQuiet: Bool) {
+    let isNews = state.withLock { state in
+      defer { state.isQuiet = isQuiet }
+      return state.isQuiet != isQuiet
+    }
+    guard isNews else { return }
+    logger.notice(isQuiet ? "an operator asked this worker to take no more jobs" : "this worker takes jobs again")
+  }
+
   private func take(_ answer: Roost_V1_HeartbeatAnswer) {
+    // One that extended nothing tells nothing of the worker.
+    if answer.extended > 0 || answer.quiet { heard(isQuiet: answer.quiet) }
     state.withLock { state in
       guard let asked = state.beats.removeValue(forKey: answer.heartbeat) else { return }
       state.beats = state.beats.filter { $0.key > answer.heartbeat }

@@ -41,6 +41,10 @@ package final class Backend: Sendable {
     self.signing = signing
     self.targets = targets
     events = EventFeed(engine, limit: eventListeners)
+    engine.judgeJobs { text in
+      guard let filter = TextFilter(stored: text) else { return nil }
+      return { filter.matches($0) }
+    }
   }
 }
 

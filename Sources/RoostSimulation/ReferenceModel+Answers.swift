@@ -29,6 +29,7 @@ extension ReferenceModel {
         try awaitEnd(id, isForged, viewer, milliseconds, ticket, &rest)
       case .endWait(let waiting): try endWait(waiting, &rest)
       case .drainWaiters: try drainWaiters(ticket, &rest)
+      case .quietWorker(let worker, let isQuiet): try quiet(worker, isQuiet, ticket, &rest)
       default:
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
@@ -82,11 +83,13 @@ extension ReferenceModel {
     case .triggerSchedule(let key): try trigger(key, answer)
     case .readSchedules: try lookAtSchedules(schedules)
     case .operate(let wanted): try operate(wanted, answer, operations)
+    case .choose(let wanted): try choose(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
     case .setQuota(let owner, let quota): try set(owner, quota, answer)
     case .readQuota(let owner): try look(atOwner: owner, answer)
-    case .lease, .leaseDeliveries, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
+    case .lease, .leaseDeliveries, .awaitEnd, .endWait, .drainWaiters, .quietWorker:
+      preconditionFailure("answered elsewhere")
     }
   }
 
@@ -113,7 +116,13 @@ extension ReferenceModel {
     job.deadline = now.log + job.leaseDuration
     job.foreseen = now.wall + job.leaseDuration / 1_000_000
     jobs[id.number.rawValue] = job
-    try changed(job, answer, "extend")
+    guard case .extended(let deadline, let isCancelRequested, let isQuiet) = answer else {
+      throw Violation(message: "extend: \(answer)")
+    }
+    try expect(
+      deadline == wallDeadline(job) && isCancelRequested == job.isCancelRequested
+        && isQuiet == quietWorkers.contains(job.leaseWorker),
+      "extend: job \(id.number.rawValue) of \(job.leaseWorker) until \(wallDeadline(job)), but \(answer)")
   }
 
   private mutating func cancel(
@@ -292,7 +301,7 @@ extension Request {
       .drainWaiters,
       .readOperations:
       true
-    case .operate(let wanted): wanted.isDry
+    case .operate(let wanted): wanted.isCount
     default: false
     }
   }

@@ -16,6 +16,10 @@ extension ReferenceModel {
     var touched: [UInt64: Int] = [:]
     /// Jobs whose results were needed at some time meanwhile.
     var wasNeeded: Set<UInt64> = []
+    /// Log time from which on it goes on.
+    var due: Int64 = 0
+    /// Those that were chosen last, with their right records.
+    var chosen: Set<UInt64> = []
 
     struct Found {
       var state: JobState
@@ -30,8 +34,14 @@ extension ReferenceModel {
     case purged(UInt64)
     case hastened(UInt64)
     case moved(UInt64, to: String, beginsAnew: Bool)
+    case putOff(UInt64)
     case deleted(queue: String)
     case advanced(id: UInt64, OperationPhase, done: UInt64)
+
+    /// Whether it only says when a job runs that was replayed before it.
+    func isEcho(of wanted: Request.Operate) -> Bool {
+      if case .putOff = self { wanted.kind == .replay } else { false }
+    }
   }
 
   private func matches(_ job: Job, _ wanted: Request.Operate) -> Bool {
@@ -40,13 +50,14 @@ extension ReferenceModel {
       && (wanted.type == nil || wanted.type == job.wanted.type) && isOf(wanted.group, job)
       && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
       && job.id.createdMilliseconds < wanted.before
+      && (wanted.kind == .replay ? job.endedAt : job.id.createdMilliseconds) >= wanted.since
       && (wanted.kind != .move || job.queue != wanted.target)
   }
 
   // MARK: Commands
 
   mutating func operate(_ wanted: Request.Operate, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
-    if wanted.isDry { return try counted(wanted, answer) }
+    if wanted.isCount { return try counted(wanted, answer) }
     let makesRoom = [.cancel, .delete, .purge, .deleteQueue].contains(wanted.kind)
     if now.conditions.diskLevel >= (makesRoom ? 3 : 1) { return try refused(.diskLow, answer, "an operation") }
     if wanted.kind == .deleteQueue {
@@ -82,6 +93,30 @@ extension ReferenceModel {
     let count = jobs.values.count { matches($0, wanted) }
     try expect(
       counted.matches <= count && (!counted.isOver || counted.matches == count), "a count of \(count): \(counted)")
+  }
+
+  /// Jobs of a piece were judged. What went on since it was read takes no choice.
+  mutating func choose(
+    _ wanted: Request.Choose, _ answer: Answer, _ images: [OperationImage]
+  ) throws(Violation) {
+    let place = operations.firstIndex { $0.id == wanted.piece?.id && $0.phase == .active }
+    if answer.refusal == .diskLow {
+      let makesRoom = place.map { [.cancel, .delete, .purge].contains(operations[$0].wanted.kind) } ?? false
+      return try expect(
+        place != nil && now.conditions.diskLevel >= (makesRoom ? 3 : 1), "a choice was refused for space that there is")
+    }
+    guard case .operations = answer else { throw Violation(message: "a choice was answered with \(answer)") }
+    guard let image = images.first else { return }
+    guard let place, let piece = wanted.piece, operations[place].wanted.isJudged else {
+      throw Violation(message: "operation \(image.id) took a choice")
+    }
+    operations[place].chosen = wanted.freshNumbers
+    if image.phase == .done {
+      try expect(wanted.items.isEmpty, "an operation ended before it changed what was chosen")
+      end(place, .done)
+    }
+    try look(at: piece.id, images)
+    forgetOperations()
   }
 
   mutating func stopOperation(_ id: UInt64, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
@@ -142,8 +177,19 @@ extension ReferenceModel {
       guard let place = operations.firstIndex(where: { $0.id == id }) else {
         throw Violation(message: "operation \(id) goes on, and never began")
       }
-      for change in changes { try apply(change, place) }
+      var isFirst = true
+      for change in changes {
+        if !(change.isEcho(of: operations[place].wanted)) { try keptPace(operations[place], isFirst: isFirst) }
+        try apply(change, place)
+        isFirst = false
+      }
       changes = []
+      if operations[place].wanted.terms.isDry {
+        try expect(
+          done >= operations[place].done && done <= operations[place].done + UInt64(operations[place].chosen.count),
+          "operation \(id) counted \(done), of \(operations[place].chosen.count) more than \(operations[place].done)")
+        operations[place].done = done
+      }
       try expect(done == operations[place].done, "operation \(id) did \(operations[place].done), and says \(done)")
       if phase == .stopped {
         let target = operations[place].wanted.target
@@ -156,7 +202,9 @@ extension ReferenceModel {
     try expect(changes.isEmpty, "jobs were changed by no operation")
     forgetOperations()
     if !hasMore {
-      try expect(!operations.contains { $0.phase == .active }, "an operation does not go on")
+      try expect(
+        !operations.contains { $0.phase == .active && !$0.wanted.isJudged && $0.due <= now.log },
+        "an operation does not go on")
       for operation in operations where operation.phase == .waiting {
         try expect(
           jobs.values.contains { $0.queue == operation.wanted.queue && isHeld($0) },
@@ -179,10 +227,13 @@ extension ReferenceModel {
       forgetGroups(of: queue)
       return
     case .cancelled(let number), .replayed(let number), .purged(let number), .hastened(let number),
-      .moved(let number, _, _):
+      .moved(let number, _, _), .putOff(let number):
+      if change.isEcho(of: wanted) {
+        return try expect(operations[place].touched[number] != nil, "job \(number) was put off by \(wanted)")
+      }
       // What comes into a queue under deletion goes with it.
       guard var job = jobs[number], wanted.kind == .deleteQueue || number <= operations[place].lastNumber,
-        matches(job, wanted)
+        matches(job, wanted), !wanted.isJudged || operations[place].chosen.contains(number)
       else {
         throw Violation(
           message:
@@ -190,6 +241,9 @@ extension ReferenceModel {
       }
       operations[place].touched[number, default: 0] += 1
       operations[place].done += 1
+      if wanted.pace.limit > 0 {
+        operations[place].due = max(operations[place].due, now.log) + Self.interval(wanted.pace)
+      }
       let most = wanted.kind == .deleteQueue ? 9 : 1
       try expect(operations[place].touched[number]! <= most, "an operation touched job \(number) twice")
       try expect(operations[place].done <= wanted.limit, "an operation did more than \(wanted.limit)")
@@ -204,8 +258,15 @@ extension ReferenceModel {
         (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
         begunAnew(&job)
         job.rank = nextRank()
-      } else if case .hastened = change {
+        putOff(&job, wanted)
+      } else if case .putOff = change {
         let isExpected = wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
+        try expect(isExpected && wanted.pace.delayMilliseconds > 0, "job \(number), \(job.state.name), was put off")
+        putOff(&job, wanted)
+      } else if case .hastened = change {
+        let isExpected =
+          wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
+          && wanted.pace.delayMilliseconds == 0
         try expect(isExpected, "job \(number), \(job.state.name), was made READY")
         (job.state, job.readySince, job.isWall) = (.ready, now.log, false)
         job.rank = nextRank()
@@ -223,6 +284,7 @@ extension ReferenceModel {
           (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
           begunAnew(&job)
           job.rank = nextRank()
+          putOff(&job, wanted)
         }
       } else {
         try expect(job.state.isWaiting, "job \(number), \(job.state.name), was cancelled")
@@ -232,12 +294,34 @@ extension ReferenceModel {
     }
   }
 
+  /// What begins anew, or is tried again, waits where the operation says so.
+  private func putOff(_ job: inout Job, _ wanted: Request.Operate) {
+    let milliseconds = wanted.pace.delayMilliseconds
+    guard milliseconds > 0 else { return }
+    if job.state == .ready { job.state = .scheduled }
+    (job.isWall, job.deadline, job.foreseen) = (false, now.log + milliseconds * 1_000_000, now.wall + milliseconds)
+  }
+
+  private static func interval(_ pace: OperationPace) -> Int64 {
+    (Int64(pace.periodMilliseconds) * 1_000_000 + Int64(pace.limit) - 1) / Int64(pace.limit)
+  }
+
+  /// A step begins when the operation is due, and takes what would be in a tenth of a second.
+  private func keptPace(_ operation: Operation, isFirst: Bool) throws(Violation) {
+    try expect(
+      operation.due <= now.log + (isFirst ? 0 : 100_000_000),
+      "operation \(operation.id) goes on at \(now.log), and is due at \(operation.due)")
+  }
+
   /// Whether a job stays in a queue that is deleted: it runs, or its result is needed.
   private func isHeld(_ job: Job) -> Bool { job.state == .running || job.state == .acked && isNeeded(job.number) }
 
   /// Whatever stood since the beginning as it did then was touched.
   private func passedOverNone(_ operation: Operation) throws(Violation) {
-    guard operation.done < operation.wanted.limit else { return }
+    // Others change jobs behind the back of one that takes its time.
+    guard operation.done < operation.wanted.limit, !operation.wanted.isJudged, operation.wanted.pace.limit == 0 else {
+      return
+    }
     for (number, found) in operation.found where operation.touched[number] == nil {
       guard let job = jobs[number], job.state == found.state, job.lease == found.lease else { continue }
       if operation.wanted.kind.removes, operation.wasNeeded.contains(number) || isNeeded(number) { continue }

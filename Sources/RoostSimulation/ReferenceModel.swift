@@ -56,6 +56,8 @@ struct ReferenceModel {
     var foreseen: Int64 = 0
     var lease: LeaseID?
     var leaseKey = ""
+    /// Who holds it, or held it last.
+    var leaseWorker = ""
     /// Where it was delivered last.
     var deliveredTo: String?
     var leaseDuration: Int64 = 0
@@ -183,6 +185,8 @@ struct ReferenceModel {
   var stopped: Set<UInt64> = []
   /// Those that run and those that ended last.
   var operations: [Operation] = []
+  /// Workers that are to take no more jobs.
+  var quietWorkers: Set<String> = []
   /// What the step's records say an operation did.
   var bulk: [BulkChange] = []
   /// Jobs of `.graph` answers in this step.

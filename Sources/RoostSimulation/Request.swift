@@ -41,9 +41,11 @@ enum Request {
   case triggerSchedule(ReferenceModel.ScheduleKey)
   case readSchedules
   case operate(Operate)
+  case choose(Choose)
   case stopOperation(UInt64)
   case readOperations
   /// An empty quota takes it back.
+  case quietWorker(String, Bool)
   case setQuota(String, OwnerQuota)
   case readQuota(String)
   case drainWaiters
@@ -111,6 +113,44 @@ enum Request {
     var limit: UInt64
     var isDry = false
     var isForEmpty = false
+    /// Only jobs that were submitted, or of a replay died, from then on, wall milliseconds.
+    var since = Int64.min
+    var pace = OperationPace()
+    /// Records decide, which somebody else judges.
+    var isJudged = false
+
+    var terms: OperationTerms {
+      var terms = OperationTerms()
+      (terms.pace, terms.since, terms.isByDeath) = (pace, since, kind == .replay)
+      if pace.limit > 0 { terms.matched = 3 }
+      terms.isDry = isDry && isJudged
+      return terms
+    }
+    /// A count at once, not an operation that counts.
+    var isCount: Bool { isDry && !isJudged }
+  }
+
+  /// Some jobs of the next piece that an operation may match.
+  struct Choose {
+    /// The places of those that are chosen, and of those whose records are said to be others.
+    var chosen: UInt64
+    var stale: UInt64
+    /// Read ahead; nil: no operation waits.
+    var piece: OperationChoice?
+
+    func isChosen(_ place: Int) -> Bool { chosen >> UInt64(place % 64) & 1 != 0 }
+    func isStale(_ place: Int) -> Bool { stale >> UInt64(place % 64) & 1 != 0 }
+
+    var items: [OperationChoice.Item] {
+      (piece?.items ?? []).enumerated().filter { isChosen($0.offset) }.map { place, item in
+        var item = item
+        if isStale(place) { item.base = LogPosition(rawValue: item.base.rawValue ^ 1) }
+        return item
+      }
+    }
+    var freshNumbers: Set<UInt64> {
+      Set((piece?.items ?? []).enumerated().filter { isChosen($0.offset) && !isStale($0.offset) }.map(\.element.number))
+    }
   }
 
   struct Finish {
@@ -205,8 +245,13 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
   case operateDry = "count what an operation would do"
+  case operatePaced = "operate on many jobs slowly"
+  case operateJudged = "operate on jobs that are judged"
+  case choose = "choose jobs for an operation"
   case stopOperation = "stop an operation"
   case readOperations = "look at operations"
+  case quietWorker = "quiet a worker"
+  case resumeWorker = "let a worker go on"
   case setQuota = "set a quota"
   case liftQuota = "take a quota back"
   case readQuota = "look at a quota"
@@ -263,9 +308,13 @@ extension Request {
     case .configure: .configure
     case .pause: .pause
     case .resume: .resume
-    case .operate(let wanted): wanted.isDry ? .operateDry : .operate
+    case .operate(let wanted):
+      wanted.isJudged
+        ? .operateJudged : wanted.isDry ? .operateDry : wanted.pace.limit > 0 ? .operatePaced : .operate
+    case .choose: .choose
     case .stopOperation: .stopOperation
     case .readOperations: .readOperations
+    case .quietWorker(_, let isQuiet): isQuiet ? .quietWorker : .resumeWorker
     case .setQuota(_, let quota): quota.isEmpty ? .liftQuota : .setQuota
     case .readQuota: .readQuota
     case .endWait: .endWait

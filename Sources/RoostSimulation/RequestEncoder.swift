@@ -93,6 +93,8 @@ struct RequestEncoder {
       wanted.since = list.since ?? .min
       wanted.group = put(Array((list.group ?? "").utf8))
       return .list(wanted)
+    case .quietWorker(let worker, let isQuiet):
+      return .quietWorker(Command.QuietWorker(worker: put(Array(worker.utf8)), isQuiet: isQuiet))
     case .setQuota(let owner, let quota):
       return .setQuota(Command.SetQuota(owner: put(Array(owner.utf8)), quota: quota))
     case .readQuota(let owner): return .readQuota(Command.ReadQuota(owner: put(Array(owner.utf8))))
@@ -113,10 +115,19 @@ struct RequestEncoder {
         before: wanted.before, limit: wanted.limit)
       selection.group = put(Array((wanted.group ?? "").utf8))
       selection.target = put(Array((wanted.target ?? "").utf8))
-      if wanted.isDry { return .countMatching(Command.CountMatching(selection)) }
+      selection.terms = wanted.terms
+      if wanted.isJudged { selection.text = put([0x74]) }
+      if wanted.isCount { return .countMatching(Command.CountMatching(selection)) }
       var operate = Command.Operate(selection)
       operate.isForEmpty = wanted.isForEmpty
       return .operate(operate)
+    case .choose(let wanted):
+      let items = wanted.items
+      return .choose(
+        Command.Choose(
+          id: wanted.piece?.id ?? 0, from: wanted.piece?.from ?? OperationChoice.Place(),
+          end: wanted.piece?.end ?? OperationChoice.Place(), items: put(OperationChoice.encode(items)),
+          examined: UInt32(items.count)))
     case .stopOperation(let id): return .stopOperation(Command.StopOperation(id: id))
     case .readOperations: return .readOperations(Command.ReadOperations(id: 0))
     case .resume(let name): return .resume(Command.Resume(name: put(Array(name.utf8))))

@@ -107,6 +107,11 @@ extension Simulation {
 
   /// What a job carries is read before it is written anew; what cannot be read stays as it is.
   private func readAhead(_ request: Request) -> Request {
+    if case .choose(var wanted) = request {
+      let piece = daemon.store.machine.nextPiece()
+      wanted.piece = piece.id > 0 ? piece : nil
+      return .choose(wanted)
+    }
     guard case .change(var wanted) = request, wanted.rewrites else { return request }
     wanted.stored = stored(wanted)
     if wanted.stored == nil { (wanted.group, wanted.tags, wanted.payload) = (nil, nil, nil) }
@@ -209,6 +214,7 @@ extension Answer {
     case .notUnique: "not unique"
     case .ended: "ended before"
     case .changed: "changed"
+    case .extended: "extended"
     case .job: "job"
     case .page: "page"
     case .queues: "queues"
@@ -219,6 +225,7 @@ extension Answer {
     case .figures: "figures"
     case .workers: "workers"
     case .counted: "counted"
+    case .piece: "piece"
     case .owner: "owner"
     case .graph: "graph"
     case .batches: "batches"

@@ -152,6 +152,7 @@ extension Simulation {
       }
       switch kind {
       case .ended: changes.append(.cancelled(number()))
+      case .changed: changes.append(.putOff(number()))
       case .readied: changes.append(record[25] & 1 == 0 ? .hastened(number()) : .replayed(number()))
       case .moved:
         let queue = String(decoding: record.dropFirst(26), as: UTF8.self)

@@ -43,6 +43,10 @@ struct Workload {
       return [.configure(queues.randomElement(using: &random)!, change)]
     }
     if managesQueues, random.chance(0.0007) { return (0..<20).map { _ in .operate(broad) } }
+    let isJudging = model.operations.contains { $0.phase == .active && $0.wanted.isJudged }
+    if isJudging, random.chance(0.2) {
+      return [.choose(Request.Choose(chosen: random.next(), stale: random.next() & random.next() & random.next()))]
+    }
     if managesQueues, random.chance(0.08) {
       let request = manage(model)
       guard case .operate(let wanted) = request, wanted.kind == .deleteQueue, !wanted.isDry else { return [request] }

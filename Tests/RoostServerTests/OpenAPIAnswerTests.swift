@@ -366,6 +366,8 @@ struct ContractUser: Sendable {
     try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"r"}"#, expecting: 202)
     try await ask("POST", "/queues/held/pause", daemon.admin, expecting: 409)
     try await skipInOperation()
+    try await operateWithTerms()
+    try await quietWorker()
     let filter = #""states":["DEAD"],"older_than":"1h""#
     let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5,\#(filter)}"#
     let begun = try await ask("POST", "/operations", daemon.admin, replay, expecting: 202)

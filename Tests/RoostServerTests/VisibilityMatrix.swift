@@ -87,6 +87,7 @@ struct VisibilityMatrix {
     "POST /queues/{queue}/pause": Row(.useOfQueue), "POST /queues/{queue}/resume": Row(.useOfQueue),
     "GET /whoami": Row(.scopeOnly), "GET /stats": Row(.scopeOnly), "GET /events": Row(.scopeOnly),
     "GET /stats/series": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
+    "POST /workers/{id}/quiet": Row(.scopeOnly), "DELETE /workers/{id}/quiet": Row(.scopeOnly),
     "GET /queues/{queue}/groups": Row(.sightOfQueue), "GET /queues/{queue}/groups/{group}": Row(.sightOfQueue),
     "PATCH /queues/{queue}/groups/{group}": Row(.useOfQueue) { _ in #"{"weight":2}"# },
     "POST /queues/{queue}/groups/{group}/pause": Row(.useOfQueue),

@@ -247,7 +247,13 @@ final class StoreUnderTest {
 
 extension Answer {
   /// The state that a change led to; nil for every other answer.
-  var state: JobState? { if case .changed(let state, _, _) = self { state } else { nil } }
+  var state: JobState? {
+    switch self {
+    case .changed(let state, _, _): state
+    case .extended: .running
+    default: nil
+    }
+  }
   var refusal: Refusal? { if case .refused(let refusal) = self { refusal } else { nil } }
   var grant: Answer.Grant? { if case .leased(let grant) = self { grant } else { nil } }
 }

@@ -132,11 +132,12 @@ extension AnswerTable {
   ])
   static let operations = AnswerTable(columns: [
     Column("OPERATION", "operation_id"), Column("ACTION", "action"), Column("STATE", "state", as: .state),
-    Column("DONE", "done"), Column("QUEUE", "queue"), Column("TO", "to"), Column("STARTED", "started_at", as: .age),
+    Column("MATCHED", "matched"), Column("DONE", "done"), Column("SKIPPED", "skipped"), Column("QUEUE", "queue"),
+    Column("TO", "to"), Column("STARTED", "started_at", as: .age),
     Column("FINISHED", "finished_at", as: .age),
   ])
   static let workers = AnswerTable(columns: [
-    Column("WORKER", "worker_id"), Column("KEY", "key_id"), Column("RUNNING", "running"),
+    Column("WORKER", "worker_id"), Column("KEY", "key_id"), Column("QUIET", "quiet"), Column("RUNNING", "running"),
     Column("WAITING", "waiting"), Column("OLDEST", "oldest_since", as: .age), Column("JOB", "oldest_job_id"),
     Column("LEASED", "last_leased_at", as: .age), Column("QUEUES", "queues"),
   ])

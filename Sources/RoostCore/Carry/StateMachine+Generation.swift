@@ -62,6 +62,10 @@ extension StateMachine {
         if let value = setup.settings[setting] { mix(UInt64(setting.rawValue), UInt64(bitPattern: value)) }
       }
     }
+    for cell in quietWorkers.cells {
+      mix(UInt64(bitPattern: cell.at), 1)
+      for byte in workerNames.bytes(cell.worker) { sum = sum &* 31 &+ UInt64(byte) }
+    }
     for cell in quotas {
       for byte in ownerNames.bytes(cell.owner) { mix(UInt64(byte), cell.quota.waitingJobs ?? .max) }
       mix(

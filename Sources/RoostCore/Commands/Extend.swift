@@ -60,6 +60,8 @@ extension StateMachine {
     if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     conditions.extensionsLeft -= 1
     event.apply(to: slot, in: &self)
-    step.answer(ticket, changed(slot))
+    guard case .changed(_, let until, let isCancelRequested) = changed(slot) else { return }
+    step.answer(
+      ticket, .extended(deadline: until, cancelRequested: isCancelRequested, isQuiet: holderIsQuiet(slot)))
   }
 }

@@ -41,6 +41,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case batchForgotten = 59
   case batchChanged = 60
   case ownerQuotaSet = 67
+  case workerQuieted = 70
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -85,6 +86,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .batchForgotten: BatchForgotten.self
     case .batchChanged: BatchChanged.self
     case .ownerQuotaSet: OwnerQuotaSet.self
+    case .workerQuieted: WorkerQuieted.self
     }
   }
 
