@@ -58,6 +58,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case timeLostInCarry = "time-lost-in-carry"
   /// A longer lease is answered, but not logged.
   case extendNotLogged = "extend-not-logged"
+  /// Whoever had a lease of a job writes into the log of the attempt that runs.
+  case linesOfLostLease = "lines-of-lost-lease"
+  /// A copy leaves out the log lines of its job's last attempt.
+  case linesLostInCarry = "lines-lost-in-carry"
   /// A worker may extend its lease beyond the time that an attempt may take.
   case timeoutExtended = "timeout-extended"
   /// A job that is too late is given to a worker all the same.

@@ -98,7 +98,7 @@ extension StateMachine {
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
-      key: key, unique: uniqueText(slot), lease: leaseText(slot), dependencies: dependencyImage(slot))
+      key: key, unique: uniqueText(slot), lease: leaseText(slot) + logText(hot.number), dependencies: dependencyImage(slot))
   }
 
   private func uniqueText(_ slot: Slot) -> String {
@@ -113,6 +113,10 @@ extension StateMachine {
       + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
       + "\(cell.said) \(cell.expiries) \(cell.interruptions) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
+  }
+
+  private func logText(_ number: UInt64) -> String {
+    attemptLogs.find(number).map { " \($0.leasedAt) \($0.record) \($0.recordBytes) \($0.keptBytes) \($0.lines)" } ?? ""
   }
 
   private var readyLists: [String: [UInt64]] {

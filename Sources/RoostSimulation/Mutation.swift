@@ -68,6 +68,8 @@ extension Defect {
     case .jumpBelieved: "a wrong wall clock runs jobs before their time"
     case .timeLostInCarry: "after compaction a job tells another time than before"
     case .extendNotLogged: "an extended lease ends early after a restart"
+    case .linesOfLostLease: "the log of an attempt shows what another worker did"
+    case .linesLostInCarry: "compaction loses what a worker wrote before it died"
     case .timeoutExtended: "a worker that hangs, and whose heart beats on, keeps its job for ever"
     case .countersLostInCarry: "after compaction a job that kills its workers begins to count anew"
     case .crashLoopGoesOn: "one job kills all workers, one after the other"

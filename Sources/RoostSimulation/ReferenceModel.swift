@@ -75,6 +75,9 @@ struct ReferenceModel {
     var isCancelRequested = false
     /// What the worker that holds it last reported.
     var progress: [UInt8] = []
+    /// The last lines of the last attempt that wrote some, and when that began, wall milliseconds.
+    var logLines: [[UInt8]] = []
+    var logLeasedAt: Int64 = 0
     /// Newest first.
     var history: [Entry] = []
     /// What it waits for, or waited for.
@@ -281,6 +284,9 @@ struct ReferenceModel {
         + "\(job.interruptions)")
     try expect(seen.expires == job.expires, "job \(number) must begin before \(seen.expires), not \(job.expires)")
     try expect((seen.report != .none) == !job.progress.isEmpty, "job \(number) has a report: \(seen.report)")
+    try expect(
+      (seen.log != .none) == !job.logLines.isEmpty && seen.logLeasedAt == job.logLeasedAt,
+      "job \(number) has a log at \(seen.log) of the attempt of \(seen.logLeasedAt), not of \(job.logLeasedAt)")
   }
 
   // MARK: Helpers

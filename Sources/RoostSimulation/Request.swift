@@ -1,4 +1,5 @@
 import RoostCore
+import RoostEngine
 
 /// What a client asks, in plain values; `RequestEncoder` turns it into the command that the core sees.
 enum Request {
@@ -14,6 +15,8 @@ enum Request {
   case endWait(ticket: UInt64)
   case finish(Finish)
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
+  /// Lines without line feeds.
+  case log(JobID, isForged: Bool, Viewer, LeaseID, lines: [[UInt8]])
   case cancel(JobID, Viewer, reason: [UInt8])
   case bury(JobID, Viewer, reason: [UInt8])
   case change(Change)
@@ -92,6 +95,8 @@ enum Request {
       var history: [UInt8]
       var keyFields: [UInt8]
       var dependencies: [UInt8]
+      var loggedAt: LogPosition
+      var lines: LogLineChain
     }
   }
 
@@ -176,6 +181,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case release
   case undelivered
   case extend, cancel, bury, change
+  case log = "write log lines"
   case rewrite = "change what a job carries"
   case retryNow = "retry now"
   case unblock
@@ -249,6 +255,7 @@ extension Request {
       default: .undelivered
       }
     case .extend: .extend
+    case .log: .log
     case .cancel: .cancel
     case .bury: .bury
     case .change(let wanted): wanted.rewrites ? .rewrite : .change

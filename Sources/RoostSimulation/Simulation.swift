@@ -92,6 +92,7 @@ package final class Simulation {
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
     // Of those that are delivered some wait for others, too.
     workload.waitsForOthers = seed > 18 && (seed.isMultiple(of: 4) || seed % 32 == 21)
+    workload.writesLogs = seed > 18 && seed % 4 == 2
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)

@@ -484,6 +484,7 @@ struct Carried: LogRecord {
     }
     machine.jobs.hot(slot).pointee.base = place.position.rawValue
     machine.jobs.cold(slot).pointee.recordBytes = place.bytes
+    machine.attemptLogs.remove(machine.jobs.hot(slot).pointee.number)
     guard let cell = machine.existingLeaseCell(slot) else { return }
     // All that is counted with the job is counted anew from here on.
     cell.pointee.historyTotal = 0

@@ -26,6 +26,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case groupSet = 21
   case moved = 22
   case changed = 23
+  case logLinesAdded = 30
   case scheduleSet = 40
   case scheduleFired = 41
   case scheduleMissed = 42
@@ -70,6 +71,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .groupSet: GroupSet.self
     case .moved: Moved.self
     case .changed: Changed.self
+    case .logLinesAdded: LogLinesAdded.self
     case .scheduleSet: ScheduleSet.self
     case .scheduleFired: ScheduleFired.self
     case .scheduleMissed: ScheduleMissed.self
