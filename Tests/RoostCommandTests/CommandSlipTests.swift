@@ -30,7 +30,7 @@ struct CommandSlipTests {
         ["schedules", "set"], ["schedules", "backfill"],
         ["stats"], ["events"], ["workers"], ["owners"], ["owners", "quota"], ["audit"], ["work"], ["push"],
         ["push", "targets"], ["push", "secret"], ["push", "secret", "set"],
-        ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["release"], ["dlq"],
+        ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["log"], ["release"], ["dlq"],
         ["dlq", "replay"], ["dlq", "groups"], ["context"], ["context", "add"], ["completions"], ["doctor"], ["bench"],
         ["top"],
       ]
