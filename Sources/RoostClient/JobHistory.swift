@@ -14,8 +14,8 @@ public struct HistoryItem: Sendable, Hashable {
   public let error: String?
   /// Why it was cancelled or buried, if that was said.
   public let reason: String?
-  /// What the worker wrote with ``JobContext/log(_:)``, oldest first: of the last attempt of which one wrote, 64 lines at
-  /// most.
+  /// What the worker wrote with ``JobContext/log(_:)``, oldest first: of the last attempt of which one wrote, 64 lines
+  /// at most.
   public let log: [String]
 
   init(_ fields: JSONFields) throws(RoostError) {

@@ -74,6 +74,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case crashLoopGoesOn = "crash-loop-goes-on"
   /// A job is made although another holds its key.
   case twinsTaken = "twins-taken"
+  /// A job that replaces one that runs does not wait for the end of that.
+  case successorRunsAtOnce = "successor-runs-at-once"
   /// A job begins anew although another holds its key.
   case twinReplayed = "twin-replayed"
   /// A copy leaves out that its job holds a key.

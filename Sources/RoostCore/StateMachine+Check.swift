@@ -104,7 +104,7 @@ extension StateMachine {
   private func uniqueText(_ slot: Slot) -> String {
     guard case let cell = uniqueCell(of: slot), cell != .none else { return "" }
     let unique = uniques.cell(cell).pointee
-    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(uniques.holds(cell) ? "holds" : "")"
+    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(uniques.holds(cell) ? "holds" : uniques.waits(cell) ? "waits" : "")"
   }
 
   private func leaseText(_ slot: Slot) -> String {
@@ -116,7 +116,8 @@ extension StateMachine {
   }
 
   private func logText(_ number: UInt64) -> String {
-    attemptLogs.find(number).map { " \($0.leasedAt) \($0.record) \($0.recordBytes) \($0.keptBytes) \($0.lines)" } ?? ""
+    guard let log = attemptLogs.find(number) else { return "" }
+    return " \(log.leasedAt) \(log.record) \(log.recordBytes) \(log.keptBytes) \(log.lines)"
   }
 
   private var readyLists: [String: [UInt64]] {
@@ -257,6 +258,9 @@ extension StateMachine {
       if case let cell = uniqueCell(of: slot), cell != .none, uniques.cell(cell).pointee.job != slot {
         found.append("what no other than job \(hot.number) may have names another")
       }
+    }
+    for cell in uniques.waiting where uniques.find(uniques.cell(cell).pointee.hash) == .none {
+      found.append("job \(jobs.hot(uniques.cell(cell).pointee.job).pointee.number) waits for a key that nobody holds")
     }
     let met = Set(hungry.slots)
     for id in queues.indices where queues[id].exists {

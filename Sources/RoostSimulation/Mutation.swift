@@ -74,6 +74,7 @@ extension Defect {
     case .countersLostInCarry: "after compaction a job that kills its workers begins to count anew"
     case .crashLoopGoesOn: "one job kills all workers, one after the other"
     case .twinsTaken: "two runs of one report write over each other"
+    case .successorRunsAtOnce: "a document that changes while it is indexed is indexed twice at once"
     case .twinReplayed: "a replayed job runs beside the one that took its place"
     case .uniqueLostInCarry: "after compaction and a restart a second run begins beside the first"
     case .uniqueFreedWithJob: "what was to be once an hour comes twice"

@@ -59,7 +59,8 @@ extension ReferenceModel {
     case .finish(let finish): try self.finish(finish, answer)
     case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
-    case .log(let id, let isForged, let viewer, let lease, let lines): try log(id, isForged, viewer, lease, lines, answer)
+    case .log(let id, let isForged, let viewer, let lease, let lines):
+      try log(id, isForged, viewer, lease, lines, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
     case .bury(let id, let viewer, let reason): try bury(id, viewer, reason, answer)
     case .change(let wanted): try change(wanted, answer)

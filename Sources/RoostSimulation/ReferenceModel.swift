@@ -50,6 +50,11 @@ struct ReferenceModel {
     var since: Int64 = 0
     /// Until when no other may be like it.
     var hold = UniqueHold.none
+    /// It holds that, until it has ended; and it is to hold it as soon as another one has.
+    var isHolding = false
+    var waitsToHold = false
+    /// It was submitted behind a job whose end it waits for.
+    var isHeir = false
     /// Log time since when it has been READY, while it is.
     var readySince: Int64 = 0
     /// Wall milliseconds of the deadline, as told when it was decided.

@@ -129,6 +129,9 @@ extension StateMachine {
       throw refusal
     }
     replace(succession.twin, &step)
+    if succession.predecessor != .none {
+      waits = (self.waits(behind: succession.predecessor, &step), defects.contains(.successorRunsAtOnce))
+    }
     let (deadline, isWall) = dueTime(of: command)
     var event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
