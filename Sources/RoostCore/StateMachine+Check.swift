@@ -98,13 +98,15 @@ extension StateMachine {
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
-      key: key, unique: uniqueText(slot), lease: leaseText(slot) + logText(hot.number), dependencies: dependencyImage(slot))
+      key: key, unique: uniqueText(slot), lease: leaseText(slot) + logText(hot.number),
+      dependencies: dependencyImage(slot))
   }
 
   private func uniqueText(_ slot: Slot) -> String {
     guard case let cell = uniqueCell(of: slot), cell != .none else { return "" }
     let unique = uniques.cell(cell).pointee
-    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(uniques.holds(cell) ? "holds" : uniques.waits(cell) ? "waits" : "")"
+    let held = uniques.holds(cell) ? "holds" : uniques.waits(cell) ? "waits" : ""
+    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(held)"
   }
 
   private func leaseText(_ slot: Slot) -> String {
