@@ -170,6 +170,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case overlapIgnored = "overlap-ignored"
   /// A schedule fires, and its next instant is not logged.
   case fireUnlogged = "fire-unlogged"
+  /// New zone data changes a schedule's next instant in memory alone.
+  case rescheduleUnlogged = "reschedule-unlogged"
   /// A trim forgets schedules.
   case scheduleNotCarried = "schedule-not-carried"
   /// Each instant that was missed fires, whatever the schedule says.

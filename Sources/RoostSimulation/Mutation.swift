@@ -116,6 +116,7 @@ extension Defect {
     case .failuresIgnored: "a broken report is tried each night for a year"
     case .overlapIgnored: "a slow run is overtaken by the next one, and both write"
     case .fireUnlogged: "each restart fires the last instant again"
+    case .rescheduleUnlogged: "after a restart a schedule fires by the clocks of a year ago"
     case .scheduleNotCarried: "compaction and a restart end all schedules"
     case .catchUpIgnored: "a daemon that was down for a day makes a thousand jobs at once"
     case .pauseMadeUp: "a schedule that goes on makes up for what was not to be"

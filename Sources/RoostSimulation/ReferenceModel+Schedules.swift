@@ -143,6 +143,18 @@ extension ReferenceModel {
     try look(at: key, answer, seen)
   }
 
+  mutating func reschedule(
+    _ key: ScheduleKey, _ known: Int64, _ next: Int64, _ answer: Answer, _ seen: [SeenSchedule]
+  ) throws(Violation) {
+    guard let schedule = schedules[key] else { return try refused(.scheduleNotFound, answer, "new zone data") }
+    if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "new zone data") }
+    // What is due is met as it was told.
+    if !schedule.isPaused, schedule.next == known, min(known, next) > dueSecond, next > schedule.last ?? .min {
+      schedules[key]!.next = schedule.allowed(next)
+    }
+    try look(at: key, answer, seen)
+  }
+
   mutating func remove(_ key: ScheduleKey, _ answer: Answer, _ seen: [SeenSchedule]) throws(Violation) {
     guard schedules[key] != nil else { return try refused(.scheduleNotFound, answer, "a removal") }
     if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "a removal") }

@@ -42,6 +42,8 @@ enum Request {
   case resumeSchedule(ReferenceModel.ScheduleKey)
   case removeSchedule(ReferenceModel.ScheduleKey)
   case triggerSchedule(ReferenceModel.ScheduleKey)
+  /// The zone data says another next instant.
+  case reschedule(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
   case readSchedules
   case operate(Operate)
   case stopOperation(UInt64)
@@ -207,6 +209,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case resumeSchedule = "resume a schedule"
   case removeSchedule = "remove a schedule"
   case triggerSchedule = "trigger a schedule"
+  case reschedule = "zone data that says another instant"
   case readSchedules = "look at schedules"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
@@ -245,6 +248,7 @@ extension Request {
     case .resumeSchedule: .resumeSchedule
     case .removeSchedule: .removeSchedule
     case .triggerSchedule: .triggerSchedule
+    case .reschedule: .reschedule
     case .readSchedules: .readSchedules
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):

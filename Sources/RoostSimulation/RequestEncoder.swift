@@ -145,6 +145,7 @@ struct RequestEncoder {
       var fire = Command.FireSchedule(id: 0, kind: .triggered, instant: 0)
       (fire.owner, fire.name) = (put(key.owner), put(Array(key.name.utf8)))
       return .fireSchedule(fire)
+    case .reschedule(let key, let known, let next): return change(key, .reschedule(from: known, to: next))
     case .readSchedules:
       var read = Command.ReadSchedules(owner: .empty)
       read.limit = 1_000

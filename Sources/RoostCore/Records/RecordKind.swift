@@ -32,6 +32,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case scheduleMissed = 42
   case scheduleRan = 43
   case scheduleRemoved = 44
+  case scheduleRescheduled = 45
   case succeeded = 50
   case uniqueReleased = 51
   case carriedUnique = 52
@@ -77,6 +78,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .scheduleMissed: ScheduleMissed.self
     case .scheduleRan: ScheduleRan.self
     case .scheduleRemoved: ScheduleRemoved.self
+    case .scheduleRescheduled: ScheduleRescheduled.self
     case .succeeded: Succeeded.self
     case .uniqueReleased: UniqueReleased.self
     case .carriedUnique: CarriedUnique.self
