@@ -82,6 +82,7 @@ extension ReferenceModel {
     case .resumeSchedule(let key): try resume(key, answer, schedules)
     case .removeSchedule(let key): try remove(key, answer, schedules)
     case .triggerSchedule(let key): try trigger(key, answer)
+    case .backfill(let key, let from, let to): try backfill(key, from, to, answer, operations)
     case .reschedule(let key, let known, let next): try reschedule(key, known, next, answer, schedules)
     case .readSchedules: try lookAtSchedules(schedules)
     case .operate(let wanted): try operate(wanted, answer, operations)

@@ -16,6 +16,8 @@ extension ReferenceModel {
     var touched: [UInt64: Int] = [:]
     /// Jobs whose results were needed at some time meanwhile.
     var wasNeeded: Set<UInt64> = []
+    /// Of one that fills a schedule up.
+    var backfill: Backfill?
 
     struct Found {
       var state: JobState
@@ -108,7 +110,7 @@ extension ReferenceModel {
     operations.contains { $0.wanted.kind == .deleteQueue && $0.wanted.queue == queue && !$0.phase.isOver }
   }
 
-  private mutating func forgetOperations() {
+  mutating func forgetOperations() {
     while operations.count(where: \.phase.isOver) > 16 {
       // The number of the last one is not given again.
       let last = operations.map(\.id).max()!
@@ -117,7 +119,7 @@ extension ReferenceModel {
     }
   }
 
-  private mutating func end(_ place: Int, _ phase: OperationPhase) {
+  mutating func end(_ place: Int, _ phase: OperationPhase) {
     operations[place].phase = phase
     operations[place].endRank = nextRank()
   }
@@ -156,7 +158,9 @@ extension ReferenceModel {
     try expect(changes.isEmpty, "jobs were changed by no operation")
     forgetOperations()
     if !hasMore {
-      try expect(!operations.contains { $0.phase == .active }, "an operation does not go on")
+      // A backfill goes on behind all else, and may wait for room.
+      try expect(
+        !operations.contains { $0.phase == .active && $0.backfill == nil }, "an operation does not go on")
       for operation in operations where operation.phase == .waiting {
         try expect(
           jobs.values.contains { $0.queue == operation.wanted.queue && isHeld($0) },

@@ -80,6 +80,8 @@ extension ReferenceModel {
     case missed(ScheduleKey, first: Int64, last: Int64, next: Int64?, count: UInt64, ScheduleMiss?)
     /// A run that another takes the place of.
     case stopped(UInt64)
+    /// A backfill went on.
+    case filled(UInt64, OperationPhase, cursor: Int64, done: UInt64, skipped: UInt64)
   }
 
   /// A schedule as it was shown.

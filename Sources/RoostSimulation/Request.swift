@@ -44,6 +44,8 @@ enum Request {
   case triggerSchedule(ReferenceModel.ScheduleKey)
   /// The zone data says another next instant.
   case reschedule(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
+  /// The jobs of a schedule's instants between two times, seconds since 1970.
+  case backfill(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
   case readSchedules
   case operate(Operate)
   case stopOperation(UInt64)
@@ -210,6 +212,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case removeSchedule = "remove a schedule"
   case triggerSchedule = "trigger a schedule"
   case reschedule = "zone data that says another instant"
+  case backfill = "fill up a schedule"
   case readSchedules = "look at schedules"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
@@ -249,6 +252,7 @@ extension Request {
     case .removeSchedule: .removeSchedule
     case .triggerSchedule: .triggerSchedule
     case .reschedule: .reschedule
+    case .backfill: .backfill
     case .readSchedules: .readSchedules
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):

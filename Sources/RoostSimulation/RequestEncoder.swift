@@ -145,6 +145,9 @@ struct RequestEncoder {
       var fire = Command.FireSchedule(id: 0, kind: .triggered, instant: 0)
       (fire.owner, fire.name) = (put(key.owner), put(Array(key.name.utf8)))
       return .fireSchedule(fire)
+    case .backfill(let key, let from, let to):
+      return .backfill(
+        Command.Backfill(owner: put(key.owner), name: put(Array(key.name.utf8)), from: from, to: to))
     case .reschedule(let key, let known, let next): return change(key, .reschedule(from: known, to: next))
     case .readSchedules:
       var read = Command.ReadSchedules(owner: .empty)

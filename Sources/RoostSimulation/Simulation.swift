@@ -32,6 +32,8 @@ package final class Simulation {
   var beforeLastFrame: ReferenceModel?
   /// Who schedules are, by their numbers, as records said last.
   var scheduleNames: [UInt64: ReferenceModel.ScheduleKey] = [:]
+  /// The numbers of operations that fill schedules up.
+  var backfills: Set<UInt64> = []
   /// A file of the log as it was some time ago.
   var oldFile: (name: String, bytes: [UInt8])?
   var turn = 0

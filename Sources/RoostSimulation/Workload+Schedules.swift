@@ -17,6 +17,9 @@ extension Workload {
       guard random.chance(0.6), let next = model.schedules[any]?.next else { return .readSchedules }
       let shift = [-3, -1, 1, 2, 5, 3_600].randomElement(using: &random)!
       return .reschedule(any, from: random.chance(0.9) ? next : next + 1, to: next + Int64(shift))
+    case 12 where random.chance(0.7):
+      let from = model.dueSecond - Int64(random.below(20))
+      return .backfill(any, from: max(1, from), to: max(1, from) + Int64(random.below(9)))
     case 11: return .setSchedule(any, model.schedules[any]?.wish ?? wish(model, any))
     default:
       let chosen = random.chance(0.4) ? any : key
