@@ -317,7 +317,7 @@ struct Carried: LogRecord {
     if let unique {
       let isHeld = unique.until > 0 || unique.until != UniqueCell.over && !state.isFinished
       let mayWait =
-        state == .blocked && (unique.until == UniqueCell.untilEnded || unique.until == UniqueCell.untilStarted)
+        !state.isFinished && (unique.until == UniqueCell.untilEnded || unique.until == UniqueCell.untilStarted)
       guard (UniqueCell.untilStarted...machine.later).contains(unique.until), !unique.holds || isHeld,
         !unique.waits || mayWait
       else {
