@@ -129,7 +129,9 @@ extension StateMachine {
       throw refusal
     }
     replace(succession.twin, &step)
-    if succession.predecessor != .none {
+    // Handed back, it may have made room for this one.
+    if succession.predecessor != .none, !JobState(rawValue: jobs.hot(succession.predecessor).pointee.state)!.isFinished
+    {
       waits = (self.waits(behind: succession.predecessor, &step), defects.contains(.successorRunsAtOnce))
     }
     let (deadline, isWall) = dueTime(of: command)
