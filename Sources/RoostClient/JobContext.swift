@@ -71,7 +71,7 @@ public struct JobContext: Sendable {
       Self.cut($0, to: Self.lineBytes)
     }
     if lines.count > 1, lines.last == "" { lines.removeLast() }
-    try await write(lines.suffix(Self.keptLines))
+    try await write(Array(lines.suffix(Self.keptLines)))
   }
 
   private static let keptLines = 64
@@ -92,16 +92,16 @@ public struct JobContext: Sendable {
   /// ```
   ///
   /// - Parameters:
-  ///   - onLog: Gets the lines that the handler writes into the attempt's log; what it throws, the handler gets.
   ///   - onProgress: Gets what the handler reports; what it throws, the handler gets.
+  ///   - onLog: Gets the lines that the handler writes into the attempt's log; what it throws, the handler gets.
   public init(
     id: JobID = JobID("test-job"), type: String = "", queue: String = "default", group: String? = nil,
     attempt: Int = 1, maxRetries: Int = 3, priority: JobPriority = .medium, createdAt: Date? = nil,
     deadline: Date? = nil, expiresAt: Date? = nil, metadata: [String: String] = [:], tags: [String] = [],
     traceparent: String? = nil, tracestate: String? = nil, dependencies: [JobDependency] = [],
     leaseID: String = "test-lease", logger: Logger = Logger(label: "roost.test"),
-    onLog: @escaping @Sendable ([String]) async throws -> Void = { _ in },
-    onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in }
+    onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in },
+    onLog: @escaping @Sendable ([String]) async throws -> Void = { _ in }
   ) {
     (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
     (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)

@@ -1,4 +1,5 @@
 import Logging
+import RoostCore
 import RoostEngine
 
 /// Reads the time zones of schedules anew once a day: a new release of tzdata may say other instants.
