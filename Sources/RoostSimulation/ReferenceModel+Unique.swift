@@ -72,6 +72,12 @@ extension ReferenceModel {
 
   /// Whether a submit makes no job, as another is there; then the answer must say so.
   mutating func isAnsweredByTwin(_ job: Submission, _ answer: Answer) throws(Violation) -> Bool {
+    // Whether it was free already shows by what became of the new job.
+    if case .submitted(let accepted) = answer, accepted.state != .blocked, let held = place(of: job)?.predecessor,
+      case .window(let until) = held.hold, until <= uptime
+    {
+      jobs[held.number]!.hold = .none
+    }
     guard let unique = job.unique, let twin = twin(of: job), place(of: job) == nil, !isFree(twin, answer) else {
       return false
     }
