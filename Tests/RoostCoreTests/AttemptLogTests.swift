@@ -57,7 +57,7 @@ struct AttemptLogTests {
     try machine.expectReplay()
   }
 
-  @Test("however many lines a worker writes, about as much of the log counts as is kept; jobs without lines take nothing")
+  @Test("however many lines a worker writes, about as much of the log counts as is kept")
   func bounded() throws {
     let machine = Machine()
     _ = try #require(machine.submit())
