@@ -178,7 +178,8 @@ let package = Package(
     .testTarget(
       name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
     .testTarget(
-      name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
+      name: "RoostEngineTests",
+      dependencies: ["RoostCore", "RoostCron", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
     .target(
       name: "Fuzzing",

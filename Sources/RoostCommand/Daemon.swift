@@ -145,7 +145,10 @@ struct Daemon {
       break
     }
     async let _ = PressureLog(logger: logger).watch(engine)
+    async let zones: Void = ZoneWatch(logger: logger).watch(engine)
     if !isDone { await firstKeys.makeLater() }
+    // Both watch until the daemon stops.
+    await zones
   }
 
   /// The admin key that was made beforehand: read before anything else is touched.

@@ -18,7 +18,7 @@ struct Roost: AsyncParsableCommand {
       ScheduleCommand.self, BatchCommand.self, PushCommand.self, HealthCommand.self, WalCommand.self,
       BackupCommand.self, RestoreCommand.self,
       ListCommand.self, WaitCommand.self, HistoryCommand.self, CancelCommand.self, RetryCommand.self,
-      FailCommand.self, ExtendCommand.self, ReleaseCommand.self, DeadLetterCommand.self,
+      FailCommand.self, ExtendCommand.self, LogCommand.self, ReleaseCommand.self, DeadLetterCommand.self,
       ContextCommand.self, CompletionsCommand.self, DoctorCommand.self, BenchCommand.self, TopCommand.self,
     ])
 

@@ -58,6 +58,10 @@ package enum Defect: String, Sendable, CaseIterable {
   case timeLostInCarry = "time-lost-in-carry"
   /// A longer lease is answered, but not logged.
   case extendNotLogged = "extend-not-logged"
+  /// Whoever had a lease of a job writes into the log of the attempt that runs.
+  case linesOfLostLease = "lines-of-lost-lease"
+  /// A copy leaves out the log lines of its job's last attempt.
+  case linesLostInCarry = "lines-lost-in-carry"
   /// A worker may extend its lease beyond the time that an attempt may take.
   case timeoutExtended = "timeout-extended"
   /// A job that is too late is given to a worker all the same.
@@ -70,6 +74,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case crashLoopGoesOn = "crash-loop-goes-on"
   /// A job is made although another holds its key.
   case twinsTaken = "twins-taken"
+  /// A job that replaces one that runs does not wait for the end of that.
+  case successorRunsAtOnce = "successor-runs-at-once"
   /// A job begins anew although another holds its key.
   case twinReplayed = "twin-replayed"
   /// A copy leaves out that its job holds a key.
@@ -178,6 +184,8 @@ package enum Defect: String, Sendable, CaseIterable {
   case overlapIgnored = "overlap-ignored"
   /// A schedule fires, and its next instant is not logged.
   case fireUnlogged = "fire-unlogged"
+  /// New zone data changes a schedule's next instant in memory alone.
+  case rescheduleUnlogged = "reschedule-unlogged"
   /// A trim forgets schedules.
   case scheduleNotCarried = "schedule-not-carried"
   /// Each instant that was missed fires, whatever the schedule says.

@@ -101,13 +101,15 @@ extension StateMachine {
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
-      key: key, unique: uniqueText(slot), lease: leaseText(slot), dependencies: dependencyImage(slot))
+      key: key, unique: uniqueText(slot), lease: leaseText(slot) + logText(hot.number),
+      dependencies: dependencyImage(slot))
   }
 
   private func uniqueText(_ slot: Slot) -> String {
     guard case let cell = uniqueCell(of: slot), cell != .none else { return "" }
     let unique = uniques.cell(cell).pointee
-    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(uniques.holds(cell) ? "holds" : "")"
+    let held = uniques.holds(cell) ? "holds" : uniques.waits(cell) ? "waits" : ""
+    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(held)"
   }
 
   private func leaseText(_ slot: Slot) -> String {
@@ -116,6 +118,11 @@ extension StateMachine {
       + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
       + "\(cell.said) \(cell.expiries) \(cell.interruptions) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
+  }
+
+  private func logText(_ number: UInt64) -> String {
+    guard let log = attemptLogs.find(number) else { return "" }
+    return " \(log.leasedAt) \(log.record) \(log.recordBytes) \(log.keptBytes) \(log.lines)"
   }
 
   private var readyLists: [String: [UInt64]] {
@@ -257,6 +264,9 @@ extension StateMachine {
       if case let cell = uniqueCell(of: slot), cell != .none, uniques.cell(cell).pointee.job != slot {
         found.append("what no other than job \(hot.number) may have names another")
       }
+    }
+    for cell in uniques.waiting where uniques.find(uniques.cell(cell).pointee.hash) == .none {
+      found.append("job \(jobs.hot(uniques.cell(cell).pointee.job).pointee.number) waits for a key that nobody holds")
     }
     let met = Set(hungry.slots)
     for id in queues.indices where queues[id].exists {

@@ -44,6 +44,7 @@ package struct StateMachine: ~Copyable {
   // Jobs.
   var jobs = JobTable()
   var leases = Slab<LeaseCell>()
+  var attemptLogs = AttemptLogs()
   var keys = KeyTable()
   var stubs = Slab<Stub>()
   /// Volatile.
@@ -237,7 +238,8 @@ package struct StateMachine: ~Copyable {
 
   /// Bytes that jobs, keys, names, lists and waits take: what counts towards `MEMORY_LIMIT`.
   package var usedBytes: Int {
-    let ofJobs = jobs.usedBytes + leases.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
+    let ofJobs =
+      jobs.usedBytes + leases.usedBytes + attemptLogs.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
     let heaps =
       leaseHeap.usedBytes + dueHeap.usedBytes + wallHeap.usedBytes + retentionHeap.usedBytes + stubHeap.usedBytes
       + pauseHeap.usedBytes + rateHeap.usedBytes + ageHeap.usedBytes + deadHeap.usedBytes
@@ -263,7 +265,8 @@ package struct StateMachine: ~Copyable {
   /// blocks of it are freed.
   package var residentBytes: Int {
     let ofJobs =
-      jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + levels.residentBytes
+      jobs.residentBytes + leases.residentBytes + attemptLogs.residentBytes + keys.residentBytes
+      + stubs.residentBytes + levels.residentBytes
     let heaps =
       leaseHeap.residentBytes + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes
       + stubHeap.residentBytes + pauseHeap.residentBytes + rateHeap.residentBytes + ageHeap.residentBytes

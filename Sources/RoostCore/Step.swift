@@ -212,7 +212,7 @@ package enum Answer: Sendable, BitwiseCopyable {
   }
 }
 
-/// A job as its row says it; the rest is read from the log at `base`, `history` and `report`.
+/// A job as its row says it; the rest is read from the log at `base`, `history`, `report` and `log`.
 package struct JobImage: Sendable, BitwiseCopyable {
   package var id: JobID
   package var state: JobState
@@ -235,6 +235,10 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var historyBytes: UInt32
   package var report: LogPosition
   package var reportBytes: UInt32
+  /// The newest lines of the last attempt that wrote some, and when that began, wall milliseconds.
+  package var log: LogPosition
+  package var logBytes: UInt32
+  package var logLeasedAt: Int64
   /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
   package var queue: UInt32
   /// Of a dead letter its number in the order of dying.

@@ -45,10 +45,12 @@ package struct LogRewrite: ~Copyable {
   /// - Parameters:
   ///   - history: A job's history from a position on, as far as it can be read, and whether that is all of it.
   ///   - report: What a job's worker said of its progress; nil where that cannot be read.
+  ///   - lines: The log lines of a job's last attempt that wrote some, as far as they can be read.
   package mutating func add(
     _ record: UnsafeRawBufferPointer, at position: LogPosition,
     history read: (LogPosition, UInt32) throws(LogError) -> (entries: [[UInt8]], isWhole: Bool),
-    report: (StateMachine.CarryNeed.Job) throws(LogError) -> StoredReport?
+    report: (StateMachine.CarryNeed.Job) throws(LogError) -> StoredReport?,
+    lines: (StateMachine.CarryNeed.Job) throws(LogError) -> LogLineChain
   ) throws(LogError) {
     if let hash = machine.uniqueToCarry(record, at: position) {
       prepared.append(.carryUnique(Command.CarryUnique(hash: hash, base: position)))
@@ -84,6 +86,8 @@ package struct LogRewrite: ~Copyable {
         carry.progress = report.text.withUnsafeBytes { append($0) }
         carry.progressChecksum = report.checksum
       }
+      carry.loggedAt = job.log
+      if job.log != .none { try lines(job).keep(in: &carry) { append($0) } }
       prepared.append(.carry(carry))
     }
     if arena.count + prepared.count * 512 >= pieceBytes { try flush() }

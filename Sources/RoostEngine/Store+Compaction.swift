@@ -209,6 +209,10 @@ extension Store {
         carry.progressChecksum = report.checksum
         readBytes += report.text.count
       }
+      carry.loggedAt = job.log
+      let lines = try loader.logLines(of: number, at: job.log, bytes: job.logBytes)
+      lines.keep(in: &carry) { appendToArena($0) }
+      readBytes += Int(carry.logText.count)
       compaction.prepared.append(.carry(carry))
     }
     compaction.sizes.append(record.count)

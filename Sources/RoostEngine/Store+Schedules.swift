@@ -36,7 +36,7 @@ extension Store {
       guard let known else { return change }
       let after = machine.defects.contains(.pauseMadeUp) ? origin.after - 3_600 : origin.after
       change.next = planner.next(known.timing, anchor: origin.anchor, after: after)
-    case .pause, .remove: break
+    case .pause, .remove, .reschedule: break
     }
     return change
   }

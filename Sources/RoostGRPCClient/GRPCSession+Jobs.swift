@@ -144,6 +144,9 @@ extension GRPCSession {
     guard !isCancelled else { return conclude(token, .release(job)) }
     let context = JobContext(job, logger: logger) { [weak self] progress in
       try await self?.report(progress, of: token)
+    } write: { [logger] lines in
+      // The stream has no message for them.
+      for line in lines { logger.info("\(line)", metadata: ["job_id": "\(job.id)", "attempt": "\(job.attempt)"]) }
     }
     state.withLock { state in
       // On Swift's pool, where it may block: no preference is inherited here.

@@ -25,7 +25,7 @@ let historyRoutes: [Route] = [
 ]
 
 extension JSONWriter {
-  /// `{outcome, attempt?, worker_id?, leased_at?, ended_at?, error?, reason?}`
+  /// `{outcome, attempt?, worker_id?, leased_at?, ended_at?, error?, reason?, log?}`
   fileprivate mutating func history(_ line: HistoryLine) {
     beginObject()
     field("outcome", line.outcome?.wireName ?? "running")
@@ -40,6 +40,12 @@ extension JSONWriter {
     case .tooLate: field("error", JobView.lateError)
     case .cancelled, .cancelRequested, .buried: if !line.text.isEmpty { field("reason", line.text) }
     case .acked, .released, .undelivered, nil: break
+    }
+    if !line.logLines.isEmpty {
+      key("log")
+      beginArray()
+      for text in line.logLines { string(text) }
+      endArray()
     }
     endObject()
   }

@@ -60,6 +60,8 @@ extension ReferenceModel {
     case .finish(let finish): try self.finish(finish, answer)
     case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
+    case .log(let id, let isForged, let viewer, let lease, let lines):
+      try log(id, isForged, viewer, lease, lines, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
     case .bury(let id, let viewer, let reason): try bury(id, viewer, reason, answer)
     case .change(let wanted): try change(wanted, answer)
@@ -81,6 +83,8 @@ extension ReferenceModel {
     case .resumeSchedule(let key): try resume(key, answer, schedules)
     case .removeSchedule(let key): try remove(key, answer, schedules)
     case .triggerSchedule(let key): try trigger(key, answer)
+    case .backfill(let key, let from, let to): try backfill(key, from, to, answer, operations)
+    case .reschedule(let key, let known, let next): try reschedule(key, known, next, answer, schedules)
     case .readSchedules: try lookAtSchedules(schedules)
     case .operate(let wanted): try operate(wanted, answer, operations)
     case .choose(let wanted): try choose(wanted, answer, operations)
@@ -123,6 +127,21 @@ extension ReferenceModel {
       deadline == wallDeadline(job) && isCancelRequested == job.isCancelRequested
         && isQuiet == quietWorkers.contains(job.leaseWorker),
       "extend: job \(id.number.rawValue) of \(job.leaseWorker) until \(wallDeadline(job)), but \(answer)")
+  }
+
+  private mutating func log(
+    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ lease: LeaseID, _ lines: [[UInt8]], _ answer: Answer
+  ) throws(Violation) {
+    guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "log") }
+    guard job.state == .running, job.lease == lease, job.attemptEnds == 0 || job.attemptEnds > now.log else {
+      return try refused(.leaseLost, answer, "log")
+    }
+    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "log") }
+    let known = job.logLeasedAt == job.leasedAt ? job.logLines : []
+    job.logLines = (known + lines).suffix(AttemptLogs.keptLines)
+    job.logLeasedAt = job.leasedAt
+    jobs[job.number] = job
+    try changed(job, answer, "log")
   }
 
   private mutating func cancel(

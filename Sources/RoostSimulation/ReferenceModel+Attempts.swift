@@ -165,6 +165,7 @@ extension ReferenceModel {
     default: break
     }
     if next == .dead { totals[job.queue]!.dead += 1 }
+    if next.isFinished, job.wanted.unique != nil { passName(of: &job) }
     if next.isFinished, job.wanted.schedule != [] { runEnded(job.number, next) }
   }
 

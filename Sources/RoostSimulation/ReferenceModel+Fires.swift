@@ -28,11 +28,17 @@ extension ReferenceModel {
     for change in changes {
       switch change {
       case .fired(let key, let kind, let instant, let next, let number, let deadline, let id):
+        if kind == .backfilled {
+          try fill(key, instant, next, number, id)
+          continue
+        }
         try expect(!now.isWallSuspect, "schedule \(key.name) fired while the wall clock is doubted")
         try fire(key, kind, instant, next, number, deadline, id)
       case .missed(let key, let first, let last, let next, let count, let reason):
         try expect(!now.isWallSuspect, "schedule \(key.name) went on while the wall clock is doubted")
         try miss(key, first, last, next, count, reason)
+      case .filled(let id, let phase, let cursor, let done, let skipped):
+        try filled(id, phase, cursor: cursor, done: done, skipped: skipped)
       case .stopped(let number):
         guard var job = jobs[number],
           let schedule = schedules.values.first(where: { $0.open.contains(number) }),

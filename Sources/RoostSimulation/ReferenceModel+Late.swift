@@ -30,6 +30,7 @@ extension ReferenceModel {
   func begunAnew(_ job: inout Job) {
     (job.expiries, job.interruptions) = (0, 0)
     if job.expires <= clocks.due { job.expires = 0 }
+    if job.wanted.unique != nil { job.isHolding = !isHeldByOther(job) }
   }
 
   /// Whether jobs that are too late may hide the others of some queues: only some leave with one command.

@@ -20,6 +20,8 @@ extension ReferenceModel {
     var due: Int64 = 0
     /// Those that were chosen last, with their right records.
     var chosen: Set<UInt64> = []
+    /// Of one that fills a schedule up.
+    var backfill: Backfill?
 
     struct Found {
       var state: JobState
@@ -143,7 +145,7 @@ extension ReferenceModel {
     operations.contains { $0.wanted.kind == .deleteQueue && $0.wanted.queue == queue && !$0.phase.isOver }
   }
 
-  private mutating func forgetOperations() {
+  mutating func forgetOperations() {
     while operations.count(where: \.phase.isOver) > 16 {
       // The number of the last one is not given again.
       let last = operations.map(\.id).max()!
@@ -152,7 +154,7 @@ extension ReferenceModel {
     }
   }
 
-  private mutating func end(_ place: Int, _ phase: OperationPhase) {
+  mutating func end(_ place: Int, _ phase: OperationPhase) {
     operations[place].phase = phase
     operations[place].endRank = nextRank()
   }
@@ -202,9 +204,11 @@ extension ReferenceModel {
     try expect(changes.isEmpty, "jobs were changed by no operation")
     forgetOperations()
     if !hasMore {
+      // A backfill goes on behind all else, and may wait for room.
       try expect(
-        !operations.contains { $0.phase == .active && !$0.wanted.isJudged && $0.due <= now.log },
-        "an operation does not go on")
+        !operations.contains {
+          $0.phase == .active && $0.backfill == nil && !$0.wanted.isJudged && $0.due <= now.log
+        }, "an operation does not go on")
       for operation in operations where operation.phase == .waiting {
         try expect(
           jobs.values.contains { $0.queue == operation.wanted.queue && isHeld($0) },

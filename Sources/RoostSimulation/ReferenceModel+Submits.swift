@@ -46,7 +46,7 @@ extension ReferenceModel {
     if refusal == nil, job.unique?.onConflict == .replace, setups[job.queue]?.settings[.groupOrdered] != nil {
       refusal = .replaceInOrder
     }
-    guard let refusal else { return try admitted(filledIn(job), replacing: replaceable(by: job), answer) ? found : nil }
+    guard let refusal else { return try admitted(filledIn(job), replacing: place(of: job)?.twin, answer) ? found : nil }
     try refused(refusal, answer, "submit")
     return nil
   }
@@ -55,10 +55,15 @@ extension ReferenceModel {
   mutating func enter(
     _ wanted: Submission, _ id: JobID, _ dependencies: [Dependency] = []
   ) throws(Violation) -> Job {
-    let twin = replaceable(by: wanted)
+    let (twin, predecessor) = place(of: wanted) ?? (nil, nil)
+    var dependencies = dependencies
     let (since, created) = (twin?.since ?? id.createdMilliseconds, id.createdMilliseconds)
-    let job = bounded(filledIn(wanted), since: since)
+    var job = bounded(filledIn(wanted), since: since)
     if let twin { replace(twin) }
+    if let predecessor {
+      job.mode = DependencyList.Mode(onDead: .run, isEnded: true)
+      dependencies = [Dependency(number: predecessor.number, wasAcked: false)]
+    }
     let number = id.number.rawValue
     try expect(number > lastNumber, "job number \(number) after \(lastNumber)")
     lastNumber = number
@@ -82,6 +87,8 @@ extension ReferenceModel {
     // It has waited for no time where the wall clock went back meanwhile, and for so long at most.
     made.since = created - min(max(0, created - since), Int64(UInt32.max))
     made.hold = hold(of: job)
+    if let predecessor { queue(&made, behind: predecessor) }
+    made.isHolding = job.unique != nil && !made.waitsToHold
     if let twin { succeed(&made, twin) }
     jobs[number] = made
     departed[number] = nil

@@ -37,7 +37,7 @@ extension ReferenceModel {
   private func holds(_ job: Job) -> Bool {
     switch job.hold {
     case .none: false
-    case .ended, .started: !job.state.isFinished
+    case .ended, .started: job.isHolding && !job.state.isFinished
     case .window: true
     }
   }
@@ -72,7 +72,13 @@ extension ReferenceModel {
 
   /// Whether a submit makes no job, as another is there; then the answer must say so.
   mutating func isAnsweredByTwin(_ job: Submission, _ answer: Answer) throws(Violation) -> Bool {
-    guard let unique = job.unique, let twin = twin(of: job), replaceable(by: job) == nil, !isFree(twin, answer) else {
+    // Whether it was free already shows by what became of the new job.
+    if case .submitted(let accepted) = answer, accepted.state != .blocked, let held = place(of: job)?.predecessor,
+      case .window(let until) = held.hold, until <= uptime
+    {
+      jobs[held.number]!.hold = .none
+    }
+    guard let unique = job.unique, let twin = twin(of: job), place(of: job) == nil, !isFree(twin, answer) else {
       return false
     }
     let (id, state): (JobID, JobState) =
@@ -93,13 +99,49 @@ extension ReferenceModel {
     return true
   }
 
-  /// The job whose place a new one takes.
-  func replaceable(by job: Submission) -> Job? {
-    guard job.unique?.onConflict == .replace, case .job(let twin)? = twin(of: job) else { return nil }
-    guard twin.state == .ready || twin.state == .scheduled || twin.state == .blocked else { return nil }
-    // Others count on this very job.
-    return isNeeded(twin.number) || twin.batch.map { batches[$0] != nil } ?? false ? nil : twin
+  /// The job whose place a new one takes, and the one whose end it waits for; nil where it gets no place.
+  func place(of job: Submission) -> (twin: Job?, predecessor: Job?)? {
+    guard let unique = job.unique, unique.onConflict == .replace, case .job(let holder)? = twin(of: job) else {
+      return nil
+    }
+    if let heir = jobs.values.first(where: { $0.waitsToHold && name($0.wanted) == name(job) }) {
+      return isTied(heir) ? nil : (heir, holder)
+    }
+    switch holder.state {
+    case .ready, .scheduled, .blocked: return isTied(holder) ? nil : (holder, predecessor(of: holder))
+    case .running, .retry: return isTimed(unique.until) == isTimed(holder.hold) ? (nil, holder) : nil
+    case .acked, .dead, .cancelled: return nil
+    }
   }
+
+  private func isTimed(_ until: JobUnique.Until) -> Bool { if case .window = until { true } else { false } }
+  private func isTimed(_ hold: UniqueHold) -> Bool { if case .window = hold { true } else { false } }
+
+  /// Whether others count on this very job.
+  private func isTied(_ job: Job) -> Bool { isNeeded(job.number) || job.batch.map { batches[$0] != nil } ?? false }
+
+  /// The job behind which one waits that has not ended.
+  private func predecessor(of heir: Job) -> Job? {
+    guard heir.isHeir, heir.state == .blocked, let known = jobs[heir.dependencies[0].number] else { return nil }
+    return known.state.isFinished ? nil : known
+  }
+
+  /// A new job waits for the end of another.
+  mutating func queue(_ made: inout Job, behind predecessor: Job) {
+    (made.isHeir, made.waitsToHold) = (true, !isTimed(made.hold))
+    // It is held for a time no longer.
+    if isTimed(predecessor.hold) { jobs[predecessor.number]!.hold = .none }
+  }
+
+  /// A job has ended: who waits for its name holds it.
+  mutating func passName(of job: inout Job) {
+    let (held, own) = (job.isHolding && !isTimed(job.hold) && job.hold != .none, name(job.wanted))
+    (job.isHolding, job.waitsToHold) = (false, false)
+    guard held, let heir = jobs.values.first(where: { $0.waitsToHold && name($0.wanted) == own }) else { return }
+    (jobs[heir.number]!.isHolding, jobs[heir.number]!.waitsToHold) = (true, false)
+  }
+
+  func isHeldByOther(_ job: Job) -> Bool { twin(of: job.wanted, besides: job.number) != nil }
 
   /// A job that repeated submits put off no further.
   func bounded(_ job: Submission, since: Int64) -> Submission {
@@ -134,7 +176,7 @@ extension ReferenceModel {
   ///
   /// - Parameter wasFreed: A job was made: a name whose time is over was free.
   mutating func isTaken(_ job: Submission, wasFreed: Bool = false) -> Bool {
-    guard let twin = twin(of: job), replaceable(by: job) == nil else { return false }
+    guard let twin = twin(of: job), place(of: job) == nil else { return false }
     return !wasFreed || !isFree(twin, .nothing)
   }
 

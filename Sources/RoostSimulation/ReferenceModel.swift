@@ -50,6 +50,11 @@ struct ReferenceModel {
     var since: Int64 = 0
     /// Until when no other may be like it.
     var hold = UniqueHold.none
+    /// It holds that, until it has ended; and it is to hold it as soon as another one has.
+    var isHolding = false
+    var waitsToHold = false
+    /// It was submitted behind a job whose end it waits for.
+    var isHeir = false
     /// Log time since when it has been READY, while it is.
     var readySince: Int64 = 0
     /// Wall milliseconds of the deadline, as told when it was decided.
@@ -77,6 +82,9 @@ struct ReferenceModel {
     var isCancelRequested = false
     /// What the worker that holds it last reported.
     var progress: [UInt8] = []
+    /// The last lines of the last attempt that wrote some, and when that began, wall milliseconds.
+    var logLines: [[UInt8]] = []
+    var logLeasedAt: Int64 = 0
     /// Newest first.
     var history: [Entry] = []
     /// What it waits for, or waited for.
@@ -285,6 +293,9 @@ struct ReferenceModel {
         + "\(job.interruptions)")
     try expect(seen.expires == job.expires, "job \(number) must begin before \(seen.expires), not \(job.expires)")
     try expect((seen.report != .none) == !job.progress.isEmpty, "job \(number) has a report: \(seen.report)")
+    try expect(
+      (seen.log != .none) == !job.logLines.isEmpty && seen.logLeasedAt == job.logLeasedAt,
+      "job \(number) has a log at \(seen.log) of the attempt of \(seen.logLeasedAt), not of \(job.logLeasedAt)")
   }
 
   // MARK: Helpers

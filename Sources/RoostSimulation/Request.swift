@@ -1,4 +1,5 @@
 import RoostCore
+import RoostEngine
 
 /// What a client asks, in plain values; `RequestEncoder` turns it into the command that the core sees.
 enum Request {
@@ -14,6 +15,8 @@ enum Request {
   case endWait(ticket: UInt64)
   case finish(Finish)
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
+  /// Lines without line feeds.
+  case log(JobID, isForged: Bool, Viewer, LeaseID, lines: [[UInt8]])
   case cancel(JobID, Viewer, reason: [UInt8])
   case bury(JobID, Viewer, reason: [UInt8])
   case change(Change)
@@ -39,6 +42,10 @@ enum Request {
   case resumeSchedule(ReferenceModel.ScheduleKey)
   case removeSchedule(ReferenceModel.ScheduleKey)
   case triggerSchedule(ReferenceModel.ScheduleKey)
+  /// The zone data says another next instant.
+  case reschedule(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
+  /// The jobs of a schedule's instants between two times, seconds since 1970.
+  case backfill(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
   case readSchedules
   case operate(Operate)
   case choose(Choose)
@@ -94,6 +101,8 @@ enum Request {
       var history: [UInt8]
       var keyFields: [UInt8]
       var dependencies: [UInt8]
+      var loggedAt: LogPosition
+      var lines: LogLineChain
     }
   }
 
@@ -216,6 +225,7 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case release
   case undelivered
   case extend, cancel, bury, change
+  case log = "write log lines"
   case rewrite = "change what a job carries"
   case retryNow = "retry now"
   case unblock
@@ -241,6 +251,8 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case resumeSchedule = "resume a schedule"
   case removeSchedule = "remove a schedule"
   case triggerSchedule = "trigger a schedule"
+  case reschedule = "zone data that says another instant"
+  case backfill = "fill up a schedule"
   case readSchedules = "look at schedules"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
@@ -284,6 +296,8 @@ extension Request {
     case .resumeSchedule: .resumeSchedule
     case .removeSchedule: .removeSchedule
     case .triggerSchedule: .triggerSchedule
+    case .reschedule: .reschedule
+    case .backfill: .backfill
     case .readSchedules: .readSchedules
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):
@@ -294,6 +308,7 @@ extension Request {
       default: .undelivered
       }
     case .extend: .extend
+    case .log: .log
     case .cancel: .cancel
     case .bury: .bury
     case .change(let wanted): wanted.rewrites ? .rewrite : .change

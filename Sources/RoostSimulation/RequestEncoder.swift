@@ -53,6 +53,12 @@ struct RequestEncoder {
         Command.Extend(
           job: reference(job, isForged), viewer: put(viewer), lease: lease, milliseconds: milliseconds,
           progress: put(progress), progressChecksum: checksum(progress)))
+    case .log(let job, let isForged, let viewer, let lease, let lines):
+      let text = lines.flatMap { $0 + [UInt8(ascii: "\n")] }
+      return .addLogLines(
+        Command.AddLogLines(
+          job: reference(job, isForged), viewer: put(viewer), lease: lease, text: put(text), lines: UInt8(lines.count),
+          checksum: checksum(text)))
     case .cancel(let job, let viewer, let reason):
       return .cancel(
         Command.Cancel(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
@@ -69,6 +75,8 @@ struct RequestEncoder {
           history: put(stored.history))
         carry.keyFields = put(stored.keyFields)
         carry.dependencies = put(stored.dependencies)
+        carry.loggedAt = stored.loggedAt
+        stored.lines.keep(in: &carry) { put([UInt8]($0)) }
         change.rewrite = carry
         change.payloadBytes = UInt32(wanted.payload?.count ?? 0)
       }
@@ -148,6 +156,10 @@ struct RequestEncoder {
       var fire = Command.FireSchedule(id: 0, kind: .triggered, instant: 0)
       (fire.owner, fire.name) = (put(key.owner), put(Array(key.name.utf8)))
       return .fireSchedule(fire)
+    case .backfill(let key, let from, let to):
+      return .backfill(
+        Command.Backfill(owner: put(key.owner), name: put(Array(key.name.utf8)), from: from, to: to))
+    case .reschedule(let key, let known, let next): return change(key, .reschedule(from: known, to: next))
     case .readSchedules:
       var read = Command.ReadSchedules(owner: .empty)
       read.limit = 1_000

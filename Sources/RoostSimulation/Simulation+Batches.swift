@@ -124,7 +124,8 @@ extension Simulation {
     let loader = RecordLoader((log.firstSegment...log.currentSegment).map { log.pin($0) })
     guard let record = try? loader.record(at: image.base, bytes: image.recordBytes),
       let parts = try? loader.history(at: image.history, bytes: image.historyBytes),
-      let history = HistoryEntry.kept(parts, number: number, checksum: { Checksum.of($0) })
+      let history = HistoryEntry.kept(parts, number: number, checksum: { Checksum.of($0) }),
+      let lines = try? loader.logLines(of: number, at: image.log, bytes: image.logBytes)
     else { return nil }
     return record.withUnsafeBytes { bytes in
       let stored = StoredRecord(bytes)
@@ -134,7 +135,7 @@ extension Simulation {
         body: layout.encoded(
           group: wanted.group.map { Array($0.utf8) }, tags: wanted.tags, payload: wanted.payload, sealedFor: number,
           checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields),
-        dependencies: [UInt8](stored.dependencies))
+        dependencies: [UInt8](stored.dependencies), loggedAt: image.log, lines: lines)
     }
   }
 

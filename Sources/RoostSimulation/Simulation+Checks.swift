@@ -51,6 +51,10 @@ extension Simulation {
       try model.expect(isRight, "the payload of job \(number) is another")
       let report = try loader.report(of: number, at: image.report, bytes: image.reportBytes)
       try model.expect(report?.text ?? [] == job.progress, "the progress of job \(number) is another")
+      let lines = try loader.logLines(of: number, at: image.log, bytes: image.logBytes).text
+      try model.expect(
+        lines == job.logLines.flatMap { $0 + [UInt8(ascii: "\n")] },
+        "job \(number) has \(lines.count) bytes of log lines, not those of \(job.logLines.count) lines")
       return try checkHistory(job, loader.history(at: image.history, bytes: image.historyBytes))
     } catch LogError.corrupt {
       return false

@@ -36,6 +36,8 @@ extension Simulation {
   /// What the step's records say of schedules: who they are, and what they did behind the requests.
   func noteSchedules(from first: Int) {
     var (changes, place) = ([ReferenceModel.ScheduleChange](), 0)
+    // Compaction writes operations again behind what was decided.
+    var areCopies = false
     var stopped: Set<UInt64> = []
     let secret = daemon.store.machine.secret
     var submittedDeadline: Int64 = 0
@@ -62,6 +64,14 @@ extension Simulation {
           .fired(
             key, kind, instant: instant(17)!, next: instant(25), number: number(33), deadline: submittedDeadline,
             id: job))
+      case .operationBegan?:
+        if record[17] & 0x7F == OperationKind.backfill.rawValue { backfills.insert(number(1)) }
+        if place >= first { areCopies = true }
+      case .operationAdvanced? where place >= first && !areCopies && backfills.contains(number(1)):
+        changes.append(
+          .filled(
+            number(1), OperationPhase(rawValue: record[9])!, cursor: Int64(bitPattern: number(11)), done: number(19),
+            skipped: record.count > 43 ? number(43) : 0))
       case .submitted?: submittedDeadline = Int64(bitPattern: number(25))
       case .scheduleMissed? where place >= first:
         guard let key = scheduleNames[number(1)] else { return }
@@ -159,6 +169,8 @@ extension Simulation {
         changes.append(.moved(number(), to: queue, beginsAnew: record[25] & 1 != 0))
       case .purged: changes.append(.purged(number()))
       case .queueDeleted: changes.append(.deleted(queue: String(decoding: record.dropFirst(), as: UTF8.self)))
+      // Those stand behind what else is due.
+      case .operationAdvanced where backfills.contains(number()): break
       case .operationAdvanced:
         changes.append(.advanced(id: number(), OperationPhase(rawValue: record[9])!, done: number(at: 19)))
         end = changes.count

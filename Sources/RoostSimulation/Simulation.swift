@@ -32,6 +32,8 @@ package final class Simulation {
   var beforeLastFrame: ReferenceModel?
   /// Who schedules are, by their numbers, as records said last.
   var scheduleNames: [UInt64: ReferenceModel.ScheduleKey] = [:]
+  /// The numbers of operations that fill schedules up.
+  var backfills: Set<UInt64> = []
   /// A file of the log as it was some time ago.
   var oldFile: (name: String, bytes: [UInt8])?
   var turn = 0
@@ -92,6 +94,7 @@ package final class Simulation {
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
     // Of those that are delivered some wait for others, too.
     workload.waitsForOthers = seed > 18 && (seed.isMultiple(of: 4) || seed % 32 == 21)
+    workload.writesLogs = seed > 18 && seed % 4 == 2
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)

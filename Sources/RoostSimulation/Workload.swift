@@ -25,6 +25,8 @@ struct Workload {
   var usesBatches = false
   /// Jobs wait for others.
   var waitsForOthers = false
+  /// Workers write log lines.
+  var writesLogs = false
 
   init(random: SeededRandom, queueCount: Int, crowd: Int) {
     self.random = random
@@ -58,6 +60,7 @@ struct Workload {
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
     if usesBatches, random.chance(0.06) { return [batch(model)] }
     if waitsForOthers, random.chance(0.03) { return [.submitGraph(graph(model))] }
+    if writesLogs, random.chance(0.15) { return (0..<(1 + random.below(3))).map { _ in log(model) } }
     if delivers, random.chance(isHostile ? 0.5 : 0.2) { return deliver(model) }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
@@ -211,6 +214,18 @@ struct Workload {
       token(job) ?? LeaseID(epoch: 0, number: 0),
       milliseconds: random.chance(0.3) ? 0 : Int64(leastLease + random.below(90_000)),
       progress: random.chance(0.5) ? bytes(1 + random.below(random.chance(0.05) ? 6_000 : 40)) : [])
+  }
+
+  private mutating func log(_ model: ReferenceModel) -> Request {
+    let job = known(model, .running) ?? known(model)
+    let count = random.chance(0.1) ? 1 + random.below(AttemptLogs.keptLines) : 1 + random.below(6)
+    let longest = count == 1 && random.chance(0.05) ? AttemptLogs.lineBytes : 200 / count
+    return .log(
+      job?.id ?? JobID(high: 0, low: 0), isForged: random.chance(0.05), viewer(),
+      token(job) ?? LeaseID(epoch: 0, number: 0),
+      lines: (0..<count).map { _ in
+        bytes(random.below(longest + 1)).map { $0 == UInt8(ascii: "\n") ? 0 : $0 }
+      })
   }
 
   static let briefQueue = "brief-"

@@ -31,7 +31,7 @@ struct CommandSlipTests {
         ["stats"], ["events"], ["workers"], ["workers", "quiet"], ["owners"], ["owners", "quota"], ["audit"], ["work"],
         ["push"],
         ["push", "targets"], ["push", "secret"], ["push", "secret", "set"],
-        ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["release"], ["dlq"],
+        ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["log"], ["release"], ["dlq"],
         ["dlq", "replay"], ["dlq", "groups"], ["context"], ["context", "add"], ["completions"], ["doctor"], ["bench"],
         ["top"],
       ]

@@ -1,4 +1,5 @@
 import RoostCore
+import RoostCron
 import RoostEngine
 import RoostLog
 import RoostSimulation
@@ -96,6 +97,52 @@ struct ScheduleTests {
     hands.pass(1_806_195_600 - 1_806_148_800)
     #expect(try await look(fixture.engine).last == 1_806_195_600)
     #expect(try await instants(fixture.engine) == [1_806_195_600])
+    await fixture.engine.stop()
+  }
+
+  @Test("a new release of the zone data moves the next instant, also over a restart; what is due is met as it was told")
+  func newZoneData() async throws {
+    // 2026-09-21T14:13:20Z.
+    let hands = Hands(1_790_000_000)
+    let disk = SimulatedDisk(seed: 1)
+    let said = Mutex("Europe/Berlin")
+    let database = TimeZoneDatabase()
+    let zones = ZoneBook(read: { _ in try? database.zone(said.withLock { $0 }) }, version: { said.withLock { $0 } })
+    func open() throws -> Fixture {
+      try Fixture(
+        disk: disk, segmentBytes: 1 << 20,
+        adjust: {
+          $0.clock = { hands.reading }
+          $0.bootID = 7
+          $0.zones = zones
+        })
+    }
+    var fixture = try open()
+    let noon = ScheduleDefinition.Timing.cron("0 12 * * *", timezone: "Europe/Berlin", skipsGaps: false, passes: .first)
+    _ = try await fixture.engine.set(schedule: Self.name, definition(fixture.engine, noon))
+    #expect(try await fixture.engine.schedule(Self.name).next.first == 1_790_071_200, "10:00Z")
+    #expect(!zones.readAgain() && zones.version == "Europe/Berlin")
+    #expect(try await fixture.engine.reschedule() == 0)
+    said.withLock { $0 = "UTC" }
+    #expect(zones.readAgain() && zones.version == "UTC")
+    #expect(try await fixture.engine.reschedule() == 1)
+    #expect(try await fixture.engine.reschedule() == 0)
+    #expect(try await fixture.engine.schedule(Self.name).next.prefix(2) == [1_790_078_400, 1_790_164_800])
+    await fixture.engine.stop()
+    fixture = try open()
+    #expect(try await fixture.engine.schedule(Self.name).next.first == 1_790_078_400)
+    hands.pass(1_790_078_400 - 1_790_000_000)
+    let fired = try await look(fixture.engine)
+    #expect(fired.last == 1_790_078_400 && fired.next.first == 1_790_164_800)
+    // Due since the clock was last looked at: the zone comes too late for it.
+    await fixture.engine.stop()
+    fixture = try open()
+    said.withLock { $0 = "Europe/Berlin" }
+    #expect(zones.readAgain())
+    hands.pass(86_400)
+    _ = try await fixture.engine.reschedule()
+    let met = try await look(fixture.engine)
+    #expect(met.last == 1_790_164_800 && met.next.first == 1_790_244_000, "\(met.next)")
     await fixture.engine.stop()
   }
 

@@ -253,6 +253,10 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/extend", daemon.worker, progress, expecting: 200)
     let large = #"{"lease_id":"\#(first.lease)","progress":"\#(String(repeating: "x", count: 20_000))"}"#
     try await ask("POST", job + "/extend", daemon.worker, large, expecting: 200)
+    let lines = #"{"lease_id":"\#(first.lease)","lines":["begun","half"]}"#
+    try await ask("POST", job + "/log", daemon.worker, lines, expecting: 200)
+    try await ask("POST", job + "/log", daemon.worker, #"{"lines":["late"],\#(stale)}"#, expecting: 409)
+    try await ask("GET", job + "/history", daemon.client, expecting: 200)
     try await ask("GET", job, daemon.client, expecting: 200)
     try await ask("POST", job + "/release", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
     let second = try await lease("work")

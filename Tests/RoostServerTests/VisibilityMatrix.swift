@@ -78,6 +78,7 @@ struct VisibilityMatrix {
     "POST /jobs/{id}/ack": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
     "POST /jobs/{id}/fail": Row(.job) { _ in #"{"lease_id":"1-1","error":"e"}"# },
     "POST /jobs/{id}/extend": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
+    "POST /jobs/{id}/log": Row(.job) { _ in #"{"lease_id":"1-1","lines":["l"]}"# },
     "POST /jobs/{id}/release": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
     "POST /jobs/ack": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1"}]}"# },
     "POST /jobs/fail": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1","error":"e"}]}"# },

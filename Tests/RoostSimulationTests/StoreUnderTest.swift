@@ -197,6 +197,22 @@ final class StoreUnderTest {
     return try loader.report(of: id.number.rawValue, at: image.report, bytes: image.reportBytes)?.text
   }
 
+  /// Writes lines into the log of the attempt that has the lease.
+  func log(_ grant: Answer.Grant, _ lines: [String]) throws -> Answer {
+    let text = lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] }
+    let wish = Command.AddLogLines(
+      job: reference(grant.id), viewer: .all, lease: grant.lease, text: ByteRange(offset: 0, count: text.count),
+      lines: UInt8(lines.count), checksum: text.withUnsafeBytes { Checksum.of($0) })
+    return try batch([.addLogLines(wish)], bytes: text)[0].answer
+  }
+
+  /// The lines of a job's last attempt that wrote some, as they stand in the log.
+  func logLines(_ id: JobID) throws -> [String] {
+    guard let image = try read(id) else { return [] }
+    let loader = RecordLoader((store.log.firstSegment...store.log.currentSegment).map { store.log.pin($0) })
+    return try loader.logLines(of: id.number.rawValue, at: image.log, bytes: image.logBytes).lines
+  }
+
   /// Where the newest line of a job's history stands in the log, and the bytes of its record.
   func historyPlace(_ id: JobID) throws -> (segment: UInt32, bytes: Range<Int>)? {
     guard let image = try read(id) else { return nil }

@@ -20,6 +20,8 @@ struct AnswerTable: Sendable {
       case count
       /// A count that is bad news.
       case trouble
+      /// Of a list the last.
+      case last
     }
 
     init(_ heading: String, _ paths: String..., as kind: Kind = .plain) {
@@ -39,6 +41,7 @@ struct AnswerTable: Sendable {
   private static func cell(_ column: Column, _ row: JSONValue, _ now: Date) -> TextTable.Cell {
     let value = column.paths.lazy.map { row[$0] }.first { if case .null = $0 { false } else { true } } ?? .null
     switch column.kind {
+    case .last: return .init(text: value.items.last?.shown ?? "")
     case .plain:
       if case .integer = value { return .init(text: value.shown, isNumber: true) }
       return .init(text: value.shown)
@@ -97,6 +100,7 @@ extension AnswerTable {
   static let history = AnswerTable(columns: [
     Column("ATTEMPT", "attempt"), Column("OUTCOME", "outcome", as: .state), Column("WORKER", "worker_id"),
     Column("LEASED", "leased_at"), Column("ENDED", "ended_at"), Column("ERROR", "error", "reason"),
+    Column("LAST LINE", "log", as: .last),
   ])
   static let queues = AnswerTable(columns: [
     Column("QUEUE", "name"), Column("READY", "counts.READY", as: .count),

@@ -129,6 +129,11 @@ extension StateMachine {
       throw refusal
     }
     replace(succession.twin, &step)
+    // Handed back, it may have made room for this one.
+    if succession.predecessor != .none, !JobState(rawValue: jobs.hot(succession.predecessor).pointee.state)!.isFinished
+    {
+      waits = (self.waits(behind: succession.predecessor, &step), defects.contains(.successorRunsAtOnce))
+    }
     let (deadline, isWall) = dueTime(of: command)
     var event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,

@@ -26,11 +26,13 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case groupSet = 21
   case moved = 22
   case changed = 23
+  case logLinesAdded = 30
   case scheduleSet = 40
   case scheduleFired = 41
   case scheduleMissed = 42
   case scheduleRan = 43
   case scheduleRemoved = 44
+  case scheduleRescheduled = 45
   case succeeded = 50
   case uniqueReleased = 51
   case carriedUnique = 52
@@ -71,11 +73,13 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .groupSet: GroupSet.self
     case .moved: Moved.self
     case .changed: Changed.self
+    case .logLinesAdded: LogLinesAdded.self
     case .scheduleSet: ScheduleSet.self
     case .scheduleFired: ScheduleFired.self
     case .scheduleMissed: ScheduleMissed.self
     case .scheduleRan: ScheduleRan.self
     case .scheduleRemoved: ScheduleRemoved.self
+    case .scheduleRescheduled: ScheduleRescheduled.self
     case .succeeded: Succeeded.self
     case .uniqueReleased: UniqueReleased.self
     case .carriedUnique: CarriedUnique.self
