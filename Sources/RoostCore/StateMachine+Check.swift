@@ -45,6 +45,7 @@ extension StateMachine {
     package var schedules: [String]
     package var batches: [String]
     package var quotas: [String]
+    package var webhooks: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -53,7 +54,7 @@ extension StateMachine {
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
-        && a.batches == b.batches && a.quotas == b.quotas
+        && a.batches == b.batches && a.quotas == b.quotas && a.webhooks == b.webhooks
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -79,7 +80,7 @@ extension StateMachine {
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
       schedules: scheduleImages, batches: batchImages, quotas: allQuotas.map { "\($0.owner) \($0.quota)" }.sorted(),
-      logTime: now.log)
+      webhooks: webhookImages, logTime: now.log)
   }
 
   private func row(_ slot: Slot) -> Row {
@@ -271,6 +272,7 @@ extension StateMachine {
     }
     if met.count != hungry.count { found.append("a queue is met twice") }
     found += brokenSchedules()
+    found += brokenWebhooks()
     found += brokenOwners
     found += brokenGraph()
     found += brokenBatches()

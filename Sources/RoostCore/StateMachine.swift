@@ -137,6 +137,8 @@ package struct StateMachine: ~Copyable {
   /// Rises whenever a quota changes.
   package internal(set) var quotaVersion: UInt64 = 0
   package var scheduleFigures = ScheduleFigures()
+  var webhooks = Webhooks()
+  package var webhookFigures = WebhookFigures()
   /// Schedules by their next instants (wall time, seconds); an entry may be of an instant that was taken back.
   var scheduleHeap = ExpiryHeap()
   /// Volatile: schedules whose instants found no room, by when they are tried again (log time).
@@ -249,11 +251,12 @@ package struct StateMachine: ~Copyable {
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + hungry.usedBytes + waiterIndex.usedBytes
       + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
+    let ofWebhooks = webhooks.usedBytes
     let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
     let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
     let ofGraphs = graph.usedBytes + batches.usedBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + ofGraphs + waits + sets.usedBytes
-      + dead.usedBytes + queues.usedBytes
+      + dead.usedBytes + queues.usedBytes + ofWebhooks
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -279,7 +282,7 @@ package struct StateMachine: ~Copyable {
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
       + owners.residentBytes + quotas.capacity * MemoryLayout<QuotaCell>.stride
-      + graph.residentBytes + batches.residentBytes
+      + graph.residentBytes + batches.residentBytes + webhooks.usedBytes
   }
 
   // MARK: Ground

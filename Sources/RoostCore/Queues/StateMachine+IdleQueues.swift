@@ -33,8 +33,15 @@ extension StateMachine {
     guard existingQueues >= limits.maxQueues else { return true }
     let found = queueNames.find(name)
     if found != .none, queues[Int(found)].exists { return true }
-    guard existingQueues == limits.maxQueues, firstIdle != .none else { return false }
-    forget(queue: firstIdle, &step)
+    // That of webhooks is the daemon's own: it counts for nobody, and makes room for nobody.
+    if name.elementsEqual(Webhook.queueBytes) { return true }
+    let own = queueNames.find(Webhook.queueBytes)
+    let isOwnThere = own != .none && queues[Int(own)].exists
+    let counted = existingQueues - (isOwnThere ? 1 : 0)
+    guard counted >= limits.maxQueues else { return true }
+    let idle = isOwnThere && firstIdle == own ? queues[Int(own)].nextIdle : firstIdle
+    guard counted == limits.maxQueues, idle != .none else { return false }
+    forget(queue: idle, &step)
     return true
   }
 

@@ -41,6 +41,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case batchForgotten = 59
   case batchChanged = 60
   case ownerQuotaSet = 67
+  case webhookSet = 80
+  case webhookRemoved = 81
+  case webhookMarked = 82
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -85,6 +88,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .batchForgotten: BatchForgotten.self
     case .batchChanged: BatchChanged.self
     case .ownerQuotaSet: OwnerQuotaSet.self
+    case .webhookSet: WebhookSet.self
+    case .webhookRemoved: WebhookRemoved.self
+    case .webhookMarked: WebhookMarked.self
     }
   }
 
