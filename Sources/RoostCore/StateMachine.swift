@@ -96,6 +96,9 @@ package struct StateMachine: ~Copyable {
   var reasons: NameTable
   var queues = QueueRows()
   var existingQueues = 0
+  /// Of them the daemon's own, which `MAX_QUEUES` does not count.
+  var ownQueues = 0
+  var countedQueues: Int { existingQueues - ownQueues }
   /// Queues of which something changed since it was told last, each once; not while replaying.
   var changedQueues: [UInt32] = []
   var livesBegun: UInt64 = 0

@@ -40,6 +40,12 @@ enum Request {
   case removeSchedule(ReferenceModel.ScheduleKey)
   case triggerSchedule(ReferenceModel.ScheduleKey)
   case readSchedules
+  case setWebhook(ReferenceModel.WebhookKey, ReferenceModel.WebhookWish)
+  case pauseWebhook(ReferenceModel.WebhookKey)
+  case resumeWebhook(ReferenceModel.WebhookKey)
+  case removeWebhook(ReferenceModel.WebhookKey)
+  case testWebhook(ReferenceModel.WebhookKey)
+  case readWebhooks
   case operate(Operate)
   case stopOperation(UInt64)
   case readOperations
@@ -202,6 +208,12 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case removeSchedule = "remove a schedule"
   case triggerSchedule = "trigger a schedule"
   case readSchedules = "look at schedules"
+  case setWebhook = "set a webhook"
+  case pauseWebhook = "pause a webhook"
+  case resumeWebhook = "resume a webhook"
+  case removeWebhook = "remove a webhook"
+  case testWebhook = "test a webhook"
+  case readWebhooks = "look at webhooks"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
   case operateDry = "count what an operation would do"
@@ -240,6 +252,12 @@ extension Request {
     case .removeSchedule: .removeSchedule
     case .triggerSchedule: .triggerSchedule
     case .readSchedules: .readSchedules
+    case .setWebhook: .setWebhook
+    case .pauseWebhook: .pauseWebhook
+    case .resumeWebhook: .resumeWebhook
+    case .removeWebhook: .removeWebhook
+    case .testWebhook: .testWebhook
+    case .readWebhooks: .readWebhooks
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):
       switch finish.outcome {

@@ -30,17 +30,13 @@ extension StateMachine {
   ///
   /// - Returns: False where there are as many queues as may be, and none of them is without jobs.
   mutating func makeRoom(for name: UnsafeRawBufferPointer, _ step: inout Step) -> Bool {
-    guard existingQueues >= limits.maxQueues else { return true }
+    guard countedQueues >= limits.maxQueues else { return true }
     let found = queueNames.find(name)
     if found != .none, queues[Int(found)].exists { return true }
     // That of webhooks is the daemon's own: it counts for nobody, and makes room for nobody.
     if name.elementsEqual(Webhook.queueBytes) { return true }
-    let own = queueNames.find(Webhook.queueBytes)
-    let isOwnThere = own != .none && queues[Int(own)].exists
-    let counted = existingQueues - (isOwnThere ? 1 : 0)
-    guard counted >= limits.maxQueues else { return true }
-    let idle = isOwnThere && firstIdle == own ? queues[Int(own)].nextIdle : firstIdle
-    guard counted == limits.maxQueues, idle != .none else { return false }
+    let idle = firstIdle != .none && isOfWebhooks(firstIdle) ? queues[Int(firstIdle)].nextIdle : firstIdle
+    guard countedQueues == limits.maxQueues, idle != .none else { return false }
     forget(queue: idle, &step)
     return true
   }
