@@ -90,8 +90,14 @@ extension JSONWriter {
     if let trace = job.body.traceparent { field("traceparent", trace) }
     if let state = job.body.tracestate { field("tracestate", state) }
     if let target = job.body.target { field("callback_url", target.url) }
-    if withPayload { field("payload", raw: job.body.payload) }
+    if withPayload { payload(of: job.body) }
     endObject()
+  }
+
+  /// What a job carries; of a webhook's delivery what it tells.
+  private mutating func payload(of body: JobBody) {
+    guard let notice = body.notice else { return field("payload", raw: body.payload) }
+    field("payload", raw: NoticeContent.json(notice, owner: body.owner, webhook: body.group))
   }
 
   /// `depends_on`, and how: as it was said, with ids in place of names.
@@ -169,7 +175,7 @@ extension JSONWriter {
     field("owner_id", job.body.owner)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if let time = job.finishedAtMilliseconds { field("dead_at", milliseconds: time) }
-    if withPayload { field("payload", raw: job.body.payload) }
+    if withPayload { payload(of: job.body) }
     endObject()
   }
 }

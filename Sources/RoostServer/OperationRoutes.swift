@@ -126,7 +126,7 @@ private func decodeOperation(_ request: RouteRequest) throws(Rejection) -> (spec
     switch field {
     case .action: kind = try json.action("action")
     case .queue: spec.queue = try json.queueName("queue")
-    case .to: spec.target = try json.queueName("to")
+    case .to: spec.target = try json.takingQueue("to")
     case .type: spec.type = try json.plainText("type", 1...200)
     case .group: spec.group = try json.groupFilter("group")
     case .owner: spec.owner = try json.plainText("owner_id", 1...255)
@@ -171,7 +171,7 @@ private func decodeMove(_ request: RouteRequest) throws(Rejection) -> (spec: Ope
   var isDry = false
   try decodeOptional(request.body, moveTable) { (field, json) throws(Rejection) in
     switch field {
-    case .to: spec.target = try json.queueName("to")
+    case .to: spec.target = try json.takingQueue("to")
     case .states: states = try json.states("states")
     case .type: spec.type = try json.plainText("type", 1...200)
     case .group: spec.group = try json.groupFilter("group")

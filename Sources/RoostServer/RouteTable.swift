@@ -143,7 +143,7 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes
-      + groupRoutes + scheduleRoutes + operationRoutes + pushRoutes + figureRoutes + eventRoutes + ownerRoutes
+      + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes + figureRoutes + eventRoutes + ownerRoutes
       + auditRoutes + keyRoutes
       + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
