@@ -97,7 +97,7 @@ extension JSONWriter {
   /// What a job carries; of a webhook's delivery what it tells.
   private mutating func payload(of body: JobBody) {
     guard let notice = body.notice else { return field("payload", raw: body.payload) }
-    field("payload", raw: NoticeContent.json(notice, owner: body.owner, webhook: body.group))
+    field("payload", raw: NoticeContent.json(notice, owner: body.owner, webhook: body.group)[...])
   }
 
   /// `depends_on`, and how: as it was said, with ids in place of names.

@@ -41,8 +41,8 @@ func decodeWebhook(_ request: RouteRequest) throws(Rejection) -> (WebhookDefinit
       }
     case .types:
       definition.types = try json.names(name) { (text) throws(Rejection) in
-        guard (1...Bounds.typeBytes).contains(text.utf8.count) else {
-          throw Rejection(.outOfRange, field: name, "\(name) must be types of 1 to \(Bounds.typeBytes) bytes")
+        guard (1...200).contains(text.utf8.count) else {
+          throw Rejection(.outOfRange, field: name, "\(name) must be types of 1 to 200 bytes")
         }
       }
     case .secret:

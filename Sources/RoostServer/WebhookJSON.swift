@@ -46,7 +46,7 @@ extension JSONWriter {
     endObject()
   }
 
-  private mutating func names(_ name: String, _ names: [[UInt8]]) {
+  private mutating func names(_ name: StaticString, _ names: [[UInt8]]) {
     guard !names.isEmpty else { return }
     key(name)
     beginArray()

@@ -29,7 +29,7 @@ struct CommandSlipTests {
         ["queue"], ["queue", "group"], ["queue", "group", "set"], ["operation"], ["schedules"], ["schedules", "next"],
         ["schedules", "set"], ["schedules", "backfill"],
         ["stats"], ["events"], ["workers"], ["owners"], ["owners", "quota"], ["audit"], ["work"], ["push"],
-        ["push", "targets"], ["push", "secret"], ["push", "secret", "set"],
+        ["push", "targets"], ["push", "secret"], ["push", "secret", "set"], ["webhooks"], ["webhooks", "set"],
         ["list"], ["wait"], ["history"], ["cancel"], ["retry"], ["fail"], ["extend"], ["release"], ["dlq"],
         ["dlq", "replay"], ["dlq", "groups"], ["context"], ["context", "add"], ["completions"], ["doctor"], ["bench"],
         ["top"],
