@@ -141,12 +141,12 @@ extension ReferenceModel {
     guard !webhooks.isEmpty else { return }
     guard job.queue != Self.webhookQueue else { return noteDelivery(job, outcome) }
     let event: WebhookEvent
-    switch next {
-    case .dead: event = .jobDead
-    case .cancelled: event = .jobCancelled
-    case .acked: event = .jobAcked
-    case .retry, .ready where outcome == .failed || outcome == .timedOut: event = .jobFailed
-    case .retry, .ready where outcome == .expired: event = .jobExpired
+    switch (next, outcome) {
+    case (.dead, _): event = .jobDead
+    case (.cancelled, _): event = .jobCancelled
+    case (.acked, _): event = .jobAcked
+    case (_, .failed), (_, .timedOut): event = .jobFailed
+    case (_, .expired): event = .jobExpired
     default: return
     }
     for (key, hook) in webhooks where !hook.isPaused && key.owner == Array(job.wanted.owner.utf8) {

@@ -87,7 +87,7 @@ package final class Simulation {
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
-    workload.tellsWebhooks = seed > 18 && seed % 8 == 3
+    workload.tellsWebhooks = seed > 18 && seed % 16 == 7
     workload.delivers = seed > 18 && seed % 4 == 1 || workload.tellsWebhooks
     workload.isHostile = seed % 8 == 1
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)

@@ -61,7 +61,9 @@ struct WebhookSet: LogRecord {
     let state = webhook.state
     guard (1...RecordBounds.counter).contains(webhook.id), (1...128).contains(webhook.name.count),
       webhook.definition.isPossible, RecordBounds.isWall(state.createdAt), RecordBounds.isWall(state.changedAt),
-      state.firstNumber >= 1, state.firstNumber <= JobNumber.limit
+      state.firstNumber >= 1, state.firstNumber <= JobNumber.limit,
+      // They become texts in each delivery.
+      String(validating: webhook.owner, as: UTF8.self) != nil, String(validating: webhook.name, as: UTF8.self) != nil
     else { throw .unfit("a webhook within its bounds", "\(webhook.id)", position) }
     try state.checkBounds(webhook.id, machine, at: position)
   }
