@@ -38,7 +38,8 @@ struct WebhookCommand: AsyncParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show a webhook: what was set, and how its deliveries go.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show a webhook: what was set, and how its deliveries go.")
 
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name

@@ -10,7 +10,9 @@ import RoostKeys
 enum DeliveryContent {
   /// `{"job_id", "attempt", …, "payload"}`, or the payload alone.
   static func body(_ job: LeasedJob, _ form: PushBody) -> [UInt8] {
-    if let notice = job.body.notice { return NoticeContent.json(notice, owner: job.body.owner, webhook: job.body.group) }
+    if let notice = job.body.notice {
+      return NoticeContent.json(notice, owner: job.body.owner, webhook: job.body.group)
+    }
     guard form == .job else { return Array(job.body.payload) }
     var json = JSONWriter(capacity: job.body.payload.count + 512)
     json.beginObject()

@@ -160,7 +160,11 @@ package final class Pusher: Sendable {
     guard let outcome else { return await handBack(job, engine) }
     let webhook = job.body.notice == nil ? nil : WebhookName(owner: job.body.owner, name: job.body.group)
     if case .gone = outcome {
-      if let webhook { await pause(webhook, engine) } else if job.body.target == nil { await pause(job.body.queue, engine) }
+      if let webhook {
+        await pause(webhook, engine)
+      } else if job.body.target == nil {
+        await pause(job.body.queue, engine)
+      }
     }
     await tell(outcome, of: job, engine)
     if let webhook, status.map({ !(200..<300).contains($0) }) ?? true { await noteFailure(of: webhook, engine) }
@@ -293,7 +297,7 @@ package final class Pusher: Sendable {
       _ = try await engine.pause(webhook: webhook, reason: "its url answered 410 Gone")
     } catch {
       guard error != .webhookNotFound else { return }
-      logger.error("a webhook could not be paused", metadata: Self.metadata(webhook).merging(["reason": "\(error)"]) { $1 })
+      logger.error("a webhook could not be paused", metadata: Self.metadata(webhook, "\(error)"))
     }
   }
 
@@ -308,11 +312,11 @@ package final class Pusher: Sendable {
       return true
     }
     guard isNew else { return }
-    logger.warning("a webhook is paused", metadata: Self.metadata(webhook).merging(["reason": "\(pause.reason)"]) { $1 })
+    logger.warning("a webhook is paused", metadata: Self.metadata(webhook, pause.reason))
   }
 
-  private static func metadata(_ webhook: WebhookName) -> Logger.Metadata {
-    ["webhook": "\(webhook.name)", "owner_id": "\(webhook.owner)"]
+  private static func metadata(_ webhook: WebhookName, _ reason: String) -> Logger.Metadata {
+    ["webhook": "\(webhook.name)", "owner_id": "\(webhook.owner)", "reason": "\(reason)"]
   }
 
   private func pause(_ queue: String, _ engine: Engine) async {

@@ -295,9 +295,8 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readWebhooks, .readBatches, .readQuota, .endWait,
-      .drainWaiters,
-      .readOperations:
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readWebhooks, .readBatches, .readQuota,
+      .endWait, .drainWaiters, .readOperations:
       true
     case .operate(let wanted): wanted.isDry
     default: false

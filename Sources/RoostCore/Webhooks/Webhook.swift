@@ -80,7 +80,10 @@ struct WebhookState: Equatable {
     self.firstNumber = firstNumber
   }
 
-  mutating func pause(at wall: Int64, because reason: [UInt8]) { (isPaused, pausedAt, self.reason) = (true, wall, reason) }
+  mutating func pause(at wall: Int64, because reason: [UInt8]) {
+    (isPaused, pausedAt, self.reason) = (true, wall, reason)
+  }
+
   mutating func resume() { (isPaused, pausedAt, reason, failingSince) = (false, 0, [], 0) }
 }
 
