@@ -90,14 +90,8 @@ extension JSONWriter {
     if let trace = job.body.traceparent { field("traceparent", trace) }
     if let state = job.body.tracestate { field("tracestate", state) }
     if let target = job.body.target { field("callback_url", target.url) }
-    if withPayload { payload(of: job.body) }
+    if withPayload { field("payload", raw: job.body.shownPayload) }
     endObject()
-  }
-
-  /// What a job carries; of a webhook's delivery what it tells.
-  private mutating func payload(of body: JobBody) {
-    guard let notice = body.notice else { return field("payload", raw: body.payload) }
-    field("payload", raw: NoticeContent.json(notice, owner: body.owner, webhook: body.group)[...])
   }
 
   /// `depends_on`, and how: as it was said, with ids in place of names.
@@ -175,8 +169,15 @@ extension JSONWriter {
     field("owner_id", job.body.owner)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if let time = job.finishedAtMilliseconds { field("dead_at", milliseconds: time) }
-    if withPayload { payload(of: job.body) }
+    if withPayload { field("payload", raw: job.body.shownPayload) }
     endObject()
+  }
+}
+
+extension JobBody {
+  /// What a reader is shown as the payload: of a webhook's delivery what it tells.
+  package var shownPayload: ArraySlice<UInt8> {
+    notice.map { NoticeContent.json($0, owner: owner, webhook: group)[...] } ?? payload
   }
 }
 
