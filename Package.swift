@@ -85,7 +85,7 @@ let package = Package(
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(
       name: "CSQLite", path: "sdk-examples/Sources/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
-    .target(name: "RoostCore", swiftSettings: strict),
+    .target(name: "RoostCore", dependencies: ["CCRC32C"], swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
     .target(
       name: "RoostEngine", dependencies: ["RoostCore", "RoostCron", "RoostLog", "CCRC32C"], swiftSettings: strict),

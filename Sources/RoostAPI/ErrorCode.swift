@@ -26,6 +26,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case operationNotFound = "operation_not_found"
   case scheduleNotFound = "schedule_not_found"
   case batchNotFound = "batch_not_found"
+  case webhookNotFound = "webhook_not_found"
   case methodNotAllowed = "method_not_allowed"
   // 408, 413, 414, 415, 431: limits of the transport.
   case requestTimeout = "request_timeout"
@@ -53,6 +54,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case tooManySchedules = "too_many_schedules"
   case tooManyQuotas = "too_many_quotas"
   case tooManyBatches = "too_many_batches"
+  case tooManyWebhooks = "too_many_webhooks"
   case invalidField = "invalid_field"
   case dependencyNotFound = "dependency_not_found"
   // 429: too much of it.
@@ -79,7 +81,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .missingKey, .invalidKey, .revokedKey: 401
     case .forbidden, .forbiddenScope, .queueForbidden: 403
     case .routeNotFound, .jobNotFound, .queueNotFound, .groupNotFound, .keyNotFound, .noJobsAvailable,
-      .operationNotFound, .scheduleNotFound, .batchNotFound:
+      .operationNotFound, .scheduleNotFound, .batchNotFound, .webhookNotFound:
       404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
@@ -90,7 +92,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .uriTooLong: 414
     case .unsupportedEncoding: 415
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .tooManySchedules, .tooManyQuotas,
-      .invalidField, .dependencyNotFound, .tooManyBatches:
+      .invalidField, .dependencyNotFound, .tooManyBatches, .tooManyWebhooks:
       422
     case .tooManyAttempts, .queueFull, .quotaExceeded: 429
     case .headersTooLarge: 431

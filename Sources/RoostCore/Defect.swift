@@ -220,4 +220,12 @@ package enum Defect: String, Sendable, CaseIterable {
   case breakerIgnored = "breaker-ignored"
   /// Deliveries of the process before go on until their leases end.
   case brokenDeliveriesKept = "broken-deliveries-kept"
+  /// Webhooks are told of the jobs of all owners.
+  case webhookOfOthers = "webhook-of-others"
+  /// Webhooks that are paused are told of what happens.
+  case webhookPauseIgnored = "webhook-pause-ignored"
+  /// Of some events no webhook is told.
+  case noticeForgotten = "notice-forgotten"
+  /// A trim forgets webhooks.
+  case webhookNotCarried = "webhook-not-carried"
 }

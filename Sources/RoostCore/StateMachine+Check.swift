@@ -47,6 +47,7 @@ extension StateMachine {
     package var quotas: [String]
     /// In no order.
     package var quiet: [String]
+    package var webhooks: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -56,6 +57,7 @@ extension StateMachine {
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
         && a.batches == b.batches && a.quotas == b.quotas && a.quiet == b.quiet
+        && a.webhooks == b.webhooks
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -82,7 +84,7 @@ extension StateMachine {
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
       schedules: scheduleImages, batches: batchImages, quotas: allQuotas.map { "\($0.owner) \($0.quota)" }.sorted(),
       quiet: quietNames.map { "\($0.worker) \($0.at)" }.sorted(),
-      logTime: now.log)
+      webhooks: webhookImages, logTime: now.log)
   }
 
   private func row(_ slot: Slot) -> Row {
@@ -285,6 +287,7 @@ extension StateMachine {
     }
     if met.count != hungry.count { found.append("a queue is met twice") }
     found += brokenSchedules()
+    found += brokenWebhooks()
     found += brokenOwners
     found += brokenGraph()
     found += brokenBatches()

@@ -97,6 +97,9 @@ package struct StateMachine: ~Copyable {
   var reasons: NameTable
   var queues = QueueRows()
   var existingQueues = 0
+  /// Of them the daemon's own, which `MAX_QUEUES` does not count.
+  var ownQueues = 0
+  var countedQueues: Int { existingQueues - ownQueues }
   /// Queues of which something changed since it was told last, each once; not while replaying.
   var changedQueues: [UInt32] = []
   var livesBegun: UInt64 = 0
@@ -141,6 +144,8 @@ package struct StateMachine: ~Copyable {
   /// Rises whenever a quota changes.
   package internal(set) var quotaVersion: UInt64 = 0
   package var scheduleFigures = ScheduleFigures()
+  var webhooks = Webhooks()
+  package var webhookFigures = WebhookFigures()
   /// Schedules by their next instants (wall time, seconds); an entry may be of an instant that was taken back.
   var scheduleHeap = ExpiryHeap()
   /// Volatile: schedules whose instants found no room, by when they are tried again (log time).
@@ -254,11 +259,12 @@ package struct StateMachine: ~Copyable {
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + hungry.usedBytes + waiterIndex.usedBytes
       + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
+    let ofWebhooks = webhooks.usedBytes
     let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
     let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
     let ofGraphs = graph.usedBytes + batches.usedBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + ofGraphs + waits + sets.usedBytes
-      + dead.usedBytes + queues.usedBytes
+      + dead.usedBytes + queues.usedBytes + ofWebhooks
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
@@ -285,7 +291,7 @@ package struct StateMachine: ~Copyable {
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
       + owners.residentBytes + quotas.capacity * MemoryLayout<QuotaCell>.stride
-      + graph.residentBytes + batches.residentBytes
+      + graph.residentBytes + batches.residentBytes + webhooks.usedBytes
   }
 
   // MARK: Ground

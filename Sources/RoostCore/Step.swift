@@ -24,6 +24,8 @@ package struct Step: ~Copyable {
   package var groups: [GroupImage] = []
   /// Schedules of `.schedules` answers.
   package var schedules: [ScheduleImage] = []
+  /// Webhooks of `.webhooks` answers.
+  package var webhooks: [WebhookImage] = []
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
   /// The numbers of running jobs whose workers are asked to stop.
@@ -50,6 +52,7 @@ package struct Step: ~Copyable {
     operations.removeAll(keepingCapacity: true)
     groups.removeAll(keepingCapacity: true)
     schedules.removeAll(keepingCapacity: true)
+    webhooks.removeAll(keepingCapacity: true)
     figures.removeAll(keepingCapacity: true)
     workers.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
@@ -123,6 +126,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   case groups(first: Int32, count: Int32, next: UInt32)
   /// Schedules of `Step.schedules`; `hasMore` follow the last. `isNew`: the schedule was made by this command.
   case schedules(first: Int32, count: Int32, hasMore: Bool, isNew: Bool)
+  /// Webhooks of `Step.webhooks`; `hasMore` follow the last. `isNew`: the webhook was made by this command.
+  case webhooks(first: Int32, count: Int32, hasMore: Bool, isNew: Bool)
   /// Of `Step.figures`.
   case figures(first: Int32, count: Int32)
   /// Of `Step.workers`; go on below `next` unless it is 0.

@@ -96,7 +96,7 @@ package struct LogRewrite: ~Copyable {
   /// Writes the rest, marks a clean stop, and gives the state back as the new log has it.
   package consuming func finish() throws(LogError) -> StateMachine {
     try flush()
-    try write(machine.scheduleCarries(before: .end))
+    try write(machine.scheduleCarries(before: .end) + machine.webhookCarries(before: .end))
     try write(machine.queueCarries + machine.groupCarries)
     try log.stop(stamp)
     return machine
@@ -126,7 +126,8 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryBatch:
+      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryWebhook,
+        .carryBatch:
         sum + command.mostBytes
       default: sum + 512
       }

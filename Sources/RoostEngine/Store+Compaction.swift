@@ -162,7 +162,8 @@ extension Store {
       let end = LogPosition(rawValue: UInt64(compaction.segment + 1) << 32)
       compaction.prepared =
         compaction.areQueuesCarried
-        ? machine.groupCarries : machine.scheduleCarries(before: end) + machine.queueCarries
+        ? machine.groupCarries
+        : machine.scheduleCarries(before: end) + machine.webhookCarries(before: end) + machine.queueCarries
       compaction.sizes = compaction.prepared.map { _ in 0 }
       // What was said of the last groups ended meanwhile.
       compaction.isCarried = compaction.areQueuesCarried && compaction.prepared.isEmpty

@@ -163,6 +163,7 @@ package struct Store: ~Copyable {
     isShortOfSpace = log.isShortOfSpace
     machine.conditions = conditions(capacity: capacity)
     if isReadOnly { machine.conditions.diskLevel = 3 }
+    machine.conditions.holdsWholeFrame = safeBytes >= log.frameLimitBytes
     machine.conditions.isWallSuspect = clock.isWallSuspect
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
@@ -175,7 +176,7 @@ package struct Store: ~Copyable {
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
     let wanted = command.mostBytes
     if wanted > room - Self.groundBytes { return refuse(ticket, .tooLarge) }
-    guard step.records.count + wanted <= room else { return false }
+    guard step.records.count + machine.pendingWebhookBytes + wanted <= room else { return false }
     if mightNotFit(command) { return refuse(ticket, .diskLow) }
     if planned.isEmpty {
       machine.handle(command, ticket: ticket, into: &step)

@@ -219,6 +219,9 @@ final class Writer: @unchecked Sendable {
     case .schedules(let first, let count, _, _):
       delivery.schedules = Array(store.step.schedules[Int(first)..<Int(first + count)])
       delivery.text = store.step.text
+    case .webhooks(let first, let count, _, _):
+      delivery.webhooks = Array(store.step.webhooks[Int(first)..<Int(first + count)])
+      delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
     case .piece(let piece):

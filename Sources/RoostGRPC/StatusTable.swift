@@ -10,7 +10,8 @@ extension ErrorCode {
     switch self {
     case .idempotencyConflict, .notUnique: return .alreadyExists
     case .routeNotFound: return .unimplemented
-    case .tooManyQueues, .tooManySchedules, .tooManyQuotas, .tooManyBatches, .memoryLow: return .resourceExhausted
+    case .tooManyQueues, .tooManySchedules, .tooManyQuotas, .tooManyBatches, .tooManyWebhooks, .memoryLow:
+      return .resourceExhausted
     case .payloadCorrupt: return .dataLoss
     // A client that tries UNAVAILABLE again by itself must not do so where it may have happened.
     case .outcomeUnknown: return .unknown

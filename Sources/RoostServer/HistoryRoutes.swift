@@ -50,21 +50,3 @@ extension JSONWriter {
     endObject()
   }
 }
-
-extension Outcome {
-  /// The name on the wire.
-  var wireName: String {
-    switch self {
-    case .acked: "acked"
-    case .failed: "failed"
-    case .expired: "expired"
-    case .timedOut: "timed_out"
-    case .released: "released"
-    case .undelivered: "undelivered"
-    case .cancelled: "cancelled"
-    case .cancelRequested: "cancel_requested"
-    case .tooLate: "too_late"
-    case .buried: "buried"
-    }
-  }
-}

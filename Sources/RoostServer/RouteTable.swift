@@ -147,7 +147,7 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + logLineRoutes
-      + listRoutes + queueRoutes + groupRoutes + scheduleRoutes + operationRoutes + pushRoutes + figureRoutes
+      + listRoutes + queueRoutes + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes + figureRoutes
       + eventRoutes + ownerRoutes
       + auditRoutes + keyRoutes
       + healthRoutes + metricsRoutes + contractRoutes

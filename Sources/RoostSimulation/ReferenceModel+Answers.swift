@@ -9,7 +9,8 @@ extension ReferenceModel {
   ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
     _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queue: QueueImage?,
-    operations: [OperationImage] = [], groups: [SeenGroup] = [], schedules: [SeenSchedule] = [], isTight: Bool
+    operations: [OperationImage] = [], groups: [SeenGroup] = [], schedules: [SeenSchedule] = [],
+    webhooks: [SeenWebhook] = [], isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
     let followsFinish = hasJustFinished
@@ -34,7 +35,7 @@ extension ReferenceModel {
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
         }
-        try answered(request, own.answer, page: page, queue: queue, operations, groups, schedules)
+        try answered(request, own.answer, page: page, queue: queue, operations, groups, schedules, webhooks)
       }
     }
     try buryLate()
@@ -49,7 +50,7 @@ extension ReferenceModel {
 
   private mutating func answered(
     _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?, _ operations: [OperationImage],
-    _ groups: [SeenGroup], _ schedules: [SeenSchedule]
+    _ groups: [SeenGroup], _ schedules: [SeenSchedule], _ webhooks: [SeenWebhook]
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
@@ -86,6 +87,12 @@ extension ReferenceModel {
     case .backfill(let key, let from, let to): try backfill(key, from, to, answer, operations)
     case .reschedule(let key, let known, let next): try reschedule(key, known, next, answer, schedules)
     case .readSchedules: try lookAtSchedules(schedules)
+    case .setWebhook(let key, let wish): try set(key, wish, answer, webhooks)
+    case .pauseWebhook(let key): try pause(key, answer, webhooks)
+    case .resumeWebhook(let key): try resume(key, answer, webhooks)
+    case .removeWebhook(let key): try remove(key, answer, webhooks)
+    case .testWebhook(let key): try test(key, answer)
+    case .readWebhooks: try lookAtWebhooks(webhooks)
     case .operate(let wanted): try operate(wanted, answer, operations)
     case .choose(let wanted): try choose(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
@@ -202,7 +209,7 @@ extension ReferenceModel {
     }
     if let target {
       if isDraining(target) { return try refused(.draining, answer, "change") }
-      if totals[target] == nil, totals.count >= limits.maxQueues, !(try madeRoom()) {
+      if totals[target] == nil, countedQueues >= limits.maxQueues, !(try madeRoom()) {
         return try refused(.tooManyQueues, answer, "change")
       }
     }
@@ -316,9 +323,8 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readBatches, .readQuota, .endWait,
-      .drainWaiters,
-      .readOperations:
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readWebhooks, .readBatches, .readQuota,
+      .endWait, .drainWaiters, .readOperations:
       true
     case .operate(let wanted): wanted.isCount
     default: false

@@ -134,7 +134,7 @@ extension ReferenceModel {
   /// Whether a queue can take a job of another; it is made room for.
   private mutating func takes(_ target: String, from queue: String) throws(Violation) -> Bool {
     guard target != queue, !isDraining(target) else { return false }
-    if totals.count < limits.maxQueues || totals[target] != nil { return true }
+    if countedQueues < limits.maxQueues || totals[target] != nil { return true }
     return try madeRoom()
   }
 
@@ -167,6 +167,7 @@ extension ReferenceModel {
     if next == .dead { totals[job.queue]!.dead += 1 }
     if next.isFinished, job.wanted.unique != nil { passName(of: &job) }
     if next.isFinished, job.wanted.schedule != [] { runEnded(job.number, next) }
+    noteWebhooks(job, outcome, next)
   }
 
   /// The pauses, in milliseconds, that the policy allows after the attempt that is just ending.

@@ -71,7 +71,7 @@ extension ReferenceModel {
       let queue = schedule.wish.job.queue
       let mayLackRoom =
         isShort || now.conditions.diskLevel > 0 || now.conditions.isMemoryLow || setups[queue] != nil
-        || totals.count >= limits.maxQueues || schedule.wish.job.unique != nil || isDraining(queue)
+        || countedQueues >= limits.maxQueues || schedule.wish.job.unique != nil || isDraining(queue)
         || groups.keys.contains { $0.queue == queue } || quotas[key.owner] != nil
       if mayLackRoom { schedules[key]!.excusedUntil = now.log + 1_000_000_000 }
     }

@@ -95,7 +95,8 @@ extension ReferenceModel {
 
   /// More than a job's record can have.
   func mostRecordBytes(_ job: Job) -> Int {
-    job.history.prefix(40).reduce(job.wanted.payload.count + 1_000) { $0 + $1.text.count + 300 }
+    let notice = job.wanted.type.contains(".") ? 500 : 0
+    return job.history.prefix(40).reduce(job.wanted.payload.count + 1_000 + notice) { $0 + $1.text.count + 300 }
   }
 
   /// - Parameter must: The job that the lease goes on with, if it goes on in a group.

@@ -72,7 +72,7 @@ extension ReferenceModel {
     if operations.count(where: { $0.phase == .active }) >= 16 {
       return try refused(.tooManyOperations, answer, "an operation")
     }
-    if let target = wanted.target, !isDraining(target), totals[target] == nil, totals.count >= limits.maxQueues,
+    if let target = wanted.target, !isDraining(target), totals[target] == nil, countedQueues >= limits.maxQueues,
       !(try madeRoom())
     {
       return try refused(.tooManyQueues, answer, "an operation")
@@ -279,7 +279,7 @@ extension ReferenceModel {
         try expect(
           isExpected && queue == wanted.target && queue != job.queue && !isDraining(queue)
             && beginsAnew == (wanted.kind == .replay), "job \(number), \(job.state.name), was moved to \(queue)")
-        if totals[queue] == nil, totals.count >= limits.maxQueues {
+        if totals[queue] == nil, countedQueues >= limits.maxQueues {
           try expect(try madeRoom(), "queue \(queue) has no room")
         }
         if totals[queue] == nil { totals[queue] = QueueTotals() }

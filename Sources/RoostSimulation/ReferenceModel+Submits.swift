@@ -40,7 +40,7 @@ extension ReferenceModel {
       guard let dependencies = try dependencies(of: job, answer) else { return nil }
       found = dependencies
     }
-    if refusal == nil, totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
+    if refusal == nil, countedQueues >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       refusal = .tooManyQueues
     }
     if refusal == nil, job.unique?.onConflict == .replace, setups[job.queue]?.settings[.groupOrdered] != nil {

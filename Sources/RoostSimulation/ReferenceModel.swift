@@ -191,6 +191,12 @@ struct ReferenceModel {
   /// What the step's records say of them, and the runs that others took the place of.
   var scheduleChanges: [ScheduleChange] = []
   var stopped: Set<UInt64> = []
+  var webhooks: [WebhookKey: Hook] = [:]
+  /// What is to be told with this step, and what its records say was, before and behind the jobs of schedules.
+  var notices: [Notice] = []
+  var seenNotices: (beforeFires: [SeenNotice], behind: [SeenNotice]) = ([], [])
+  /// Deliveries that the step's records say were cancelled, as their webhooks are gone.
+  var orphaned: Set<UInt64> = []
   /// Those that run and those that ended last.
   var operations: [Operation] = []
   /// Workers that are to take no more jobs.

@@ -47,6 +47,12 @@ enum Request {
   /// The jobs of a schedule's instants between two times, seconds since 1970.
   case backfill(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
   case readSchedules
+  case setWebhook(ReferenceModel.WebhookKey, ReferenceModel.WebhookWish)
+  case pauseWebhook(ReferenceModel.WebhookKey)
+  case resumeWebhook(ReferenceModel.WebhookKey)
+  case removeWebhook(ReferenceModel.WebhookKey)
+  case testWebhook(ReferenceModel.WebhookKey)
+  case readWebhooks
   case operate(Operate)
   case choose(Choose)
   case stopOperation(UInt64)
@@ -254,6 +260,12 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case reschedule = "zone data that says another instant"
   case backfill = "fill up a schedule"
   case readSchedules = "look at schedules"
+  case setWebhook = "set a webhook"
+  case pauseWebhook = "pause a webhook"
+  case resumeWebhook = "resume a webhook"
+  case removeWebhook = "remove a webhook"
+  case testWebhook = "test a webhook"
+  case readWebhooks = "look at webhooks"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
   case operateDry = "count what an operation would do"
@@ -299,6 +311,12 @@ extension Request {
     case .reschedule: .reschedule
     case .backfill: .backfill
     case .readSchedules: .readSchedules
+    case .setWebhook: .setWebhook
+    case .pauseWebhook: .pauseWebhook
+    case .resumeWebhook: .resumeWebhook
+    case .removeWebhook: .removeWebhook
+    case .testWebhook: .testWebhook
+    case .readWebhooks: .readWebhooks
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):
       switch finish.outcome {

@@ -164,8 +164,24 @@ struct RequestEncoder {
       var read = Command.ReadSchedules(owner: .empty)
       read.limit = 1_000
       return .readSchedules(read)
+    case .setWebhook(let key, let wish): return change(key, .set(put(wish.definition.bytes)))
+    case .pauseWebhook(let key): return change(key, .pause(reason: put(Array("why".utf8))))
+    case .resumeWebhook(let key): return change(key, .resume)
+    case .removeWebhook(let key): return change(key, .remove)
+    case .testWebhook(let key): return change(key, .test)
+    case .readWebhooks:
+      var read = Command.ReadWebhooks(owner: .empty)
+      read.limit = 1_000
+      return .readWebhooks(read)
     case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
     }
+  }
+
+  private mutating func change(
+    _ key: ReferenceModel.WebhookKey, _ change: Command.ChangeWebhook.Change
+  ) -> Command {
+    .changeWebhook(
+      Command.ChangeWebhook(owner: put(key.owner), name: put(Array(key.name.utf8)), change: change))
   }
 
   private mutating func change(

@@ -78,6 +78,8 @@ extension Simulation {
       model.resumed = names(in: .queueResumed, 0...)[...]
       model.dropped = cancelledJobs(.queueFull, 0...)[...]
       let tooOld = cancelledJobs(.tooOld, askedRecords...)
+      model.orphaned = Set(cancelledJobs(.webhookRemoved, askedRecords...))
+      model.seenNotices = (notices(in: askedRecords..<beforeFires), notices(in: beforeFires...))
       model.bulk = bulkChanges(from: askedRecords)
       model.resumedGroups = resumedGroups(from: askedRecords)[...]
       // After a failed commit this is what the log may say or not; nothing was answered.
@@ -147,6 +149,7 @@ extension Simulation {
     var operations: [OperationImage] = []
     var groups: [ReferenceModel.SeenGroup] = []
     var schedules: [ReferenceModel.SeenSchedule] = []
+    var webhooks: [ReferenceModel.SeenWebhook] = []
     for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
       if case .page(let first, let count, _, _) = reply.answer {
         page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
@@ -164,6 +167,8 @@ extension Simulation {
           ReferenceModel.SeenSchedule(
             image: $0, key: ReferenceModel.ScheduleKey(owner: Array(text($0.owner).utf8), name: text($0.name)))
         }
+      } else if case .webhooks(let first, let count, _, _) = reply.answer {
+        webhooks = daemon.store.step.webhooks[Int(first)..<Int(first + count)].map { seen($0) }
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
@@ -171,11 +176,19 @@ extension Simulation {
       try model.leftTooOld(cancelledJobs(.tooOld, asked.records), asked.request)
       try model.answered(
         asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
-        operations: operations, groups: groups, schedules: schedules, isTight: asked.isTight)
+        operations: operations, groups: groups, schedules: schedules, webhooks: webhooks,
+        isTight: asked.isTight)
     } catch {
       if isVerbose { note("\(asked.request) failed") }
       throw error
     }
+  }
+
+  private func seen(_ image: WebhookImage) -> ReferenceModel.SeenWebhook {
+    let range = Int(image.definition.offset)..<Int(image.definition.offset) + Int(image.definition.count)
+    return ReferenceModel.SeenWebhook(
+      image: image, key: ReferenceModel.WebhookKey(owner: Array(text(image.owner).utf8), name: text(image.name)),
+      definition: Array(daemon.store.step.text[range]).withUnsafeBytes { WebhookDefinition($0) })
   }
 
   private func text(_ range: ByteRange) -> String {
@@ -223,6 +236,7 @@ extension Answer {
     case .operations: "operations"
     case .groups: "groups"
     case .schedules: "schedules"
+    case .webhooks: "webhooks"
     case .figures: "figures"
     case .workers: "workers"
     case .counted: "counted"

@@ -148,6 +148,8 @@ extension Simulation {
     try batch(model.setups.keys.sorted().flatMap { [.configure($0, all), .resume($0)] })
     try batch(
       model.schedules.keys.sorted { "\($0)" < "\($1)" }.map { .removeSchedule($0) } + [.readSchedules])
+    try batch(
+      model.webhooks.keys.sorted { "\($0)" < "\($1)" }.map { .removeWebhook($0) } + [.readWebhooks])
     var own = QueueSettingsChange()
     for setting in QueueSetting.ofOneGroup { own.set(setting, nil) }
     let groups = model.groups.filter { $0.value.isTold }.keys.sorted { "\($0)" < "\($1)" }

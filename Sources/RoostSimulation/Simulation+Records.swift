@@ -93,6 +93,28 @@ extension Simulation {
     (model.scheduleChanges, model.stopped) = (changes, stopped)
   }
 
+  /// The deliveries of webhooks that the step's records say were made, in their order.
+  func notices(in places: some RangeExpression<Int>) -> [ReferenceModel.SeenNotice] {
+    var (found, place) = ([ReferenceModel.SeenNotice](), 0)
+    let secret = daemon.store.machine.secret
+    forEach(daemon.store.step.records) { record in
+      defer { place += 1 }
+      guard places.contains(place), RecordKind(of: record) == .submitted, let body = StoredRecord(record).body,
+        let layout = JobBodyLayout(body), let notice = layout.options[.notice].flatMap({ WebhookNotice($0) })
+      else { return }
+      let number = UInt64(littleEndian: record.loadUnaligned(fromByteOffset: 1, as: UInt64.self))
+      let created = Int64(littleEndian: record.loadUnaligned(fromByteOffset: 9, as: Int64.self))
+      found.append(
+        ReferenceModel.SeenNotice(
+          id: JobID(number: JobNumber(rawValue: number), createdMilliseconds: created, key: secret),
+          notice: ReferenceModel.Notice(
+            key: ReferenceModel.WebhookKey(
+              owner: [UInt8](layout.owner), name: String(decoding: layout.group, as: UTF8.self)),
+            event: notice.event, job: notice.job, queue: String(decoding: notice.queue, as: UTF8.self))))
+    }
+    return found
+  }
+
   /// What the step's records say of batches, and which jobs were stopped for them.
   func noteBatches(from first: Int) {
     var (changes, stops, place) = ([ReferenceModel.BatchChange](), Set<UInt64>(), 0)

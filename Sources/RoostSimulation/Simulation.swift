@@ -80,6 +80,7 @@ package final class Simulation {
     limits.maxQuotas = 2
     limits.maxSchedules = seed.isMultiple(of: 2) ? 3 : 100
     limits.maxBatches = seed.isMultiple(of: 4) ? 3 : 100
+    limits.maxWebhooks = 2
     setting = Store.Setting(
       options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
@@ -88,7 +89,8 @@ package final class Simulation {
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
-    workload.delivers = seed > 18 && seed % 4 == 1
+    workload.tellsWebhooks = seed > 18 && seed % 16 == 7
+    workload.delivers = seed > 18 && seed % 4 == 1 || workload.tellsWebhooks
     workload.isHostile = seed % 8 == 1
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))

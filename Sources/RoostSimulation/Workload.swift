@@ -21,6 +21,8 @@ struct Workload {
   var isHostile = false
   /// Somebody sets schedules.
   var setsSchedules = false
+  /// Somebody sets webhooks.
+  var tellsWebhooks = false
   /// Jobs are of batches.
   var usesBatches = false
   /// Jobs wait for others.
@@ -58,6 +60,7 @@ struct Workload {
       return [request, .lease(lease)]
     }
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
+    if tellsWebhooks, random.chance(0.06) { return [webhook(model)] }
     if usesBatches, random.chance(0.06) { return [batch(model)] }
     if waitsForOthers, random.chance(0.03) { return [.submitGraph(graph(model))] }
     if writesLogs, random.chance(0.15) { return (0..<(1 + random.below(3))).map { _ in log(model) } }

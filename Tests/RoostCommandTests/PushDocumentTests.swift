@@ -6,7 +6,7 @@ import Testing
 /// docs/push.md: its receivers as they stand, against a daemon; and what a crash in the middle of a delivery does.
 @Suite("Push document")
 struct PushDocumentTests {
-  private static let options = Scene.quick + ["--push-allow", "127.0.0.0/8", "--push-ports", "1-65535"]
+  static let options = Scene.quick + ["--push-allow", "127.0.0.0/8", "--push-ports", "1-65535"]
 
   @Test(
     "each receiver verifies what is signed, by the PyPI package and by Node's own means, and refuses what is not",
@@ -77,7 +77,7 @@ struct PushDocumentTests {
     }
   }
 
-  private static func end(_ process: Int32) {
+  static func end(_ process: Int32) {
     kill(process, SIGKILL)
     _ = SpawnedProcess.wait(process)
   }
@@ -85,7 +85,7 @@ struct PushDocumentTests {
   /// Starts a receiver.
   ///
   /// - Returns: The port that it says, and its process, to be ended.
-  private static func start(
+  static func start(
     _ program: String, as file: String, by interpreter: String, _ secret: String, in scene: Scene
   ) throws -> (port: Int, process: Int32) {
     try Data(program.utf8).write(to: scene.directory.appendingPathComponent(file))
@@ -98,7 +98,7 @@ struct PushDocumentTests {
   }
 
   /// A Python that has `standardwebhooks`.
-  private static func python(in directory: URL) throws -> String {
+  static func python(in directory: URL) throws -> String {
     let scripts = ReadmeTests.root.appendingPathComponent("scripts")
     let outcome = try CommandOutcome(
       URL(fileURLWithPath: "/usr/bin/env"),

@@ -41,6 +41,7 @@ extension ContractUser {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
       .replacingOccurrences(of: "{group}", with: "none").replacingOccurrences(of: "{file}", with: "none")
       .replacingOccurrences(of: "{schedule}", with: "none").replacingOccurrences(of: "{owner}", with: "none")
+      .replacingOccurrences(of: "{webhook}", with: "none")
   }
 
   private func lackScope() async throws {

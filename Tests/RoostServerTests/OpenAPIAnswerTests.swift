@@ -19,6 +19,7 @@ import Testing
       try await user.readQueues()
       try await user.useKeys()
       try await user.usePush()
+      try await user.useWebhooks()
       try await user.readOpenRoutes()
       try await user.groupManyLetters()
       try await user.beBounded()

@@ -21,6 +21,10 @@ struct VisibilityMatrix {
     case schedule
     /// The same, to make jobs in its queue.
     case useOfSchedule
+    /// A webhook of the job's owner.
+    case webhook
+    /// The same, which names its queue.
+    case sightByWebhook
     /// A batch of the job's owner.
     case batch
     /// A key of the job's owner.
@@ -111,6 +115,12 @@ struct VisibilityMatrix {
     "POST /schedules/{schedule}/backfill": Row(.useOfSchedule) { _ in
       #"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}"#
     },
+    "GET /webhooks": Row(.list), "GET /webhooks/{webhook}": Row(.webhook),
+    "PUT /webhooks/{webhook}": Row(.sightByWebhook) {
+      #"{"url":"https://a.example/","events":["job.dead"],"queues":["\#($0.queue)"]}"#
+    },
+    "DELETE /webhooks/{webhook}": Row(.webhook), "POST /webhooks/{webhook}/pause": Row(.webhook),
+    "POST /webhooks/{webhook}/resume": Row(.webhook), "POST /webhooks/{webhook}/test": Row(.webhook),
     "GET /audit": Row(.scopeOnly), "GET /admin/owners/{owner}/quota": Row(.scopeOnly),
     "PUT /admin/owners/{owner}/quota": Row(.scopeOnly),
     "GET /push/targets": Row(.scopeOnly), "GET /push/secret": Row(.scopeOnly), "POST /push/secret": Row(.scopeOnly),
@@ -133,9 +143,11 @@ struct VisibilityMatrix {
     case .useOfQueue: return mayUseQueue ? .granted : .queueForbidden
     case .sightOfQueue: return type == .admin || mayUseQueue ? .granted : .queueForbidden
     case .job: return mayView(type, isOwner: isOwner, mayUseQueue: mayUseQueue) ? .granted : .hidden
-    case .schedule, .batch: return type == .admin || isOwner ? .granted : .hidden
+    case .schedule, .batch, .webhook: return type == .admin || isOwner ? .granted : .hidden
     case .useOfSchedule:
       return type != .admin && !isOwner ? .hidden : mayUseQueue ? .granted : .queueForbidden
+    case .sightByWebhook:
+      return type == .admin ? .granted : !isOwner ? .hidden : mayUseQueue ? .granted : .queueForbidden
     case .key: return type == .admin || isOwner ? .granted : .keyForbidden
     }
   }

@@ -119,6 +119,11 @@ extension AnswerTable {
     Column("ZONE", "timezone"), Column("QUEUE", "job.queue"), Column("TYPE", "job.type"), Column("LAST", "last"),
     Column("NEXT", "next.0"), Column("RUNS", "runs", as: .count),
   ])
+  static let webhooks = AnswerTable(columns: [
+    Column("WEBHOOK", "webhook"), Column("STATE", "state", as: .state), Column("URL", "url"),
+    Column("EVENTS", "events"), Column("QUEUES", "queues"), Column("WAITING", "waiting", as: .count),
+    Column("DELIVERED", "delivered", as: .count), Column("FAILED", "failed", as: .trouble),
+  ])
   static let runs = AnswerTable(columns: [
     Column("AT", "at"), Column("OUTCOME", "outcome", as: .state), Column("JOB", "job_id"),
     Column("STATE", "state", as: .state),

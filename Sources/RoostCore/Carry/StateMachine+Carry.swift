@@ -64,5 +64,6 @@ extension StateMachine {
   package var keptBytes: Int {
     liveBytes + stubs.count * 96 + existingQueues * 96 + setups.count * 256 + toldGroups.count * 192
       + groupSettings.count * 64 + schedules.recordBytes + batches.recordBytes
+      + webhooks.recordBytes
   }
 }

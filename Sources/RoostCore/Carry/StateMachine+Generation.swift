@@ -87,6 +87,12 @@ extension StateMachine {
       for byte in row.definition.bytes { sum = sum &* 31 &+ UInt64(byte) }
       for number in state.open { mix(row.id, number) }
     }
+    for slot in webhooks.order {
+      let (row, state) = (webhooks[slot], webhooks[slot].state)
+      mix(row.id, UInt64(bitPattern: state.createdAt) ^ state.firstNumber << 1)
+      mix(UInt64(bitPattern: state.failingSince), UInt64(bitPattern: state.pausedAt) << 1 | (state.isPaused ? 1 : 0))
+      for byte in row.owner + row.name + row.definition.bytes + state.reason { sum = sum &* 31 &+ UInt64(byte) }
+    }
     return sum
   }
 

@@ -175,8 +175,8 @@ extension StateMachine {
   }
 
   /// Whether a queue with settings, or its group, takes one more job; jobs that make room for it are cancelled.
-  private mutating func admit(
-    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot,
+  mutating func admit(
+    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot = .none,
     _ step: inout Step
   ) -> Refusal? {
     if let refusal = whyNotAdmitted(command, body, settings) { return refusal }

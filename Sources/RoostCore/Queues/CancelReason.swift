@@ -16,6 +16,8 @@ package enum CancelReason: String, Sendable, CaseIterable {
   case replaced
   /// It was READY for longer than its queue lets a job be.
   case tooOld = "too_old"
+  /// It was a delivery of a webhook that was removed.
+  case webhookRemoved = "webhook_removed"
 
   var text: StaticString {
     switch self {
@@ -27,6 +29,7 @@ package enum CancelReason: String, Sendable, CaseIterable {
     case .expired: "expired"
     case .replaced: "replaced"
     case .tooOld: "too_old"
+    case .webhookRemoved: "webhook_removed"
     }
   }
 
@@ -41,6 +44,7 @@ package enum CancelReason: String, Sendable, CaseIterable {
     case .expired: 0x8C96_D276
     case .replaced: 0x532F_173F
     case .tooOld: 0xDB66_35AD
+    case .webhookRemoved: 0xAE29_D925
     }
   }
 }

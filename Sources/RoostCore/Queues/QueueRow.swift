@@ -146,6 +146,7 @@ extension StateMachine {
     queues[Int(id)].life = livesBegun
     queues[Int(id)].exists = true
     existingQueues += 1
+    if isOfWebhooks(id) { ownQueues += 1 }
     return id
   }
 }

@@ -153,6 +153,7 @@ extension StateMachine {
   // MARK: Pauses that end
 
   mutating func resume(queue: UInt32, _ step: inout Step) {
+    noteWebhooks(.queueResumed, ofQueue: queueNames.bytes(queue), because: [])
     let event = QueueResumed(name: queueNames.bytes(queue))
     event.encode(into: &step.records)
     event.apply(to: &self)

@@ -44,6 +44,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case batchChanged = 60
   case ownerQuotaSet = 67
   case workerQuieted = 70
+  case webhookSet = 80
+  case webhookRemoved = 81
+  case webhookMarked = 82
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -91,6 +94,9 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .batchChanged: BatchChanged.self
     case .ownerQuotaSet: OwnerQuotaSet.self
     case .workerQuieted: WorkerQuieted.self
+    case .webhookSet: WebhookSet.self
+    case .webhookRemoved: WebhookRemoved.self
+    case .webhookMarked: WebhookMarked.self
     }
   }
 

@@ -122,6 +122,16 @@ extension Metric {
     "roost_schedule_lag_seconds", .histogram, "Time from an instant of a schedule to its job.")
 }
 
+/// Webhooks. Their counts begin with the daemon.
+extension Metric {
+  static let webhooks = Metric("roost_webhooks", .gauge, "Webhooks that exist.")
+  static let webhooksPaused = Metric("roost_webhooks_paused", .gauge, "Webhooks that are paused.")
+  static let webhookDeliveries = Metric(
+    "roost_webhook_deliveries_total", .counter, "Deliveries made for events that webhooks ask for.")
+  static let webhookDropped = Metric(
+    "roost_webhook_dropped_total", .counter, "Events of which a webhook was not told, by reason.")
+}
+
 /// HTTP and keys.
 extension Metric {
   static let requests = Metric(
