@@ -11,7 +11,7 @@ package final class Engine: Sendable {
   let secret: SipKey
   /// The time zones of schedules.
   package let zones: ZoneBook
-  private let read: @Sendable () -> ClockReading
+  let read: @Sendable () -> ClockReading
   /// What the start read.
   let replay: ReplayFigures
   /// A stored payload was found that does not match its checksum.
@@ -70,6 +70,8 @@ package final class Engine: Sendable {
     store.memoryLimit = configuration.memoryLimitBytes
     store.otherBytes = configuration.otherBytes
     store.eventsRetention = configuration.eventsRetention
+    // More is there than the queue itself keeps: somebody followed before the start, and may go on.
+    if store.wantsTrim { store.noteFollower() }
     return Engine(store: store, configuration: configuration, replay: replay)
   }
 
