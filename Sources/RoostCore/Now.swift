@@ -79,6 +79,8 @@ package struct Limits: Sendable {
   package var requiresLeaseID = false
   /// Due items decided in one step.
   package var dueItemsPerStep = 1_000
+  /// Groups that are placed in one step when the settings of their queue change.
+  package var groupsPerStep = 1_000
   /// Retries of a job that says nothing of them, nor its queue.
   package var maxRetries: UInt16 = 3
   /// The pauses between them.

@@ -138,6 +138,10 @@ package struct StateMachine: ~Copyable {
   /// By the numbers of their names.
   var owners = OwnerRows()
   var quotas: [QuotaCell] = []
+  /// Queues whose groups are placed by settings that changed, piece by piece.
+  var regroupingQueues: [UInt32] = []
+  /// Groups that were placed so, for tests.
+  package internal(set) var regroupSteps = 0
   var quietWorkers = QuietWorkers()
   /// Rises whenever a worker becomes quiet, or is it no more.
   package internal(set) var quietVersion: UInt64 = 0

@@ -126,7 +126,7 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryWebhook,
+      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carryQuiet, .carrySchedule, .carryWebhook,
         .carryBatch:
         sum + command.mostBytes
       default: sum + 512

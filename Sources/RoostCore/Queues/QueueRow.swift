@@ -46,6 +46,8 @@ struct QueueRow: BitwiseCopyable {
   var isDraining = false
   /// It stands in `StateMachine.changedQueues`.
   var hasChanged = false
+  /// Its groups are placed by settings that changed.
+  var regrouping = Regrouping()
   /// Which of the queues that began since the daemon started this one is; another life under the same name is another.
   var life: UInt64 = 0
 }

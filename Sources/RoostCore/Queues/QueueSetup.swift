@@ -24,6 +24,8 @@ package enum QueueHold: String, Sendable, BitwiseCopyable {
   case rate
   /// It is being deleted.
   case deletion
+  /// Its groups are placed by settings that changed.
+  case regrouping
 }
 
 /// Settings and pauses: how they come and go, and what may be leased under them.
@@ -86,6 +88,7 @@ extension StateMachine {
   /// Why the queue gives no job now; nil where it may.
   func hold(_ queue: UInt32) -> QueueHold? {
     if queues[Int(queue)].isDraining, !defects.contains(.drainingGives) { return .deletion }
+    if isRegrouping(queue) { return .regrouping }
     guard let setup = setup(queue) else { return nil }
     if setup.pointee.isPaused, !defects.contains(.pauseIgnored) { return .paused }
     if let most = setup.pointee.settings[.concurrency], queues[Int(queue)].counts[.running] >= most,

@@ -34,6 +34,8 @@ extension StateMachine {
   private static let dueSources: [any DueSource.Type] = [
     WaitEnds.self,
     OperationSteps.self,
+    // Before workers are met.
+    GroupRegrouping.self,
     // Before leases are looked at: none of theirs expires.
     BrokenDeliveries.self,
     LeaseExpiry.self,
@@ -76,11 +78,11 @@ extension StateMachine {
     let isFull = decided >= min(mostItems, conditions.dueItemsLeft)
     // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
     guard hungry.isEmpty && !hasDeliveries || nextScheduleWork() == nil else {
-      return isFull || hasOperationsToStep || graph.owes || batchesOwe
+      return isFull || hasOperationsToStep || !regroupingQueues.isEmpty || graph.owes || batchesOwe
     }
     if !hungry.isEmpty { feed(&step) }
     if hasDeliveries { feedDeliveries(&step) }
-    return isFull || hasOperationsToStep || graph.owes || batchesOwe
+    return isFull || hasOperationsToStep || !regroupingQueues.isEmpty || graph.owes || batchesOwe
       || (!hungry.isEmpty || hasDeliveries) && !conditions.refusesLeases
   }
 
