@@ -11,7 +11,7 @@ package final class Engine: Sendable {
   let secret: SipKey
   /// The time zones of schedules.
   package let zones: ZoneBook
-  private let read: @Sendable () -> ClockReading
+  let read: @Sendable () -> ClockReading
   /// What the start read.
   let replay: ReplayFigures
   /// A stored payload was found that does not match its checksum.
