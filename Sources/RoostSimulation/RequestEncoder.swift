@@ -1,4 +1,5 @@
 import RoostCore
+import RoostEngine
 import RoostLog
 
 /// Lays the bytes of a batch's requests out as the engine's mailbox does.
