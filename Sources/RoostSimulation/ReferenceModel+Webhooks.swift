@@ -231,7 +231,7 @@ extension ReferenceModel {
       guard !hook.isPaused else { return }
       if hook.failingSince == 0 {
         webhooks[key]!.failingSince = max(1, now.log)
-      } else if now.log - hook.failingSince >= RoostCore.Webhook.patience {
+      } else if now.log - hook.failingSince >= RoostCore.Webhook.patience, now.conditions.diskLevel == 0 {
         pause(key, because: RoostCore.Webhook.failureReason)
       }
     default: break

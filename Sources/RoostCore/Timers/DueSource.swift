@@ -92,6 +92,7 @@ extension StateMachine {
     if !hungry.isEmpty { feed(&step) }
     if hasDeliveries { feedDeliveries(&step) }
     // Of jobs that were too late for those who waited.
+    guard pendingWebhookBytes > 0 else { return }
     tellWebhooks(&step)
     if hasDeliveries { feedDeliveries(&step) }
   }

@@ -177,7 +177,8 @@ extension StateMachine {
       if state.failingSince == 0 {
         let time = max(1, now.log)
         mark(webhook, &step) { $0.failingSince = time }
-      } else if now.log - state.failingSince >= Webhook.patience {
+      } else if now.log - state.failingSince >= Webhook.patience, conditions.diskLevel == 0 {
+        // On a full disk it waits for the next failure: the room for the end of an attempt is not for this.
         pause(webhook: webhook, because: Array(Webhook.failureReason.utf8), &step)
       }
     case .released, .undelivered, .cancelled, .cancelRequested, .tooLate, .buried: break
