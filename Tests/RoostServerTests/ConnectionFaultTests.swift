@@ -36,7 +36,7 @@ import Testing
       $0.bodyTimeout = .seconds(2)
     }) { daemon in
       let body = #"{"payload":"\#(String(repeating: "x", count: 90_000))"}"#
-      let request = Array(Connection.request("POST", "/jobs", daemon.client, body).utf8)
+      let request = Connection.request("POST", "/jobs", daemon.client, body)
       let start = request.count - 30_000
       let pair = [try Connection(port: daemon.port), try Connection(port: daemon.port)]
       defer { for connection in pair { connection.close() } }
