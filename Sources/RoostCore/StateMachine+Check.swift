@@ -267,8 +267,10 @@ extension StateMachine {
         found.append("what no other than job \(hot.number) may have names another")
       }
     }
-    for cell in uniques.waiting where uniques.find(uniques.cell(cell).pointee.hash) == .none {
-      found.append("job \(jobs.hot(uniques.cell(cell).pointee.job).pointee.number) waits for a key that nobody holds")
+    for unique in uniques.waiting.map({ uniques.cell($0).pointee }) {
+      let number = jobs.hot(unique.job).pointee.number
+      if uniques.find(unique.hash) == .none { found.append("job \(number) waits for a key that nobody holds") }
+      if unique.isTimed { found.append("job \(number) waits for a key that it holds for a time") }
     }
     let met = Set(hungry.slots)
     for id in queues.indices where queues[id].exists {

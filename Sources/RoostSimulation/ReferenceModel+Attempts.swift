@@ -120,12 +120,13 @@ extension ReferenceModel {
       end(&job, outcome, next, text)
       return false
     }
+    let heir = heir(of: job)
     end(&job, outcome, .dead, text)
     job.queue = Request.deadLetterQueue(after)
     if totals[job.queue] == nil { totals[job.queue] = QueueTotals() }
     job.state = .ready
     job.attempts = 0
-    begunAnew(&job)
+    begunAnew(&job, before: heir)
     job.rank = nextRank()
     job.readySince = now.log
     return true

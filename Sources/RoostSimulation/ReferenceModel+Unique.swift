@@ -105,7 +105,7 @@ extension ReferenceModel {
       return nil
     }
     if let heir = jobs.values.first(where: { $0.waitsToHold && name($0.wanted) == name(job) }) {
-      return isTied(heir) ? nil : (heir, holder)
+      return isTied(heir) || isTimed(unique.until) != isTimed(holder.hold) ? nil : (heir, holder)
     }
     switch holder.state {
     case .ready, .scheduled, .blocked: return isTied(holder) ? nil : (holder, predecessor(of: holder))
@@ -126,22 +126,38 @@ extension ReferenceModel {
     return known.state.isFinished ? nil : known
   }
 
-  /// A new job waits for the end of another.
+  /// A new job waits for the end of another, which may have given up its name before.
   mutating func queue(_ made: inout Job, behind predecessor: Job) {
-    (made.isHeir, made.waitsToHold) = (true, !isTimed(made.hold))
     // It is held for a time no longer.
     if isTimed(predecessor.hold) { jobs[predecessor.number]!.hold = .none }
+    (made.isHeir, made.waitsToHold) = (true, !isTimed(made.hold) && isHeldByOther(made))
   }
 
   /// A job has ended: who waits for its name holds it.
   mutating func passName(of job: inout Job) {
-    let (held, own) = (job.isHolding && !isTimed(job.hold) && job.hold != .none, name(job.wanted))
+    let heir = heir(of: job)
     (job.isHolding, job.waitsToHold) = (false, false)
-    guard held, let heir = jobs.values.first(where: { $0.waitsToHold && name($0.wanted) == own }) else { return }
-    (jobs[heir.number]!.isHolding, jobs[heir.number]!.waitsToHold) = (true, false)
+    if let heir { (jobs[heir]!.isHolding, jobs[heir]!.waitsToHold) = (true, false) }
   }
 
-  func isHeldByOther(_ job: Job) -> Bool { twin(of: job.wanted, besides: job.number) != nil }
+  /// The job that holds a name as soon as this one, which holds it, has ended.
+  func heir(of job: Job) -> UInt64? {
+    guard job.isHolding, !isTimed(job.hold), job.hold != .none, let own = name(job.wanted) else { return nil }
+    return jobs.values.first { $0.waitsToHold && name($0.wanted) == own }?.number
+  }
+
+  /// A job begins anew, and holds its name again: nobody does by now.
+  ///
+  /// - Parameter heir: Who waits for its end, and goes on to: it did not end for good.
+  mutating func holdAgain(_ job: inout Job, before heir: UInt64? = nil) {
+    guard job.wanted.unique != nil else { return }
+    if let heir { (jobs[heir]!.isHolding, jobs[heir]!.waitsToHold) = (false, true) }
+    // A name whose time is over may be free.
+    _ = isRivalled(job, .nothing)
+    job.isHolding = true
+  }
+
+  private func isHeldByOther(_ job: Job) -> Bool { twin(of: job.wanted, besides: job.number) != nil }
 
   /// A job that repeated submits put off no further.
   func bounded(_ job: Submission, since: Int64) -> Submission {

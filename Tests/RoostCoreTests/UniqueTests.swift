@@ -200,6 +200,74 @@ struct UniqueTests {
     try machine.expectReplay()
   }
 
+  @Test("what holds its key for a time does not replace a job that waits behind one which holds it until it has ended")
+  func timedBehindHeir() throws {
+    let machine = Machine()
+    let (options, timed) = (unique(7, .ended, .replace), unique(7, .window(60_000), .replace))
+    let first = try made(submit(machine, options))
+    let grant = try #require(machine.lease())
+    let second = try made(submit(machine, unique(7, .started, .replace)))
+    #expect(isRefused(submit(machine, timed), for: first))
+    #expect(machine.image(second)?.state == .blocked)
+    _ = machine.finish(first, grant.lease, .released)
+    #expect(isRefused(submit(machine, timed), for: first), "also while the first waits again")
+    try machine.expectReplay()
+    let again = try #require(machine.lease())
+    _ = machine.finish(first, again.lease, .acked)
+    machine.run()
+    #expect(machine.image(second)?.state == .ready)
+    let third = try made(submit(machine, timed))
+    #expect(machine.image(third)?.state == .ready)
+    try machine.expectReplay()
+  }
+
+  @Test("what holds its key until it has ended takes over from one that waits and holds it for a time")
+  func endedBehindTimed() throws {
+    let machine = Machine()
+    let timed = unique(7, .window(60_000), .replace)
+    let first = try made(submit(machine, timed))
+    let grant = try #require(machine.lease())
+    _ = try made(submit(machine, timed))
+    let third = try made(submit(machine, unique(7, .ended, .replace)))
+    #expect(machine.image(third)?.state == .blocked && isDuplicate(submit(machine, unique()), of: third))
+    try machine.expectReplay()
+    _ = machine.finish(first, grant.lease, .acked)
+    machine.run()
+    #expect(machine.lease()?.id == third && isDuplicate(submit(machine, unique()), of: third))
+    try machine.expectReplay()
+  }
+
+  @Test("a job that goes to another queue instead of being DEAD holds its key on; who waits behind it goes on waiting")
+  func behindMoved() throws {
+    let machine = Machine()
+    var change = QueueSettingsChange()
+    change.set(.deadLetter, 0)
+    let (settings, names) = (change.settings.bytes, Array("mailfailed".utf8))
+    machine.run(
+      settings + names,
+      .configure(
+        Command.Configure(
+          name: ByteRange(offset: settings.count, count: 4), settings: ByteRange(offset: 0, count: settings.count),
+          cleared: 0, deadLetter: ByteRange(offset: settings.count + 4, count: 6))))
+    let options = unique(7, .ended, .replace)
+    let first = try made(submit(machine, options))
+    let grant = try #require(machine.lease())
+    let second = try made(submit(machine, options))
+    _ = machine.finish(first, grant.lease, .failed) { $0.isRetryable = false }
+    machine.run()
+    #expect(machine.image(first)?.state == .ready && machine.image(second)?.state == .blocked)
+    #expect(isDuplicate(submit(machine, unique()), of: first))
+    try machine.expectReplay()
+    let third = try made(submit(machine, options))
+    #expect(machine.image(second)?.state != .blocked && machine.image(third)?.state == .blocked)
+    let again = try #require(machine.lease("failed"))
+    #expect(again.id == first)
+    _ = machine.finish(first, again.lease, .acked)
+    machine.run()
+    #expect(machine.image(third)?.state == .ready && isDuplicate(submit(machine, unique()), of: third))
+    try machine.expectReplay()
+  }
+
   @Test("of another priority it goes to the end of its line")
   func otherPlace() throws {
     let machine = Machine()

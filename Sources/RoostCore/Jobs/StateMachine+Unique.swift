@@ -55,11 +55,13 @@ extension StateMachine {
     if cell != .none, !uniques.cell(cell).pointee.isTimed { uniques.release(cell) }
   }
 
-  /// A job that ended begins anew, and holds its key again if it would not have lost it by then.
+  /// A job that ended begins anew, and holds its key again if it would not have lost it by then. One that waits for its end
+  /// goes on waiting: it did not end for good.
   mutating func retakeUnique(_ slot: Slot) {
     let cell = uniqueCell(of: slot)
     guard cell != .none, mayRetake(cell) else { return }
-    if uniques.find(uniques.cell(cell).pointee.hash) == .none { uniques.take(cell) }
+    let holder = uniques.find(uniques.cell(cell).pointee.hash)
+    if holder == .none || holder != cell && isHeir(holder) { uniques.takeOver(cell) }
   }
 
   private func mayRetake(_ cell: Slot) -> Bool {
@@ -150,19 +152,23 @@ extension StateMachine {
   private func place(behind holder: Slot, by unique: JobUnique) -> Place? {
     let cell = uniques.cell(holder).pointee
     guard unique.onConflict == .replace, !cell.isStub else { return nil }
+    var isTimed = false
+    if case .window = unique.until { isTimed = true }
     let heir = uniques.findHeir(unique.hash)
     if heir != .none {
-      // Also where the holder was handed back meanwhile.
+      // Also where the holder was handed back meanwhile. What is held for a time would be held at once, beside the holder;
+      // and one that runs, as the end of the other is lost, does not leave.
       let twin = uniques.cell(heir).pointee.job
-      return isTied(twin) ? nil : Place(twin: twin, predecessor: cell.job)
+      guard !isTied(twin), cell.isTimed == isTimed, jobs.hot(twin).pointee.state == JobState.blocked.rawValue else {
+        return nil
+      }
+      return Place(twin: twin, predecessor: cell.job)
     }
     switch JobState(rawValue: jobs.hot(cell.job).pointee.state)! {
     case .ready, .scheduled, .blocked:
       guard !isTied(cell.job) else { return nil }
       return Place(twin: cell.job, predecessor: cell.isHeir ? predecessor(of: cell.job) : .none)
     case .running, .retry:
-      var isTimed = false
-      if case .window = unique.until { isTimed = true }
       // Else the key would be free as soon as either is.
       return cell.isTimed == isTimed ? Place(predecessor: cell.job) : nil
     case .acked, .dead, .cancelled: return nil
