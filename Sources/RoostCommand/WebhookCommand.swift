@@ -56,7 +56,7 @@ struct WebhookCommand: AsyncParsableCommand {
         """)
 
     @OptionGroup var daemon: DaemonAddress
-    @Option(help: "Where events are sent.") var url: String
+    @Option(help: ArgumentHelp("Where events are sent.", valueName: "url")) var to: String
     @Option(help: "An event, such as job.dead; give it once for each.") var event: [String]
     @Option(help: "Only events of this queue; may be given more than once.") var queue: [String] = []
     @Option(help: "Only events of jobs of this type; may be given more than once.") var type: [String] = []
@@ -72,7 +72,7 @@ struct WebhookCommand: AsyncParsableCommand {
     func run() async throws {
       var body = JSONWriter()
       body.beginObject()
-      body.field("url", url)
+      body.field("url", to)
       body.names("events", event)
       if !queue.isEmpty { body.names("queues", queue) }
       if !type.isEmpty { body.names("types", type) }

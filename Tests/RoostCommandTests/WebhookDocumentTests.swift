@@ -58,7 +58,7 @@ struct WebhookDocumentTests {
       }
       let url = "http://127.0.0.1:1/"
       let made = try roost(
-        "set", "w", "--url", url, "--event", "job.dead", "--event", "job.acked", "--queue", "q", "--description", "d")
+        "set", "w", "--to", url, "--event", "job.dead", "--event", "job.acked", "--queue", "q", "--description", "d")
       #expect(made.contains(#""events":["job.acked","job.dead"]"#) && made.contains(#""queues":["q"]"#), "\(made)")
       #expect(try roost("list").contains(#""webhook":"w""#))
       #expect(try roost("test", "w").contains(#""queue":"_webhooks""#))
