@@ -146,11 +146,9 @@ extension Route {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + logLineRoutes
-      + listRoutes + queueRoutes + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes + figureRoutes
-      + eventRoutes + ownerRoutes
-      + auditRoutes + keyRoutes
-      + healthRoutes + metricsRoutes + contractRoutes
+    jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + logLineRoutes + listRoutes
+      + queueRoutes + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes + figureRoutes
+      + eventRoutes + ownerRoutes + auditRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 
   package let routes: [Route]

@@ -92,7 +92,8 @@ extension Metric {
   static let jobs = Metric("roost_jobs", .gauge, "Jobs in memory, finished ones that are still kept included.")
   static let jobMemory = Metric(
     "roost_jobs_memory_bytes", .gauge,
-    "Memory that jobs, keys, names and long polls take. With roost_http_bytes_in_flight it counts towards MEMORY_LIMIT.")
+    "Memory that jobs, keys, names and long polls take. With roost_http_bytes_in_flight it counts towards MEMORY_LIMIT."
+  )
   static let allocatedJobMemory = Metric(
     "roost_jobs_memory_allocated_bytes", .gauge, "Memory allocated for them, free places for further ones included.")
   static let memoryLow = Metric("roost_memory_low", .gauge, "1 while submits are refused for lack of memory.")
