@@ -195,8 +195,8 @@ package enum Setting: String, CaseIterable, Sendable {
     case .eventsRetention:
       .init(
         .duration(0...2_592_000_000), "1h", sample: "15m",
-        "How far back `/events` can be resumed (see [events.md](events.md)): the log is kept so long, whatever the queue "
-          + "itself needs of it, while the disk has room. 0s: no longer than that.")
+        "How far back `/events` can be resumed (see [events.md](events.md)): once somebody listens the log is kept so long, "
+          + "whatever the queue itself needs of it, while the disk has room. 0s: no longer than that.")
     case .eventsRetentionBytes:
       .init(
         .bytes(0...(1 << 40)), "256MiB", sample: "64MiB",

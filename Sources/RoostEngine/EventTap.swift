@@ -12,6 +12,8 @@ package final class EventTap: Sendable {
   }
 
   private let isOpen = Atomic(false)
+  /// Since the writer looked.
+  private let wasOpened = Atomic(false)
   private let state = Mutex(State())
   /// Has the writer make a commit, if only an empty one.
   private let nudge: @Sendable () -> Void
@@ -30,6 +32,7 @@ package final class EventTap: Sendable {
       return state.isOver
     }
     isOpen.store(true, ordering: .relaxed)
+    wasOpened.store(true, ordering: .relaxed)
     if isOver { onAdvance() } else { nudge() }
   }
 
@@ -56,6 +59,12 @@ package final class EventTap: Sendable {
   @inline(__always)
   func publish(_ log: any Journal) {
     if isOpen.load(ordering: .relaxed) { tell(log) }
+  }
+
+  /// Whether somebody follows, or did since the last call.
+  func takeOpened() -> Bool {
+    guard !isOpen.load(ordering: .relaxed) else { return true }
+    return wasOpened.load(ordering: .relaxed) && wasOpened.exchange(false, ordering: .relaxed)
   }
 
   private func tell(_ log: any Journal) {

@@ -38,6 +38,8 @@ struct Compaction {
   /// Whether the oldest segment is kept for those who follow the log, and until when that is so for sure (log time).
   var isKept = false
   var keptUntil = Int64.min
+  /// Log time until which the log is kept for those who follow it.
+  var followedUntil = Int64.min
 
   /// What a piece reads and what it copies at least. The next commit waits for it: some 6 µs for each live record, and
   /// where little lives, a piece bound by what it copies would be a whole segment.
@@ -107,10 +109,16 @@ extension Store {
     return total > max(3 * log.segmentBytes, 2 * live)
   }
 
-  /// Whether the oldest segment is kept for those who follow the log: it holds what happened lately, the log has room for
-  /// it, and the disk has much more. Looked at once a second.
+  /// Somebody follows the log: what happens from here on is kept for as long as `eventsRetention` says.
+  mutating func noteFollower() {
+    let (end, overflow) = machine.logTime.addingReportingOverflow(eventsRetention.nanoseconds)
+    compaction.followedUntil = overflow ? .max : end
+  }
+
+  /// Whether the oldest segment is kept for those who follow the log: somebody did lately, it holds what happened lately,
+  /// the log has room for it, and the disk has much more. Looked at once a second.
   private mutating func isKeptForEvents() -> Bool {
-    guard eventsRetention.nanoseconds > 0 else { return false }
+    guard compaction.followedUntil > machine.logTime else { return false }
     guard machine.logTime >= compaction.keptUntil else { return compaction.isKept }
     compaction.keptUntil = machine.logTime + 1_000_000_000
     compaction.isKept =

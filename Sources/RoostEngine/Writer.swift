@@ -95,6 +95,7 @@ final class Writer: @unchecked Sendable {
     park()
     if batch.commands.isEmpty, laneBatches.isEmpty { try store.idle(reading: reading) }
     let trims = store.trims
+    if tap.takeOpened() { store.noteFollower() }
     let compacts = try store.compact()
     unpinTrimmed()
     if compacts || store.trims != trims { publish() }

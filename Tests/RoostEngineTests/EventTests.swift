@@ -72,7 +72,9 @@ import Testing
 
   @Test("the log is trimmed no sooner than what happened lately allows, and copies of what lives are no events")
   func kept() async throws {
-    func write(keeping retention: EventsRetention) async throws -> (trims: Int, events: [Event], first: UInt64) {
+    func write(
+      keeping retention: EventsRetention, isFollowed: Bool = true
+    ) async throws -> (trims: Int, events: [Event], first: UInt64) {
       let time = Atomic<Int64>(1_000_000_000)
       let fixture = try Fixture(adjust: {
         $0.eventsRetention = retention
@@ -82,6 +84,10 @@ import Testing
           return ClockReading(boot: now, wall: 1_780_000_000_000_000_000 + now)
         }
       })
+      if isFollowed {
+        fixture.engine.events.open {}
+        fixture.engine.events.close()
+      }
       _ = try await fixture.submit(queue: "kept")
       for _ in 0..<600 {
         _ = try await fixture.submit("\"\(String(repeating: "x", count: 1_000))\"")
@@ -102,6 +108,8 @@ import Testing
     let bounded = try await write(keeping: EventsRetention(nanoseconds: .max / 4, bytes: 400 << 10))
     #expect(bounded.trims > 0)
     #expect(bounded.events.count { $0.kind == .jobAcked } > 100)
+    let unheard = try await write(keeping: EventsRetention(nanoseconds: .max / 4, bytes: 64 << 20), isFollowed: false)
+    #expect(unheard.trims > bounded.trims && unheard.first > bounded.first, "nobody listened")
     let short = try await write(keeping: .none)
     #expect(short.trims > bounded.trims && short.first > bounded.first)
     #expect(!short.events.contains { $0.kind == .jobSubmitted && $0.labels?.queue == "kept" }, "its copy is no event")
