@@ -83,7 +83,9 @@ extension PowerCut {
   /// - Returns: A job that was submitted and answered before.
   fileprivate func holdWriter(of daemon: LiveDaemon) throws -> String {
     let before = try value(.calls)
-    try waitUntil("an empty frame stands") { try value(.calls) >= before + 2 }
+    _ = try daemon.submit()
+    // Two calls for the job's frame, and two for the empty one.
+    try waitUntil("an empty frame stands") { try value(.calls) >= before + 4 }
     let job = try daemon.submit()
     try set(.heldSync, 1)
     try waitUntil("the writer is held") { try value(.held) == 1 }
