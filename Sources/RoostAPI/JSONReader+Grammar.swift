@@ -137,7 +137,8 @@ extension JSONReader {
     throw malformed("the text ends inside of a string")
   }
 
-  private mutating func skipEscape() throws(Rejection) {
+  /// Takes a backslash and what it stands before; of a surrogate pair both halves.
+  mutating func skipEscape() throws(Rejection) {
     at += 1
     guard at < bytes.count else { throw malformed("the text ends inside of a string") }
     switch bytes[at] {

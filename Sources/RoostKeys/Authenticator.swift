@@ -129,6 +129,17 @@ package final class Authenticator: Sendable {
     return memo.caller
   }
 
+  /// Counts what may have ended keys: to be taken before a key is judged, and given to `holds` after it.
+  package var flushCount: UInt64 { flushes.count.load(ordering: .acquiring) }
+
+  /// Whether a caller that was judged may be believed without asking again: nothing has become of any key since, and its
+  /// own has not expired.
+  ///
+  /// - Parameter flushCount: Of before the judgement.
+  package func holds(_ caller: Caller, since flushCount: UInt64) -> Bool {
+    flushCount == self.flushCount && (caller.expiresAt.map { $0 > clock.wall() } ?? true)
+  }
+
   /// The caller that a request's headers stand for.
   ///
   /// - Parameters:

@@ -6,11 +6,11 @@ import RoostKeys
 /// Many jobs in one request and one commit: submit, acknowledge, fail, extend. Each item has its own result, in order.
 let batchRoutes: [Route] = [
   Route(
-    "POST", "/jobs/batch", .submit, fields: jobsTable.allNames + SubmitBody.itemFields.map { "jobs.\($0)" }, submitBatch
-  ),
-  Route("POST", "/jobs/ack", .ack, fields: itemFields(ackItemTable), acknowledgeBatch),
-  Route("POST", "/jobs/fail", .ack, fields: itemFields(failItemTable), failBatch),
-  Route("POST", "/jobs/extend", .ack, fields: itemFields(extendItemTable), extendBatch),
+    "POST", "/jobs/batch", .submit, fields: jobsTable.allNames + SubmitBody.itemFields.map { "jobs.\($0)" },
+    bodySize: .items, submitBatch),
+  Route("POST", "/jobs/ack", .ack, fields: itemFields(ackItemTable), bodySize: .items, acknowledgeBatch),
+  Route("POST", "/jobs/fail", .ack, fields: itemFields(failItemTable), bodySize: .items, failBatch),
+  Route("POST", "/jobs/extend", .ack, fields: itemFields(extendItemTable), bodySize: .items, extendBatch),
 ]
 
 private enum JobsField: String, CaseIterable { case jobs }

@@ -5,7 +5,7 @@ import RoostKeys
 
 /// What clients do with jobs: submit, read, cancel, run now.
 let jobRoutes: [Route] = [
-  Route("POST", "/jobs", .submit, fields: SubmitBody.fields, direct: directSubmit) {
+  Route("POST", "/jobs", .submit, fields: SubmitBody.fields, bodySize: .job, direct: directSubmit) {
     (request, backend) throws(Rejection) in
     let job = try await submitJob(request, backend)
     var json = JSONWriter(capacity: 224)
@@ -21,7 +21,8 @@ let jobRoutes: [Route] = [
     return Answer(200, json)
   },
   Route(
-    "POST", "/jobs/{id}/cancel", .cancel, fields: cancelTable.allNames, audit: .ofAdmins("job.cancel")
+    "POST", "/jobs/{id}/cancel", .cancel, fields: cancelTable.allNames, bodySize: .report,
+    audit: .ofAdmins("job.cancel")
   ) { (request, backend) throws(Rejection) in
     var reason: String?
     try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
@@ -45,8 +46,9 @@ let jobRoutes: [Route] = [
     json.job(job, withPayload: false, withResult: true)
     return Answer(200, json)
   },
-  Route("POST", "/jobs/{id}/dlq", .cancel, fields: cancelTable.allNames, audit: .ofAdmins("job.bury")) {
-    (request, backend) throws(Rejection) in
+  Route(
+    "POST", "/jobs/{id}/dlq", .cancel, fields: cancelTable.allNames, bodySize: .report, audit: .ofAdmins("job.bury")
+  ) { (request, backend) throws(Rejection) in
     var reason = ""
     try decodeOptional(request.body, cancelTable) { (_, json) throws(Rejection) in
       reason = cutText(try json.string("reason"))

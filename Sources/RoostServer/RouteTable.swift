@@ -62,6 +62,8 @@ package final class Route: Sendable {
   package let parameters: [String]
   /// The fields its body may have, those of an object inside as `retry.max`; empty: it takes no body.
   package let fields: [String]
+  /// How large its body may be.
+  package let bodySize: BodySize
   /// Whether, and under which name, the audit log hears of it.
   package let audit: Audit
   package let handler: Handler
@@ -82,7 +84,7 @@ package final class Route: Sendable {
 
   package init(
     _ method: String, _ path: String, _ scope: Scope?, parameters: [String] = [], fields: [String] = [],
-    audit: Audit = .never, early: EarlyHandler? = nil, direct: DirectRoute? = nil,
+    bodySize: BodySize = .fields, audit: Audit = .never, early: EarlyHandler? = nil, direct: DirectRoute? = nil,
     immediate: (@Sendable () -> Answer)? = nil, _ handler: @escaping Handler
   ) {
     self.method = method
@@ -90,6 +92,7 @@ package final class Route: Sendable {
     self.scope = scope
     self.parameters = parameters
     self.fields = fields
+    self.bodySize = bodySize
     self.audit = audit
     self.handler = handler
     self.direct = direct
@@ -106,7 +109,8 @@ package final class Route: Sendable {
   /// The same route in its table.
   fileprivate init(_ route: Route, at index: Int) {
     (method, path, scope, parameters) = (route.method, route.path, route.scope, route.parameters)
-    (fields, audit, handler, direct) = (route.fields, route.audit, route.handler, route.direct)
+    (fields, bodySize, audit) = (route.fields, route.bodySize, route.audit)
+    (handler, direct) = (route.handler, route.direct)
     (immediate, early, segments) = (route.immediate, route.early, route.segments)
     hasParameters = route.hasParameters
     self.index = index

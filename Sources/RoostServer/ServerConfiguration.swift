@@ -67,25 +67,10 @@ package struct ServerConfiguration: Sendable {
 
   package init() {}
 
-  /// The largest body, bytes.
+  /// The largest body of most requests, bytes.
   package var maxBodyBytes: Int { maxPayloadBytes + envelopeBytes }
   /// The largest body of a batch, bytes.
   package var maxBatchBytes = Bounds.batchBytes
-
-  /// The largest body of all, bytes: the least that `budget` must hold.
-  package var mostBodyBytes: Int {
-    max(Bounds.mostPayloadJSON(maxPayloadBytes) + envelopeBytes, maxBodyBytes, maxBatchBytes)
-  }
-
-  /// The largest body that a request to this target may have, bytes.
-  package func maxBodyBytes(target: String?) -> Int {
-    let path = pathPart(of: target ?? "")
-    switch path.hasPrefix("/v1/") ? path.dropFirst(3) : path {
-    case "/jobs": return Bounds.mostPayloadJSON(maxPayloadBytes) + envelopeBytes
-    case "/jobs/batch", "/jobs/ack", "/jobs/fail", "/jobs/extend": return max(maxBodyBytes, maxBatchBytes)
-    default: return maxBodyBytes
-    }
-  }
 
   /// What of a refused body is read and dropped so that the connection stays usable, bytes.
   package var maxDiscardBytes: Int { maxBodyBytes * 8 }

@@ -33,7 +33,7 @@ struct AckBody {
       }
       result = raw.elementsEqual("\"\"".utf8) ? nil : raw
     case .resultError:
-      let text = try json.string("result_error")
+      let text = try json.mendedString("result_error")
       error = text.isEmpty ? nil : cutText(text)
     case .leaseID: leaseID = try json.leaseID("lease_id")
     case .leaseNext: leaseNext = try json.leaseNext("lease_next", keyID: keyID)
@@ -61,7 +61,7 @@ struct FailBody {
   mutating func read(_ field: FailField, _ json: inout JSONReader) throws(Rejection) {
     switch field {
     case .jobID: jobID = try json.string("job_id", limit: Bounds.jobIDBytes)
-    case .error: error = cutText(try json.string("error"))
+    case .error: error = cutText(try json.mendedString("error"))
     case .retryable: isRetryable = try json.boolean("retryable")
     case .retryAfter: retryAfter = try json.duration("retry_after", 0...604_800_000)
     case .holdGroup: holdGroup = try json.duration("hold_group", Bounds.groupHold)

@@ -7,10 +7,13 @@ import RoostKeys
 let workerRoutes: [Route] = [
   Route("POST", "/jobs/lease", .lease, fields: leaseTable.allNames, direct: directLease, leaseJob),
   Route(
-    "POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames + leaseNextFields, direct: directAcknowledge,
-    acknowledgeJob),
-  Route("POST", "/jobs/{id}/fail", .ack, fields: failTable.allNames, direct: directFail, failJob),
-  Route("POST", "/jobs/{id}/extend", .ack, fields: extendTable.allNames, direct: directExtend, extendLease),
+    "POST", "/jobs/{id}/ack", .ack, fields: ackTable.allNames + leaseNextFields, bodySize: .report,
+    direct: directAcknowledge, acknowledgeJob),
+  Route(
+    "POST", "/jobs/{id}/fail", .ack, fields: failTable.allNames, bodySize: .report, direct: directFail, failJob),
+  Route(
+    "POST", "/jobs/{id}/extend", .ack, fields: extendTable.allNames, bodySize: .report, direct: directExtend,
+    extendLease),
   Route("POST", "/jobs/{id}/release", .ack, fields: releaseTable.allNames, releaseJob),
 ]
 

@@ -105,6 +105,25 @@ import Testing
     }
   }
 
+  @Test("a key that is revoked between a request's head and its body leases nothing")
+  func betweenHeadAndBody() async throws {
+    try await TestDaemon.run { daemon in
+      let (key, id) = try await Self.key(daemon)
+      let job = try await daemon.submit()
+      let connection = try Connection(port: daemon.port)
+      defer { connection.close() }
+      let headers = ["Expect: 100-continue", "Content-Length: 2"]
+      connection.send(Connection.request("POST", "/jobs/lease", key, nil, headers))
+      // Its head has been judged.
+      #expect(try await connection.reply().status == 100)
+      _ = try await daemon.keys.revoke(id, by: .commandLine)
+      connection.send("{}")
+      let reply = try await connection.reply()
+      #expect(reply.status == 401 && reply.code == "revoked_key", "\(reply.text)")
+      try await Self.expectFree(daemon, job)
+    }
+  }
+
   @Test("a long poll over HTTP/2 is told 401 as its key is revoked; its neighbours on the connection wait on")
   func http2() async throws {
     try await TestDaemon.secure { daemon, certificates in

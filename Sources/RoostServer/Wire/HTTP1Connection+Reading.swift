@@ -171,7 +171,8 @@ extension HTTP1Connection {
       reading.left = left - count
       isWhole = left == count
     } else {
-      let most = configuration.maxBodyBytes(target: reading.request.target) - reading.body.readableBytes + 1
+      let route = reading.admitted!.route
+      let most = configuration.maxBodyBytes(route.bodySize) - reading.body.readableBytes + 1
       do throws(HeadError) {
         isWhole = try reading.chunks.read(&input, most: most) { part in
           var part = part
@@ -181,7 +182,7 @@ extension HTTP1Connection {
         refuseRest(configuration.rejection(error), reading)
         return false
       }
-      if let refusal = configuration.refusal(reading.request, bytes: reading.body.readableBytes) {
+      if let refusal = configuration.refusal(reading.request, to: route, bytes: reading.body.readableBytes) {
         reading.body = ByteBuffer()
         current = reading
         refuse(refusal, awaitsContinue: false)

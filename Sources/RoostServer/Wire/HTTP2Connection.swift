@@ -15,7 +15,7 @@ struct HTTP2Connection: Sendable {
     let configuration = front.configuration
     let peer = AddressBlock(channel.remoteAddress)
     self.front = front
-    let here = NIOLoopBound(loop, eventLoop: channel.eventLoop)
+    let here = NIOLoopBound((loop: loop, keys: ConnectionKeys()), eventLoop: channel.eventLoop)
     let (requests, arrivals) = AsyncStream.makeStream(of: StreamRequest.self)
     self.channel = channel
     self.requests = requests
@@ -34,7 +34,8 @@ struct HTTP2Connection: Sendable {
       stream.eventLoop.makeCompletedFuture {
         try stream.pipeline.syncOperations.addHandlers(
           EndOfStream(), HeaderFieldBytes(), HTTP2FramePayloadToHTTPServerCodec(),
-          StreamGate(front: front, peer: peer, loop: here.value, requests: arrivals))
+          StreamGate(
+            front: front, peer: peer, loop: here.value.loop, keys: here.value.keys, requests: arrivals))
       }
     }
     let gate = HTTP2ConnectionGate(configuration: configuration)
@@ -52,6 +53,11 @@ struct HTTP2Connection: Sendable {
       }
     }
   }
+}
+
+/// The keys that a connection's streams brought last.
+final class ConnectionKeys {
+  var memos = KeyMemos()
 }
 
 /// Ends HTTP/2 connections that will not end by themselves: those that break the protocol, never ask anything, or do

@@ -14,8 +14,10 @@ extension HTTPFront {
     _ responder: any DirectResponder
   ) throws(Rejection) -> Bool {
     let start = ContinuousClock.now
-    guard let direct = admitted.route.direct, admitted.isFresh(at: start), let backend = admitted.backend,
-      let caller = admitted.caller
+    guard let direct = admitted.route.direct, isFresh(admitted, at: start), let backend = admitted.backend,
+      let caller = admitted.caller,
+      // Decoding a larger one takes longer than a loop may.
+      body.readableBytes <= configuration.maxBodyBytes
     else { return false }
     let lane = loop.lane ?? open(loop, backend.engine)
     loop.scratch.removeAll(keepingCapacity: true)

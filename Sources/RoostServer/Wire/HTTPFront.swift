@@ -48,15 +48,14 @@ final class HTTPFront: Sendable {
     let backend: Backend?
     let caller: Caller?
     /// When its key was judged.
-    let at = ContinuousClock.now
+    fileprivate let at = ContinuousClock.now
+    /// The authenticator's, from before that.
+    fileprivate let flushCount: UInt64
 
-    /// Whether the key need not be judged again: a body may take its time, and the key may end meanwhile.
-    func isFresh(at now: ContinuousClock.Instant) -> Bool { now - at < .milliseconds(500) }
-
-    fileprivate init(_ found: Found, _ caller: Caller?, _ details: Details, _ refusal: Rejection?) {
+    fileprivate init(_ found: Found, _ judged: Judged, _ details: Details, _ refusal: Rejection?) {
       (route, parameter, backend) = (found.route, found.parameter, found.backend)
       (query, idempotencyKey) = (details.query, details.idempotencyKey)
-      self.caller = caller
+      (caller, flushCount) = judged
       self.refusal = refusal
     }
 
@@ -73,9 +72,10 @@ final class HTTPFront: Sendable {
   /// - Returns: nil if the key store must be asked: `admitAsking` does.
   func admit(_ request: IncomingRequest, _ memos: inout KeyMemos) throws(Rejection) -> Admitted? {
     let found = try findOpen(request)
-    guard found.route.scope != nil, found.backend != nil else { return admitted(found, nil, request) }
+    let flushCount = authenticator.flushCount
+    guard found.route.scope != nil, found.backend != nil else { return admitted(found, (nil, flushCount), request) }
     if let caller = request.withAuthorization({ memos.caller($0, authenticator) }) {
-      return admitted(found, caller, request)
+      return admitted(found, (caller, flushCount), request)
     }
     let (header, apiKey) = (request.authorization, request.apiKey)
     // Beside another header that may hold the key this one says nothing.
@@ -83,17 +83,25 @@ final class HTTPFront: Sendable {
       let judged = authenticator.judge(token, apiKey == nil ? header : nil)
     else { return nil }
     memos.add(judged)
-    return admitted(found, judged.caller, request)
+    return admitted(found, (judged.caller, flushCount), request)
   }
 
   /// Judges a head, and asks the key store if need be.
   func admitAsking(_ request: IncomingRequest, _ peer: AddressBlock?) async throws(Rejection) -> Admitted {
     let found = try findOpen(request)
+    let flushCount = authenticator.flushCount
     var caller: Caller?
     if found.route.scope != nil, found.backend != nil { caller = try await authenticate(request, peer) }
-    return admitted(found, caller, request)
+    return admitted(found, (caller, flushCount), request)
   }
 
+  /// Whether the key need not be judged again: a body may take its time, and the key may end meanwhile.
+  func isFresh(_ admitted: Admitted, at now: ContinuousClock.Instant) -> Bool {
+    guard now - admitted.at < .milliseconds(500) else { return false }
+    return admitted.caller.map { authenticator.holds($0, since: admitted.flushCount) } ?? true
+  }
+
+  fileprivate typealias Judged = (caller: Caller?, flushCount: UInt64)
   fileprivate typealias Found = (route: Route, parameter: String, pathBytes: Int, hasQuery: Bool, backend: Backend?)
 
   /// What is asked for, whether it can be had yet or not.
@@ -116,11 +124,12 @@ final class HTTPFront: Sendable {
     return found
   }
 
-  private func admitted(_ found: Found, _ caller: Caller?, _ request: IncomingRequest) -> Admitted {
+  private func admitted(_ found: Found, _ judged: Judged, _ request: IncomingRequest) -> Admitted {
+    let caller = judged.caller
     do throws(Rejection) {
       if let caller, let refusal = found.backend?.requestQuotas.refusal(of: caller) { throw refusal }
       if let caller, let scope = found.route.scope { try caller.require(scope) }
-      if let refusal = configuration.refusal(request, bytes: request.contentLength ?? 0) { throw refusal }
+      if let refusal = configuration.refusal(request, to: found.route, bytes: request.contentLength ?? 0) { throw refusal }
       if request.isEncoded { throw configuration.encodedBody }
       var details = Admitted.Details()
       details.idempotencyKey = try request.idempotencyKey()
@@ -128,9 +137,9 @@ final class HTTPFront: Sendable {
         let query = request.target.utf8.dropFirst(found.pathBytes + 1)
         details.query = try Query(Substring(query), known: found.route.parameters)
       }
-      return Admitted(found, caller, details, nil)
+      return Admitted(found, judged, details, nil)
     } catch {
-      return Admitted(found, caller, Admitted.Details(), error)
+      return Admitted(found, judged, Admitted.Details(), error)
     }
   }
 
@@ -230,7 +239,7 @@ final class HTTPFront: Sendable {
     exchange.route.store(route.index, ordering: .relaxed)
     guard let backend = admitted.backend else { return try route.early!(door.progress, admitted.parameter) }
     var caller = admitted.caller
-    if caller != nil, !admitted.isFresh(at: .now) {
+    if caller != nil, !isFresh(admitted, at: .now) {
       caller = try await authenticate(request, peer)
     }
     if configuration.accessLog { exchange.identify(caller) }

@@ -85,10 +85,17 @@ struct IncomingRequest: Sendable {
     return try result.get()
   }
 
-  /// Calls `body` with the bytes of `Authorization`; nil: there is none, or it came in a form of its own.
+  /// Calls `body` with the bytes of `Authorization`; nil: there is none.
   func withAuthorization<R>(_ body: (UnsafeRawBufferPointer) -> R?) -> R? {
-    guard case .bytes(let head, let bytes) = head, head.authorization.isPresent else { return nil }
-    return bytes.withUnsafeReadableBytes { body($0.slice(head.authorization.range)) }
+    switch head {
+    case .bytes(let head, let bytes):
+      guard head.authorization.isPresent else { return nil }
+      return bytes.withUnsafeReadableBytes { body($0.slice(head.authorization.range)) }
+    case .fields(let request):
+      guard var value = request.headerFields[.authorization] else { return nil }
+      return value.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    case .unreadable: return nil
+    }
   }
 
   var authorization: String? {

@@ -10,12 +10,11 @@ extension ServerConfiguration {
       ? Rejection(.uriTooLong, "the URL is longer than \(maxURLBytes) bytes: shorten it") : nil
   }
 
-  /// Why a body of this many bytes is too large for what is asked; nil if it is not.
-  func refusal(_ request: IncomingRequest, bytes: Int) -> Rejection? {
-    guard bytes > maxBodyBytes, !request.isStreamed else { return nil }
-    let limit = maxBodyBytes(target: request.target)
-    return bytes > limit
-      ? Rejection(.payloadTooLarge, "the body is larger than \(limit) bytes: send less, or a reference instead") : nil
+  /// Why a body of this many bytes is too large for a route; nil if it is not.
+  func refusal(_ request: IncomingRequest, to route: Route, bytes: Int) -> Rejection? {
+    let limit = maxBodyBytes(route.bodySize)
+    guard bytes > limit, !request.isStreamed else { return nil }
+    return Rejection(.payloadTooLarge, "the body is larger than \(limit) bytes: send less, or a reference instead")
   }
 
   var encodedBody: Rejection {

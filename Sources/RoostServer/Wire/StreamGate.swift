@@ -42,6 +42,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
   let configuration: ServerConfiguration
   let peer: AddressBlock?
   let loop: LoopContext
+  let keys: ConnectionKeys
   let requests: AsyncStream<StreamRequest>.Continuation
   var reading = Reading.head
   var exchange: Exchange?
@@ -59,9 +60,13 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
   var budgeted = 0
   var timer: Scheduled<Void>?
 
-  init(front: HTTPFront, peer: AddressBlock?, loop: LoopContext, requests: AsyncStream<StreamRequest>.Continuation) {
+  init(
+    front: HTTPFront, peer: AddressBlock?, loop: LoopContext, keys: ConnectionKeys,
+    requests: AsyncStream<StreamRequest>.Continuation
+  ) {
     self.front = front
     self.loop = loop
+    self.keys = keys
     configuration = front.configuration
     self.peer = peer
     self.requests = requests
@@ -100,9 +105,8 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
     let request = IncomingRequest(head)
     let awaitsGo = head.headerFields[.expect]?.lowercased() == "100-continue"
     if let refusal = refusal(head) { return refuse(refusal, request, context) }
-    var memos = KeyMemos()
     do throws(Rejection) {
-      if let admitted = try front.admit(request, &memos) {
+      if let admitted = try front.admit(request, &keys.memos) {
         accept(request, admitted, awaitsGo: awaitsGo, context)
       } else {
         ask(request, awaitsGo: awaitsGo, context)
@@ -207,7 +211,7 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
       budget(bytes.readableBytes)
       if body.readableBytes == 0 { body = bytes } else { body.writeBuffer(&bytes) }
       reading = .body(request, admitted, body)
-      if let refusal = configuration.refusal(request, bytes: body.readableBytes) {
+      if let refusal = configuration.refusal(request, to: admitted.route, bytes: body.readableBytes) {
         refuse(refusal, request, context)
       } else if !configuration.budget.hasRoom {
         holdForRoom(context)
