@@ -34,7 +34,7 @@ package func makeRoostServer(
   let daemonMetrics = DaemonMetrics(
     registry: metrics, version: configuration.version, namedQueues: configuration.metricsQueues,
     budget: configuration.budget, tls: configuration.tls, interval: configuration.figureInterval, targets: targets,
-    droppedSpans: configuration.droppedSpans)
+    age: configuration.metricsAge, droppedSpans: configuration.droppedSpans)
   let keyHealth = KeyStoreHealth(keyStore, logger: logger)
   let door = EngineDoor(engine) { engine in
     Backend(

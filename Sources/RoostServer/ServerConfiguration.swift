@@ -59,6 +59,8 @@ package struct ServerConfiguration: Sendable {
   static let metricsConnections = 16
   /// How many queues have series of their own, 0…10,000; the others share one.
   package var metricsQueues = 200
+  /// How old what `/metrics` says may be.
+  package var metricsAge: Duration = .seconds(1)
   /// Between two points of `GET /stats/series`.
   package var figureInterval = JobSeries.interval
 

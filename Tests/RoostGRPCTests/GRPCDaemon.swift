@@ -52,6 +52,7 @@ struct GRPCDaemon: Sendable {
     var http = ServerConfiguration()
     http.port = 0
     http.accessLog = true
+    http.metricsAge = .zero
     server(&http)
     let metrics = PrometheusRegistry()
     let (httpPorts, httpReport) = AsyncStream.makeStream(of: Int.self)

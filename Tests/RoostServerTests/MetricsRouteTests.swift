@@ -195,6 +195,17 @@ import Testing
     }
   }
 
+  @Test("who asks for metrics again and again gets the same, and the writer is not asked")
+  func shared() async throws {
+    try await TestDaemon.run({ $0.metricsAge = .seconds(3_600) }) { daemon in
+      let first = try await daemon.send("GET", "/metrics").text
+      _ = try await daemon.submit()
+      let posted = daemon.engine.postedCommands
+      for path in ["/metrics", "/v1/metrics"] { #expect(try await daemon.send("GET", path).text == first) }
+      #expect(daemon.engine.postedCommands == posted)
+    }
+  }
+
   @Test("metrics need no key, and have a content type that says which format it is")
   func open() async throws {
     try await TestDaemon.run { daemon in

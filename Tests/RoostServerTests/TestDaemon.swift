@@ -53,6 +53,7 @@ struct TestDaemon: Sendable {
     var configuration = ServerConfiguration()
     configuration.port = 0
     configuration.accessLog = true
+    configuration.metricsAge = .zero
     change(&configuration)
     let log = CapturedLog()
     defer { for complaint in log.complaints(in: directory) { Issue.record("\(complaint)") } }

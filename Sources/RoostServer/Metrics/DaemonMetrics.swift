@@ -26,6 +26,7 @@ package final class DaemonMetrics: Sendable {
   private let budget: ByteBudget
   private let droppedSpans: @Sendable () -> UInt64
   private let targets: PushTargets
+  private let shared: SharedExposition
   private let start = ContinuousClock.now
 
   /// - Parameters:
@@ -35,13 +36,15 @@ package final class DaemonMetrics: Sendable {
   ///   - tls: Whose end is told; nil: there is none.
   ///   - interval: Between two points of the series.
   ///   - targets: The hosts that jobs are delivered to.
+  ///   - age: How old what `/metrics` says may be.
   ///   - droppedSpans: How many were made and not exported.
   init(
     registry: PrometheusRegistry, version: String, namedQueues: Int, budget: ByteBudget, tls: TLSIdentity? = nil,
     interval: Duration = JobSeries.interval, targets: PushTargets = PushTargets(),
-    droppedSpans: @escaping @Sendable () -> UInt64 = { 0 }
+    age: Duration = .seconds(1), droppedSpans: @escaping @Sendable () -> UInt64 = { 0 }
   ) {
     self.targets = targets
+    shared = SharedExposition(age: age)
     self.droppedSpans = droppedSpans
     self.registry = registry
     series = JobSeries(namedQueues: namedQueues, interval: interval)
@@ -51,8 +54,12 @@ package final class DaemonMetrics: Sendable {
     labels = QueueLabels(limit: namedQueues)
   }
 
-  /// All metrics in Prometheus' text format.
+  /// All metrics in Prometheus' text format, as they were a moment ago.
   func exposition(_ engine: Engine, _ keyHealth: KeyStoreHealth, _ events: EventFeed) async -> [UInt8] {
+    await shared.text { [self] in await makeExposition(engine, keyHealth, events) }
+  }
+
+  private func makeExposition(_ engine: Engine, _ keyHealth: KeyStoreHealth, _ events: EventFeed) async -> [UInt8] {
     async let answers = answer(within: Self.patience) { await keyHealth.state() }
     async let durations = answer(within: Self.patience) { try? await engine.jobFigures() }
     let figures = await engine.figures()
