@@ -14,11 +14,11 @@ package struct ServerConfiguration: Sendable {
   package var maxHeaderCount = 100
   /// Connections beyond wait in the kernel's queue.
   package var maxConnections = 16_384
-  /// How long a new connection may take for its first request's head.
+  /// How long a request's head may take; the first one of a connection from its opening on.
   package var headerTimeout: Duration = .seconds(15)
   /// How long a body may take; of one that is answered while it comes, each part of it.
   package var bodyTimeout: Duration = .seconds(30)
-  /// How long a connection may wait for its next request, head included.
+  /// How long a connection may wait for its next request to begin.
   package var idleTimeout: Duration = .seconds(120)
   /// How long a client may leave an answer unread.
   package var writeTimeout: Duration = .seconds(30)

@@ -32,6 +32,8 @@ final class Connection: Sendable {
   }
 
   func close() { _ = Glibc.close(socket) }
+  /// Ends a read that waits.
+  func finishReading() { _ = shutdown(socket, Int32(SHUT_RD)) }
   /// Ends the sending side and keeps reading.
   func finishSending() { _ = shutdown(socket, Int32(SHUT_WR)) }
 

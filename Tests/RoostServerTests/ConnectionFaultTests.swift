@@ -108,6 +108,51 @@ import Testing
     }
   }
 
+  @Test("fault 35: the second head of a connection gets no longer than its first")
+  func slowSecondHead() async throws {
+    try await TestDaemon.run({ ($0.headerTimeout, $0.idleTimeout) = (.seconds(1), .seconds(86_400)) }) { daemon in
+      let slow = try Connection(port: daemon.port)
+      defer { slow.close() }
+      slow.send(Connection.request("GET", "/health", nil, nil))
+      #expect(try await slow.reply().text == "OK")
+      slow.send("GET /health HTTP/1.1\r\nX-A: ")
+      let closed = Task { try await slow.isClosedByServer() }
+      let limit = Task {
+        try await Task.sleep(for: .seconds(60))
+        // Lets the read end.
+        slow.finishReading()
+        Issue.record("it was not closed")
+      }
+      #expect(try await closed.value)
+      limit.cancel()
+    }
+  }
+
+  @Test("fault 34: heads without end take no room from bodies of who has a key")
+  func halfHeads() async throws {
+    let budget = ByteBudget(limit: 10_000)
+    try await TestDaemon.run({
+      $0.budget = budget
+      $0.headerTimeout = .seconds(86_400)
+      $0.bodyTimeout = .seconds(2)
+    }) { daemon in
+      let others = try (0..<8).map { _ in try Connection(port: daemon.port) }
+      defer { for connection in others { connection.close() } }
+      for connection in others {
+        connection.send("GET /health HTTP/1.1\r\nX-A: " + String(repeating: "a", count: 1_900))
+      }
+      try await until("there are more bytes of heads than bodies may have") { budget.bytes > 10_000 }
+      let connection = try Connection(port: daemon.port)
+      defer { connection.close() }
+      let body = #"{"payload":"\#(String(repeating: "x", count: 4_000))"}"#
+      let headers = ["Expect: 100-continue", "Content-Length: \(body.utf8.count)"]
+      connection.send(Connection.request("POST", "/jobs", daemon.client, nil, headers))
+      #expect(try await connection.reply().status == 100)
+      connection.send(body)
+      #expect(try await connection.reply().status == 201)
+    }
+  }
+
   @Test("fault 35: connections beyond the cap wait, and are served when another ends")
   func cap() async throws {
     try await TestDaemon.run({ $0.maxConnections = 2 }) { daemon in

@@ -51,6 +51,7 @@ extension HTTP1Connection {
     }
     switch found {
     case .success(nil):
+      if examined == 0 { limitHead() }
       examined = input.readableBytes
       if isInputClosed { context.close(promise: nil) }
       return false

@@ -78,7 +78,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
   /// Bytes of answers that the kernel has not taken.
   var unwritten = 0
   /// Bytes of this connection in the budget.
-  var budgeted = 0
+  var budgeted = (heads: 0, others: 0)
   var isInputClosed = false
   var isQuiescing = false
   var isReadWanted = false
@@ -161,6 +161,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     case .closed: return false
     case .streaming(let body, _): return body.isFull
     case .body where !configuration.budget.hasRoom: return true
+    // It has begun a head: whoever sends one at once is not held up.
+    case .head where serving == nil && input.readableBytes > 0 && !configuration.budget.hasRoomForHeads: return true
     case .head, .asking, .body, .discarding: return input.readableBytes >= Self.heldBytes
     }
   }
@@ -221,11 +223,19 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     deadline = .now() + TimeAmount(isQuiescing ? min(duration, Self.stopTime) : duration)
   }
 
+  /// A head has begun: from now on it gets as long as the first one of a connection, and no longer than there was.
+  func limitHead() {
+    let before = deadline
+    arm(configuration.headerTimeout)
+    if let before { deadline = deadline.map { min($0, before) } }
+  }
+
   /// Sets the deadline of what is waited for now.
   func rearm() {
     if context?.channel.isWritable == false { return arm(configuration.writeTimeout) }
     switch reading {
-    case .head: if serving == nil { arm(configuration.idleTimeout) } else { deadline = nil }
+    case .head where serving != nil: deadline = nil
+    case .head: arm(examined > 0 ? configuration.headerTimeout : configuration.idleTimeout)
     case .body, .discarding: arm(configuration.bodyTimeout)
     case .streaming(let body, let isWhole):
       if isWhole || body.isFull { deadline = nil } else { arm(configuration.bodyTimeout) }
@@ -261,9 +271,10 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
     let bodies =
       (current?.body.readableBytes ?? 0) + (serving?.exchange?.body?.readableBytes ?? 0)
       + (serving?.asked?.body.readableBytes ?? 0)
-    let bytes = input.readableBytes + bodies + unwritten
-    guard bytes != budgeted else { return }
-    configuration.budget.add(bytes - budgeted)
-    budgeted = bytes
+    // A body is taken out of the input as it comes.
+    let now = (heads: input.readableBytes, others: bodies + unwritten)
+    if now.heads != budgeted.heads { configuration.budget.add(heads: now.heads - budgeted.heads) }
+    if now.others != budgeted.others { configuration.budget.add(now.others - budgeted.others) }
+    budgeted = now
   }
 }
