@@ -143,9 +143,9 @@ struct GRPCListener: HTTP2ServerTransport.ListenerFactory {
   private func secure(_ channel: any Channel) throws {
     metrics.connectionOpened()
     channel.closeFuture.whenComplete { [metrics] _ in metrics.connectionClosed() }
-    guard let tls else { return }
     let pipeline = channel.pipeline.syncOperations
-    try pipeline.addHandlers(tls.makeHandler(), HandshakeDeadline(configuration.handshakeTimeout))
+    if let tls { try pipeline.addHandlers(tls.makeHandler(), HandshakeDeadline(configuration.handshakeTimeout)) }
+    try pipeline.addHandler(FrameGate())
   }
 }
 

@@ -202,6 +202,51 @@ import Testing
     #expect(await answers.areAnswered(), "every request was answered or given up")
   }
 
+  @Test(
+    "fault 38: a flood of frames that ask nothing ends its connection; others are served",
+    arguments: ["WINDOW_UPDATE", "SETTINGS", "PING", "PRIORITY", "empty DATA", "unknown"])
+  func flood(kind: String) async throws {
+    try await TestDaemon.secure { daemon, certificates in
+      let calm = try await FrameConnection(port: daemon.port, authority: certificates.authority)
+      defer { calm.close() }
+      #expect(try await calm.ask(1, "GET", "/health").text == "OK")
+      let attacker = try await FrameConnection(port: daemon.port, authority: certificates.authority)
+      defer { attacker.close() }
+      attacker.request(1, "POST", "/jobs", daemon.client, "{", isWhole: false)
+      for _ in 0..<2_000 {
+        switch kind {
+        case "WINDOW_UPDATE": attacker.send(FrameConnection.Kind.windowUpdate, stream: 0, [0, 0, 0, 1])
+        case "SETTINGS": attacker.send(FrameConnection.Kind.settings, stream: 0, [])
+        case "PING": attacker.send(FrameConnection.Kind.ping, stream: 0, [0, 0, 0, 0, 0, 0, 0, 0])
+        case "PRIORITY": attacker.send(2, stream: 3, [0, 0, 0, 0, 16])
+        case "empty DATA": attacker.send(FrameConnection.Kind.data, stream: 1, [])
+        default: attacker.send(0x42, stream: 0, [])
+        }
+      }
+      #expect(try await attacker.next(FrameConnection.Kind.goAway).errorCode == 11, "ENHANCE_YOUR_CALM")
+      await #expect(throws: SecureConnection.Closed.self) { try await attacker.untilClosed() }
+      #expect(try await calm.ask(3, "GET", "/health").text == "OK")
+    }
+  }
+
+  @Test("a client that opens its windows byte by byte as it reads is no flood")
+  func smallUpdates() async throws {
+    try await TestDaemon.secure { daemon, certificates in
+      let text = String(repeating: "x", count: 60_000)
+      let job = try #require(
+        try await daemon.engine.submit(.init(payload: Array("\"\(text)\"".utf8)), owner: "alice").id.description)
+      let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
+      defer { connection.close() }
+      for number in 0..<20 {
+        let stream = 2 * number + 1
+        let reply = try await connection.ask(stream, "GET", "/jobs/\(job)?payload=true", daemon.client)
+        #expect(reply.status == 200 && reply.body.count > 60_000)
+        // What was read, a little at a time.
+        for _ in 0..<200 { connection.send(FrameConnection.Kind.windowUpdate, stream: 0, [0, 0, 1, 63]) }
+      }
+    }
+  }
+
   @Test("fault 38: a client that opens more streams than it may loses its connection, and its long polls with it")
   func tooManyStreams() async throws {
     try await TestDaemon.secure({ $0.maxStreams = 4 }) { daemon, certificates in

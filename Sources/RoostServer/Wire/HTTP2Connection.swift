@@ -27,6 +27,7 @@ struct HTTP2Connection: Sendable {
         keepalive: .init(
           pingInterval: TimeAmount(configuration.pingInterval), ackTimeout: TimeAmount(configuration.pingTimeout))))
     let pipeline = channel.pipeline.syncOperations
+    try pipeline.addHandler(FrameGate())
     _ = try pipeline.configureHTTP2Pipeline(
       mode: .server, connectionConfiguration: configuration.http2Connection,
       streamConfiguration: configuration.http2Stream, streamDelegate: manager.http2StreamDelegate
