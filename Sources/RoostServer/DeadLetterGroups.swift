@@ -28,7 +28,8 @@ struct DeadLetterGroups {
       firstAt = min(firstAt, time)
       if time > lastAt { (lastAt, job) = (time, letter.id) }
       func note(_ name: String, in names: inout [String]) {
-        if names.count < DeadLetterGroups.mostNames, !names.contains(name) { names.append(name) }
+        guard names.count < DeadLetterGroups.mostNames else { return }
+        if !names.contains(where: { Name($0) == Name(name) }) { names.append(name) }
       }
       note(letter.body.queue, in: &queues)
       note(letter.body.type, in: &types)
@@ -44,7 +45,7 @@ struct DeadLetterGroups {
 
   /// The largest first; among equals the one that was seen last.
   var sorted: [Group] {
-    groups.values.sorted { ($1.count, $1.lastAt, $0.shape.text) < ($0.count, $0.lastAt, $1.shape.text) }
+    groups.values.sorted { ($1.count, $1.lastAt, $0.shape.name) < ($0.count, $0.lastAt, $1.shape.name) }
   }
 
   /// Looks at dead letters, the one that died last first.

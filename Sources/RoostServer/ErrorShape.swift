@@ -1,10 +1,13 @@
+import RoostAPI
+
 /// What errors have in common that differ in numbers and ids alone: "timeout after 30 ms" and "timeout after 31 ms".
 struct ErrorShape: Hashable, Sendable {
   /// At most so many bytes of an error are looked at.
   private static let mostBytes = 300
 
   /// The first line of the error: runs of digits, and words that are hexadecimal ids, as `#`.
-  let text: String
+  let name: Name
+  var text: String { name.text }
 
   init(_ error: String) {
     var out: [UInt8] = []
@@ -21,7 +24,7 @@ struct ErrorShape: Hashable, Sendable {
       }
     }
     // A cut may have gone through a character.
-    text = String(decoding: out, as: UTF8.self)
+    name = Name(String(decoding: out, as: UTF8.self))
   }
 
   /// The shape's name in URLs: the FNV-1a hash of its text, 16 hexadecimal digits.

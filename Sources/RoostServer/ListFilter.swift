@@ -68,7 +68,8 @@ struct TextFilter: Equatable, Sendable {
     if let tag, !Self.holds(job.body.tags, tag) { return false }
     if let metadata, !Self.holds(job.body.metadata, metadata) { return false }
     if let reason, job.deathReason != reason { return false }
-    if let error, !(job.lastError ?? "").contains(error) { return false }
+    // By bytes, as names are.
+    if let error, !(job.lastError ?? "").utf8.contains(error.utf8) { return false }
     return shape == nil || ErrorShape(job.lastError ?? "").id == shape
   }
 

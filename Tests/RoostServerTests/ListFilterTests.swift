@@ -93,6 +93,33 @@ struct ListFilterTests {
     }
   }
 
+  @Test("errors and types that only look alike are told apart, in lists and in groups")
+  func alike() async throws {
+    // é as one scalar, and as e with an accent behind it.
+    let (one, two) = ("caf\u{E9}", "cafe\u{301}")
+    try await TestDaemon.run { daemon in
+      var ids: [String] = []
+      for (error, type) in [(one, one), (two, two), ("same", one), ("same", two)] {
+        let body = #"{"payload":1,"queue":"q","type":"\#(type)","max_retries":0}"#
+        ids.append(try await daemon.submit(body))
+        try await Self.fail(daemon, queue: "q", #""error":"\#(error)""#)
+      }
+      let (first, second) = ("caf%C3%A9", "cafe%CC%81")
+      #expect(try await Self.list(daemon, "/dlq?error~=\(first)", daemon.client) == [ids[0]])
+      #expect(try await Self.list(daemon, "/dlq?error~=\(second)", daemon.client) == [ids[1]])
+      #expect(try await Self.list(daemon, "/dlq?error~=cafe", daemon.client) == [ids[1]])
+      let reply = try await daemon.send("GET", "/dlq/groups", daemon.client)
+      let groups = try #require(reply.json["items"] as? [[String: Any]])
+      #expect(groups.count == 3, "\(reply.text)")
+      let types = try #require(groups.first { $0["error"] as? String == "same" }?["types"] as? [String])
+      #expect(Set(types.map { Array($0.utf8) }) == [Array(one.utf8), Array(two.utf8)])
+      for group in groups where group["error"] as? String != "same" {
+        let shape = try #require(group["shape"] as? String)
+        #expect(try await Self.list(daemon, "/dlq?shape=\(shape)", daemon.client).count == 1)
+      }
+    }
+  }
+
   // MARK: Work
 
   private static func submit(_ daemon: TestDaemon) async throws -> [String] {
