@@ -1,3 +1,4 @@
+import RoostCore
 import RoostLog
 import Synchronization
 
@@ -7,7 +8,7 @@ package final class EventTap: Sendable {
     var tail: LogTail?
     /// Whoever follows was told that there is more, and has not looked since.
     var hasTold = false
-    var isOver = false
+    var end: Refusal?
     var onAdvance: (@Sendable () -> Void)?
   }
 
@@ -29,7 +30,7 @@ package final class EventTap: Sendable {
   package func open(_ onAdvance: @escaping @Sendable () -> Void) {
     let isOver = state.withLock { state in
       (state.onAdvance, state.hasTold, state.tail) = (onAdvance, false, nil)
-      return state.isOver
+      return state.end != nil
     }
     isOpen.store(true, ordering: .relaxed)
     wasOpened.store(true, ordering: .relaxed)
@@ -46,12 +47,12 @@ package final class EventTap: Sendable {
   package func take() -> LogTail? {
     state.withLock {
       $0.hasTold = false
-      return $0.isOver ? nil : $0.tail
+      return $0.end == nil ? $0.tail : nil
     }
   }
 
-  /// Whether the engine has ended: nothing more comes.
-  package var isOver: Bool { state.withLock { $0.isOver } }
+  /// Why the engine has ended, and nothing more comes: `stopping` or `outcomeUnknown`; nil while it runs.
+  package var end: Refusal? { state.withLock { $0.end } }
 
   // MARK: The writer
 
@@ -82,9 +83,9 @@ package final class EventTap: Sendable {
     onAdvance?()
   }
 
-  func end() {
+  func end(_ why: Refusal) {
     let onAdvance = state.withLock { state in
-      state.isOver = true
+      state.end = why
       state.tail = nil
       return state.onAdvance
     }

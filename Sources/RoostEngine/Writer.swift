@@ -287,7 +287,7 @@ final class Writer: @unchecked Sendable {
   ///     that may say so.
   private func finish(_ refusal: Refusal, parked waitRefusal: Refusal?) {
     provisioning.stop()
-    tap.end()
+    tap.end(refusal)
     repeat {
       for case let asker? in batch.askers { end(asker, refusal) }
       _ = mailbox.take(&batch, &laneBatches, waiting: 0)

@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import RoostCore
 import RoostEngine
 import RoostLog
@@ -68,6 +69,24 @@ import Testing
     }
     fixture.engine.events.close()
     await fixture.engine.stop()
+  }
+
+  @Test("who follows hears why nothing more comes: a stop, or a log that failed", arguments: [false, true])
+  func ended(byFailure: Bool) async throws {
+    let fixture = try Fixture()
+    let (ends, end) = AsyncStream.makeStream(of: Refusal.self)
+    let events = fixture.engine.events
+    events.open { if let why = events.end { end.yield(why) } }
+    #expect(events.end == nil)
+    if byFailure {
+      fixture.disk.fail(.sync, errno: EIO, file: SegmentName.of(1), repeats: true)
+      await #expect(throws: Refusal.outcomeUnknown) { try await fixture.submit() }
+      fixture.disk.clearFailures()
+    }
+    await fixture.engine.stop()
+    let why = await ends.first { _ in true }
+    #expect(why == (byFailure ? .outcomeUnknown : .stopping))
+    events.close()
   }
 
   @Test("the log is trimmed no sooner than what happened lately allows, and copies of what lives are no events")

@@ -182,6 +182,8 @@ import Testing
       _ = try await daemon.keys.revoke(made.record.id, by: .commandLine)
       let events = try await stream.rest()
       #expect(events.map(\.name) == ["end"] && events[0].json["code"] as? String == "revoked_key")
+      let message = try #require(events[0].json["message"] as? String)
+      #expect(events[0].json["error"] as? String == message)
     }
   }
 

@@ -76,6 +76,20 @@ struct QuotaRouteTests {
     }
   }
 
+  @Test("fault 52: the quota of an owner does not bind one that only looks alike")
+  func alike() async throws {
+    try await TestDaemon.run { daemon in
+      // é as one scalar; the other has e with an accent behind it.
+      let path = "/admin/owners/caf%C3%A9/quota"
+      let set = try await daemon.send("PUT", path, daemon.admin, #"{"requests_per_second":1,"burst":1}"#)
+      #expect(set.status == 200, "\(set.text)")
+      let other = try await daemon.keys.create(
+        name: "n", ownerID: "cafe\u{301}", type: .client, by: .commandLine
+      ).key.reveal()
+      for _ in 0..<10 { #expect(try await daemon.send("GET", "/queues", other).status == 200) }
+    }
+  }
+
   @Test("a quota is refused whole where any of it is wrong, and only admins set one")
   func refusals() async throws {
     try await TestDaemon.run { daemon in

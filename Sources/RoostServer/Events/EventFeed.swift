@@ -121,8 +121,16 @@ final class EventFeed: @unchecked Sendable {
   func stop() {
     queue.async { [self] in
       isStopped = true
-      end(.refused(Rejection(.stopping, "the daemon is stopping: listen again shortly")))
+      end(.refused(over))
     }
+  }
+
+  /// Why nothing more comes: what the last event of a stream says when the daemon ends it.
+  var over: Rejection {
+    engine.events.end == .outcomeUnknown
+      ? Rejection(
+        .outcomeUnknown, "the log failed: the daemon's next start knows what happened last; listen again with the id of the last event")
+      : Rejection(.stopping, "the daemon is stopping: listen again shortly")
   }
 
   // MARK: Rounds
@@ -160,8 +168,10 @@ final class EventFeed: @unchecked Sendable {
   private func round() {
     guard timer != nil else { return }
     guard let tail = engine.events.take() else {
-      if engine.events.isOver { end(.refused(Rejection(.stopping, "the daemon has stopped: listen again shortly"))) }
-      return
+      guard engine.events.end != nil else { return }
+      // Nor does anything come for those that begin, or catch up, after it.
+      isStopped = true
+      return end(.refused(over))
     }
     self.tail = tail
     let reader = self.reader ?? engine.eventReader(atEndOf: tail)

@@ -70,7 +70,7 @@ actor EventStream: AnswerStream {
   // MARK: The start
 
   private func start() async -> [UInt8] {
-    guard let start = await feed.begin(listener, isLive: origin == .now && follows) else { return last(Self.stopping) }
+    guard let start = await feed.begin(listener, isLive: origin == .now && follows) else { return last(feed.over) }
     do throws(LogError) {
       return try begin(start)
     } catch {
@@ -133,7 +133,7 @@ actor EventStream: AnswerStream {
     if let end = listener.end { return last(end) }
     let work = PastReading(reader: reader, feed: feed, filter: listener.filter, format: format)
     switch await feed.readPast({ tail throws(LogError) in try work.piece(tail) }) {
-    case nil: return last(Self.stopping)
+    case nil: return last(feed.over)
     case .failure?: return last(EventFeed.unreadable)
     case .success(.trimmed(let tail))?:
       do throws(LogError) { return try beginAtOldest(tail, .trimmed, until) } catch {
@@ -144,7 +144,7 @@ actor EventStream: AnswerStream {
       if let until {
         if next >= until { phase = follows ? .live : .over }
       } else if isAtEnd {
-        guard let start = await feed.follow(listener, from: next) else { return out + last(Self.stopping) }
+        guard let start = await feed.follow(listener, from: next) else { return out + last(feed.over) }
         phase = start.sequence > next ? .past(reader, until: start.sequence) : .live
       }
       return out.isEmpty ? nil : out
@@ -191,7 +191,6 @@ actor EventStream: AnswerStream {
 
   // MARK: The end
 
-  private static let stopping = Rejection(.stopping, "the daemon is stopping: listen again shortly")
   private static let tooSlow = Rejection(
     .requestTimeout, "events came faster than this stream was read: listen again with the id of the last one")
 
@@ -211,8 +210,7 @@ actor EventStream: AnswerStream {
     var json = JSONWriter(capacity: 192)
     json.beginObject()
     json.field("event", "end")
-    json.field("code", why.code.rawValue)
-    json.field("message", why.message)
+    json.codeAndMessage(why)
     json.endObject()
     var out: [UInt8] = []
     format.write(id: "", name: "end", json: json.bytes, into: &out)
