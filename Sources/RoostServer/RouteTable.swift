@@ -151,8 +151,8 @@ extension Route {
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
     jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + logLineRoutes
-      + listRoutes + queueRoutes + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes + figureRoutes
-      + eventRoutes + ownerRoutes
+      + listRoutes + queueRoutes + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes
+      + figureRoutes + eventRoutes + ownerRoutes
       + auditRoutes + keyRoutes
       + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))

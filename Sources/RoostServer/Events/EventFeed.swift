@@ -129,7 +129,8 @@ final class EventFeed: @unchecked Sendable {
   var over: Rejection {
     engine.events.end == .outcomeUnknown
       ? Rejection(
-        .outcomeUnknown, "the log failed: the daemon's next start knows what happened last; listen again with the id of the last event")
+        .outcomeUnknown,
+        "the log failed: the daemon's next start knows what happened last; listen again with the id of the last event")
       : Rejection(.stopping, "the daemon is stopping: listen again shortly")
   }
 

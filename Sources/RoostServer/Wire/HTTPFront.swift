@@ -129,7 +129,8 @@ final class HTTPFront: Sendable {
     do throws(Rejection) {
       if let caller, let refusal = found.backend?.requestQuotas.refusal(of: caller) { throw refusal }
       if let caller, let scope = found.route.scope { try caller.require(scope) }
-      if let refusal = configuration.refusal(request, to: found.route, bytes: request.contentLength ?? 0) { throw refusal }
+      let bytes = request.contentLength ?? 0
+      if let refusal = configuration.refusal(request, to: found.route, bytes: bytes) { throw refusal }
       if request.isEncoded { throw configuration.encodedBody }
       var details = Admitted.Details()
       details.idempotencyKey = try request.idempotencyKey()
