@@ -7,7 +7,7 @@ import Testing
   func windowUpdates() async throws {
     try await GRPCDaemon.run { daemon in
       let port = daemon.port
-      let isClosed = try await withCheckedThrowingContinuation { continuation in
+      let isClosed = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Bool, any Error>) in
         Thread.detachNewThread { continuation.resume(with: Result { try Self.flood(port: port) }) }
       }
       #expect(isClosed)

@@ -110,7 +110,7 @@ import Testing
 
   @Test("fault 35: the second head of a connection gets no longer than its first")
   func slowSecondHead() async throws {
-    try await TestDaemon.run({ ($0.headerTimeout, $0.idleTimeout) = (.seconds(1), .seconds(86_400)) }) { daemon in
+    try await TestDaemon.run({ ($0.headerTimeout, $0.idleTimeout) = (.seconds(2), .seconds(86_400)) }) { daemon in
       let slow = try Connection(port: daemon.port)
       defer { slow.close() }
       slow.send(Connection.request("GET", "/health", nil, nil))

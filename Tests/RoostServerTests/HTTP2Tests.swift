@@ -233,8 +233,7 @@ import Testing
   func smallUpdates() async throws {
     try await TestDaemon.secure { daemon, certificates in
       let text = String(repeating: "x", count: 60_000)
-      let job = try #require(
-        try await daemon.engine.submit(.init(payload: Array("\"\(text)\"".utf8)), owner: "alice").id.description)
+      let job = try await daemon.submit(#"{"payload":"\#(text)"}"#)
       let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
       defer { connection.close() }
       for number in 0..<20 {
