@@ -153,10 +153,11 @@ extension JSONReader {
   }
 
   private mutating func skipLowSurrogate(after high: UInt16) throws(Rejection) {
+    let end = at
     guard high < 0xDC00, at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u")
-    else { throw malformed("a surrogate needs its other half") }
+    else { return try passOver(to: end, "a surrogate needs its other half") }
     at += 1
-    guard try hexUnit() & 0xFC00 == 0xDC00 else { throw malformed("a surrogate needs its other half") }
+    guard try hexUnit() & 0xFC00 == 0xDC00 else { return try passOver(to: end, "a surrogate needs its other half") }
   }
 
   /// Takes `uXXXX`.
@@ -184,11 +185,21 @@ extension JSONReader {
     case 0xF0: (length, second) = (4, 0x90...0xBF)
     case 0xF1...0xF3: length = 4
     case 0xF4: (length, second) = (4, 0x80...0x8F)
-    default: throw malformed("this is not UTF-8")
+    default: return try passOver(to: at + 1, "this is not UTF-8")
     }
-    guard at + length <= bytes.count, second.contains(bytes[at + 1]) else { throw malformed("this is not UTF-8") }
-    for place in 2..<max(length, 2) where bytes[at + place] & 0xC0 != 0x80 { throw malformed("this is not UTF-8") }
+    guard at + length <= bytes.count, second.contains(bytes[at + 1]) else {
+      return try passOver(to: at + 1, "this is not UTF-8")
+    }
+    for place in 2..<max(length, 2) where bytes[at + place] & 0xC0 != 0x80 {
+      return try passOver(to: at + 1, "this is not UTF-8")
+    }
     at += length
+  }
+
+  /// What is no text: passed over where that is to be mended, else refused.
+  private mutating func passOver(to end: Int, _ what: String) throws(Rejection) {
+    guard mendsTexts else { throw malformed(what) }
+    at = end
   }
 }
 

@@ -26,6 +26,13 @@ extension JSONReader {
     throw malformed("the text ends inside of a string")
   }
 
+  /// Takes any value; its strings may hold what `mendedString` replaces.
+  package mutating func skipMended() throws(Rejection) {
+    mendsTexts = true
+    try skipValue()
+    mendsTexts = false
+  }
+
   private mutating func takeEscape(into text: inout [UInt8]) throws(Rejection) {
     var strict = self
     if (try? strict.skipEscape()) != nil {

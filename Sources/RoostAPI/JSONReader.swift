@@ -9,6 +9,8 @@ package struct JSONReader: Sendable {
   let bytes: [UInt8]
   var at = 0
   var depth = 0
+  /// Whether strings are taken in which something is no text.
+  var mendsTexts = false
   /// What stands before a field's name in an error: `retry.` inside of `retry`.
   private(set) var prefix = ""
 

@@ -129,7 +129,7 @@ private func finish(
   _ request: RouteRequest, _ backend: Backend,
   _ decode: (inout JSONReader, inout String?) throws(Rejection) -> AttemptEnd
 ) async throws(Rejection) -> Answer {
-  let (items, names) = try decodeNamed(request.body, decode)
+  let (items, names) = try decodeNamed(request.body, mendsTexts: true, decode)
   request.span?.counts(items.count)
   let results = try await endAttempts(items, request, backend)
   var json = JSONWriter(capacity: 64 + items.count * 80)
@@ -202,10 +202,10 @@ private func itemID(_ text: String?) throws(Rejection) -> JobID {
 // MARK: Items and results
 
 private func decodeNamed<Item>(
-  _ body: [UInt8], _ decode: (inout JSONReader, inout String?) throws(Rejection) -> Item
+  _ body: [UInt8], mendsTexts: Bool = false, _ decode: (inout JSONReader, inout String?) throws(Rejection) -> Item
 ) throws(Rejection) -> ([Result<Item, Rejection>], [String]) {
   var names: [String] = []
-  let items = try decodeList(body, itemsTable, "items") { (json) throws(Rejection) -> Item in
+  let items = try decodeList(body, itemsTable, "items", mendsTexts: mendsTexts) { (json) throws(Rejection) -> Item in
     var name: String?
     defer { names.append(name ?? "") }
     return try decode(&json, &name)
@@ -215,8 +215,10 @@ private func decodeNamed<Item>(
 
 /// Decodes a body that is a list under one name. What is wrong with an item is the item's result; what is no JSON is
 /// wrong with the whole.
+///
+/// - Parameter mendsTexts: Whether an item that is refused for another reason may hold texts that would be mended.
 private func decodeList<Field, Item>(
-  _ body: [UInt8], _ table: FieldTable<Field>, _ name: String,
+  _ body: [UInt8], _ table: FieldTable<Field>, _ name: String, mendsTexts: Bool = false,
   _ decode: (inout JSONReader) throws(Rejection) -> Item
 ) throws(Rejection) -> [Result<Item, Rejection>] {
   var json = JSONReader(body)
@@ -231,7 +233,7 @@ private func decodeList<Field, Item>(
         read.append(.success(try decode(&json)))
       } catch {
         json = start
-        _ = try json.rawValue()
+        if mendsTexts, error.code != .invalidJSON { try json.skipMended() } else { _ = try json.rawValue() }
         read.append(.failure(error))
       }
     }

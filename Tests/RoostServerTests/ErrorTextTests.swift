@@ -106,6 +106,17 @@ import Testing
     }
   }
 
+  @Test("an item of a batch that is refused leaves the others alone, whatever its error holds")
+  func besideRefused() async throws {
+    try await TestDaemon.run { daemon in
+      let (job, lease) = try await Self.lease(daemon)
+      let body = #"{"items":[{"job_id":"x","error":"\udcff"},{"job_id":"\#(job)","lease_id":"\#(lease)","error":"e"}]}"#
+      let told = try await daemon.send("POST", "/jobs/fail", daemon.worker, body)
+      #expect(told.status == 200 && told.text.contains("lease_id_required"), "\(told.text)")
+      #expect(told.text.contains("DEAD"), "\(told.text)")
+    }
+  }
+
   @Test("an error that is no JSON is refused as before", arguments: [#"a\x"#, #"a\u12"#, "a\u{1}", "a"])
   func noJSON(text: String) async throws {
     try await TestDaemon.run { daemon in
