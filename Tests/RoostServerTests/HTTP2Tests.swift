@@ -233,7 +233,8 @@ import Testing
   func smallUpdates() async throws {
     try await TestDaemon.secure { daemon, certificates in
       let text = String(repeating: "x", count: 60_000)
-      let job = try await daemon.submit(#"{"payload":"\#(text)"}"#)
+      let payload = Array("\"\(text)\"".utf8)[...]
+      let job = try await daemon.engine.submit(.init(payload: payload), owner: "alice").id.description
       let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
       defer { connection.close() }
       for number in 0..<20 {

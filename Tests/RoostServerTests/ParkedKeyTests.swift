@@ -124,6 +124,23 @@ import Testing
     }
   }
 
+  @Test("so it is over HTTP/2")
+  func betweenHeadAndBodyOfStream() async throws {
+    try await TestDaemon.secure { daemon, certificates in
+      let (key, id) = try await Self.key(daemon)
+      let job = try await daemon.engine.submit(.init(payload: [UInt8(ascii: "1")]), owner: "alice").id.description
+      let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
+      defer { connection.close() }
+      connection.request(1, "POST", "/jobs/lease", key, nil, [("expect", "100-continue")], isWhole: false)
+      #expect(try await connection.next(FrameConnection.Kind.headers).fields[":status"] == "100")
+      _ = try await daemon.keys.revoke(id, by: .commandLine)
+      connection.send(FrameConnection.Kind.data, flags: 1, stream: 1, Array("{}".utf8))
+      #expect(try await connection.reply(1).code == "revoked_key")
+      let leased = try await connection.ask(3, "POST", "/jobs/lease", daemon.worker)
+      #expect(leased.string("job_id") == job && leased.json["attempt"] as? Int == 1, "\(leased.text)")
+    }
+  }
+
   @Test("a long poll over HTTP/2 is told 401 as its key is revoked; its neighbours on the connection wait on")
   func http2() async throws {
     try await TestDaemon.secure { daemon, certificates in
