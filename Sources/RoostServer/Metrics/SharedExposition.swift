@@ -32,5 +32,5 @@ final class SharedExposition: Sendable {
     return await text.value
   }
 
-  private func complete() { made.withLock { $0?.isComplete = true } }
+  private func complete() { made.withLock { made -> Void in made?.isComplete = true } }
 }

@@ -19,7 +19,7 @@ package final class FrameGate: ChannelDuplexHandler {
   private static let perFrame = 8
   private static let bytesPerUpdate = 256
 
-  private var spare = mostSpare
+  private var spare = FrameGate.mostSpare
   private var header = InlineArray<9, UInt8>(repeating: 0)
   private var headerFill = 0
   /// Bytes to be passed over: at first `PRI * HTTP/2.0`, then the frames' payloads.
