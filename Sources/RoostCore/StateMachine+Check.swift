@@ -16,6 +16,7 @@ extension StateMachine {
     package var deadline: Int64
     package var foreseen: Int64
     package var attemptEnds: Int64
+    package var attemptForeseen: Int64
     package var expires: Int64
     package var created: Int64
     package var queue: String
@@ -99,7 +100,7 @@ extension StateMachine {
       number: hot.number, check: hot.check, base: hot.base, recordBytes: cold.recordBytes, state: hot.state,
       priority: hot.priority, flags: hot.flags, attempts: hot.attempts, maxAttempts: hot.maxAttempts,
       order: hot.order, deadline: hot.deadline, foreseen: foreseen(slot),
-      attemptEnds: existingLeaseCell(slot)?.pointee.attemptEnds ?? 0, expires: expiry(slot),
+      attemptEnds: existingLeaseCell(slot)?.pointee.attemptEnds ?? 0, attemptForeseen: attemptEnd(slot), expires: expiry(slot),
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),

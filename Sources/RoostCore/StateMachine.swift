@@ -325,7 +325,12 @@ package struct StateMachine: ~Copyable {
       guard row.pointee.state == JobState.running.rawValue else { continue }
       let lease = leases.pointer(jobs.cold(slot).pointee.lease)
       let until = event.logTime + min(lease.pointee.duration, 60_000_000_000)
-      if lease.pointee.attemptEnds != 0 { lease.pointee.attemptEnds = max(lease.pointee.attemptEnds, until) }
+      if lease.pointee.attemptEnds != 0, until > lease.pointee.attemptEnds {
+        lease.pointee.attemptForeseen =
+          event.at.map { $0 + (until - event.logTime) / 1_000_000 }
+          ?? lease.pointee.attemptForeseen + (until - lease.pointee.attemptEnds) / 1_000_000
+        lease.pointee.attemptEnds = until
+      }
       guard until > row.pointee.deadline else { continue }
       row.pointee.foreseen =
         event.at.map { $0 + (until - event.logTime) / 1_000_000 }

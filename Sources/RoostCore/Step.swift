@@ -112,7 +112,8 @@ package enum Answer: Sendable, BitwiseCopyable {
   /// What the job is now. `deadline` is wall milliseconds, 0 when there is none.
   case changed(state: JobState, deadline: Int64, cancelRequested: Bool)
   /// A lease lasts until `deadline`, wall milliseconds. `isQuiet`: its worker is to take no more jobs.
-  case extended(deadline: Int64, cancelRequested: Bool, isQuiet: Bool)
+  /// `isProgressDropped`: there was no room for what it said of its progress.
+  case extended(deadline: Int64, cancelRequested: Bool, isQuiet: Bool, isProgressDropped: Bool)
   /// The attempt had ended before, and otherwise.
   case ended(Ended)
   case job(JobImage)

@@ -78,11 +78,14 @@ package struct LeaseExtension: Sendable {
     package var cancelRequested: Bool
     /// The worker is to take no more jobs.
     package var isQuiet: Bool
+    /// The disk had no room for what the worker said of its progress.
+    package var isProgressDropped: Bool
 
-    package init(leaseUntilMilliseconds: Int64, cancelRequested: Bool, isQuiet: Bool) {
+    package init(leaseUntilMilliseconds: Int64, cancelRequested: Bool, isQuiet: Bool, isProgressDropped: Bool = false) {
       self.leaseUntilMilliseconds = leaseUntilMilliseconds
       self.cancelRequested = cancelRequested
       self.isQuiet = isQuiet
+      self.isProgressDropped = isProgressDropped
     }
   }
 }

@@ -132,7 +132,8 @@ extension Engine {
     }
     return results(isKnown, group?.answers ?? []) {
       LeaseExtension.After(
-        leaseUntilMilliseconds: $0.deadline, cancelRequested: $0.cancelRequested, isQuiet: $0.isQuiet)
+        leaseUntilMilliseconds: $0.deadline, cancelRequested: $0.cancelRequested, isQuiet: $0.isQuiet,
+        isProgressDropped: $0.isProgressDropped)
     }
   }
 
@@ -213,7 +214,9 @@ extension Engine {
 
   // MARK: Groups
 
-  private typealias Changed = (state: JobState, deadline: Int64, cancelRequested: Bool, isQuiet: Bool)
+  private typealias Changed = (
+    state: JobState, deadline: Int64, cancelRequested: Bool, isQuiet: Bool, isProgressDropped: Bool
+  )
 
   func encode(
     _ end: AttemptEnd, _ job: JobRef, _ viewer: ViewerRef, _ key: ByteRange, _ asked: inout AskedBytes
@@ -243,9 +246,9 @@ extension Engine {
       guard isKnown, let answer = next.next() else { return .failure(Refused(.jobNotFound)) }
       switch answer {
       case .changed(let state, let deadline, let cancelRequested):
-        return .success(after((state, deadline, cancelRequested, false)))
-      case .extended(let deadline, let cancelRequested, let isQuiet):
-        return .success(after((.running, deadline, cancelRequested, isQuiet)))
+        return .success(after((state, deadline, cancelRequested, false, false)))
+      case .extended(let deadline, let cancelRequested, let isQuiet, let isProgressDropped):
+        return .success(after((.running, deadline, cancelRequested, isQuiet, isProgressDropped)))
       case .refused(let refusal): return .failure(Refused(refusal))
       default: preconditionFailure("a change is answered as one")
       }

@@ -259,11 +259,12 @@ extension Engine {
     let viewer = asked.add(viewer)
     let command = wish.command(try reference(wish.id), viewer, &asked)
     let delivery = try await ask(asked.bytes) { base in .extend(command.from(base)) }
-    guard case .extended(let deadline, let isCancelRequested, let isQuiet) = delivery.answer else {
+    guard case .extended(let deadline, let isCancelRequested, let isQuiet, let isProgressDropped) = delivery.answer else {
       preconditionFailure("an extension is answered as one")
     }
     return LeaseExtension.After(
-      leaseUntilMilliseconds: deadline, cancelRequested: isCancelRequested, isQuiet: isQuiet)
+      leaseUntilMilliseconds: deadline, cancelRequested: isCancelRequested, isQuiet: isQuiet,
+      isProgressDropped: isProgressDropped)
   }
 
   /// Writes lines into the log of the attempt that has the lease.

@@ -19,6 +19,9 @@ extension Store {
       (fire.id, fire.instant) = (origin.id, machine.dueSecond)
       fire.submit = wanted
       return (.fireSchedule(fire), body)
+    // On a full disk the lease is extended all the same.
+    case .extend(let extend) where extend.progress.count > 0 && mightNotFit(command):
+      return (.extend(extend.withoutProgress), [])
     default: return (command, [])
     }
   }

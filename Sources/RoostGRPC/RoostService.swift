@@ -154,7 +154,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
       response.leaseUntil = .init(milliseconds: after.leaseUntilMilliseconds)
       response.cancelRequested = after.cancelRequested
       response.quiet = after.isQuiet
-      response.progressDropped = hasDroppedProgress
+      response.progressDropped = hasDroppedProgress || after.isProgressDropped
       return response
     }
   }

@@ -134,7 +134,7 @@ extension WorkStream {
         answer.leaseUntil = .init(milliseconds: after.leaseUntilMilliseconds)
         answer.cancelRequested = after.cancelRequested
         answer.quiet = after.isQuiet
-        answer.progressDropped = dropped.contains(place)
+        answer.progressDropped = dropped.contains(place) || after.isProgressDropped
       case .failure(let rejection):
         metrics.refused(rejection.code)
         answer.error = Roost_V1_Error(rejection)

@@ -114,22 +114,22 @@ extension ReferenceModel {
     guard job.state == .running, job.lease == lease else { return try refused(.leaseLost, answer, "extend") }
     if job.attemptEnds > 0, job.attemptEnds <= now.log { return try refused(.leaseLost, answer, "extend") }
     if now.conditions.refusesExtensions { return try refused(.diskLow, answer, "extend") }
-    if !progress.isEmpty {
-      guard 2 * progress.count <= now.conditions.largeResultBytes else {
-        return try refused(.diskLow, answer, "extend")
-      }
+    guard case .extended(let deadline, let isCancelRequested, let isQuiet, let isDropped) = answer else {
+      throw Violation(message: "extend: \(answer)")
+    }
+    if !progress.isEmpty, !isDropped {
+      try expect(2 * progress.count <= now.conditions.largeResultBytes, "progress that takes what completions need")
       now.conditions.largeResultBytes -= 2 * progress.count
       job.progress = progress
     }
+    // Whether it was short of room `Simulation.judge` looks at.
+    try expect(!isDropped || !progress.isEmpty, "job \(id.number.rawValue) said nothing of its progress")
     if milliseconds > 0 { job.leaseDuration = milliseconds * 1_000_000 }
     if job.attemptEnds > 0 { job.leaseDuration = min(job.leaseDuration, job.attemptEnds - now.log) }
     now.conditions.extensionsLeft -= 1
     job.deadline = now.log + job.leaseDuration
     job.foreseen = now.wall + job.leaseDuration / 1_000_000
     jobs[id.number.rawValue] = job
-    guard case .extended(let deadline, let isCancelRequested, let isQuiet) = answer else {
-      throw Violation(message: "extend: \(answer)")
-    }
     try expect(
       deadline == wallDeadline(job) && isCancelRequested == job.isCancelRequested
         && isQuiet == quietWorkers.contains(job.leaseWorker),

@@ -150,7 +150,7 @@ extension ReferenceModel {
     job.isWall = false
     job.isCancelRequested = false
     job.progress = []
-    job.attemptEnds = 0
+    (job.attemptEnds, job.attemptForeseen) = (0, 0)
     job.endedAt = now.wall
     job.endedUptime = uptime
     job.lastPause = 0

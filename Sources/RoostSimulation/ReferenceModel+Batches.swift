@@ -9,6 +9,8 @@ extension ReferenceModel {
     var then: Submission?
     /// Log time; 0: it does not close by itself.
     var closesAt: Int64
+    /// Wall milliseconds of it, as told when the batch was opened.
+    var foreseen: Int64
     var isClosed = false
     var isCancelled = false
     /// Jobs that had not ended when it was called off. What is replayed behind that is not of them.
@@ -63,7 +65,9 @@ extension ReferenceModel {
     lastBatch = image.id.number.rawValue
     batches[lastBatch] = Batch(
       id: image.id, owner: wish.owner, isEnded: wish.isEnded, then: wish.then,
-      closesAt: wish.milliseconds == 0 ? 0 : now.log + wish.milliseconds * 1_000_000)
+      closesAt: wish.milliseconds == 0 ? 0 : now.log + wish.milliseconds * 1_000_000,
+      foreseen: wish.milliseconds == 0 ? 0 : now.wall + wish.milliseconds)
+    try verify(batches[lastBatch]!, image)
   }
 
   mutating func change(batch id: JobID, owner: String, isCancel: Bool, _ answer: Answer) throws(Violation) {
@@ -104,6 +108,9 @@ extension ReferenceModel {
     try expect(
       image.acked == batch.left[.acked] ?? 0 && image.dead == batch.left[.dead] ?? 0
         && image.cancelled == batch.left[.cancelled] ?? 0, "jobs that left batch \(batch.number)")
+    try expect(
+      image.closesAt == (batch.isClosed ? 0 : batch.foreseen),
+      "batch \(batch.number) closes at \(image.closesAt), not \(batch.foreseen)")
     let isDone = batch.isCompleted
     try expect(
       (image.phase == .completed || image.phase == .cancelled) == isDone && (image.phase == .open) == !batch.isClosed,

@@ -137,6 +137,7 @@ extension ReferenceModel {
     job.leaseWorker = lease.worker
     job.leaseDuration = duration * 1_000_000
     job.attemptEnds = timeout > 0 ? now.log + timeout * 1_000_000 : 0
+    job.attemptForeseen = timeout > 0 ? now.wall + timeout : 0
     job.leasedAt = now.wall
     job.lastOutcome = nil
     if job.hold == .started { job.hold = .none }

@@ -68,6 +68,8 @@ struct ReferenceModel {
     var leaseDuration: Int64 = 0
     /// Log time at which the attempt is over; 0: at no such time.
     var attemptEnds: Int64 = 0
+    /// Wall milliseconds of it, as told when it was decided.
+    var attemptForeseen: Int64 = 0
     /// Wall milliseconds before which it must begin; 0: at no such time.
     var expires: Int64 = 0
     var leasedAt: Int64 = 0
@@ -263,7 +265,10 @@ struct ReferenceModel {
     leaseCheck = LeaseCheck()
     for (number, job) in jobs where job.state == .running {
       let grace = min(job.leaseDuration, 60_000_000_000)
-      if job.attemptEnds > 0 { jobs[number]!.attemptEnds = max(job.attemptEnds, now.log + grace) }
+      if job.attemptEnds > 0, job.attemptEnds < now.log + grace {
+        jobs[number]!.attemptEnds = now.log + grace
+        jobs[number]!.attemptForeseen = now.wall + grace / 1_000_000
+      }
       guard job.deadline < now.log + grace else { continue }
       jobs[number]!.deadline = now.log + grace
       jobs[number]!.foreseen = now.wall + grace / 1_000_000
@@ -289,6 +294,9 @@ struct ReferenceModel {
     try expect(job.attempts <= job.maxAttempts, "job \(number) has too many attempts")
     try expect(seen.priority == job.priority, "job \(number) has priority \(seen.priority)")
     try expect(seen.cancelRequested == job.isCancelRequested, "job \(number): cancel request \(seen.cancelRequested)")
+    try expect(
+      seen.attemptEnds == (job.state == .running ? job.attemptForeseen : 0),
+      "the attempt of job \(number) ends \(seen.attemptEnds), not \(job.attemptForeseen)")
     try expect(seen.deadline == wallDeadline(job), "job \(number) ends \(seen.deadline), not \(wallDeadline(job))")
     try expect(seen.leasedAt == job.leasedAt, "job \(number) leased at \(seen.leasedAt), not \(job.leasedAt)")
     let endedAt = job.state.isFinished ? job.endedAt : 0

@@ -169,6 +169,8 @@ extension Simulation {
         }
       } else if case .webhooks(let first, let count, _, _) = reply.answer {
         webhooks = daemon.store.step.webhooks[Int(first)..<Int(first + count)].map { seen($0) }
+      } else if case .extended(_, _, _, true) = reply.answer {
+        try model.expect(isShort, "progress was dropped for space that there is: \(asked.request)")
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)

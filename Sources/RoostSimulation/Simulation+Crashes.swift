@@ -237,9 +237,15 @@ extension Simulation {
         // A start that was stopped may be durable. At the same log time the next one raises no lease again, and its end
         // is told by the wall clock of the one that did.
         for row in found.rows where row.state == JobState.running.rawValue {
-          guard let job = model.jobs[row.number], job.deadline == row.deadline else { continue }
+          guard let job = model.jobs[row.number] else { continue }
           let grace = min(job.leaseDuration, 60_000_000_000)
-          guard job.deadline == daemon.store.machine.logTime + grace, walls.contains(row.foreseen - grace / 1_000_000)
+          if job.attemptEnds == row.attemptEnds, job.attemptEnds == daemon.store.machine.logTime + grace,
+            walls.contains(row.attemptForeseen - grace / 1_000_000)
+          {
+            model.jobs[row.number]!.attemptForeseen = row.attemptForeseen
+          }
+          guard job.deadline == row.deadline, job.deadline == daemon.store.machine.logTime + grace,
+            walls.contains(row.foreseen - grace / 1_000_000)
           else { continue }
           model.jobs[row.number]!.foreseen = row.foreseen
         }
@@ -280,6 +286,7 @@ extension StateMachine.Image {
       image.rows[index].deadline = 0
       image.rows[index].foreseen = 0
       image.rows[index].attemptEnds = min(image.rows[index].attemptEnds, 1)
+      image.rows[index].attemptForeseen = 0
     }
     return image
   }

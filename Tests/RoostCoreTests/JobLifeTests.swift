@@ -349,7 +349,7 @@ extension Optional where Wrapped == Answer {
 
   var deadline: Int64? {
     if case .changed(_, let deadline, _)? = self { return deadline }
-    if case .extended(let deadline, _, _)? = self { return deadline }
+    if case .extended(let deadline, _, _, _)? = self { return deadline }
     return nil
   }
 }

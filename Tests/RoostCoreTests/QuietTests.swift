@@ -14,7 +14,7 @@ struct QuietTests {
   }
 
   private func isQuiet(_ answer: Answer?) -> Bool? {
-    if case .extended(_, _, let isQuiet)? = answer { isQuiet } else { nil }
+    if case .extended(_, _, let isQuiet, _)? = answer { isQuiet } else { nil }
   }
 
   @Test("a quiet worker gets no jobs, keeps what it holds, and hears of it; others go on")

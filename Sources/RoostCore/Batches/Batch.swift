@@ -12,6 +12,8 @@ struct Batch {
   var first: Slot = .none
   /// It stands in `Batches.doubtful`.
   var isDoubtful = false
+  /// Nobody finds it any more; its row stays until the last of its members was let go.
+  var isForgotten = false
 
   /// How many of its jobs are, or left as, in a state.
   func count(_ state: JobState) -> UInt64 {
@@ -51,6 +53,8 @@ struct BatchState {
   var isEnded: Bool
   /// Log time at which it closes by itself; 0: it does not.
   var closesAt: Int64
+  /// The same as wall milliseconds, as foreseen when the batch was opened; 0: it does not.
+  var foreseen: Int64 = 0
   /// The job that is made; nil: none is.
   var then: ScheduleDefinition?
   /// Wall milliseconds; 0: it takes jobs.
@@ -93,176 +97,13 @@ package enum BatchPhase: Sendable, CaseIterable, BitwiseCopyable {
   package var name: String { "\(self)" }
 }
 
-/// The batches, and which job belongs to which: 16 bytes for each, and 8 of an index.
-struct Batches: ~Copyable {
-  struct Member: BitwiseCopyable {
-    var job: Slot
-    var batch: Slot
-    var next: Slot = .none
-    var previous: Slot = .none
-  }
-
-  private var rows: [Batch?] = []
-  private var free: [Slot] = []
-  private var places: [UInt64: Slot] = [:]
-  /// By their numbers.
-  private(set) var order: [UInt64] = []
-  private var members = Slab<Member>()
-  private var index = SlotIndex(step: 1)
-  /// The number of the next one.
-  private(set) var next: UInt64 = 1
-  /// Batches that may be complete.
-  var doubtful: [Slot] = []
-  /// Batches that were called off, and the member that is next.
-  private(set) var cancelling: [(batch: Slot, next: Slot)] = []
-  /// Those that close by themselves (log time), and those that are forgotten (uptime); an entry may be of one that is gone.
-  var closeHeap = ExpiryHeap()
-  var forgetHeap = ExpiryHeap()
-  /// Bytes of the jobs that are still to be made.
-  private(set) var owedBytes = 0
-
-  var count: Int { order.count }
-  var recordBytes: Int { order.reduce(0) { $0 + Int(self[find($1)].recordBytes) } }
-  var hasMembers: Bool { members.count > 0 }
-  var usedBytes: Int {
-    members.usedBytes + (hasMembers ? index.usedBytes : 0) + order.count * 160
-      + order.reduce(0) { $0 + (self[places[$1]!].state.then?.body.count ?? 0) }
-  }
-  var residentBytes: Int { members.residentBytes + index.residentBytes + order.count * 160 }
-
-  subscript(_ slot: Slot) -> Batch {
-    get { rows[Int(slot)]! }
-    _modify { yield &rows[Int(slot)]! }
-  }
-
-  /// No batch from here on gets a smaller number: one that was forgotten keeps its own.
-  mutating func number(from least: UInt64) { next = max(next, least) }
-
-  func isUsed(_ slot: Slot) -> Bool { rows.indices.contains(Int(slot)) && rows[Int(slot)] != nil }
-  func find(_ id: UInt64) -> Slot { places[id] ?? .none }
-
-  /// Takes a batch as the log has it; its members stay.
-  mutating func set(_ batch: Batch) -> Slot {
-    next = max(next, batch.id + 1)
-    let known = find(batch.id)
-    guard known == .none else {
-      owedBytes += batch.owed - self[known].owed
-      let before = self[known]
-      rows[Int(known)] = batch
-      (self[known].counts, self[known].first) = (before.counts, before.first)
-      self[known].isDoubtful = before.isDoubtful
-      return known
-    }
-    owedBytes += batch.owed
-    let slot = free.popLast() ?? Slot(rows.count)
-    if Int(slot) == rows.count { rows.append(batch) } else { rows[Int(slot)] = batch }
-    places[batch.id] = slot
-    order.insert(batch.id, at: order.firstIndex { $0 > batch.id } ?? order.count)
-    return slot
-  }
-
-  mutating func remove(_ slot: Slot) {
-    while self[slot].first != .none { leave(members.pointer(self[slot].first).pointee.job) }
-    let id = self[slot].id
-    owedBytes -= self[slot].owed
-    rows[Int(slot)] = nil
-    free.append(slot)
-    places[id] = nil
-    order.removeAll { $0 == id }
-    doubtful.removeAll { $0 == slot }
-    cancelling.removeAll { $0.batch == slot }
-  }
-
-  mutating func complete(_ slot: Slot, _ change: (inout BatchState) -> Void) {
-    owedBytes -= self[slot].owed
-    change(&self[slot].state)
-    owedBytes += self[slot].owed
-  }
-
-  mutating func doubt(_ slot: Slot) {
-    guard !self[slot].isDoubtful, self[slot].state.completedAt == 0 else { return }
-    self[slot].isDoubtful = true
-    doubtful.append(slot)
-  }
-
-  mutating func beginCancel(_ slot: Slot) {
-    cancelling.removeAll { $0.batch == slot }
-    cancelling.append((slot, self[slot].first))
-  }
-
-  /// The next job of a batch that was called off; nil where one look found none.
-  mutating func nextCancelled() -> Slot? {
-    guard let last = cancelling.last else { return nil }
-    guard last.next != .none else {
-      cancelling.removeLast()
-      return nil
-    }
-    let member = members.pointer(last.next).pointee
-    cancelling[cancelling.count - 1].next = member.next
-    return member.job
-  }
-
-  // MARK: Members
-
-  private static func place(_ job: Slot) -> UInt64 {
-    ((UInt64(job) &+ 1) &* 0x9E37_79B9_7F4A_7C15).byteSwapped &* 0xBF58_476D_1CE4_E5B9
-  }
-
-  private func member(_ job: Slot) -> Slot {
-    guard hasMembers else { return .none }
-    let view = members.view
-    return index.find(Self.place(job)) { view[$0].pointee.job == job }
-  }
-
-  /// The batch of a job; `.none` where it is of none.
-  func batch(of job: Slot) -> Slot {
-    let member = member(job)
-    return member == .none ? .none : members.pointer(member).pointee.batch
-  }
-
-  mutating func join(_ job: Slot, _ batch: Slot, _ state: JobState) {
-    let first = self[batch].first
-    let cell = members.allocate(Member(job: job, batch: batch, next: first))
-    if first != .none { members.pointer(first).pointee.previous = cell }
-    self[batch].first = cell
-    self[batch].counts[state] += 1
-    let view = members.view
-    index.insert(cell, at: Self.place(job)) {
-      view[$0].pointee.job == job
-    } placeOf: {
-      Self.place(view[$0].pointee.job)
-    }
-  }
-
-  mutating func leave(_ job: Slot) {
-    let cell = member(job)
-    guard cell != .none else { return }
-    let view = members.view
-    index.remove(cell, at: Self.place(job)) { Self.place(view[$0].pointee.job) }
-    let gone = members.pointer(cell).pointee
-    if gone.previous == .none {
-      self[gone.batch].first = gone.next
-    } else {
-      members.pointer(gone.previous).pointee.next = gone.next
-    }
-    if gone.next != .none { members.pointer(gone.next).pointee.previous = gone.previous }
-    for place in cancelling.indices where cancelling[place].next == cell { cancelling[place].next = gone.next }
-    members.free(cell)
-  }
-
-  func forEachMember(of batch: Slot, _ body: (Slot) -> Void) {
-    var at = self[batch].first
-    while at != .none {
-      body(members.pointer(at).pointee.job)
-      at = members.pointer(at).pointee.next
-    }
-  }
-}
-
 extension Batch {
-  /// What its completion will write.
-  fileprivate var owed: Int {
+  /// What its completion will write, bytes.
+  var owedBytes: Int {
     guard state.completedAt == 0, let then = state.then else { return 0 }
     return then.body.count + 1_024
   }
+
+  /// In memory, without its members.
+  var usedBytes: Int { 176 + (state.then?.body.count ?? 0) }
 }

@@ -37,13 +37,8 @@ extension StateMachine {
 
   /// Whether a lease is that of a job of the batch.
   private func isRunningMember(of batch: Slot, _ lease: LeaseID) -> Bool {
-    guard lease.number > 0, batches[batch].counts[.running] > 0 else { return false }
-    var isHeld = false
-    batches.forEachMember(of: batch) { job in
-      guard jobs.hot(job).pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(job) else { return }
-      if cell.pointee.id == lease { isHeld = true }
-    }
-    return isHeld
+    let job = batches.member(under: lease)
+    return job != .none && batches.batch(of: job) == batch
   }
 
   /// A job with options came: it joins its batch, at once or at the end of the replay.
@@ -55,12 +50,22 @@ extension StateMachine {
   private mutating func join(_ slot: Slot, _ id: JobID) {
     let batch = findBatch(id, owner: ownerNames.bytes(jobs.cold(slot).pointee.owner))
     guard batch != .none, batches.batch(of: slot) == .none else { return }
-    batches.join(slot, batch, JobState(rawValue: jobs.hot(slot).pointee.state)!)
+    let state = JobState(rawValue: jobs.hot(slot).pointee.state)!
+    batches.join(slot, batch, state)
+    if state == .running, let cell = existingLeaseCell(slot) { batches.hold(slot, under: cell.pointee.id) }
   }
 
   /// A job of a batch comes into a state, or leaves one.
   mutating func noteBatch(_ slot: Slot, _ state: JobState, isEntered: Bool) {
     let batch = batches.batch(of: slot)
+    if state == .running, let cell = existingLeaseCell(slot) {
+      // Its batch may have been forgotten meanwhile.
+      if !isEntered {
+        batches.release(slot, under: cell.pointee.id)
+      } else if batch != .none {
+        batches.hold(slot, under: cell.pointee.id)
+      }
+    }
     guard batch != .none else { return }
     if isEntered { batches[batch].counts[state] += 1 } else { batches[batch].counts[state] -= 1 }
     if isEntered, state.isFinished { batches.doubt(batch) }
@@ -79,9 +84,10 @@ extension StateMachine {
 
   // MARK: Ends
 
-  /// What is due of batches: those that close by themselves, jobs of those that were called off, completions.
+  /// What is due of batches: those that close by themselves, jobs of those that were called off, completions, and members
+  /// of those that were forgotten.
   mutating func endBatches(atMost most: Int, _ step: inout Step) -> Int {
-    var (done, looks) = (0, 0)
+    var (done, looks, leavers) = (0, 0, 0)
     while done < most, looks < Self.mostBatchLooks {
       looks += 1
       if let first = batches.closeHeap.minimum, first.deadline <= now.log {
@@ -103,11 +109,12 @@ extension StateMachine {
         done += 1
       } else if let first = batches.forgetHeap.minimum, first.deadline <= uptime {
         _ = batches.forgetHeap.popMinimum()
-        guard batches.isUsed(first.slot), batches[first.slot].state.completedAt != 0,
-          forgetTime(ofBatch: first.slot) == first.deadline
-        else { continue }
+        guard isForgettable(first) else { continue }
         forget(batch: first.slot, &step)
         done += 1
+      } else if !batches.leaving.isEmpty, leavers < Self.mostBatchLeavers {
+        batches.dropLeaver()
+        leavers += 1
       } else {
         break
       }
@@ -116,8 +123,26 @@ extension StateMachine {
   }
 
   private static var mostBatchLooks: Int { 16_384 }
+  /// Members of batches that were forgotten that are let go in a step: some tenths of a millisecond.
+  static var mostBatchLeavers: Int { 1_024 }
 
-  var batchesOwe: Bool { !batches.doubtful.isEmpty || !batches.cancelling.isEmpty }
+  var batchesOwe: Bool { !batches.doubtful.isEmpty || !batches.cancelling.isEmpty || !batches.leaving.isEmpty }
+
+  /// Whether an entry of `forgetHeap` is of a batch that is complete still.
+  private func isForgettable(_ entry: (deadline: Int64, slot: Slot)) -> Bool {
+    batches.isUsed(entry.slot) && batches[entry.slot].state.completedAt != 0
+      && forgetTime(ofBatch: entry.slot) == entry.deadline
+  }
+
+  /// Forgets the batch that was complete first, to make room for a new one. Returns false where none is complete.
+  mutating func forgetCompleteBatch(_ step: inout Step) -> Bool {
+    while let first = batches.forgetHeap.popMinimum() {
+      guard isForgettable(first) else { continue }
+      forget(batch: first.slot, &step)
+      return true
+    }
+    return false
+  }
 
   func forgetTime(ofBatch slot: Slot) -> Int64 {
     batches[slot].state.completedUptime + limits.retentionMilliseconds.nanoseconds

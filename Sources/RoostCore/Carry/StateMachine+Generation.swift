@@ -75,6 +75,7 @@ extension StateMachine {
       let batch = batches[batches.find(id)]
       let state = batch.state
       mix(id, UInt64(bitPattern: state.createdAt) ^ UInt64(bitPattern: state.closesAt) << 1)
+      mix(UInt64(bitPattern: state.foreseen), 0)
       mix(UInt64(bitPattern: state.closedAt), UInt64(bitPattern: state.cancelledAt) ^ (state.isEnded ? 1 : 0))
       mix(UInt64(bitPattern: state.completedAt), state.job)
       mix(state.left.acked, state.left.dead << 32 ^ state.left.cancelled)

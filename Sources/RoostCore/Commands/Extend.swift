@@ -10,6 +10,8 @@ extension Command {
     package var progress: ByteRange
     /// CRC32C of `progress`.
     package var progressChecksum: UInt32
+    /// There is no room for what it said of its progress.
+    package private(set) var isProgressDropped = false
 
     package init(
       job: JobRef, viewer: ViewerRef, lease: LeaseID, milliseconds: Int64, progress: ByteRange = .empty,
@@ -22,6 +24,16 @@ extension Command {
       self.progress = progress
       self.progressChecksum = progressChecksum
     }
+  }
+}
+
+extension Command.Extend {
+  /// The same, without what its worker said of its progress.
+  package var withoutProgress: Self {
+    var extend = self
+    extend.progress = .empty
+    extend.isProgressDropped = isProgressDropped || !progress.isEmpty
+    return extend
   }
 }
 
@@ -45,10 +57,10 @@ extension StateMachine {
     // The attempt is over, if not yet ended.
     guard end == 0 || end > now.log else { return step.answer(ticket, .refused(.leaseLost)) }
     if conditions.refusesExtensions { return step.answer(ticket, .refused(.diskLow)) }
-    if !command.progress.isEmpty {
-      // As a large result: on a full disk it must not take what completions need.
-      let cost = 2 * Int(command.progress.count)
-      guard cost <= conditions.largeResultBytes else { return step.answer(ticket, .refused(.diskLow)) }
+    // As a large result: on a full disk it must not take what completions need. The worker keeps its job all the same.
+    let cost = 2 * Int(command.progress.count)
+    let isProgressDropped = command.isProgressDropped || cost > conditions.largeResultBytes
+    if !command.progress.isEmpty, !isProgressDropped {
       conditions.largeResultBytes -= cost
       report(slot, step.bytes(command.progress), command.progressChecksum ^ checksumSeal(row.pointee.number), &step)
     }
@@ -56,12 +68,16 @@ extension StateMachine {
     let duration = end == 0 ? asked : min(asked, end - now.log)
     let event = Extended(
       number: row.pointee.number, base: row.pointee.base, deadline: now.log + duration, duration: duration,
-      until: now.wall + duration / 1_000_000, attemptEnds: end)
+      until: now.wall + duration / 1_000_000, attemptEnds: end,
+      attemptForeseen: end == 0 ? 0 : cell.pointee.attemptForeseen)
     if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     conditions.extensionsLeft -= 1
     event.apply(to: slot, in: &self)
     guard case .changed(_, let until, let isCancelRequested) = changed(slot) else { return }
     step.answer(
-      ticket, .extended(deadline: until, cancelRequested: isCancelRequested, isQuiet: holderIsQuiet(slot)))
+      ticket,
+      .extended(
+        deadline: until, cancelRequested: isCancelRequested, isQuiet: holderIsQuiet(slot),
+        isProgressDropped: isProgressDropped))
   }
 }

@@ -203,7 +203,7 @@ extension StateMachine {
     guard row.pointee.state == JobState.running.rawValue, let cell = existingLeaseCell(slot),
       cell.pointee.attemptEnds != 0
     else { return 0 }
-    return row.pointee.foreseen + (cell.pointee.attemptEnds - row.pointee.deadline) / 1_000_000
+    return cell.pointee.attemptForeseen
   }
 
   /// Log time at which an attempt is over that began at a log time; 0: it may go on as long as its lease is extended.

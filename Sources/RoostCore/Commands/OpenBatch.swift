@@ -69,6 +69,7 @@ extension Command.OpenBatch: StateCommand {
       state: BatchState(
         name: [UInt8](step.bytes(name)), createdAt: state.now.wall, isEnded: isEnded,
         closesAt: milliseconds == 0 ? 0 : state.now.log + milliseconds.nanoseconds,
+        foreseen: milliseconds == 0 ? 0 : state.now.wall + milliseconds,
         then: then.isEmpty ? nil : ScheduleDefinition(step.bytes(then))))
     let event = BatchSet(batch)
     let place = event.encode(into: &step.records)
@@ -99,16 +100,11 @@ extension Command.ReadBatches: StateCommand {
       guard slot != .none else { return step.answer(ticket, .refused(.batchNotFound)) }
       return state.answer(batches: [slot], next: 0, ticket, &step)
     }
-    var found: [Slot] = []
-    for id in state.batches.order.reversed() where below == 0 || id < below {
-      let slot = state.batches.find(id)
-      guard owner.isEmpty || state.batches[slot].owner.elementsEqual(owner) else { continue }
-      guard found.count < limit else {
-        return state.answer(batches: found, next: state.batches[found.last!].id, ticket, &step)
-      }
-      found.append(slot)
-    }
-    state.answer(batches: found, next: 0, ticket, &step)
+    let numbers = state.batches.numbers(ofOwner: owner)
+    let end = below == 0 ? numbers.count : Batches.place(of: below, in: numbers)
+    let page = numbers[max(0, end - Int(limit))..<end].reversed()
+    let next = page.count < end ? page.last ?? 0 : 0
+    state.answer(batches: page.map { state.batches.find($0) }, next: next, ticket, &step)
   }
 }
 
@@ -153,14 +149,7 @@ package struct BatchImage: Sendable, BitwiseCopyable {
 extension StateMachine {
   fileprivate mutating func makeRoomForBatch(_ step: inout Step) -> Bool {
     guard batches.count >= limits.maxBatches else { return true }
-    guard batches.count == limits.maxBatches else { return false }
-    for id in batches.order {
-      let slot = batches.find(id)
-      guard batches[slot].state.completedAt != 0 else { continue }
-      forget(batch: slot, &step)
-      return true
-    }
-    return false
+    return batches.count == limits.maxBatches && forgetCompleteBatch(&step)
   }
 
   fileprivate mutating func answer(batches slots: [Slot], next: UInt64, _ ticket: UInt64, _ step: inout Step) {
@@ -176,7 +165,7 @@ extension StateMachine {
       id: id(ofBatch: slot), owner: batch.owner.withUnsafeBytes { step.copy($0) },
       name: state.name.withUnsafeBytes { step.copy($0) }, phase: batch.phase, isEnded: state.isEnded,
       hasJob: state.then != nil, createdAt: state.createdAt,
-      closesAt: state.closedAt == 0 && state.closesAt != 0 ? wall(ofLog: state.closesAt) : 0, closedAt: state.closedAt,
+      closesAt: state.closedAt == 0 ? state.foreseen : 0, closedAt: state.closedAt,
       completedAt: state.completedAt,
       job: state.job == 0
         ? nil : JobID(number: JobNumber(rawValue: state.job), createdMilliseconds: state.completedAt, key: secret),

@@ -74,8 +74,8 @@ extension StateMachine {
       let state = batch.state
       let counts = JobState.allCases.map { "\(batch.counts[$0])" }.joined(separator: " ")
       return
-        "\(id) \(batch.owner) \(state.name) \(state.createdAt) \(state.isEnded) \(state.closesAt) \(state.closedAt) "
-        + "\(state.cancelledAt) \(state.completedAt) \(state.completedUptime) \(state.job) \(state.left) "
+        "\(id) \(batch.owner) \(state.name) \(state.createdAt) \(state.isEnded) \(state.closesAt) \(state.foreseen) "
+        + "\(state.closedAt) \(state.cancelledAt) \(state.completedAt) \(state.completedUptime) \(state.job) \(state.left) "
         + "\(state.then?.bytes.count ?? 0) \(batch.base) \(counts)"
     }
   }
@@ -83,15 +83,38 @@ extension StateMachine {
   /// Batches whose counts are wrong, or that are complete and nobody will say so. O(jobs).
   func brokenBatches() -> [String] {
     var found: [String] = []
+    var (owed, records, used, held) = (0, 0, 0, 0)
+    var byOwner: [[UInt8]: [UInt64]] = [:]
     for id in batches.order {
       let slot = batches.find(id)
+      owed += batches[slot].owedBytes
+      records += Int(batches[slot].recordBytes)
+      used += batches[slot].usedBytes
+      byOwner[batches[slot].owner, default: []].append(id)
       var counts = StateCounts()
-      batches.forEachMember(of: slot) { counts[JobState(rawValue: jobs.hot($0).pointee.state)!] += 1 }
+      batches.forEachMember(of: slot) { job in
+        counts[JobState(rawValue: jobs.hot(job).pointee.state)!] += 1
+        guard jobs.hot(job).pointee.state == JobState.running.rawValue, let lease = existingLeaseCell(job)?.pointee.id
+        else { return }
+        if batches.member(under: lease) != job { found.append("job \(jobs.hot(job).pointee.number) is not found by its lease") }
+      }
       if counts != batches[slot].counts { found.append("counts of batch \(id)") }
       if batches[slot].isComplete, !batches[slot].isDoubtful {
         found.append("batch \(id) is complete, and nobody says so")
       }
     }
+    for (owner, numbers) in byOwner where !owner.isEmpty && owner.withUnsafeBytes({ batches.numbers(ofOwner: $0) }) != numbers {
+      found.append("batches of owner \(owner)")
+    }
+    for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
+      guard jobs.hot(slot).pointee.state == JobState.running.rawValue, let lease = existingLeaseCell(slot)?.pointee.id
+      else { continue }
+      if batches.member(under: lease) == slot { held += 1 }
+    }
+    if owed != batches.owedBytes { found.append("jobs of batches \(batches.owedBytes), counted \(owed)") }
+    if records != batches.recordBytes { found.append("records of batches \(batches.recordBytes), counted \(records)") }
+    if used != batches.rowBytes { found.append("memory of batches \(batches.rowBytes), counted \(used)") }
+    if held != batches.holderCount { found.append("\(batches.holderCount) leases of batches, counted \(held)") }
     return found
   }
 }

@@ -8,6 +8,8 @@ package struct LeaseCell: BitwiseCopyable {
   var duration: Int64 = 0
   /// Log time at which the attempt is over, however often its lease is extended; 0: it has no such time.
   var attemptEnds: Int64 = 0
+  /// The same as wall milliseconds, as foreseen when it was decided.
+  var attemptForeseen: Int64 = 0
   /// Wall times, milliseconds.
   var leasedAt: Int64 = 0
   var endedAt: Int64 = 0

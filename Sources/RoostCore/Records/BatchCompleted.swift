@@ -59,11 +59,9 @@ struct BatchCompleted: BatchRecord {
   }
 
   func apply(to slot: Slot, in machine: inout StateMachine) {
-    machine.batches.complete(slot) {
-      $0.completedAt = at
-      $0.completedUptime = uptime
-      $0.job = number
-    }
+    machine.batches[slot].state.completedAt = at
+    machine.batches[slot].state.completedUptime = uptime
+    machine.batches[slot].state.job = number
     if machine.isLive { machine.listBatch(slot) }
   }
 

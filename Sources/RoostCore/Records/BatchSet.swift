@@ -3,13 +3,13 @@ struct BatchSet: LogRecord {
   var batch: Batch
 
   static var kind: RecordKind { .batchSet }
-  static var layout: [RecordField] { [8, 8, 1, 8, 8, 8, 8, 8, 8, 8, 8, 8, 1, 1, 1] }
+  static var layout: [RecordField] { [8, 8, 1, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 1, 1, 1] }
 
   init(_ batch: Batch) { self.batch = batch }
 
   // MARK: Bytes
 
-  private static let fixedBytes = 1 + 11 * 8 + 4
+  private static let fixedBytes = 1 + 12 * 8 + 4
 
   static func mostBytes(of batch: Batch) -> Int {
     fixedBytes + 2 * Int(UInt8.max) + (batch.state.then?.encodedBytes ?? 0) + 64
@@ -22,6 +22,7 @@ struct BatchSet: LogRecord {
     out.put(state.createdAt)
     out.put(UInt8(state.isEnded ? 1 : 0))
     out.put(state.closesAt)
+    out.put(state.foreseen)
     out.put(state.closedAt)
     out.put(state.cancelledAt)
     out.put(state.completedAt)
@@ -43,6 +44,7 @@ struct BatchSet: LogRecord {
     let (id, createdAt, ended) = (reader.get(UInt64.self), reader.get(Int64.self), reader.get(UInt8.self))
     guard ended <= 1 else { return nil }
     var state = BatchState(name: [], createdAt: createdAt, isEnded: ended == 1, closesAt: reader.get(), then: nil)
+    state.foreseen = reader.get()
     state.closedAt = reader.get()
     state.cancelledAt = reader.get()
     state.completedAt = reader.get()
@@ -70,7 +72,8 @@ struct BatchSet: LogRecord {
       [state.createdAt, state.closedAt, state.cancelledAt, state.completedAt].allSatisfy({ RecordBounds.isWall($0) }),
       state.job == 0 || RecordBounds.isNumber(state.job), state.completedAt != 0 || state.job == 0,
       state.completedAt == 0 || state.closedAt != 0, state.cancelledAt == 0 || state.closedAt != 0,
-      counts.allSatisfy({ $0 <= RecordBounds.counter })
+      counts.allSatisfy({ $0 <= RecordBounds.counter }), state.foreseen.magnitude <= 2 * RecordBounds.wall.magnitude,
+      state.closesAt != 0 || state.foreseen == 0
     else { throw .unfit("a batch within its bounds", "\(batch.id)", position) }
     try RecordBounds.check(state.closesAt, in: 0...machine.later, "log time", at: position)
     try RecordBounds.check(state.completedUptime, in: 0...machine.now.log, "uptime", at: position)
@@ -85,6 +88,7 @@ struct BatchSet: LogRecord {
     if known != .none {
       let before = machine.batches[known]
       guard before.owner == batch.owner, before.state.createdAt == batch.state.createdAt,
+        before.state.closesAt == batch.state.closesAt, before.state.foreseen == batch.state.foreseen,
         before.state.completedAt == 0 || before.state.completedAt == batch.state.completedAt,
         before.state.closedAt == 0 || before.state.closedAt == batch.state.closedAt
       else { throw .unfit("batch \(batch.id) further on", "another", place.position) }
@@ -116,7 +120,10 @@ struct BatchSet: LogRecord {
     if !state.name.isEmpty { state.name.withUnsafeBytes { out.add("name", name: $0) } }
     out.add("created_ms", state.createdAt)
     if state.isEnded { out.add("when", text: "ended") }
-    if state.closesAt != 0 { out.add("closes_at", state.closesAt) }
+    if state.closesAt != 0 {
+      out.add("closes_at", state.closesAt)
+      out.add("foreseen_ms", state.foreseen)
+    }
     if state.closedAt != 0 { out.add("closed_at_ms", state.closedAt) }
     if state.cancelledAt != 0 { out.add("cancelled_at_ms", state.cancelledAt) }
     if state.completedAt != 0 { out.add("completed_at_ms", state.completedAt) }

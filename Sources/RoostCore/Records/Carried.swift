@@ -18,6 +18,8 @@ struct Carried: LogRecord {
   var hasLease: Bool
   /// Whether the record says with what the last lease ended; those of earlier versions do not.
   var hasSaid: Bool
+  /// Whether the record says at which wall time the attempt is over; those of earlier versions do not.
+  var hasAttemptForeseen: Bool
   var keyHash: KeyHash
   var keyFingerprint: UInt64
   /// `KeyFields`; empty: the fingerprint is of bytes.
@@ -44,7 +46,7 @@ struct Carried: LogRecord {
 
   // MARK: Bytes
 
-  private static let fixedBytes = 352
+  private static let fixedBytes = 360
 
   private enum Parts {
     static let key: UInt8 = 1
@@ -69,6 +71,8 @@ struct Carried: LogRecord {
     static let dependencies: UInt8 = 16
     /// `UniqueState`.
     static let unique: UInt8 = 4
+    /// The wall time at which the attempt is over; missing in records of earlier versions.
+    static let attemptForeseen: UInt8 = 32
     /// How many leases ended by their time, and were handed back; missing where none was.
     static let counters: UInt8 = 8
     /// Without bytes: the body is another than before.
@@ -87,7 +91,8 @@ struct Carried: LogRecord {
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
     let further =
-      (lease.attemptEnds == 0 ? 0 : FurtherParts.attemptEnds) | (queue.isEmpty ? 0 : FurtherParts.queue)
+      (lease.attemptEnds == 0 ? 0 : FurtherParts.attemptEnds | FurtherParts.attemptForeseen)
+      | (queue.isEmpty ? 0 : FurtherParts.queue)
       | (dependencies.isEmpty ? 0 : FurtherParts.dependencies)
       | (unique == nil ? 0 : FurtherParts.unique)
       | (lease.expiries == 0 && lease.interruptions == 0 ? 0 : FurtherParts.counters)
@@ -132,7 +137,10 @@ struct Carried: LogRecord {
       out.put(keyID)
     }
     if hasForeseen { out.put(foreseen) }
-    if lease.attemptEnds != 0 { out.put(lease.attemptEnds) }
+    if lease.attemptEnds != 0 {
+      out.put(lease.attemptEnds)
+      out.put(lease.attemptForeseen)
+    }
     if !queue.isEmpty {
       out.put(UInt8(truncatingIfNeeded: queue.count))
       out.put(queue)
@@ -182,6 +190,7 @@ struct Carried: LogRecord {
     keyFingerprint = key?.fingerprint ?? 0
     self.unique = unique
     self.lease = lease ?? LeaseCell()
+    hasAttemptForeseen = self.lease.attemptEnds != 0
     self.worker = worker
     self.keyID = keyID
     self.keyFields = keyFields
@@ -235,6 +244,12 @@ struct Carried: LogRecord {
     }
     if hasForeseen { foreseen = reader.get() }
     if further & FurtherParts.attemptEnds != 0 { lease.attemptEnds = reader.get() }
+    hasAttemptForeseen = further & FurtherParts.attemptForeseen != 0
+    if hasAttemptForeseen {
+      lease.attemptForeseen = reader.get()
+    } else if lease.attemptEnds != 0, hasForeseen {
+      lease.attemptForeseen = foreseen &+ (lease.attemptEnds &- deadline) / 1_000_000
+    }
     queue = further & FurtherParts.queue == 0 ? none : reader.get(count: Int(reader.get(UInt8.self)))
     dependencies =
       further & FurtherParts.dependencies == 0 ? none : reader.get(count: Int(reader.get(UInt16.self)))
@@ -336,6 +351,9 @@ struct Carried: LogRecord {
     guard lease.attemptEnds == 0 || state == .running && (deadline...machine.later).contains(lease.attemptEnds) else {
       throw .unfit("an attempt that ends with its lease, or later", "\(lease.attemptEnds)", position)
     }
+    guard lease.attemptForeseen.magnitude <= 2 * RecordBounds.wall.magnitude,
+      lease.attemptEnds != 0 || lease.attemptForeseen == 0
+    else { throw .unfit("a wall time of the attempt's end, if there is one", "\(lease.attemptForeseen)", position) }
     try RecordBounds.check(lease.endedUptime, in: 0...machine.now.log, "uptime", at: position)
   }
 
@@ -407,6 +425,8 @@ struct Carried: LogRecord {
     known.id == lease.id && known.duration == lease.duration && known.leasedAt == lease.leasedAt
       && known.endedAt == lease.endedAt && known.endedUptime == lease.endedUptime && known.pause == lease.pause
       && (known.attemptEnds == lease.attemptEnds || known.attemptEnds != 0 && known.attemptEnds < lease.attemptEnds)
+      && (known.attemptForeseen == lease.attemptForeseen || known.attemptEnds != lease.attemptEnds
+        || !hasAttemptForeseen)
       // Earlier versions counted none.
       && (lease.expiries == 0 && lease.interruptions == 0
         || known.expiries == lease.expiries && known.interruptions == lease.interruptions)
@@ -462,7 +482,7 @@ struct Carried: LogRecord {
       (cell.pointee.id, cell.pointee.duration) = (lease.id, lease.duration)
       (cell.pointee.leasedAt, cell.pointee.endedAt) = (lease.leasedAt, lease.endedAt)
       (cell.pointee.endedUptime, cell.pointee.pause) = (lease.endedUptime, lease.pause)
-      cell.pointee.attemptEnds = lease.attemptEnds
+      (cell.pointee.attemptEnds, cell.pointee.attemptForeseen) = (lease.attemptEnds, lease.attemptForeseen)
       cell.pointee.lastOutcome = lease.lastOutcome
       cell.pointee.said = lease.said
       (cell.pointee.expiries, cell.pointee.interruptions) = (lease.expiries, lease.interruptions)

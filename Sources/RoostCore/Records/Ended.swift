@@ -160,7 +160,7 @@ struct Ended: JobRecord {
       cell.pointee.lastOutcome = entry.outcome.rawValue
       cell.pointee.said = entry.textChecksum(number: number)
     }
-    cell.pointee.attemptEnds = 0
+    (cell.pointee.attemptEnds, cell.pointee.attemptForeseen) = (0, 0)
     cell.pointee.endedAt = entry.endedAt
     cell.pointee.endedUptime = uptime
     cell.pointee.pause = pause

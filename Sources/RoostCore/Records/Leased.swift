@@ -102,7 +102,9 @@ struct Leased: JobRecord {
       slot, worker: state.workerNames.intern(worker), keyID: state.keyNames.intern(keyID))
     cell.pointee.id = lease
     cell.pointee.duration = duration
-    cell.pointee.attemptEnds = state.attemptEnd(slot, begun: deadline - duration)
+    let begun = deadline - duration
+    cell.pointee.attemptEnds = state.attemptEnd(slot, begun: begun)
+    cell.pointee.attemptForeseen = cell.pointee.attemptEnds == 0 ? 0 : at + (cell.pointee.attemptEnds - begun) / 1_000_000
     cell.pointee.leasedAt = at
     cell.pointee.lastOutcome = 0
     cell.pointee.said = 0

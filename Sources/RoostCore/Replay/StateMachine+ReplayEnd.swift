@@ -51,7 +51,10 @@ extension StateMachine {
       // What was lost may have said that the lease ends later, or when the attempt is over.
       if let cell = existingLeaseCell(slot), cell.pointee.attemptEnds != 0 {
         let isRunning = row.pointee.state == JobState.running.rawValue
-        cell.pointee.attemptEnds = isRunning ? min(max(cell.pointee.attemptEnds, row.pointee.deadline), later) : 0
+        let fitted = isRunning ? min(max(cell.pointee.attemptEnds, row.pointee.deadline), later) : 0
+        cell.pointee.attemptForeseen =
+          isRunning ? cell.pointee.attemptForeseen + (fitted - cell.pointee.attemptEnds) / 1_000_000 : 0
+        cell.pointee.attemptEnds = fitted
       }
       let isScheduled =
         row.pointee.state == JobState.scheduled.rawValue || row.pointee.state == JobState.blocked.rawValue

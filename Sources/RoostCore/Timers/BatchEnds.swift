@@ -10,6 +10,6 @@ enum BatchEnds: DueSource {
   static func itemsLeft(_ conditions: Conditions) -> Int { conditions.expiriesLeft }
 
   static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
-    most > 0 && state.batches.count > 0 ? state.endBatches(atMost: most, &step) : 0
+    most > 0 && (state.batches.count > 0 || state.batchesOwe) ? state.endBatches(atMost: most, &step) : 0
   }
 }

@@ -77,9 +77,13 @@ package struct DirectRequest: Sendable {
       return .done(status: 200, granted: nil)
     case (.finish, .leased(let grant)): return try finished(grant, answers, engine, &json)
     case (.finish, .nothing): return try finished(nil, answers, engine, &json)
-    case (.extend(let hasDroppedProgress), .extended(let deadline, let cancelRequested, let isQuiet)):
+    case (
+      .extend(let hasDroppedProgress), .extended(let deadline, let cancelRequested, let isQuiet, let isProgressDropped)
+    ):
       json.extended(
-        LeaseExtension.After(leaseUntilMilliseconds: deadline, cancelRequested: cancelRequested, isQuiet: isQuiet),
+        LeaseExtension.After(
+          leaseUntilMilliseconds: deadline, cancelRequested: cancelRequested, isQuiet: isQuiet,
+          isProgressDropped: isProgressDropped),
         hasDroppedProgress)
       return .done(status: 200, granted: nil)
     default: preconditionFailure("a command is answered as what it is")
@@ -149,7 +153,7 @@ extension JSONWriter {
     field("lease_until", milliseconds: after.leaseUntilMilliseconds)
     field("cancel_requested", after.cancelRequested)
     if after.isQuiet { field("quiet", true) }
-    if hasDroppedProgress { field("progress_dropped", true) }
+    if hasDroppedProgress || after.isProgressDropped { field("progress_dropped", true) }
     endObject()
   }
 }
