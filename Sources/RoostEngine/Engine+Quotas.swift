@@ -40,21 +40,24 @@ extension Engine {
 
 /// The quotas of all owners, for whoever counts requests: reading it asks the writer nothing.
 package final class QuotaBoard: Sendable {
-  private let quotas = Mutex<[String: OwnerQuota]>([:])
+  /// By the bytes of the owners' names: two names may be equal to Unicode.
+  private let quotas = Mutex<[[UInt8]: OwnerQuota]>([:])
   private let countsRequests = Atomic<Bool>(false)
   private let version = Atomic<UInt64>(0)
 
   /// Whether any quota bounds requests; false where nobody has one.
   package var isNeeded: Bool { countsRequests.load(ordering: .relaxed) }
 
-  package func quota(of owner: String) -> OwnerQuota? { quotas.withLock { $0[owner] } }
+  package func quota(of owner: String) -> OwnerQuota? {
+    quotas.withLock { $0[Array(owner.utf8)] }
+  }
 
   /// Takes over what changed.
   func update(_ machine: borrowing StateMachine) {
     let now = machine.quotaVersion
     guard version.load(ordering: .relaxed) != now else { return }
     version.store(now, ordering: .relaxed)
-    let all = Dictionary(machine.allQuotas.map { ($0.owner, $0.quota) }, uniquingKeysWith: { $1 })
+    let all = Dictionary(machine.allQuotas.map { (Array($0.owner.utf8), $0.quota) }, uniquingKeysWith: { $1 })
     quotas.withLock { $0 = all }
     countsRequests.store(all.values.contains { $0.requestsPerSecond != nil }, ordering: .relaxed)
   }

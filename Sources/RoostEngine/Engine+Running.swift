@@ -16,6 +16,7 @@ extension Engine {
     let delivery = try await ask([]) { _ in
       var read = Command.ReadWorkers()
       read.cursor = cursor
+      read.showsWaiting = false
       return .readWorkers(read)
     }
     guard case .workers(_, _, let next) = delivery.answer else { preconditionFailure("workers are answered as such") }

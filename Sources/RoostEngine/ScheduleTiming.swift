@@ -52,7 +52,8 @@ extension ScheduleDefinition.Passes {
 
 /// The time zones that schedules use, each read once, and again when that is asked for.
 package final class ZoneBook: Sendable {
-  private let zones = Mutex<[String: TimeZoneTable]>([:])
+  /// By the bytes of their names, which clients make up: two may be equal to Unicode.
+  private let zones = Mutex<[[UInt8]: TimeZoneTable]>([:])
   private let read: @Sendable (String) -> TimeZoneTable?
   private let readVersion: @Sendable () -> String?
   /// Nil: it was not read yet.
@@ -95,7 +96,7 @@ package final class ZoneBook: Sendable {
     lastVersion.withLock { $0 = .some(version) }
     var hasChanged = false
     for (name, known) in zones.withLock({ $0 }) {
-      guard let found = read(name), found != known else { continue }
+      guard let found = read(String(decoding: name, as: UTF8.self)), found != known else { continue }
       zones.withLock { $0[name] = found }
       hasChanged = true
     }
@@ -104,10 +105,11 @@ package final class ZoneBook: Sendable {
   }
 
   package func zone(_ name: String) -> TimeZoneTable? {
-    if let known = zones.withLock({ $0[name] }) { return known }
+    let key = Array(name.utf8)
+    if let known = zones.withLock({ $0[key] }) { return known }
     let found = read(name)
     // Names come from anyone who may set a schedule, and the zones that there are, are some six hundred.
-    if let found { zones.withLock { $0[name] = found } }
+    if let found { zones.withLock { $0[key] = found } }
     return found
   }
 }

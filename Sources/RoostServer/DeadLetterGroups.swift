@@ -28,7 +28,9 @@ struct DeadLetterGroups {
       firstAt = min(firstAt, time)
       if time > lastAt { (lastAt, job) = (time, letter.id) }
       func note(_ name: String, in names: inout [String]) {
-        if names.count < DeadLetterGroups.mostNames, !names.contains(name) { names.append(name) }
+        if names.count < DeadLetterGroups.mostNames, !names.contains(where: { Name($0) == Name(name) }) {
+          names.append(name)
+        }
       }
       note(letter.body.queue, in: &queues)
       note(letter.body.type, in: &types)

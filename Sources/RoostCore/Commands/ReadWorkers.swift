@@ -1,15 +1,18 @@
 extension Command {
-  /// Who holds which jobs, in slices: RUNNING jobs with their workers, the newest job first. The first slice has the workers
-  /// that wait for one, too.
+  /// Who holds which jobs, in slices: the workers that wait for one, then RUNNING jobs with theirs, the newest job first.
   package struct ReadWorkers: Sendable, BitwiseCopyable {
     /// Where to go on, as the slice before says; 0: from the beginning.
     package var cursor: UInt64 = 0
+    /// Whether workers that wait are shown.
+    package var showsWaiting = true
 
     package init() {}
 
-    /// Masks of sets that a slice looks at, and jobs that it shows.
+    /// Masks of sets that a slice looks at, and jobs and waits that it shows.
     fileprivate static let masks = 4_096
-    fileprivate static let most = 1_000
+    package static let most = 1_000
+    /// Of a cursor: waits are shown from a part of their index on.
+    fileprivate static let waiting: UInt64 = 1 << 63
   }
 }
 
@@ -32,9 +35,19 @@ extension Command.ReadWorkers: StateCommand {
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     let first = step.workers.count
-    if cursor == 0 { state.showWaiting(&step) }
+    var cursor = cursor
+    if showsWaiting && cursor == 0 || cursor & Self.waiting != 0 {
+      let part = state.showWaiting(from: Int(cursor & ~Self.waiting), atMost: Self.most, &step)
+      guard part == SlotIndex.shardCount else {
+        return step.answer(
+          ticket,
+          .workers(
+            first: Int32(first), count: Int32(step.workers.count - first), next: UInt64(part) | Self.waiting))
+      }
+      cursor = 0
+    }
     let running = NumberSets.Intersection(StateMachine.Listed.state(JobState.running.rawValue))
-    var (masks, at, shown, next) = (Self.masks, cursor == 0 ? state.nextNumber : cursor, 0, UInt64(0))
+    var (masks, at, shown, next) = (Self.masks, cursor == 0 ? state.nextNumber : cursor, step.workers.count - first, UInt64(0))
     slice: while true {
       switch state.sets.last(below: at, in: running, masks: &masks) {
       case .none: break slice
@@ -67,9 +80,15 @@ extension StateMachine {
         until: foreseen(slot)))
   }
 
-  fileprivate func showWaiting(_ step: inout Step) {
-    var slots: [Slot] = []
-    waiterIndex.forEach { slots.append($0) }
+  /// Shows workers that wait, and looks at `most` waits and those of one part of the index at most.
+  ///
+  /// - Returns: The part of the index with which the next slice begins.
+  fileprivate func showWaiting(from first: Int, atMost most: Int, _ step: inout Step) -> Int {
+    var (part, slots) = (first, [Slot]())
+    while part < SlotIndex.shardCount, slots.count < most {
+      waiterIndex.forEach(inShard: part) { slots.append($0) }
+      part += 1
+    }
     for slot in slots {
       let waiter = waiters.pointer(slot).pointee
       guard waiter.job == .none, slot != deliveries.waiter else { continue }
@@ -78,5 +97,6 @@ extension StateMachine {
           worker: step.copy(workerNames.bytes(waiter.worker)), keyID: step.copy(keyNames.bytes(waiter.keyID)),
           queue: .empty, job: nil, leasedAt: 0, until: wall(ofLog: waiter.deadline)))
     }
+    return part
   }
 }

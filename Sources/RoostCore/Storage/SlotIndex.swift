@@ -135,11 +135,16 @@ struct SlotIndex: ~Copyable {
 
   /// Calls `body` with every slot, in no order. O(capacity).
   func forEach(_ body: (Slot) -> Void) {
-    for number in 0..<SlotIndex.shardCount {
-      guard let cells = shards[number].cells else { continue }
-      for place in 0..<shards[number].capacity where cells[place] != SlotIndex.empty {
-        body(cells[place] & SlotIndex.slotMask)
-      }
+    for number in 0..<SlotIndex.shardCount { forEach(inShard: number, body) }
+  }
+
+  /// Calls `body` with the slots of one shard, in no order: a slot stays in its shard. O(its capacity).
+  ///
+  /// - Parameter number: 0 ..< `shardCount`.
+  func forEach(inShard number: Int, _ body: (Slot) -> Void) {
+    guard let cells = shards[number].cells else { return }
+    for place in 0..<shards[number].capacity where cells[place] != SlotIndex.empty {
+      body(cells[place] & SlotIndex.slotMask)
     }
   }
 
@@ -179,7 +184,7 @@ struct SlotIndex: ~Copyable {
   }
 
   private static var shardBits: UInt64 { 10 }
-  private static var shardCount: Int { 1 << Int(shardBits) }
+  static var shardCount: Int { 1 << Int(shardBits) }
   private static var smallestCapacity: Int { 32 }
   private static var empty: UInt32 { .max }
   private static var slotMask: UInt32 { 0x0fff_ffff }
