@@ -259,9 +259,8 @@ extension Engine {
     let viewer = asked.add(viewer)
     let command = wish.command(try reference(wish.id), viewer, &asked)
     let delivery = try await ask(asked.bytes) { base in .extend(command.from(base)) }
-    guard case .extended(let deadline, let isCancelRequested, let isQuiet, let isProgressDropped) = delivery.answer else {
-      preconditionFailure("an extension is answered as one")
-    }
+    guard case .extended(let deadline, let isCancelRequested, let isQuiet, let isProgressDropped) = delivery.answer
+    else { preconditionFailure("an extension is answered as one") }
     return LeaseExtension.After(
       leaseUntilMilliseconds: deadline, cancelRequested: isCancelRequested, isQuiet: isQuiet,
       isProgressDropped: isProgressDropped)

@@ -39,6 +39,48 @@ struct TimeoutTests {
     }
   }
 
+  @Test("when an attempt is over is told once: neither extending nor the wall clock moves it, and a restart finds it")
+  func toldOnce() throws {
+    let (machine, job) = try machine(timeout: 3_600_000)
+    let grant = try #require(machine.lease(milliseconds: 40_000))
+    let end = grant.until - grant.leaseMilliseconds + 3_600_000
+    #expect(try #require(machine.image(job)).attemptEnds == end)
+    for jump in [1, 5_000, -5_000] as [Int64] {
+      machine.jump = jump
+      machine.skip(milliseconds: 7)
+      #expect(machine.extend(grant, milliseconds: 30_000) != nil)
+      #expect(try #require(machine.image(job)).attemptEnds == end)
+    }
+    try machine.expectReplay()
+    #expect(try #require(machine.image(job)).attemptEnds == end)
+  }
+
+  @Test("on a full disk a lease is extended although what its worker says of its progress finds no room, and says so")
+  func progressWithoutRoom() throws {
+    let (machine, job) = try machine(timeout: 0)
+    let grant = try #require(machine.lease(milliseconds: 40_000))
+    let progress = Array(String(repeating: "7", count: 100).utf8)
+    func extend() -> (deadline: Int64, isDropped: Bool)? {
+      machine.skip(milliseconds: 1_000)
+      let command = Command.Extend(
+        job: machine.reference(job), viewer: .all, lease: grant.lease, milliseconds: 40_000,
+        progress: ByteRange(offset: 0, count: progress.count))
+      guard case .extended(let deadline, _, _, let isDropped)? = machine.run(progress, .extend(command)).first else {
+        return nil
+      }
+      return (deadline, isDropped)
+    }
+    machine.state.conditions.largeResultBytes = 199
+    let dropped = try #require(extend())
+    #expect(dropped.isDropped && dropped.deadline == grant.until + 1_000)
+    #expect(try #require(machine.image(job)).reportBytes == 0)
+    #expect(machine.state.conditions.largeResultBytes == 199)
+    machine.state.conditions.largeResultBytes = 200
+    #expect(try #require(extend()).isDropped == false)
+    #expect(try #require(machine.image(job)).reportBytes > 0)
+    try machine.expectReplay()
+  }
+
   @Test("a lease is not longer than its attempt may run, and a timeout of the last attempt is the job's death")
   func shorter() throws {
     let (machine, job) = try machine(retries: 0, timeout: 2_000)

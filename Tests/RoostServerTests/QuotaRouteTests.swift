@@ -76,6 +76,27 @@ struct QuotaRouteTests {
     }
   }
 
+  @Test("an owner whose name only looks like another's has none of the other's quota")
+  func lookAlikes() async throws {
+    try await TestDaemon.run { daemon in
+      let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+      func key(_ owner: String) async throws -> String {
+        try await daemon.keys.create(name: "n", ownerID: owner, type: .client, by: .commandLine).key.reveal()
+      }
+      let (bounded, free) = (try await key(composed), try await key(decomposed))
+      let path = "/admin/owners/caf%C3%A9/quota"
+      let set = try await daemon.send("PUT", path, daemon.admin, #"{"requests_per_second":1,"burst":1}"#)
+      #expect(set.status == 200, "\(set.text)")
+      var codes: [String?] = []
+      // However slow this machine is, there comes a second of two requests.
+      while codes.last != "quota_exceeded", codes.count < 10_000 {
+        codes.append(try await daemon.send("GET", "/queues", bounded).code)
+      }
+      #expect(codes.last == "quota_exceeded")
+      for _ in 0..<20 { #expect(try await daemon.send("GET", "/queues", free).status == 200) }
+    }
+  }
+
   @Test("a quota is refused whole where any of it is wrong, and only admins set one")
   func refusals() async throws {
     try await TestDaemon.run { daemon in

@@ -47,7 +47,8 @@ extension Command.ReadWorkers: StateCommand {
       cursor = 0
     }
     let running = NumberSets.Intersection(StateMachine.Listed.state(JobState.running.rawValue))
-    var (masks, at, shown, next) = (Self.masks, cursor == 0 ? state.nextNumber : cursor, step.workers.count - first, UInt64(0))
+    var (masks, at) = (Self.masks, cursor == 0 ? state.nextNumber : cursor)
+    var (shown, next) = (step.workers.count - first, UInt64(0))
     slice: while true {
       switch state.sets.last(below: at, in: running, masks: &masks) {
       case .none: break slice

@@ -96,15 +96,18 @@ extension StateMachine {
         counts[JobState(rawValue: jobs.hot(job).pointee.state)!] += 1
         guard jobs.hot(job).pointee.state == JobState.running.rawValue, let lease = existingLeaseCell(job)?.pointee.id
         else { return }
-        if batches.member(under: lease) != job { found.append("job \(jobs.hot(job).pointee.number) is not found by its lease") }
+        if batches.member(under: lease) != job {
+          found.append("job \(jobs.hot(job).pointee.number) is not found by its lease")
+        }
       }
       if counts != batches[slot].counts { found.append("counts of batch \(id)") }
       if batches[slot].isComplete, !batches[slot].isDoubtful {
         found.append("batch \(id) is complete, and nobody says so")
       }
     }
-    for (owner, numbers) in byOwner where !owner.isEmpty && owner.withUnsafeBytes({ batches.numbers(ofOwner: $0) }) != numbers {
-      found.append("batches of owner \(owner)")
+    for (owner, numbers) in byOwner where !owner.isEmpty {
+      let listed = owner.withUnsafeBytes { batches.numbers(ofOwner: $0) }
+      if listed != numbers { found.append("batches of owner \(owner)") }
     }
     for slot in 0..<jobs.slotLimit where jobs.isUsed(slot) {
       guard jobs.hot(slot).pointee.state == JobState.running.rawValue, let lease = existingLeaseCell(slot)?.pointee.id

@@ -103,8 +103,8 @@ struct Leased: JobRecord {
     cell.pointee.id = lease
     cell.pointee.duration = duration
     let begun = deadline - duration
-    cell.pointee.attemptEnds = state.attemptEnd(slot, begun: begun)
-    cell.pointee.attemptForeseen = cell.pointee.attemptEnds == 0 ? 0 : at + (cell.pointee.attemptEnds - begun) / 1_000_000
+    let end = state.attemptEnd(slot, begun: begun)
+    (cell.pointee.attemptEnds, cell.pointee.attemptForeseen) = (end, end == 0 ? 0 : at + (end - begun) / 1_000_000)
     cell.pointee.leasedAt = at
     cell.pointee.lastOutcome = 0
     cell.pointee.said = 0
