@@ -77,6 +77,39 @@ import Testing
     await fixture.engine.stop()
   }
 
+  @Test("on a full disk every worker keeps its job: progress that finds no room is dropped, and the answer says so")
+  func progress() async throws {
+    let disk = SimulatedDisk(seed: 7, capacityBytes: 700 << 10)
+    let fixture = try Fixture(disk: disk, segmentBytes: 32 << 10)
+    var held: [LeasedJob] = []
+    for _ in 0..<40 {
+      _ = try await fixture.submit("1")
+      held.append(try #require(try await fixture.lease()))
+    }
+    let payload = "\"" + String(repeating: "x", count: 700) + "\""
+    #expect(await refusal { () throws(Refusal) in _ = try await fixture.submit(payload) } == .diskLow)
+    #expect(await refusal { () throws(Refusal) in _ = try await fixture.lease() } == .diskLow)
+    let progress = Array(("\"" + String(repeating: "y", count: 16_000) + "\"").utf8)
+    var dropped = 0
+    for job in held {
+      let wish = LeaseExtension(
+        id: job.id, leaseID: job.leaseID, leaseMilliseconds: 60_000, progress: progress[...])
+      if try await fixture.engine.extend(wish, viewer: .all).isProgressDropped { dropped += 1 }
+    }
+    #expect(dropped > 0)
+    for job in held { #expect(try await fixture.acknowledge(job, result: "\"done\"") == .acked) }
+    disk.capacityBytes = .max
+    var accepted: Submitted?
+    while accepted == nil { accepted = try? await fixture.submit(payload) }
+    #expect(try await fixture.engine.job(accepted!.id, viewer: .all).state == .ready)
+    let job = try #require(try await fixture.lease())
+    let wish = LeaseExtension(id: job.id, leaseID: job.leaseID, leaseMilliseconds: 60_000, progress: progress[...])
+    // The stock of segments is refilled in the background.
+    var isDropped = true
+    while isDropped { isDropped = try await fixture.engine.extend(wish, viewer: .all).isProgressDropped }
+    await fixture.engine.stop()
+  }
+
   @Test("fault 14: what submits filled while nobody worked is given out, job by job, and then submits go on")
   func filledBySubmits() async throws {
     let disk = SimulatedDisk(seed: 6, capacityBytes: 600 << 10)

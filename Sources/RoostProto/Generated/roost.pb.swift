@@ -1293,7 +1293,7 @@ package nonisolated struct Roost_V1_ExtendResponse: Sendable {
   /// The job was called off: stop working on it.
   package var cancelRequested: Bool = false
 
-  /// The progress was too large to be kept.
+  /// The progress was too large to be kept, or a disk that is nearly full had no room for it.
   package var progressDropped: Bool = false
 
   /// An operator asked the worker to take no more jobs.
