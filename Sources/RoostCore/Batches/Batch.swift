@@ -53,7 +53,7 @@ struct BatchState {
   var isEnded: Bool
   /// Log time at which it closes by itself; 0: it does not.
   var closesAt: Int64
-  /// The same as wall milliseconds, as foreseen when the batch was opened; 0: it does not.
+  /// The same as wall milliseconds, as foreseen when the batch was opened; 0: it does not, or nothing says it.
   var foreseen: Int64 = 0
   /// The job that is made; nil: none is.
   var then: ScheduleDefinition?

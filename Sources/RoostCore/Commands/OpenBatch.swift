@@ -165,11 +165,17 @@ extension StateMachine {
       id: id(ofBatch: slot), owner: batch.owner.withUnsafeBytes { step.copy($0) },
       name: state.name.withUnsafeBytes { step.copy($0) }, phase: batch.phase, isEnded: state.isEnded,
       hasJob: state.then != nil, createdAt: state.createdAt,
-      closesAt: state.closedAt == 0 ? state.foreseen : 0, closedAt: state.closedAt,
+      closesAt: closingTime(state), closedAt: state.closedAt,
       completedAt: state.completedAt,
       job: state.job == 0
         ? nil : JobID(number: JobNumber(rawValue: state.job), createdMilliseconds: state.completedAt, key: secret),
       counts: batch.counts, acked: state.left.acked, dead: state.left.dead, cancelled: state.left.cancelled)
+  }
+
+  /// Wall milliseconds at which a batch closes by itself; 0: it does not, or is closed.
+  private func closingTime(_ state: BatchState) -> Int64 {
+    guard state.closedAt == 0, state.closesAt != 0 else { return 0 }
+    return state.foreseen != 0 ? state.foreseen : wall(ofLog: state.closesAt)
   }
 
   /// What carries all batches: absolute counts are the last of a trim.

@@ -3,7 +3,7 @@ struct BatchSet: LogRecord {
   var batch: Batch
 
   static var kind: RecordKind { .batchSet }
-  static var layout: [RecordField] { [8, 8, 1, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 1, 1, 1] }
+  static var layout: [RecordField] { [8, 8, 1, 8, 8, 8, 8, 8, 8, 8, 8, 8, 1, 1, 1] }
 
   init(_ batch: Batch) { self.batch = batch }
 
@@ -22,7 +22,6 @@ struct BatchSet: LogRecord {
     out.put(state.createdAt)
     out.put(UInt8(state.isEnded ? 1 : 0))
     out.put(state.closesAt)
-    out.put(state.foreseen)
     out.put(state.closedAt)
     out.put(state.cancelledAt)
     out.put(state.completedAt)
@@ -37,6 +36,7 @@ struct BatchSet: LogRecord {
     batch.owner.withUnsafeBytes { out.put($0) }
     state.name.withUnsafeBytes { out.put($0) }
     state.then?.encode(into: &out)
+    if state.closesAt != 0 { out.put(state.foreseen) }
     return records.close(out)
   }
 
@@ -44,7 +44,6 @@ struct BatchSet: LogRecord {
     let (id, createdAt, ended) = (reader.get(UInt64.self), reader.get(Int64.self), reader.get(UInt8.self))
     guard ended <= 1 else { return nil }
     var state = BatchState(name: [], createdAt: createdAt, isEnded: ended == 1, closesAt: reader.get(), then: nil)
-    state.foreseen = reader.get()
     state.closedAt = reader.get()
     state.cancelledAt = reader.get()
     state.completedAt = reader.get()
@@ -59,6 +58,8 @@ struct BatchSet: LogRecord {
       guard let job = ScheduleDefinition(&reader) else { return nil }
       state.then = job
     }
+    // Missing in records of earlier versions.
+    if state.closesAt != 0, !reader.isAtEnd { state.foreseen = reader.get() }
     guard hasThen <= 1, reader.isExhausted else { return nil }
     batch = Batch(id: id, owner: owner, state: state)
   }
