@@ -73,7 +73,7 @@ struct Batches: ~Copyable {
   mutating func number(from least: UInt64) { next = max(next, least) }
 
   func isUsed(_ slot: Slot) -> Bool {
-    rows.indices.contains(Int(slot)) && rows[Int(slot)].map { !$0.isForgotten } ?? false
+    rows.indices.contains(Int(slot)) && rows[Int(slot)]?.isForgotten == false
   }
   func find(_ id: UInt64) -> Slot { places[id] ?? .none }
 
