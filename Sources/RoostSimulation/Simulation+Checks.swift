@@ -115,8 +115,8 @@ extension Simulation {
         model.jobs[finish.job.number.rawValue]?.state == .running
       else { return }
       try model.expect(!isRefused, "a full disk refused the end of an attempt")
-    case .extend(let id, _, _, let lease, _, let progress):
-      guard model.now.conditions.diskLevel <= 2, progress.isEmpty, let job = model.jobs[id.number.rawValue],
+    case .extend(let id, _, _, let lease, _, _):
+      guard model.now.conditions.diskLevel <= 2, let job = model.jobs[id.number.rawValue],
         job.state == .running, job.lease == lease
       else { return }
       let count = extensions[lease, default: 0]
