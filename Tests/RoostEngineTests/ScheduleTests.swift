@@ -100,6 +100,13 @@ struct ScheduleTests {
     await fixture.engine.stop()
   }
 
+  @Test("a zone whose name only looks like that of a known one is not there")
+  func zoneLookAlikes() {
+    let zones = ZoneBook(TimeZoneDatabase())
+    #expect(zones.zone("Asia/Kolkata") != nil)
+    #expect(zones.zone("Asia/\u{212A}olkata") == nil)
+  }
+
   @Test("a new release of the zone data moves the next instant, also over a restart; what is due is met as it was told")
   func newZoneData() async throws {
     // 2026-09-21T14:13:20Z.
