@@ -138,6 +138,8 @@ let package = Package(
       dependencies: [
         "RoostProto", "RoostServer", "RoostCore", "RoostEngine", "RoostKeys", "RoostAPI", grpcCore, grpcTransport,
         grpcProtobuf, protobuf, logging, lifecycle, metrics, nioCore, nioPosix, nioSSL,
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOTLS", package: "swift-nio"),
       ], swiftSettings: strict),
     .target(

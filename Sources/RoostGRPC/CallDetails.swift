@@ -9,21 +9,25 @@ import Synchronization
 extension CallFront.Call {
   /// Takes the key and the trace that came with a call.
   mutating func take(_ metadata: Metadata) throws(Rejection) {
-    authorization = try one("authorization", metadata)
-    apiKey = try one("x-api-key", metadata)
-    traceparent = try one("traceparent", metadata)
+    try take { Array(metadata[stringValues: $0]) }
+  }
+
+  /// - Parameter values: Those of a name.
+  mutating func take(_ values: (String) -> [String]) throws(Rejection) {
+    authorization = try Self.one("authorization", values)
+    apiKey = try Self.one("x-api-key", values)
+    traceparent = try Self.one("traceparent", values)
     // A list may come in parts.
-    let states = Array(metadata[stringValues: "tracestate"])
+    let states = values("tracestate")
     if !states.isEmpty { tracestate = states.joined(separator: ",") }
   }
 
-  private func one(_ name: String, _ metadata: Metadata) throws(Rejection) -> String? {
-    var values = metadata[stringValues: name].makeIterator()
-    let value = values.next()
-    guard values.next() == nil else {
+  private static func one(_ name: String, _ values: (String) -> [String]) throws(Rejection) -> String? {
+    let values = values(name)
+    guard values.count < 2 else {
       throw Rejection(.badRequest, field: name, "the metadata \(name) is given twice: give it once")
     }
-    return value
+    return values.first
   }
 }
 
@@ -65,18 +69,24 @@ final class Disconnect: Sendable {
   }
 }
 
-/// A line for each call, where the access log is on.
+/// Counts each call when it ends, and writes a line where the access log is on.
 struct CallLog: Sendable {
+  let metrics: GRPCMetrics
   let logger: Logger
   let isOn: Bool
 
-  func note(_ method: String, _ refusal: Rejection?, _ call: CallFront.Call, _ duration: Duration) {
-    guard isOn else { return }
+  func ended(
+    _ rule: CallRule, _ refusal: Rejection?, _ call: CallFront.Call, since start: ContinuousClock.Instant
+  ) {
+    let duration = ContinuousClock.now - start
     let status = refusal?.code.grpcStatus.rawValue ?? 0
+    if let refusal { metrics.refused(refusal.code) }
+    metrics.ended(rule.method, status: status, after: rule.isStream ? nil : duration)
+    guard isOn else { return }
     logger.info(
       "request",
       metadata: [
-        "method": "gRPC", "path": "/roost.v1.Roost/\(method)", "status": "\(RPCError.statusNames[status])",
+        "method": "gRPC", "path": "/roost.v1.Roost/\(rule.method)", "status": "\(RPCError.statusNames[status])",
         "microseconds": .stringConvertible(Int64(duration / .microseconds(1))), "request_id": "\(call.id)",
       ])
   }

@@ -6,6 +6,7 @@ import NIOPosix
 import NIOSSL
 import NIOTLS
 import RoostEngine
+import RoostKeys
 import RoostProto
 import RoostServer
 import ServiceLifecycle
@@ -68,12 +69,11 @@ package struct GRPCFront: Service {
   }
 
   package func run() async throws {
-    let service = RoostService(
-      calls: calls, metrics: metrics, streams: streams,
-      log: CallLog(logger: logger, isOn: calls.limits.accessLog))
+    let log = CallLog(metrics: metrics, logger: logger, isOn: calls.limits.accessLog)
+    let service = RoostService(calls: calls, metrics: metrics, streams: streams, log: log)
     let listener = GRPCListener(
       configuration: configuration, tls: calls.limits.tls, metrics: metrics, logger: logger, onListening: onListening)
-    let transport = HTTP2ServerTransport.Custom(listenerFactory: listener, config: transportConfiguration)
+    let transport = HTTP2ServerTransport.Custom(listenerFactory: listener, config: transportConfiguration(log))
     let server = GRPCServer(transport: transport, services: [service])
     try await withTaskCancellationOrGracefulShutdownHandler {
       do { try await server.serve() } catch let error as IOError { throw Failure(reason: "\(error)") }
@@ -84,11 +84,11 @@ package struct GRPCFront: Service {
     }
   }
 
-  private var transportConfiguration: HTTP2ServerTransport.Custom<GRPCListener>.Config {
+  private func transportConfiguration(_ log: CallLog) -> HTTP2ServerTransport.Custom<GRPCListener>.Config {
     var transport = HTTP2ServerTransport.Custom<GRPCListener>.Config.defaults
     transport.rpc.maxRequestPayloadSize = mostMessageBytes
     transport.http2.maxConcurrentStreams = configuration.maxStreams
-    transport.http2.targetWindowSize = 1 << 20
+    transport.http2.targetWindowSize = CallGate.windowBytes
     transport.http2.maxFrameSize = 64 << 10
     transport.connection.maxIdleTime = configuration.idleTimeout
     transport.connection.maxAge = configuration.connectionAge
@@ -99,6 +99,13 @@ package struct GRPCFront: Service {
       minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true)
     // A lone call should not wait for others.
     transport.connection.flushCoalescing = nil
+    // On the stream's event loop, when the library's own handlers are in its pipeline, and before anything is read.
+    transport.channelDebuggingCallbacks.onAcceptHTTP2Stream = { [calls] stream in
+      stream.eventLoop.makeCompletedFuture {
+        let peer = AddressBlock(stream.parent?.remoteAddress)
+        try stream.pipeline.syncOperations.addHandler(CallGate(calls, peer: peer, log: log), position: .first)
+      }
+    }
     return transport
   }
 }

@@ -18,7 +18,7 @@ extension RoostService {
     call.peer = peer(context.remotePeer)
     do throws(Rejection) {
       try call.take(request.metadata)
-      let admitted = try await calls.admit(call, to: Self.lease, scopes: [.ack])
+      let admitted = try await calls.admit(call, to: CallRule.work.route, scopes: CallRule.work.scopes)
       let stream = WorkStream(admitted, requestID: call.id, metrics: metrics)
       let asked = call
       return StreamingServerResponse { writer in
@@ -59,9 +59,7 @@ extension RoostService {
     case .over, .gone: refusal = nil
     case .refused(let rejection), .keyEnded(let rejection): refusal = await calls.told(rejection, call)
     }
-    if let refusal { metrics.refused(refusal.code) }
-    metrics.ended("Work", status: refusal?.code.grpcStatus.rawValue ?? 0, after: nil)
-    log.note("Work", refusal, call, ContinuousClock.now - start)
+    log.ended(.work, refusal, call, since: start)
     return refusal.map { RPCError($0, requestID: call.id) }
   }
 }

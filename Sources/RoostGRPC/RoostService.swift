@@ -16,22 +16,12 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   let streams: OpenStreams
   let log: CallLog
 
-  private static let submit = CallFront.route("POST", "/jobs")
-  private static let submitMany = CallFront.route("POST", "/jobs/batch")
-  private static let get = CallFront.route("GET", "/jobs/{id}")
-  private static let cancel = CallFront.route("POST", "/jobs/{id}/cancel")
-  static let lease = CallFront.route("POST", "/jobs/lease")
-  private static let acknowledge = CallFront.route("POST", "/jobs/{id}/ack")
-  private static let fail = CallFront.route("POST", "/jobs/{id}/fail")
-  private static let extend = CallFront.route("POST", "/jobs/{id}/extend")
-  private static let release = CallFront.route("POST", "/jobs/{id}/release")
-
   // MARK: What clients do
 
   func submit(
     request: Request<Roost_V1_SubmitRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_SubmitResponse> {
-    await answer(request, context, Self.submit) { (message, call, backend) throws(Rejection) in
+    await answer(request, context, .submit) { (message, call, backend) throws(Rejection) in
       var call = call
       call.body = try message.body()
       return Roost_V1_SubmitResponse(try await submitJob(call, backend))
@@ -41,7 +31,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func submitMany(
     request: Request<Roost_V1_SubmitManyRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_SubmitManyResponse> {
-    await answer(request, context, Self.submitMany) { (message, call, backend) throws(Rejection) in
+    await answer(request, context, .submitMany) { (message, call, backend) throws(Rejection) in
       guard message.jobs.count <= Engine.batchItems else {
         throw Rejection(
           .outOfRange, field: "jobs", "jobs must have at most \(Engine.batchItems) items: send several batches")
@@ -72,7 +62,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   }
 
   func get(request: Request<Roost_V1_GetRequest>, context: ServerContext) async throws -> Response<Roost_V1_Job> {
-    await answer(request, context, Self.get, job: request.message.jobID) {
+    await answer(request, context, .get, job: request.message.jobID) {
       (message, call, backend) throws(Rejection) in
       let wait = try boundedWait(message.hasWait ? try message.wait.milliseconds("wait") : nil)
       let job = try await readJob(waitMilliseconds: wait, call, backend)
@@ -83,7 +73,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func cancel(
     request: Request<Roost_V1_CancelRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_CancelResponse> {
-    await answer(request, context, Self.cancel, job: request.message.jobID) {
+    await answer(request, context, .cancel, job: request.message.jobID) {
       (message, call, backend) throws(Rejection) in
       let outcome = try await cancelJob(reason: cancelReason(message.reason), call, backend)
       var response = Roost_V1_CancelResponse()
@@ -99,7 +89,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func lease(
     request: Request<Roost_V1_LeaseRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_LeaseResponse> {
-    await answer(request, context, Self.lease) { (message, call, backend) throws(Rejection) in
+    await answer(request, context, .lease) { (message, call, backend) throws(Rejection) in
       var call = call
       let wait = try boundedWait(message.hasWait ? try message.wait.milliseconds("wait") : nil)
       call.body = try message.body(waitMilliseconds: wait, maxJobs: message.maxJobs)
@@ -122,7 +112,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func ack(
     request: Request<Roost_V1_AckRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_EndResponse> {
-    await end(request, context, Self.acknowledge, job: request.message.jobID) { (message) throws(Rejection) in
+    await end(request, context, .acknowledge, job: request.message.jobID) { (message) throws(Rejection) in
       try AttemptEnd(message)
     }
   }
@@ -130,7 +120,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func fail(
     request: Request<Roost_V1_FailRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_EndResponse> {
-    await end(request, context, Self.fail, job: request.message.jobID) { (message) throws(Rejection) in
+    await end(request, context, .fail, job: request.message.jobID) { (message) throws(Rejection) in
       try AttemptEnd(message)
     }
   }
@@ -138,7 +128,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func release(
     request: Request<Roost_V1_ReleaseRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_EndResponse> {
-    await end(request, context, Self.release, job: request.message.jobID) { (message) throws(Rejection) in
+    await end(request, context, .release, job: request.message.jobID) { (message) throws(Rejection) in
       try AttemptEnd(message)
     }
   }
@@ -146,7 +136,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   func extend(
     request: Request<Roost_V1_ExtendRequest>, context: ServerContext
   ) async throws -> Response<Roost_V1_ExtendResponse> {
-    await answer(request, context, Self.extend, job: request.message.jobID) {
+    await answer(request, context, .extend, job: request.message.jobID) {
       (message, call, backend) throws(Rejection) in
       let (wish, hasDroppedProgress) = try LeaseExtension.of(message)
       let after = try await extendLeases([.success(wish)], call, backend)[0].get()
@@ -168,10 +158,10 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
   // MARK: One call
 
   private func end<Message: Sendable>(
-    _ request: Request<Message>, _ context: ServerContext, _ route: Route, job: String,
+    _ request: Request<Message>, _ context: ServerContext, _ rule: CallRule, job: String,
     _ decode: @Sendable (Message) throws(Rejection) -> AttemptEnd
   ) async -> Response<Roost_V1_EndResponse> {
-    await answer(request, context, route, job: job) { (message, call, backend) throws(Rejection) in
+    await answer(request, context, rule, job: job) { (message, call, backend) throws(Rejection) in
       let end = try decode(message)
       return Roost_V1_EndResponse(end.id, try await endAttempts([.success(end)], call, backend)[0].get())
     }
@@ -179,7 +169,7 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
 
   /// Carries out a call, counts it, and says a refusal in gRPC's words.
   private func answer<Message: Sendable, Output: Sendable>(
-    _ request: Request<Message>, _ context: ServerContext, _ route: Route, job: String = "",
+    _ request: Request<Message>, _ context: ServerContext, _ rule: CallRule, job: String = "",
     _ work: @Sendable (Message, RouteRequest, Backend) async throws(Rejection) -> Output
   ) async -> Response<Output> {
     let start = ContinuousClock.now
@@ -188,30 +178,27 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
     call.peer = peer(context.remotePeer)
     call.onDisconnect = { disconnect.then($0) }
     call.isDisconnected = { disconnect.hasHappened }
-    let (method, refusal): (String, Rejection?)
+    let refusal: Rejection?
     var response: Response<Output>
     do throws(Rejection) {
       try call.take(request.metadata)
       let asked = call
       let output = try await withRPCCancellationHandler { () throws(Rejection) in
-        try await calls.perform(asked, route, parameter: job, status: \.grpcStatus.rawValue) {
+        try await calls.perform(asked, rule.route, parameter: job, status: \.grpcStatus.rawValue) {
           (call, backend) throws(Rejection) in
           try await work(request.message, call, backend)
         }
       } onCancelRPC: {
         disconnect.happen()
       }
-      (method, refusal) = (context.descriptor.method, nil)
+      refusal = nil
       response = Response(message: output)
     } catch {
       let told = await calls.told(error, call)
-      (method, refusal) = (context.descriptor.method, told)
+      refusal = told
       response = Response(error: RPCError(told, requestID: call.id))
     }
-    let duration = ContinuousClock.now - start
-    if let refusal { metrics.refused(refusal.code) }
-    metrics.ended(method, status: refusal?.code.grpcStatus.rawValue ?? 0, after: duration)
-    log.note(method, refusal, call, duration)
+    log.ended(rule, refusal, call, since: start)
     return response
   }
 }

@@ -1,5 +1,6 @@
 import GRPCCore
 import GRPCProtobuf
+import NIOHPACK
 import RoostAPI
 import RoostServer
 
@@ -52,6 +53,29 @@ extension RPCError {
       metadata.addBinary(bytes, forKey: "grpc-status-details-bin")
     }
     self.init(code: rejection.code.grpcStatus, message: rejection.message, metadata: metadata)
+  }
+
+  /// The only frame of an answer that this error ends, as the library writes it.
+  var trailers: HPACKHeaders {
+    var fields: [(String, String)] = [
+      (":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "\(code.rawValue)"),
+    ]
+    if !message.isEmpty { fields.append(("grpc-message", Self.percentEncoded(message))) }
+    for (name, value) in metadata { fields.append((name.lowercased(), value.encoded())) }
+    return HPACKHeaders(fields)
+  }
+
+  /// Text as `grpc-message` has it: all but visible ASCII, and `%`, by its bytes.
+  private static func percentEncoded(_ text: String) -> String {
+    var encoded = ""
+    for byte in text.utf8 {
+      if (0x20...0x7E).contains(byte), byte != UInt8(ascii: "%") {
+        encoded.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        encoded += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+      }
+    }
+    return encoded
   }
 }
 

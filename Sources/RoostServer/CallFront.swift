@@ -74,26 +74,55 @@ package struct CallFront: Sendable {
     return route
   }
 
-  /// Judges who calls, and whether they may.
+  /// Judges at the head of a call who calls and whether they may, before any of its message is kept. `admit` judges again
+  /// when the message is there: the key may have ended meanwhile.
+  ///
+  /// - Parameter scopes: Those beside the route's own.
+  /// - Returns: Whether they may; false: only `judge` can tell, which may wait for the key store.
+  package func judgeNow(_ call: Call, to route: Route, scopes: [Scope] = []) throws(Rejection) -> Bool {
+    _ = try openBackend()
+    guard let token = try? Authenticator.token(inHeader: call.authorization, apiKey: call.apiKey),
+      let caller = authenticator.cached(token)
+    else { return false }
+    try require(route, scopes, of: caller)
+    return true
+  }
+
+  /// The same, whatever must be asked for it.
+  package func judge(_ call: Call, to route: Route, scopes: [Scope] = []) async throws(Rejection) {
+    _ = try openBackend()
+    try require(route, scopes, of: try await authenticate(call))
+  }
+
+  /// Judges who calls, and whether they may; the request counts towards its owner's quota.
   ///
   /// - Parameter scopes: Those beside the route's own.
   package func admit(
     _ call: Call, to route: Route, scopes: [Scope] = []
   ) async throws(Rejection) -> Admitted {
-    guard let backend = door.backend else {
-      throw Rejection(.starting, "the daemon replays its log: try again shortly; /readyz tells how far it is")
-        .retryAfter(1)
-    }
+    let backend = try openBackend()
     let caller = try await authenticate(call)
     if let refusal = backend.requestQuotas.refusal(of: caller) { throw refusal }
-    for scope in [route.scope].compactMap({ $0 }) + scopes { try caller.require(scope) }
-    guard configuration.budget.hasRoom else { throw configuration.noRoom }
+    try require(route, scopes, of: caller)
     var request = RouteRequest(parameter: "", query: Query(), body: [], identity: caller)
     request.carry(call.parent, call.state, nil)
     request.onDisconnect = call.onDisconnect
     request.isDisconnected = call.isDisconnected
     request.authenticator = authenticator
     return Admitted(request: request, backend: backend)
+  }
+
+  private func openBackend() throws(Rejection) -> Backend {
+    guard let backend = door.backend else {
+      throw Rejection(.starting, "the daemon replays its log: try again shortly; /readyz tells how far it is")
+        .retryAfter(1)
+    }
+    return backend
+  }
+
+  private func require(_ route: Route, _ scopes: [Scope], of caller: Caller) throws(Rejection) {
+    if let scope = route.scope { try caller.require(scope) }
+    for scope in scopes { try caller.require(scope) }
   }
 
   /// Carries out a call, with a span of its own where requests have one, and writes into the audit log what its route

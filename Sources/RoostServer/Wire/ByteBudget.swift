@@ -14,8 +14,8 @@ package final class ByteBudget: Sendable {
   package var bytes: Int { used.load(ordering: .relaxed) }
 
   /// Whether more may be read. What is already under way is counted even beyond the bound.
-  var hasRoom: Bool { bytes < limit }
+  package var hasRoom: Bool { bytes < limit }
 
-  func add(_ bytes: Int) { used.wrappingAdd(bytes, ordering: .relaxed) }
-  func remove(_ bytes: Int) { used.wrappingSubtract(bytes, ordering: .relaxed) }
+  package func add(_ bytes: Int) { used.wrappingAdd(bytes, ordering: .relaxed) }
+  package func remove(_ bytes: Int) { used.wrappingSubtract(bytes, ordering: .relaxed) }
 }

@@ -24,7 +24,7 @@ extension ServerConfiguration {
   }
 
   /// Too many bytes are under way.
-  var noRoom: Rejection {
+  package var noRoom: Rejection {
     Rejection(.overloaded, "too many bytes are in memory at once: try again shortly").retryAfter(1)
   }
 
@@ -32,7 +32,7 @@ extension ServerConfiguration {
   /// that hold each other back must not do so for ever.
   ///
   /// - Parameter isHeld: Nothing more of it is read as there is no room.
-  func lateBody(isHeld: Bool) -> Rejection? { !isHeld ? bodyTooSlow : budget.hasRoom ? nil : noRoom }
+  package func lateBody(isHeld: Bool) -> Rejection? { !isHeld ? bodyTooSlow : budget.hasRoom ? nil : noRoom }
 
   var bodyTooSlow: Rejection {
     Rejection(.requestTimeout, "the body took too long to arrive: send it faster, or in smaller parts")
