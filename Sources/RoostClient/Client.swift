@@ -130,6 +130,8 @@ public struct Client: Sendable {
 
   /// Puts a job that waits among the dead letters, where it rests until somebody replays or deletes it.
   ///
+  /// It is sent again only where the daemon certainly did not do it: somebody may have replayed the job meanwhile.
+  ///
   /// - Throws: ``RoostError`` with code `wrong_state` if it does not wait.
   @discardableResult
   public func bury(_ id: JobID, reason: String? = nil) async throws -> JobState {
@@ -137,7 +139,9 @@ public struct Client: Sendable {
     body.beginObject()
     if let reason { body.field("reason", reason) }
     body.endObject()
-    return try await state(after: .post(path(id) + "/dlq", body.bytes))
+    var request = Transport.Request.post(path(id) + "/dlq", body.bytes)
+    request.isIdempotent = false
+    return try await state(after: request)
   }
 
   /// Says something else of a job that waits.

@@ -155,17 +155,25 @@ extension Client {
   }
 
   /// Removes a queue's ended jobs and cancels those that wait; what runs goes on.
+  ///
+  /// It is sent again only where the daemon certainly did not take it: a second purge would take the jobs that have come
+  /// since.
   public func purgeQueue(_ name: String) async throws -> Operation {
-    try Operation(JSONFields(try await transport.send(.post(queuePath(name) + "/purge"))))
+    var request = Transport.Request.post(queuePath(name) + "/purge")
+    request.isIdempotent = false
+    return try Operation(JSONFields(try await transport.send(request)))
   }
 
   /// Removes a queue, with its settings. Meanwhile it takes no jobs (`draining`), and what runs is waited for.
   ///
+  /// It is sent again only where the daemon certainly did not take it: the queue may have begun anew since.
+  ///
   /// - Parameter purge: Whether it may hold jobs, which are cancelled and removed.
   /// - Throws: ``RoostError`` with code `queue_not_empty`.
   public func deleteQueue(_ name: String, purge: Bool = false) async throws -> Operation {
-    let path = queuePath(name) + (purge ? "?purge=true" : "")
-    return try Operation(JSONFields(try await transport.send(.delete(path))))
+    var request = Transport.Request.delete(queuePath(name) + (purge ? "?purge=true" : ""))
+    request.isIdempotent = false
+    return try Operation(JSONFields(try await transport.send(request)))
   }
 
   private func body(

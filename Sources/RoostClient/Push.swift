@@ -71,7 +71,9 @@ extension Client {
     if let secret { body.field("secret", secret) }
     body.field("keep_old", duration: keepOld)
     body.endObject()
-    let answer = try JSONFields(try await transport.send(.post("/push/secret", body.bytes)))
+    var request = Transport.Request.post("/push/secret", body.bytes)
+    request.isIdempotent = false
+    let answer = try JSONFields(try await transport.send(request))
     return SigningSecret(secret: try answer.required("secret", JSONFields.text), oldUntil: answer.date("old_until"))
   }
 

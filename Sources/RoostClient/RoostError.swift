@@ -72,8 +72,12 @@ public struct RoostError: Error, Sendable, Hashable, CustomStringConvertible {
 /// What a worker makes of an error.
 extension RoostError {
   /// Whether the daemon itself refuses this worker for good: its key, its queues, its settings. A proxy says 401 and
-  /// 403, too, for as long as it cannot reach the daemon or its login has expired.
-  var endsWorker: Bool { source == .daemon && (status == 401 || status == 403 || status == 422) }
+  /// 403, too, for as long as it cannot reach the daemon or its login has expired: only a code that the daemon gives this
+  /// status counts.
+  var endsWorker: Bool {
+    guard let status, source == .daemon, [401, 403, 422].contains(status) else { return false }
+    return ErrorCode(rawValue: code.rawValue)?.status == status
+  }
 
   /// Whether the same may be asked again later: there is no decision of the daemon's yet.
   package var isUndecided: Bool { source != .daemon || isRetryable || status == 500 }

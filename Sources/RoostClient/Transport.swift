@@ -274,11 +274,12 @@ extension RoostError {
 
 extension RoostError {
   /// Others say `code`, too. It is the daemon's if it stands beside the id that the daemon gives each request, or is a
-  /// code that nobody else uses, with its own status.
+  /// code that nobody else uses, with its own status. Gateways number their requests as well where they let nobody in: a
+  /// 401 or 403 is the daemon's only with one of its codes.
   private static func isRoost(_ code: String, _ status: Int, _ fields: JSONFields) -> Bool {
-    if fields.text("request_id") != nil { return true }
-    guard let code = ErrorCode(rawValue: code), code.status == status else { return false }
-    return code != .forbidden && code != .badRequest && code != .internalError
+    let known = ErrorCode(rawValue: code).flatMap { $0.status == status ? $0 : nil }
+    if fields.text("request_id") != nil { return known != nil || status != 401 && status != 403 }
+    return known.map { $0 != .forbidden && $0 != .badRequest && $0 != .internalError } ?? false
   }
 }
 

@@ -16,7 +16,7 @@ extension WorkerSession {
       outcome = .fail("the outcome was refused: \(refusal)")
       answer = await tell(job, outcome)
     }
-    log(job, outcome, answer)
+    logger.note(outcome, of: job, answer)
   }
 
   /// - Returns: nil if there is nothing to tell.
@@ -34,19 +34,7 @@ extension WorkerSession {
 
   // MARK: Telling
 
-  /// What the daemon makes of an outcome.
-  private enum Answer {
-    /// The job's state, and when a failed one is tried again.
-    case state(JobState, runAt: Date?)
-    /// The job is no longer this worker's.
-    case lost
-    /// It could not be told before the worker stopped.
-    case unknown(RoostError)
-    /// The daemon does not take it.
-    case refused(RoostError)
-  }
-
-  private func tell(_ job: LeasedJob, _ outcome: Outcome) async -> Answer {
+  private func tell(_ job: LeasedJob, _ outcome: Outcome) async -> OutcomeAnswer {
     var backoff = Backoff(transport.configuration.retry)
     while true {
       let isLast = isAborted
@@ -78,7 +66,7 @@ extension WorkerSession {
     state.withLock { $0.held[job.leaseID]?.wake = nil }
   }
 
-  private func tellOnce(_ job: LeasedJob, _ outcome: Outcome) async throws(Transport.Failure) -> Answer {
+  private func tellOnce(_ job: LeasedJob, _ outcome: Outcome) async throws(Transport.Failure) -> OutcomeAnswer {
     var body = JSONWriter()
     body.beginObject()
     body.field("lease_id", job.leaseID)
@@ -89,11 +77,11 @@ extension WorkerSession {
       return .state(.acked, runAt: nil)
     case .retry(let error, let after):
       verb = "fail"
-      body.field("error", Self.bounded(error, 8 << 10))
+      body.field("error", boundedError(error))
       if let after { body.field("retry_after", duration: after) }
     case .fail(let error):
       verb = "fail"
-      body.field("error", Self.bounded(error, 8 << 10))
+      body.field("error", boundedError(error))
       body.field("retryable", false)
     case .snooze(let delay):
       verb = "release"
@@ -103,62 +91,6 @@ extension WorkerSession {
     body.endObject()
     let (state, runAt) = try await transport.endOnce(.post(path(job.id, verb), body.bytes))
     return .state(state, runAt: runAt)
-  }
-
-  /// The daemon takes 16 KiB of text, and none at all it refuses.
-  private static func bounded(_ error: String, _ bytes: Int) -> String {
-    guard !error.isEmpty else { return "failed without saying why" }
-    guard error.utf8.count > bytes else { return error }
-    // Cut bytes may leave half a character, which becomes a replacement character.
-    return String(decoding: error.utf8.prefix(bytes), as: UTF8.self) + "…"
-  }
-
-  // MARK: Logging
-
-  /// Every failed attempt with what comes next, and every outcome that the daemon does not know.
-  private func log(_ job: LeasedJob, _ outcome: Outcome, _ answer: Answer) {
-    var metadata: Logger.Metadata = [
-      "job_id": "\(job.id)", "queue": "\(job.queue)", "type": "\(job.type)",
-      "attempt": job.maxRetries == QueueSettings.unlimitedRetries
-        ? "\(job.attempt)" : "\(job.attempt) of \(job.maxRetries + 1)",
-    ]
-    var hasFailed = false
-    switch outcome.kind {
-    case .retry(let error, _), .fail(let error):
-      hasFailed = true
-      metadata["error"] = "\(Self.oneLine(error))"
-    case .complete, .snooze: break
-    }
-    switch answer {
-    case .state(.dead, _) where hasFailed:
-      metadata["next"] = "nothing: the job is DEAD"
-      logger.error("the attempt failed, and with it the job", metadata: metadata)
-    case .state(.retry, let runAt) where hasFailed:
-      metadata["next"] =
-        "attempt \(job.attempt + 1)\(runAt.map { " at \(Timestamp.text(milliseconds: $0.milliseconds))" } ?? "")"
-      logger.warning("the attempt failed", metadata: metadata)
-    case .state(let state, _):
-      metadata["state"] = "\(state)"
-      logger.debug("the outcome is known to the daemon", metadata: metadata)
-    case .lost:
-      metadata["next"] = "what the daemon makes of it: the lease was lost before the outcome was told"
-      logger.warning("\(hasFailed ? "the attempt failed" : "the attempt was in vain")", metadata: metadata)
-    case .unknown(let refusal):
-      metadata["next"] = "another attempt, once the lease has ended: the daemon could not be told the outcome"
-      metadata["refusal"] = "\(refusal)"
-      logger.warning("\(hasFailed ? "the attempt failed" : "the attempt was in vain")", metadata: metadata)
-    case .refused(let refusal):
-      metadata["next"] = "another attempt, once the lease has ended: the daemon refused the outcome"
-      metadata["refusal"] = "\(refusal)"
-      logger.error("\(hasFailed ? "the attempt failed" : "the attempt was in vain")", metadata: metadata)
-    }
-  }
-
-  /// An error as one line of bounded length, whatever a handler's libraries put into it.
-  private static func oneLine(_ error: String) -> String {
-    var json = JSONWriter(capacity: 128)
-    json.string(bounded(error, 1 << 10))
-    return String(decoding: json.bytes.dropFirst().dropLast(), as: UTF8.self)
   }
 
   func path(_ job: JobID, _ verb: String) -> String { "/jobs/\(percentEncoded(job.rawValue))/\(verb)" }

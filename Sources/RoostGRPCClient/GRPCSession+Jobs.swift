@@ -96,31 +96,55 @@ extension GRPCSession {
 
   private func take(_ settlement: Roost_V1_Settlement) {
     let token = settlement.leaseID
-    guard settlement.hasError else { return forget(token) }
-    let error = settlement.error
-    logger.warning(
-      "an outcome was refused", metadata: ["job_id": "\(settlement.jobID)", "error": "\(error.code): \(error.message)"])
-    let status = ErrorCode(rawValue: error.code)?.status ?? 500
-    if status == 409 || status == 404 { return forget(token) }
-    guard status < 500 else { return repeatLater(token) }
-    // Such as a result that is too large: the daemon will not take it a second time either.
-    state.withLock { state in
-      guard let held = state.held[token], case .concluded(let outcome) = held.phase else { return }
-      var failure = Roost_V1_Outcome()
-      failure.fail = Roost_V1_FailRequest(held.job, "the outcome was refused: \(error.code): \(error.message)")
-      failure.fail.permanent = true
-      if outcome.fail.permanent, outcome.fail.error == failure.fail.error {
-        state.held[token] = nil
-      } else {
-        state.held[token]?.phase = .concluded(failure)
-        state.outgoing.outcomes.append(failure)
-      }
+    guard settlement.hasError else {
+      let runAt = settlement.hasRunAt ? settlement.runAt.date : nil
+      return settled(token, .state(JobState(rawValue: settlement.state), runAt: runAt))
+    }
+    let refusal = RoostError(settlement.error)
+    if refusal.isUndecided {
+      logger.debug(
+        "telling the outcome again", metadata: ["job_id": "\(settlement.jobID)", "error": "\(refusal)"])
+      repeatLater(token, refusal.boundedRetryAfter)
+    } else if refusal.meansLeaseLost {
+      settled(token, .lost)
+    } else if refusal.status == 401 || refusal.status == 403 || !failsForGood(token, refusal) {
+      // A key that may not do this says nothing of the job: it comes again once its lease has ended.
+      settled(token, .refused(refusal))
     }
   }
 
-  private func repeatLater(_ token: String) {
+  /// Fails a job whose outcome the daemon does not take, such as a result that is too large: it will not take it a second
+  /// time either.
+  ///
+  /// - Returns: false: this failure is what was refused.
+  private func failsForGood(_ token: String, _ refusal: RoostError) -> Bool {
+    let outcome = RoostClient.Outcome.fail("the outcome was refused: \(refusal)")
+    return state.withLock { state in
+      guard let held = state.held[token], case .concluded = held.phase, held.told != nil, !held.hasBeenRefused
+      else { return false }
+      let failure = Roost_V1_Outcome(held.job, outcome)
+      (state.held[token]?.hasBeenRefused, state.held[token]?.told) = (true, outcome)
+      state.held[token]?.phase = .concluded(failure)
+      state.outgoing.outcomes.append(failure)
+      return true
+    }
+  }
+
+  /// The daemon has said what it makes of an outcome.
+  private func settled(_ token: String, _ answer: OutcomeAnswer) {
+    note(token, answer)
+    forget(token)
+  }
+
+  /// Logs what became of an attempt.
+  func note(_ token: String, _ answer: OutcomeAnswer) {
+    let held = state.withLock { $0.held[token] }
+    if let held, let outcome = held.told { logger.note(outcome, of: held.job, answer) }
+  }
+
+  private func repeatLater(_ token: String, _ pause: Duration?) {
     WorkerThread.task {
-      await WorkerThread.sleep(for: .seconds(1))
+      await WorkerThread.sleep(for: max(.seconds(1), pause ?? .zero))
       self.state.withLock { state in
         if case .concluded(let outcome)? = state.held[token]?.phase { state.outgoing.outcomes.append(outcome) }
       }
@@ -181,24 +205,17 @@ extension GRPCSession {
     case (nil, nil): told = .retry(thrown)
     }
     if told.stopsWorker { drain() }
-    if case .retry(let error, _) = told.kind { warn(job, error) }
-    if case .fail(let error) = told.kind { warn(job, error) }
-    conclude(token, Roost_V1_Outcome(job, told))
-  }
-
-  private func warn(_ job: LeasedJob, _ error: String) {
-    logger.warning(
-      "the attempt failed",
-      metadata: [
-        "job_id": "\(job.id)", "type": "\(job.type)", "attempt": "\(job.attempt)", "error": "\(error.prefix(1_024))",
-      ])
+    conclude(token, Roost_V1_Outcome(job, told), told)
   }
 
   /// The handler has ended: its outcome is told until it is known.
-  private func conclude(_ token: String, _ outcome: Roost_V1_Outcome) {
+  ///
+  /// - Parameter told: The same, for the log; nil: the job goes back unbegun.
+  private func conclude(_ token: String, _ outcome: Roost_V1_Outcome, _ told: RoostClient.Outcome? = nil) {
     state.withLock { state in
-      guard state.held[token] != nil else { return }
-      state.held[token]?.phase = .concluded(outcome)
+      // One that was handed back at the end, without its handler, is told so already.
+      guard let held = state.held[token], !held.isConcluded else { return }
+      (state.held[token]?.phase, state.held[token]?.told) = (.concluded(outcome), told)
       state.outgoing.outcomes.append(outcome)
       state.confirm(worker.configuration)
     }
@@ -220,7 +237,9 @@ extension GRPCSession {
       default: return false
       }
     }
-    if isDropped { forget(token) }
+    guard isDropped else { return }
+    if ending == .leaseLost { note(token, .lost) }
+    forget(token)
   }
 
   /// Says how far a handler is.

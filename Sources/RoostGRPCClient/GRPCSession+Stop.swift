@@ -73,6 +73,9 @@ extension GRPCSession {
     }
     wake()
     await waitUntilIdle(atMost: .seconds(5), orAborted: false)
+    for token in state.withLock({ Array($0.held.keys) }) {
+      note(token, .unknown(RoostError(.unreachable, "no answer came before the worker stopped", .unanswered)))
+    }
     state.withLock { $0.isFinished = true }
     wake()
   }

@@ -38,6 +38,10 @@ final class GRPCSession: Sendable {
     var cancel: (@Sendable () -> Void)?
     /// Why it was cancelled; nil if it was not.
     var ending: Ending?
+    /// What became of the attempt, once that is told; nil also of a job that goes back.
+    var told: RoostClient.Outcome?
+    /// The daemon has not taken one outcome: what it is told now is that.
+    var hasBeenRefused = false
     /// Of the extensions that are not answered yet, in their order, who waits for them.
     var asked: [Report?] = []
 

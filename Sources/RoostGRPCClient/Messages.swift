@@ -84,16 +84,22 @@ extension Roost_V1_Outcome {
 }
 
 extension Roost_V1_FailRequest {
-  /// - Parameter error: Cut at 8 KiB.
+  /// - Parameter error: Cut at 8 KiB, with a mark.
   init(_ job: LeasedJob, _ error: String) {
     self.init()
     (jobID, leaseID) = (job.id.rawValue, job.leaseID)
-    self.error =
-      error.isEmpty ? "failed without saying why" : String(decoding: error.utf8.prefix(8 << 10), as: UTF8.self)
+    self.error = boundedError(error)
   }
 }
 
 extension RoostError {
+  /// What the daemon says of one item of a message. A code of a newer daemon counts as trouble that may end.
+  init(_ error: Roost_V1_Error) {
+    self.init(
+      Code(rawValue: error.code), error.message, .daemon, status: ErrorCode(rawValue: error.code)?.status ?? 500,
+      field: error.field.isEmpty ? nil : error.field, retryAfter: error.hasRetryAfter ? Duration(error.retryAfter) : nil)
+  }
+
   /// What a stream ended with.
   init(_ error: RPCError) {
     guard let name = error.metadata[stringValues: "roost-code"].first(where: { _ in true }) else {

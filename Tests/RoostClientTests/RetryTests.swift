@@ -110,6 +110,29 @@ struct RetryTests {
     }
   }
 
+  private static let onceOnly: [(path: String, ask: @Sendable (Client, JobID) async throws -> Void)] = [
+    ("/push/secret", { client, _ in _ = try await client.setSigningSecret() }),
+    ("/queues/default/purge", { client, _ in _ = try await client.purgeQueue("default") }),
+    ("/queues/default", { client, _ in _ = try await client.deleteQueue("default", purge: true) }),
+    ("/jobs/{id}/dlq", { client, id in _ = try await client.bury(id) }),
+  ]
+
+  @Test("what would change more the second time is not sent again when its answer was lost", arguments: 0..<4)
+  func blindRepetition(number: Int) async throws {
+    let (path, ask) = Self.onceOnly[number]
+    try await TestDaemon.run { daemon in
+      let id = try await daemon.client().submit("x", JobOptions(delay: .seconds(600))).id
+      let expected = path.replacingOccurrences(of: "{id}", with: id.rawValue)
+      let fate: Proxy.Judge = { $0.path.prefix { $0 != "?" } == expected ? .loseAnswer : .forward }
+      try await Proxy.run(before: daemon, judge: fate) { proxy in
+        let client = try daemon.client(through: proxy)
+        let error = await #expect(throws: RoostError.self) { try await ask(client, id) }
+        #expect(error?.code == .unreachable)
+        #expect(proxy.requests.count == 1)
+      }
+    }
+  }
+
   @Test("a message called `error`, as old daemons have it, is read; a conflict names the job that stands")
   func otherForms() async throws {
     try await TestDaemon.run { daemon in

@@ -12,6 +12,8 @@ struct WorkerTroubleTests {
     .answer(422, #"{"message":"no"}"#), .answer(500, "<html>"), .answer(520, ""),
     .answer(302, "", headers: [("Location", "https://login.invalid/")]), .answer(200, "<html>login</html>"),
     .answer(200, "{}"), .answer(204, ""), .answer(403, #"{"code":"ACCESS_DENIED"}"#),
+    .answer(403, #"{"code":"AccessDenied","message":"x","request_id":"abc"}"#),
+    .answer(401, #"{"code":"queue_forbidden","message":"x","request_id":"abc"}"#),
     .answer(500, #"{"code":"internal_error","message":"m"}"#),
   ]
 
@@ -48,7 +50,7 @@ struct WorkerTroubleTests {
   @Test(
     "the daemon's own 401, 403 and 422 end a worker with what it said",
     arguments: [
-      (401, "revoked_key"), (403, "queue_forbidden"), (422, "out_of_range"), (403, "a_code_of_a_newer_daemon"),
+      (401, "revoked_key"), (403, "queue_forbidden"), (403, "forbidden"), (422, "out_of_range"),
     ])
   func refusals(status: Int, code: String) async throws {
     try await TestDaemon.run { daemon in

@@ -170,6 +170,28 @@ struct GRPCWorkerTests {
     }
   }
 
+  @Test("a failed attempt is logged once its outcome is known, with what comes next; a long error is cut, with a mark")
+  func failures() async throws {
+    try await GRPCDaemon.run { daemon in
+      var worker = try daemon.swiftWorker()
+      worker.handleOthers { (_: RawJSON, context) async throws -> Outcome in
+        .retry("no luck, " + String(repeating: "x", count: 9 << 10), after: .zero)
+      }
+      let id = try await daemon.submit { $0.maxRetries = 1 }
+      try await daemon.running(worker) {
+        try await until("the job is dead") { try await daemon.job(id).state == "DEAD" }
+        try await until("that is logged") { daemon.log.text.contains("and with it the job") }
+      }
+      let lines = daemon.log.text.split(separator: "\n").filter { $0.contains("the attempt failed") }
+      #expect(lines.count == 2)
+      #expect(lines.first?.hasPrefix("warning ") == true && lines.first?.contains("attempt 2 at ") == true)
+      #expect(lines.last?.hasPrefix("error ") == true && lines.last?.contains("nothing: the job is DEAD") == true)
+      #expect(lines.allSatisfy { $0.contains("no luck") && $0.contains("of 2") && $0.utf8.count < 2_000 })
+      let error = try await daemon.job(id).resultError
+      #expect(error.hasSuffix("…") && error.utf8.count == (8 << 10) + "…".utf8.count)
+    }
+  }
+
   @Test("a URL that is none is refused before anything is asked")
   func urls() throws {
     let worker = Worker(client: try Client(url: "http://127.0.0.1:1", key: "x"))
