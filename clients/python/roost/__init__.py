@@ -94,6 +94,10 @@ class RoostError(Exception):
     def _is_undecided(self) -> bool:
         return not self.from_daemon or self.is_retryable or self.status == 500
 
+    @property
+    def _ends_worker(self) -> bool:
+        return self.from_daemon and self.status in (401, 403, 422) and self.code in _CODES.get(self.status or 0, ())
+
 
 class Unreachable(RoostError):
     """No answer came. Whether the daemon did what was asked is not known, unless ``was_sent`` is False."""
@@ -174,13 +178,45 @@ _BY_STATUS: Mapping[int, Type[RoostError]] = {
     429: Unavailable, 431: InvalidRequest, 500: ServerError, 502: Unavailable, 503: Unavailable, 504: Unavailable,
     507: Unavailable,
 }
-# The status of what stands in an item of a batch, where no status is said.
-_STATUS_OF_ITEM: Mapping[str, int] = {
-    "queue_forbidden": 403, "forbidden_scope": 403, "job_not_found": 404, "lease_lost": 409, "already_ended": 409,
-    "job_not_running": 409, "idempotency_conflict": 409, "payload_too_large": 413, "out_of_range": 422,
-    "contradiction": 422, "too_many_queues": 422, "queue_full": 429, "overloaded": 503, "memory_low": 503,
-    "outcome_unknown": 503, "stopping": 503, "starting": 503, "disk_low": 507, "draining": 409,
+# The daemon's own codes, by their statuses.
+_CODES: Mapping[int, Sequence[str]] = {
+    400: ("bad_request", "invalid_json", "too_deep", "duplicate_field", "unknown_field", "missing_field", "wrong_type",
+          "unknown_parameter"),
+    401: ("missing_key", "invalid_key", "revoked_key"),
+    403: ("forbidden", "forbidden_scope", "queue_forbidden"),
+    404: ("route_not_found", "job_not_found", "queue_not_found", "group_not_found", "key_not_found",
+          "no_jobs_available", "operation_not_found", "schedule_not_found", "batch_not_found", "webhook_not_found"),
+    405: ("method_not_allowed",),
+    408: ("request_timeout",),
+    409: ("lease_lost", "already_ended", "job_not_running", "job_finished", "wrong_state", "idempotency_conflict",
+          "draining", "not_unique", "queue_not_empty", "has_dependents", "batch_closed"),
+    413: ("payload_too_large",),
+    414: ("uri_too_long",),
+    415: ("unsupported_encoding",),
+    422: ("out_of_range", "contradiction", "lease_id_required", "too_many_queues", "too_many_schedules",
+          "too_many_quotas", "too_many_batches", "too_many_webhooks", "invalid_field", "dependency_not_found"),
+    429: ("too_many_attempts", "queue_full", "quota_exceeded"),
+    431: ("headers_too_large",),
+    500: ("internal_error", "payload_corrupt"),
+    503: ("overloaded", "memory_low", "outcome_unknown", "auth_unavailable", "starting", "stopping"),
+    507: ("disk_low",),
 }
+# The status of what stands in an item of a batch, where no status is said.
+_STATUS_OF_ITEM: Mapping[str, int] = {code: status for status, codes in _CODES.items() for code in codes}
+# Codes that others use, too.
+_COMMON_CODES = ("forbidden", "bad_request", "internal_error")
+
+
+def _is_own(body: Mapping[str, Any], status: int) -> bool:
+    """Whether a refusal is the daemon's: a gateway in front of it may have codes, and number its requests, as well."""
+    code = body.get("code")
+    if not isinstance(code, str) or "message" not in body:
+        return False
+    is_known = code in _CODES.get(status, ())
+    if isinstance(body.get("request_id"), str):
+        # What a newer daemon says is believed, but not that it lets this key no more in.
+        return is_known or status not in (401, 403)
+    return is_known and code not in _COMMON_CODES
 
 
 def _refusal(
@@ -347,6 +383,10 @@ class LeasedJob:
     lease_until: datetime.datetime
     #: How long the lease is, in seconds.
     lease: float
+    #: How long the attempt may take, in seconds, however often its lease is extended; None: as long as it likes.
+    timeout: Optional[float]
+    #: When it must have ended, by the daemon's clock.
+    deadline: Optional[datetime.datetime]
     created_at: datetime.datetime
     metadata: Mapping[str, str]
     tags: Sequence[str]
@@ -359,7 +399,8 @@ class LeasedJob:
         return cls(
             body["job_id"], body["lease_id"], body["payload"], body["type"], body["queue"], body.get("group"),
             body["priority"], body["attempt"], _retries(body["max_retries"]), _sure_time(body["lease_until"]),
-            _seconds(str(body["lease"])), _sure_time(body["created_at"]), body.get("metadata") or {},
+            _seconds(str(body["lease"])), _seconds(str(body["timeout"])) if "timeout" in body else None,
+            _time(body.get("deadline")), _sure_time(body["created_at"]), body.get("metadata") or {},
             body.get("tags") or [], body.get("traceparent"), body.get("tracestate"), body)
 
 
@@ -630,12 +671,13 @@ class _Transport:
         except ValueError:
             body = None
         retry_after = response.getheader("Retry-After", "")
-        seconds = float(retry_after) if retry_after.isdigit() else None
+        # Other scripts have digits, too.
+        seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
         request_id = response.getheader("X-Request-ID")
         if 200 <= response.status < 300:
             if isinstance(body, dict):
                 return body
-        elif isinstance(body, dict) and isinstance(body.get("code"), str) and "message" in body:
+        elif isinstance(body, dict) and _is_own(body, response.status):
             raise _refusal(body, response.status, seconds, request_id)
         elif response.status >= 500 or response.status in (408, 429):
             raise _BY_STATUS.get(response.status, Unavailable)(
@@ -887,7 +929,11 @@ class Client:
             answer = self._transport.send("POST", "/jobs/lease", body, wait=wait, is_idempotent=False, poll=poll)
         if not isinstance(answer.get("jobs"), list):
             raise UnexpectedAnswer("unexpected_answer", "the answer has no jobs as the contract describes them")
-        return [LeasedJob._of(job) for job in answer["jobs"]]
+        try:
+            return [LeasedJob._of(job) for job in answer["jobs"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnexpectedAnswer(
+                "unexpected_answer", f"the answer has no jobs as the contract describes them: {error!r}") from error
 
     def ack(self, job: Held, result: Any = None) -> str:
         """Done. :returns: The job's state. :raises LeaseLost: It is another worker's."""
@@ -939,7 +985,7 @@ class Client:
         """
         job_id, lease_id = _held(job)
         answer = self._transport.send(
-            "POST", _path("jobs", job_id, "log"), {"lease_id": lease_id, "lines": list(lines)})
+            "POST", _path("jobs", job_id, "log"), {"lease_id": lease_id, "lines": list(lines)}, is_idempotent=False)
         return bool(answer.get("cancel_requested"))
 
     def _end(self, job: Held, verb: str, body: Mapping[str, Any]) -> str:
@@ -956,6 +1002,11 @@ def _result(job: Job) -> Any:
 
 def _held(job: Held) -> Tuple[str, str]:
     return (job.id, job.lease_id) if isinstance(job, LeasedJob) else job
+
+
+def _line(error: str) -> str:
+    """An error as one line of bounded length, whatever stands in it."""
+    return json.dumps(error[:1024] + ("…" if len(error) > 1024 else ""), ensure_ascii=False)[1:-1]
 
 
 def _bounded(error: str) -> str:
@@ -1051,12 +1102,17 @@ class _Record:
     def __init__(self, job: LeasedJob, now: float) -> None:
         self.job = job
         self.cancelled = threading.Event()
-        #: Why the handler is to stop: ``cancelled``, ``lost``, ``ended``, ``drained``.
+        #: Why the handler is to stop: ``cancelled``, ``lost``, ``ended`` (its lease, or the time of the attempt),
+        #: ``drained``.
         self.reason: Optional[str] = None
         self.has_concluded = False
         self.is_forgotten = False
         self.extend_at = now + job.lease / 3
-        self.ends_at = now + job.lease
+        #: When the attempt is over, however often its lease is extended.
+        self.attempt_ends_at = float("inf") if job.timeout is None else now + job.timeout
+        self.ends_at = min(now + job.lease, self.attempt_ends_at)
+        #: What the handler raised, for the log.
+        self.thrown: Optional[BaseException] = None
         self.on_cancel: Optional[Callable[[], object]] = None
 
 
@@ -1128,7 +1184,7 @@ class _Session:
             except RoostError as error:
                 if self._stopping.is_set():
                     return
-                if error.from_daemon and error.status in (401, 403, 422):
+                if error._ends_worker:
                     raise
                 _logger.warning("no lease, asking again: %s", error)
                 self._stopping.wait(backoff.pause(error.retry_after))
@@ -1178,7 +1234,7 @@ class _Session:
                 # Handed back: if the lease still counts with the daemon another worker gets the job at once.
                 return "release", {}
             if not isinstance(error, (JobCancelled, asyncio.CancelledError, concurrent.futures.CancelledError)):
-                _logger.warning("job %s: attempt %d failed", record.job.id, record.job.attempt, exc_info=error)
+                record.thrown = error
             name = type(error).__name__
             return "fail", {
                 "error": _bounded(f"{name}: {error}" if str(error) else name), "retryable": record.reason is None}
@@ -1199,30 +1255,57 @@ class _Session:
             is_last = self._aborted.is_set()
             verb, body = outcome
             try:
-                self._send(record, verb, body)
+                answer = self._send(record, verb, body)
+                self._log(record, outcome, answer)
                 return
             except RoostError as error:
                 if error.from_daemon and (error.status == 409 or error.code == "job_not_found"):
-                    _logger.warning("job %s: the lease was lost before the outcome was told", record.job.id)
+                    self._log_untold(record, outcome, logging.WARNING, "the lease was lost before the outcome was told")
                     return
                 if error._is_undecided:
                     if is_last or record.reason == "lost":
-                        _logger.warning("job %s: the outcome is not known to the daemon: %s", record.job.id, error)
+                        self._log_untold(
+                            record, outcome, logging.WARNING, f"the outcome is not known to the daemon: {error}")
                         return
                     self._aborted.wait(backoff.pause(error.retry_after))
                 elif is_second or error.status in (401, 403):
-                    _logger.error("job %s: the outcome was refused: %s", record.job.id, error)
+                    self._log_untold(record, outcome, logging.ERROR, f"the outcome was refused: {error}")
                     return
                 else:
                     # Such as a result that is too large: it will not be taken a second time either.
                     outcome, is_second = (
                         "fail", {"error": f"the outcome was refused: {error}", "retryable": False}), True
 
-    def _send(self, record: _Record, verb: str, body: Mapping[str, Any], timeout: Optional[float] = None) -> None:
+    def _log(self, record: _Record, outcome: _Outcome, answer: Mapping[str, Any]) -> None:
+        """Every failed attempt, and what comes next."""
+        verb, body = outcome
+        job, state = record.job, answer["state"]
+        attempt = str(job.attempt) if job.max_retries is None else f"{job.attempt} of {job.max_retries + 1}"
+        if verb == "fail" and state == "DEAD":
+            _logger.error(
+                "job %s: attempt %s failed, and with it the job, which is DEAD: %s", job.id, attempt,
+                _line(body["error"]), exc_info=record.thrown)
+        elif verb == "fail" and state == "RETRY":
+            _logger.warning(
+                "job %s: attempt %s failed, attempt %d follows at %s: %s", job.id, attempt, job.attempt + 1,
+                answer.get("run_at", "once"), _line(body["error"]), exc_info=record.thrown)
+        else:
+            _logger.debug("job %s: attempt %s has ended, the job is %s", job.id, attempt, state)
+
+    def _log_untold(self, record: _Record, outcome: _Outcome, level: int, why: str) -> None:
+        """An outcome that the daemon does not know: another attempt follows, once the lease has ended."""
+        verb, body = outcome
+        failure = f"; attempt {record.job.attempt} failed: {_line(body['error'])}" if verb == "fail" else ""
+        _logger.log(level, "job %s: %s%s", record.job.id, why, failure, exc_info=record.thrown)
+
+    def _send(
+        self, record: _Record, verb: str, body: Mapping[str, Any], timeout: Optional[float] = None
+    ) -> Mapping[str, Any]:
         content = _encoded({"lease_id": record.job.lease_id, **body})
         answer = self._transport.send_once("POST", _path("jobs", record.job.id, verb), content, timeout=timeout)
         if "state" not in answer:
             raise UnexpectedAnswer("unexpected_answer", "the answer has no state as the contract describes it")
+        return answer
 
     # Leases.
 
@@ -1241,7 +1324,8 @@ class _Session:
                     self._changed.wait(min(following) - now if following else None)
                     continue
             for record in ended:
-                _logger.warning("job %s: the lease has ended by this worker's clock", record.job.id)
+                what = "time of the attempt" if record.ends_at == record.attempt_ends_at else "lease"
+                _logger.warning("job %s: the %s has ended by this worker's clock", record.job.id, what)
                 self._cancel(record, "ended")
             for first in range(0, len(due), 1000):
                 self._extend(due[first:first + 1000])
@@ -1254,7 +1338,8 @@ class _Session:
             answer = self._transport.send_once(
                 "POST", "/jobs/extend", _encoded({"items": items}), timeout=max(shortest / 3, 0.1))
             results = answer.get("results")
-            if not isinstance(results, list) or len(results) != len(records):
+            is_whole = isinstance(results, list) and all(isinstance(result, dict) for result in results)
+            if not is_whole or len(results) != len(records):
                 raise UnexpectedAnswer("unexpected_answer", "the answer has no results as the contract describes them")
         except RoostError as error:
             _logger.warning("leases could not be extended: %s", error)
@@ -1275,7 +1360,7 @@ class _Session:
             record.extend_at = time.monotonic() + (length / 3 if code is None else length / 12)
             if code is None:
                 # The daemon counts from when it was asked, or later.
-                record.ends_at = asked + length
+                record.ends_at = min(asked + length, record.attempt_ends_at)
             if record.has_concluded:
                 # An outcome that was told meanwhile has ended the lease; whoever tells it hears what became of it.
                 return

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import http.server
 import socket
 import threading
 import unittest
-from typing import Any, List, Tuple
+from typing import Any, List
 
 import roost
+from answers import Answers
 from daemon import Daemon, until
 
 
@@ -232,39 +232,6 @@ class ClientTests(unittest.TestCase):
 SUBMITTED = (
     b'{"job_id":"j","state":"READY","queue":"q","run_at":"2026-12-01T09:00:00.000Z",'
     b'"created_at":"2026-12-01T09:00:00.000Z"}')
-
-
-class Answers:
-    """Something in the daemon's place that gives these answers, one a request."""
-
-    def __init__(self, answers: List[Tuple[int, bytes]]) -> None:
-        self.bodies: List[bytes] = []
-        bodies = self.bodies
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                status, body = answers[len(bodies) - 1]
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def __enter__(self) -> Answers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import unittest
 from typing import Any, List
 
 import roost
+from answers import Answers
 from daemon import Daemon, until
 
 logging.getLogger("roost").addHandler(logging.NullHandler())
@@ -140,6 +141,50 @@ class WorkerTests(unittest.TestCase):
                 roost.Worker(roost.Client(self.daemon.url, key)).run()
         with self.assertRaises(roost.InvalidRequest):
             roost.Worker(self.daemon.client("worker"), ["no such name!"]).run()
+
+    def test_a_failed_attempt_is_logged_with_what_comes_next(self) -> None:
+        @self.worker.handler()
+        def fail(job: roost.JobContext) -> None:
+            if job.payload == "retry":
+                raise roost.Retry("not today\nnor tomorrow", after=0.001)
+            if job.payload == "permanent":
+                raise roost.PermanentFailure("never")
+            raise KeyError("bug")
+
+        with self.assertLogs("roost", logging.WARNING) as logs:
+            self.begin()
+            ids = {word: self.submit(word, max_retries=1) for word in ("retry", "permanent", "bug")}
+            until("all ends are logged", lambda: sum(record.levelno == logging.ERROR for record in logs.records) == 3)
+        for word, expected in (
+            ("retry", [("WARNING", "attempt 1 of 2 failed, attempt 2 follows at "),
+                       ("ERROR", "attempt 2 of 2 failed, and with it the job, which is DEAD: not today\\nnor tom")]),
+            ("permanent", [("ERROR", "attempt 1 of 2 failed, and with it the job, which is DEAD: never")]),
+            ("bug", [("WARNING", "attempt 1 of 2 failed"), ("ERROR", "KeyError")]),
+        ):
+            lines = [record for record in logs.records if ids[word] in record.getMessage()]
+            self.assertEqual([record.levelname for record in lines], [level for level, _ in expected])
+            for record, (_, text) in zip(lines, expected):
+                self.assertIn(text, record.getMessage())
+                self.assertEqual(record.exc_info is not None, word == "bug")
+
+    def test_an_attempt_that_takes_longer_than_its_timeout_is_stopped_by_the_workers_own_clock(self) -> None:
+        reasons: List[str] = []
+
+        @self.worker.handler()
+        def work(job: roost.JobContext) -> None:
+            if job.job.timeout == 1.0 and job.job.deadline is not None and job.wait_cancelled(60):
+                try:
+                    job.check()
+                except roost.JobCancelled as error:
+                    reasons.append(str(error))
+                    raise
+
+        self.begin()
+        body = {"payload": 1, "queue": "q", "lease": "60s", "timeout": "1s", "max_retries": 0}
+        id = str(self.client._transport.send("POST", "/jobs", body)["job_id"])
+        self.assertEqual(self.client.wait(id, timeout=60).state, "DEAD")
+        until("the handler has ended", lambda: reasons)
+        self.assertEqual(reasons, ["ended"])
 
     def test_no_more_run_at_once_than_may(self) -> None:
         lock, running, most = threading.Lock(), [0], [0]
@@ -308,6 +353,35 @@ worker.run()
             self.assertTrue(running.cancelled())
             job = await client.get(left.id)
             self.assertEqual((job.state, job.attempts), ("READY", 0))
+
+
+class ForeignAnswerTests(unittest.TestCase):
+    OWN = b'{"code":"queue_forbidden","message":"m","request_id":"r"}'
+
+    def end(self, *answers: Any, **headers: str) -> roost.RoostError:
+        """What ends a worker that gets these answers, and then the daemon's own no."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        with Answers([*answers, (403, self.OWN)], given) as proxy:
+            with self.assertRaises(roost.RoostError) as caught:
+                roost.Worker(roost.Client(proxy.url, "k")).run()
+            self.assertEqual(len(proxy.bodies), len(answers) + 1)
+        return caught.exception
+
+    def test_what_a_gateway_refuses_in_the_daemons_words_is_waited_out(self) -> None:
+        error = self.end(
+            (403, b'{"code":"AccessDenied","message":"x","request_id":"abc"}'), (401, b'{"code":"no","message":"x"}'),
+            (403, b'{"code":"forbidden","message":"x"}'), (422, b'{"code":"no","message":"x","request_id":"abc"}'),
+            (422, b'{"code":"no","message":"x"}'))
+        self.assertIsInstance(error, roost.Forbidden)
+        self.assertEqual((error.code, error.request_id), ("queue_forbidden", None))
+
+    def test_jobs_that_are_none_are_waited_out(self) -> None:
+        for jobs in (b'[{}]', b'[1]', b'[null]', b'[{"job_id":"j","lease_id":"l","payload":1,"type":"","queue":"q",'
+                     b'"priority":0,"attempt":1,"max_retries":3,"lease_until":"x","lease":"x","created_at":"x"}]'):
+            self.assertEqual(self.end((200, b'{"jobs":' + jobs + b'}')).code, "queue_forbidden")
+
+    def test_a_retry_after_of_other_scripts_is_none(self) -> None:
+        self.assertEqual(self.end((503, b""), (429, b"{}"), Retry_After="\u00b2").code, "queue_forbidden")
 
 
 if __name__ == "__main__":
