@@ -71,7 +71,7 @@ extension Roost_V1_LeasedJob {
     }
     createdAt = .init(milliseconds: job.createdAtMilliseconds)
     if let time = job.expiresAtMilliseconds { expiresAt = .init(milliseconds: time) }
-    if let bytes = job.body.metadata { metadata = texts(ofObject: bytes) }
+    if let bytes = job.body.metadata { setMetadata(bytes) }
     if let bytes = job.body.tags { tags = texts(ofArray: bytes) }
     if let trace = job.body.traceparent { traceparent = trace }
     if let state = job.body.tracestate { tracestate = state }
@@ -138,7 +138,7 @@ extension Roost_V1_Job {
     cancelRequested = job.cancelRequested
     if let error = job.lastError { resultError = error }
     if let reason = job.cancelReason { cancelReason = reason }
-    if let bytes = job.body.metadata { metadata = texts(ofObject: bytes) }
+    if let bytes = job.body.metadata { setMetadata(bytes) }
     if let bytes = job.body.tags { tags = texts(ofArray: bytes) }
     if let trace = job.body.traceparent { traceparent = trace }
     if let state = job.body.tracestate { tracestate = state }
@@ -198,12 +198,38 @@ extension Roost_V1_EndResponse {
   }
 }
 
-/// The texts of an object of texts: it was read before it was taken.
-private func texts(ofObject bytes: ArraySlice<UInt8>) -> [String: String] {
-  var json = JSONReader(Array(bytes))
-  var texts: [String: String] = [:]
-  try? json.dictionary("metadata") { (name, json) throws(Rejection) in texts[name] = try json.string(name) }
-  return texts
+private protocol HasMetadata: SwiftProtobuf.Message {
+  var metadata: [String: String] { get set }
+}
+
+extension Roost_V1_LeasedJob: HasMetadata {}
+extension Roost_V1_Job: HasMetadata {}
+
+extension HasMetadata {
+  /// Two names of other bytes may be the same text to Swift, whose dictionary then has one of them: the other is written
+  /// behind the known fields, as one more entry of the same map.
+  ///
+  /// - Parameter bytes: An object of texts, which was read before it was taken.
+  fileprivate mutating func setMetadata(_ bytes: ArraySlice<UInt8>) {
+    var json = JSONReader(Array(bytes))
+    var known: [String: String] = [:]
+    var others: [UInt8] = []
+    try? json.dictionary("metadata") { (name, json) throws(Rejection) in
+      let text = try json.string(name)
+      guard known[name] != nil else {
+        known[name] = text
+        return
+      }
+      var entry = Self()
+      entry.metadata = [name: text]
+      let bytes: [UInt8]? = try? entry.serializedBytes()
+      others += bytes ?? []
+    }
+    metadata = known
+    if !others.isEmpty, let rest = try? Google_Protobuf_Empty(serializedBytes: others) {
+      unknownFields = rest.unknownFields
+    }
+  }
 }
 
 /// The texts of an array of texts: it was read before it was taken.

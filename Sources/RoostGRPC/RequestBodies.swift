@@ -179,11 +179,12 @@ extension JSONWriter {
     endArray()
   }
 
-  /// In the order of its keys: a map has none.
+  /// In the order of its keys' bytes: a map has none. Of two keys that are the same text to Swift the generated code has
+  /// kept one.
   fileprivate mutating func metadata(_ values: [String: String]) {
     key("metadata")
     beginObject()
-    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+    for (name, value) in values.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
       anyKey(name)
       string(value)
     }

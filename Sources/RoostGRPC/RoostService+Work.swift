@@ -19,7 +19,7 @@ extension RoostService {
     do throws(Rejection) {
       try call.take(request.metadata)
       let admitted = try await calls.admit(call, to: CallRule.work.route, scopes: CallRule.work.scopes)
-      let stream = WorkStream(admitted, requestID: call.id, metrics: metrics)
+      let stream = WorkStream(admitted, requestID: call.id, metrics: metrics, budget: calls.limits.budget)
       let asked = call
       return StreamingServerResponse { writer in
         let ending = await run(stream, request.messages, writer)

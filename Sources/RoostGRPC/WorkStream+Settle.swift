@@ -12,14 +12,18 @@ extension WorkStream {
     var turns = mustSettle.turns
     while true {
       let (turn, ending) = nextTurn()
-      if case .keyEnded = ending { return }
+      if case .keyEnded = ending { return budget.remove(turn.bytes) }
       guard !turn.isEmpty else {
         if ending != nil { return }
         _ = await turns.next()
         continue
       }
-      if let ended = await request.judgeKey() { return end(.keyEnded(ended)) }
+      if let ended = await request.judgeKey() {
+        budget.remove(turn.bytes)
+        return end(.keyEnded(ended))
+      }
       let message = await carryOut(turn)
+      budget.remove(turn.bytes)
       mayRead.wake()
       if message.settled.isEmpty, message.extended.isEmpty, message.cancels.isEmpty, !message.hasHeartbeat { continue }
       do { try await writer.write(message) } catch { end(.gone) }
@@ -33,6 +37,9 @@ extension WorkStream {
       turn.extends = Array(state.waiting.extends.prefix(Engine.batchItems))
       state.waiting.outcomes.removeFirst(turn.outcomes.count)
       state.waiting.extends.removeFirst(turn.extends.count)
+      turn.bytes =
+        turn.outcomes.reduce(0) { $0 + $1.bytes } + turn.extends.reduce(0) { $0 + $1.progress.count }
+      state.waiting.bytes -= turn.bytes
       swap(&turn.heartbeat, &state.waiting.heartbeat)
       swap(&turn.cancels, &state.waiting.cancels)
       return (turn, state.ending)
@@ -243,6 +250,9 @@ extension AttemptEnd {
 }
 
 extension Roost_V1_Outcome {
+  /// Of what it says.
+  var bytes: Int { ack.result.count + fail.error.utf8.count }
+
   /// Whose it is.
   fileprivate var names: (jobID: String, leaseID: String) {
     switch outcome {

@@ -20,6 +20,8 @@ final class WorkStream: Sendable {
   static let mostJobs = 100
   /// Items that wait to be carried out; beyond so many no more is read.
   static let mostWaiting = 2_000
+  /// Bytes of what waits to be carried out; beyond no more is read.
+  static let mostWaitingBytes = 8 << 20
   /// Numbers of cancelled jobs that are kept in case the lease under way brings them.
   static let mostUnmatched = 10_000
 
@@ -72,7 +74,10 @@ final class WorkStream: Sendable {
     /// Numbers of held jobs that were called off.
     var cancels: [UInt64] = []
 
+    /// Of the outcomes and extensions.
+    var bytes = 0
     var count: Int { outcomes.count + extends.count }
+    var isMuch: Bool { count > WorkStream.mostWaiting || bytes > WorkStream.mostWaitingBytes }
     var isEmpty: Bool { outcomes.isEmpty && extends.isEmpty && heartbeat == 0 && cancels.isEmpty }
   }
 
@@ -80,6 +85,8 @@ final class WorkStream: Sendable {
   let backend: Backend
   let metrics: GRPCMetrics
   let requestID: String
+  /// Counts what waits, over all connections.
+  let budget: ByteBudget
   let state = Mutex(State())
   /// Wake the three tasks.
   let mayRead = Wakeup()
@@ -87,7 +94,8 @@ final class WorkStream: Sendable {
   let mustSettle = Wakeup()
   private let disconnect: Disconnect
 
-  init(_ admitted: CallFront.Admitted, requestID: String, metrics: GRPCMetrics) {
+  init(_ admitted: CallFront.Admitted, requestID: String, metrics: GRPCMetrics, budget: ByteBudget) {
+    self.budget = budget
     var request = admitted.request
     let disconnect = Disconnect()
     request.onDisconnect = { disconnect.then($0) }
@@ -111,7 +119,11 @@ final class WorkStream: Sendable {
     let listening = notices.listen { [weak self] in self?.calledOff($0) }
     defer { notices.stop(listening) }
     let watch = request.watchKey { [weak self] in self?.end(.keyEnded($0)) }
-    defer { watch?.giveUp() }
+    defer {
+      watch?.giveUp()
+      // What a key that has ended had said is carried out no more.
+      budget.remove(state.withLock { $0.waiting.bytes })
+    }
     await withTaskGroup(of: Bool.self) { tasks in
       tasks.addTask {
         await self.read(messages, writer)
@@ -190,7 +202,7 @@ final class WorkStream: Sendable {
             .badRequest, field: "open", "the stream is open already: open stands in its first message alone")
         }
         try take(message)
-        while state.withLock({ $0.ending == nil && $0.waiting.count > Self.mostWaiting }) { _ = await turns.next() }
+        while state.withLock({ $0.ending == nil && $0.waiting.isMuch }) { _ = await turns.next() }
         if state.withLock({ $0.ending != nil }) { return }
       }
       end(.over)
@@ -220,6 +232,9 @@ final class WorkStream: Sendable {
       }
       state.waiting.outcomes += message.outcomes
       state.waiting.extends += message.extends
+      let bytes = message.outcomes.reduce(0) { $0 + $1.bytes } + message.extends.reduce(0) { $0 + $1.progress.count }
+      state.waiting.bytes += bytes
+      budget.add(bytes)
       if message.heartbeat != 0 { state.waiting.heartbeat = message.heartbeat }
       return false
     }

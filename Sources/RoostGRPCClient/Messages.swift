@@ -97,7 +97,8 @@ extension RoostError {
   init(_ error: Roost_V1_Error) {
     self.init(
       Code(rawValue: error.code), error.message, .daemon, status: ErrorCode(rawValue: error.code)?.status ?? 500,
-      field: error.field.isEmpty ? nil : error.field, retryAfter: error.hasRetryAfter ? Duration(error.retryAfter) : nil)
+      field: error.field.isEmpty ? nil : error.field,
+      retryAfter: error.hasRetryAfter ? Duration(error.retryAfter) : nil)
   }
 
   /// What a stream ended with.

@@ -10,6 +10,7 @@ import RoostProto
 import RoostServer
 import RoostTelemetry
 import SwiftProtobuf
+import Synchronization
 import Testing
 import Tracing
 
@@ -84,6 +85,33 @@ struct FieldTests {
       #expect(String(decoding: outcome.result, as: UTF8.self) == #"{ "sum" : 3 }"#)
       let unknown = await refusal { try await daemon.submit { $0.dependsOn = ["nobody"] } }
       #expect(unknown?.status == .invalidArgument && unknown?.code == "dependency_not_found")
+    }
+  }
+
+  @Test("names of metadata that are one text by Unicode and two by their bytes both come")
+  func equalNames() async throws {
+    try await GRPCDaemon.run { daemon in
+      _ = try await daemon.submit {
+        $0.more = Data("{\"metadata\":{\"\u{E9}\":\"one\",\"e\u{301}\":\"two\"}}".utf8)
+      }
+      let seen = SeenBytes()
+      var request = Roost_V1_LeaseRequest()
+      request.queues = ["default"]
+      _ = try await daemon.calls.lease(
+        request: ClientRequest(message: request, metadata: bearer(daemon.worker)),
+        serializer: ProtobufSerializer<Roost_V1_LeaseRequest>(), deserializer: seen)
+      let bytes = Data(seen.bytes.withLock { $0 })
+      for text in ["\u{E9}", "one", "e\u{301}", "two"] { #expect(bytes.range(of: Data(text.utf8)) != nil, "\(text)") }
+    }
+  }
+
+  /// Keeps a message as it came.
+  private final class SeenBytes: MessageDeserializer {
+    let bytes = Mutex<[UInt8]>([])
+
+    func deserialize<Bytes: GRPCContiguousBytes>(_ message: Bytes) throws -> Roost_V1_LeaseResponse {
+      message.withUnsafeBytes { some in bytes.withLock { $0 = Array(some) } }
+      return .init()
     }
   }
 

@@ -143,7 +143,8 @@ extension Metric {
     "roost_http_refusals_total", .counter, "Requests refused, by the code in their answer.", hidesUnused: true)
   static let connections = Metric("roost_http_connections", .gauge, "Connections open.")
   static let bytesInFlight = Metric(
-    "roost_http_bytes_in_flight", .gauge, "Bytes of requests and answers in memory, over all connections.")
+    "roost_http_bytes_in_flight", .gauge,
+    "Bytes of requests and answers in memory, over all connections, those of gRPC included.")
   static let bytesInFlightLimit = Metric(
     "roost_http_bytes_in_flight_limit", .gauge, "Beyond so many no more is read until some have gone.")
   static let authFailures = Metric(
