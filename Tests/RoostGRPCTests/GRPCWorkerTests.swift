@@ -1,5 +1,7 @@
 import Foundation
 import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import GRPCProtobuf
 import RoostClient
 import RoostEngine
 import RoostGRPC
@@ -192,6 +194,36 @@ struct GRPCWorkerTests {
     }
   }
 
+  @Test(
+    "an outcome that the key may not tell fails no job for good; one that the daemon does not take does",
+    arguments: [("queue_forbidden", 1), ("revoked_key", 1), ("payload_too_large", 2)])
+  func refusedOutcome(code: String, times: Int) async throws {
+    let outcomes = Mutex<[Roost_V1_Outcome]>([])
+    let log = CapturedLog()
+    let daemon = RefusingDaemon(code: code) { outcome in outcomes.withLock { $0.append(outcome) } }
+    try await withGRPCServer(
+      transport: HTTP2ServerTransport.Posix(
+        address: .ipv4(host: "127.0.0.1", port: 0), transportSecurity: .plaintext), services: [daemon]
+    ) { server in
+      let port = try #require(try await server.listeningAddress?.ipv4?.port)
+      var configuration = ClientConfiguration()
+      configuration.logger = log.logger
+      var worker = Worker(client: try Client(url: "http://127.0.0.1:1", key: "k", configuration: configuration))
+      worker.handleOthers { (_: RawJSON, _) async throws -> Void in }
+      let group = ServiceGroup(
+        services: [try GRPCWorker(worker, url: "http://127.0.0.1:\(port)")], logger: quiet)
+      try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask { try await group.run() }
+        try await until("the refusal is logged") { log.text.contains("the daemon refused the outcome") }
+        await group.triggerGracefulShutdown()
+        try await tasks.waitForAll()
+      }
+    }
+    let told = outcomes.withLock { $0 }
+    #expect(told.count == times && told.first?.ack.jobID == "j")
+    if times == 2 { #expect(told.last?.fail.permanent == true && told.last?.fail.error.contains(code) == true) }
+  }
+
   @Test("a URL that is none is refused before anything is asked")
   func urls() throws {
     let worker = Worker(client: try Client(url: "http://127.0.0.1:1", key: "x"))
@@ -242,4 +274,45 @@ final class Event: Sendable {
   func happen() { continuation.finish() }
 
   func wait() async { for await _ in stream {} }
+}
+
+/// Stands in for a daemon: gives one job, and refuses every outcome.
+private struct RefusingDaemon: RegistrableRPCService {
+  let code: String
+  let outcomes: @Sendable (Roost_V1_Outcome) -> Void
+
+  func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+    router.registerHandler(
+      forMethod: Roost_V1_Roost.Method.Work.descriptor, deserializer: ProtobufDeserializer<Roost_V1_WorkerMessage>(),
+      serializer: ProtobufSerializer<Roost_V1_DaemonMessage>()
+    ) { request, _ in
+      StreamingServerResponse { writer in
+        for try await message in request.messages { try await writer.write(answer(message)) }
+        return [:]
+      }
+    }
+  }
+
+  private func answer(_ message: Roost_V1_WorkerMessage) -> Roost_V1_DaemonMessage {
+    var answer = Roost_V1_DaemonMessage()
+    if message.hasOpen {
+      var job = Roost_V1_LeasedJob()
+      (job.jobID, job.leaseID, job.queue, job.payload) = ("j", "l", "default", Data("1".utf8))
+      (job.attempt, job.maxRetries, job.lease) = (1, 3, .init(seconds: 60, nanos: 0))
+      answer.jobs = [job]
+    }
+    for extend in message.extends {
+      var extended = Roost_V1_Extension()
+      (extended.jobID, extended.leaseID) = (extend.jobID, extend.leaseID)
+      answer.extended.append(extended)
+    }
+    for outcome in message.outcomes {
+      outcomes(outcome)
+      var settled = Roost_V1_Settlement()
+      (settled.jobID, settled.leaseID) = ("j", "l")
+      (settled.error.code, settled.error.message) = (code, "no")
+      answer.settled.append(settled)
+    }
+    return answer
+  }
 }
