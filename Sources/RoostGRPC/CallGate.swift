@@ -75,6 +75,11 @@ final class CallGate: ChannelDuplexHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) { receive(unwrapInboundIn(data), context) }
 
+  func channelReadComplete(context: ChannelHandlerContext) {
+    awaitMessage(context)
+    context.fireChannelReadComplete()
+  }
+
   func read(context: ChannelHandlerContext) {
     if isReadHeld { isReadWanted = true } else { context.read() }
   }
@@ -144,6 +149,7 @@ final class CallGate: ChannelDuplexHandler {
     let frames = early
     early = []
     for frame in frames { receive(frame, context) }
+    awaitMessage(context)
     context.fireChannelReadComplete()
     readIfWanted(context)
   }
@@ -154,8 +160,12 @@ final class CallGate: ChannelDuplexHandler {
       reading = .stream
       return pass(.headers(head), context)
     }
-    arm(configuration.bodyTimeout, context)
     reading = .message(head, rule, ByteBuffer())
+  }
+
+  /// Most messages come with their heads: only others need a timer.
+  private func awaitMessage(_ context: ChannelHandlerContext) {
+    if case .message = reading, timer == nil { arm(configuration.bodyTimeout, context) }
   }
 
   private func receive(_ data: HTTP2Frame.FramePayload.Data, _ context: ChannelHandlerContext) {

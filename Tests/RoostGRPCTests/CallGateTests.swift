@@ -96,7 +96,7 @@ struct CallGateTests {
     }
   }
 
-  @Test("a message that does not come in time ends its call, and gives its room back")
+  @Test("fault 35: a message that does not come in time ends its call, and gives its room back")
   func slowMessage() async throws {
     let budget = ByteBudget(limit: 512 << 20)
     try await GRPCDaemon.run(server: {
