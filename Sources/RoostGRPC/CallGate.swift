@@ -101,7 +101,8 @@ final class CallGate: ChannelDuplexHandler {
   }
 
   private func receive(_ head: Head, _ context: ChannelHandlerContext) {
-    (start, call.peer) = (.now, peer)
+    start = ContinuousClock.now
+    call.peer = peer
     guard let rule = CallRule.of(head.headers) else {
       reading = .discarding(0)
       return pass(.headers(head), context)

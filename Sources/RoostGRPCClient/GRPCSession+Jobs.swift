@@ -123,7 +123,8 @@ extension GRPCSession {
       guard let held = state.held[token], case .concluded = held.phase, held.told != nil, !held.hasBeenRefused
       else { return false }
       let failure = Roost_V1_Outcome(held.job, outcome)
-      (state.held[token]?.hasBeenRefused, state.held[token]?.told) = (true, outcome)
+      state.held[token]?.hasBeenRefused = true
+      state.held[token]?.told = outcome
       state.held[token]?.phase = .concluded(failure)
       state.outgoing.outcomes.append(failure)
       return true
@@ -215,7 +216,8 @@ extension GRPCSession {
     state.withLock { state in
       // One that was handed back at the end, without its handler, is told so already.
       guard let held = state.held[token], !held.isConcluded else { return }
-      (state.held[token]?.phase, state.held[token]?.told) = (.concluded(outcome), told)
+      state.held[token]?.phase = .concluded(outcome)
+      state.held[token]?.told = told
       state.outgoing.outcomes.append(outcome)
       state.confirm(worker.configuration)
     }
