@@ -1,3 +1,4 @@
+import GRPCCore
 import NIOHPACK
 import RoostKeys
 import RoostProto
