@@ -40,8 +40,8 @@ struct WalRepairCommand: AsyncParsableCommand {
     switch hold {
     case nil:
       guard try isDamaged(looking) else { return }
-      if try HeadMending.find(on: looking) != nil, let jobs = try? LoadedLog(looking).takeMachine().jobCount {
-        return try mendHead(jobs)
+      if let log = try? LoadedLog(looking, ignoresStamp: true) {
+        return try mendHead(log.takeMachine().jobCount, isStampWrong: log.snapshot.wrongStamp != nil)
       }
     case .repair(let name)?:
       aside = name
@@ -79,10 +79,13 @@ struct WalRepairCommand: AsyncParsableCommand {
     return false
   }
 
-  /// One slot of `HEAD` is all that is damaged.
-  private func mendHead(_ jobs: Int) throws {
-    try say("The other slot of HEAD is whole, and so is the log: nothing is lost, \(counted(jobs, "job")).")
-    try requireAgreement("Write the damaged slot anew? Type yes:")
+  /// `HEAD` is all that is damaged: one slot of it, or what it says of epoch and times.
+  private func mendHead(_ jobs: Int, isStampWrong: Bool) throws {
+    let whole = isStampWrong ? "Everything else is whole" : "The other slot of HEAD is whole, and so is the log"
+    try say("\(whole): nothing is lost, \(counted(jobs, "job")).")
+    try requireAgreement(
+      isStampWrong
+        ? "Write epoch and times of the last frame into HEAD? Type yes:" : "Write the damaged slot anew? Type yes:")
     let name = try LogAside(directory).mendHead()
     try say(
       "repaired: \(counted(jobs, "job")); HEAD as it was stands in \(inert("\(directory)/\(name)"))",

@@ -9,10 +9,12 @@ package final class LoadedLog {
 
   /// Replays a snapshot of the directory, checked like at a start.
   ///
-  /// - Parameter disk: Best one opened with `LinuxDisk(inspecting:)`.
+  /// - Parameters:
+  ///   - disk: Best one opened with `LinuxDisk(inspecting:)`.
+  ///   - ignoresStamp: As for a snapshot.
   /// - Throws: `corrupt` and everything else for which a daemon would not start, but for `onHold`.
-  package init(_ disk: any Disk) throws(LogError) {
-    let snapshot = try LogSnapshot(disk)
+  package init(_ disk: any Disk, ignoresStamp: Bool = false) throws(LogError) {
+    let snapshot = try LogSnapshot(disk, ignoresStamp: ignoresStamp)
     var machine = StateMachine(secret: SipKey(k0: 0, k1: 0), limits: Limits())
     machine.beginReplay(first: LogPosition(rawValue: UInt64(snapshot.head.firstSegment) << 32))
     end = try snapshot.walk { (frame) throws(LogError) in

@@ -80,7 +80,7 @@ package final class LogRepair {
     var machine = self.machine.take()!
     // The record that began an epoch may be lost; frames and HEAD name theirs.
     machine.beginGeneration(
-      1, after: max(salvage.last?.stamp.epoch ?? 0, salvage.head?.stamp.epoch ?? 0))
+      1, after: max(salvage.last?.stamp.epoch ?? 0, salvage.headEpoch ?? 0))
     var options = LogOptions(newLogIdentity: identity, segmentBytes: max(1_024, salvage.segmentBytes))
     options.firstSegment = salvage.numbers.upperBound + 1
     options.ignoresHold = true

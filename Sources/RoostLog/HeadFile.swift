@@ -22,6 +22,8 @@ package struct HeadRecord: Hashable, Sendable {
   package static let magic: UInt64 = 0x4445_4854_534F_4F52
   package static let bytes = 108
   static let versionOffset = 8
+  private static let epochOffset = 72
+  private static let logTimeOffset = 80
   private static let checksumOffset = 104
 
   /// Writes the record with a checksum that is seeded with the slot's offset in the file.
@@ -103,9 +105,43 @@ package struct HeadRecord: Hashable, Sendable {
     try require(lastSegment, in: 1...LogFormat.mostSegments, "a last segment", at: 44)
     try require(firstSegment, in: 1...lastSegment, "a first segment", at: 40)
     try require(syncedSegment, in: firstSegment...lastSegment, "a synced segment", at: 48)
+    let header = UInt32(LogFormat.segmentHeaderBytes)
+    try require(syncedEnd, in: header...(.max), "a synced end", at: 52)
+    if syncedEnd == header {
+      // Only a log without a frame: with one, this would cover nothing.
+      try require(syncedChecksum, in: 0...0, "a checksum of no frame", at: 56)
+      try require(nextSequence, in: 0...0, "a sequence without a frame", at: 64)
+    }
     try require(nextSequence, in: 0...LogFormat.mostCounted, "a sequence", at: 64)
-    try require(stamp.epoch, in: 0...LogFormat.mostCounted, "an epoch", at: 72)
-    try require(stamp.logTime, in: 0...(.max / 2), "a log time", at: 80)
+    try require(stamp.epoch, in: 0...LogFormat.mostCounted, "an epoch", at: HeadRecord.epochOffset)
+    try require(stamp.logTime, in: 0...(.max / 2), "a log time", at: HeadRecord.logTimeOffset)
+  }
+
+  /// Whether this is the frame that is known to be durable.
+  func names(_ frame: FrameHeader) -> Bool {
+    frame.segment == syncedSegment && Int(frame.offset) + frame.frameBytes == Int(syncedEnd)
+      && frame.checksum == syncedChecksum && frame.nextSequence == nextSequence
+  }
+
+  /// Why the stamp cannot follow the frame that is known; nil where it can.
+  ///
+  /// The stamp is that frame's, or a clean stop's behind it: of the same life of the daemon, and not earlier. An epoch
+  /// from nowhere would fence off every daemon, a log time from nowhere would be gone on from.
+  func contradiction(with frame: FrameHeader, slotOffset: Int) -> Corruption? {
+    guard stamp.epoch == frame.stamp.epoch else {
+      return Corruption(
+        file: SegmentName.head, offset: slotOffset + HeadRecord.epochOffset,
+        expected: "epoch \(frame.stamp.epoch), as in the last frame that HEAD knows", found: "\(stamp.epoch)")
+    }
+    // A frame beyond the latest time is told of as such.
+    let latest = max(LogFormat.latestLogTime, frame.stamp.logTime)
+    guard (frame.stamp.logTime...latest).contains(stamp.logTime) else {
+      return Corruption(
+        file: SegmentName.head, offset: slotOffset + HeadRecord.logTimeOffset,
+        expected: "a log time from \(frame.stamp.logTime), that of the last frame that HEAD knows, to \(latest)",
+        found: "\(stamp.logTime)")
+    }
+    return nil
   }
 
   package init(

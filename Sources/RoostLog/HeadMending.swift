@@ -1,4 +1,4 @@
-/// Mends a damaged slot of `HEAD` by the other one, where that is all the damage there is.
+/// Mends `HEAD` where it is all that is damaged: a slot by the other one, epoch and times by the frame that it knows.
 package enum HeadMending {
   /// What is wrong with the one slot that is damaged; nil when both are whole, or none is, or there is no `HEAD`.
   package static func find(on disk: any Disk) throws(LogError) -> Corruption? {
@@ -12,13 +12,24 @@ package enum HeadMending {
     return damages.count == 1 ? damages[0] : nil
   }
 
-  /// Writes the whole slot's record over the damaged one, durably. The caller has the directory's lock.
+  /// Writes the record that counts over the other slot, durably; before that, an epoch and times that cannot follow the
+  /// frame which `HEAD` knows become that frame's, and the stop is forgotten. The caller has the directory's lock.
   ///
-  /// - Throws: `corrupt` if no slot is whole, `unknownVersion` if one is of a newer format.
+  /// - Throws: `corrupt`, with nothing changed, if no slot is whole or the frames are not; `unknownVersion` if a slot is
+  ///   of a newer format.
   package static func mend(on disk: any Disk) throws(LogError) {
+    let snapshot = try LogSnapshot(disk, ignoresStamp: true)
+    try snapshot.walk { (_) throws(LogError) in }
     let file = try onDisk { () throws(DiskError) in try disk.open(SegmentName.head, create: false) }
     defer { disk.close(file) }
     var head = try HeadFile.adopt(file, slots: HeadFile.slots(of: file, on: disk), on: disk)
-    try head.write(head.current)
+    var record = head.current
+    if let wrong = snapshot.wrongStamp {
+      record.stamp = wrong.frame.stamp
+      record.cleanlyStopped = false
+      // The slot that counted must not count again, should this one be damaged: both are written.
+      try head.write(record)
+    }
+    try head.write(record)
   }
 }

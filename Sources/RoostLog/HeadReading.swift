@@ -2,6 +2,8 @@
 /// from damage: starts, inspections, backups and repairs all go by it.
 struct HeadReading {
   let record: HeadRecord
+  /// Where in the file it stands.
+  private let slotOffset: Int
   /// Whether both slots were read. A slot lies within a sector, so that no crash damages one: the one that is lost may
   /// have known more than this.
   let isWhole: Bool
@@ -12,7 +14,9 @@ struct HeadReading {
 
   /// - Throws: `unknownVersion` if a slot is of a newer format, `corrupt` if neither is whole.
   init(_ slots: [HeadSlot], defects: Set<LogDefect> = []) throws(LogError) {
-    record = try HeadFile.newest(of: slots).record
+    let newest = try HeadFile.newest(of: slots)
+    record = newest.record
+    slotOffset = newest.slot * HeadFile.slotSpacing
     isWhole = slots.allSatisfy { if case .success = $0 { true } else { false } }
     isNotUnderstood =
       slots.lazy.compactMap { slot in
@@ -22,6 +26,12 @@ struct HeadReading {
         return corruption
       }.first
     self.defects = defects
+  }
+
+  /// Why the stamp in `HEAD` cannot be right, if this is the frame that `HEAD` knows; nil for any other.
+  func contradiction(with frame: FrameHeader) -> Corruption? {
+    guard record.names(frame), !defects.contains(.headNotCompared) else { return nil }
+    return record.contradiction(with: frame, slotOffset: slotOffset)
   }
 
   /// Whether a segment behind the last that is named here belongs to the log. `HEAD` names a segment before any frame is

@@ -41,7 +41,7 @@ package struct LogAside {
     return place
   }
 
-  /// Keeps a copy of `HEAD`, and mends the slot of it that is damaged.
+  /// Keeps a copy of `HEAD`, and mends it (`HeadMending`).
   ///
   /// - Returns: The name of the directory below that holds the copy.
   /// - Throws: `locked` while a daemon holds the directory.

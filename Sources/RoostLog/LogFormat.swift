@@ -13,6 +13,9 @@ package enum LogFormat {
   /// Epochs, generations and sequences rise by one, or by a stride at a restore: no log gets there.
   package static let mostCounted: UInt64 = 1 << 61
 
+  /// Log time, nanoseconds: 73 years. What holds records has the same bound.
+  package static let latestLogTime: Int64 = .max / 4
+
   /// No frame is longer, whatever a daemon's limit is.
   package static let mostFrameBytes = 256 << 20
 

@@ -101,6 +101,7 @@ package struct LogInspector {
           chain.restart()
           _ = chain.accept(header, file: file.name)
         }
+        if let corruption = inspection.reading?.contradiction(with: header) { inspection.problems.append(corruption) }
         segment.frameCount += 1
         segment.recordCount += Int(header.recordCount)
         frame(InspectedFrame(header: header))

@@ -11,7 +11,7 @@ struct LogRecovery {
 
   func run(
     lockFile: DiskFile, outlook: (borrowing LogOutlook) -> Void,
-    accept: (FrameStamp?) throws(LogError) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
+    accept: () throws(LogError) -> Void, replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     let names = try onDisk { () throws(DiskError) in try disk.list() }
     if names.contains(SegmentName.hold), !options.ignoresHold { throw .onHold(try LogHold.read(from: disk)) }
@@ -88,7 +88,7 @@ struct LogRecovery {
 
   private func recover(
     _ lockFile: DiskFile, headFile: DiskFile, names: [String], numbers: [UInt32],
-    outlook: (borrowing LogOutlook) -> Void, accept: (FrameStamp?) throws(LogError) -> Void,
+    outlook: (borrowing LogOutlook) -> Void, accept: () throws(LogError) -> Void,
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog.Beginning {
     // Segments are removed on HEAD's word: it must be the device's word, not that of a page whose sync failed.
@@ -110,7 +110,7 @@ struct LogRecovery {
       try walk.walk(file, isLast: index == layout.live.count - 1, replay: replay)
     }
     let wasCleanlyStopped = record.cleanlyStopped && walk.torn == nil && walk.endsWhereHeadSays
-    try accept(wasCleanlyStopped ? record.stamp : walk.chain.last?.stamp)
+    try accept()
 
     // The log is good: from here on files are touched.
     // What is unfinished goes first: setting aside makes files of the same names.

@@ -8,6 +8,9 @@ package final class LogSalvage {
   /// What of `HEAD` could be read; nil when nothing could.
   package var head: HeadRecord? { reading?.record }
   private let reading: HeadReading?
+  /// The epoch that `HEAD` names; nil where a frame says that it cannot be. Known after a walk.
+  package var headEpoch: UInt64? { isStampWrong ? nil : head?.stamp.epoch }
+  private var isStampWrong = false
   /// From the first to the last segment that the log has or had.
   package let numbers: ClosedRange<UInt32>
   /// The largest length that segments were made with, bytes.
@@ -217,6 +220,7 @@ package final class LogSalvage {
         pass.last = header
         pass.frames += 1
         pass.records += Int(header.recordCount)
+        if reading?.contradiction(with: header) != nil { isStampWrong = true }
         compareWithHead(header, end: offset + header.frameBytes, &pass)
         note(offset..<(offset + header.frameBytes), in: file.number, &pass)
         try body(
@@ -255,9 +259,7 @@ package final class LogSalvage {
   private func compareWithHead(_ header: FrameHeader, end: Int, _ pass: inout Pass) {
     guard let head, header.segment == head.syncedSegment, header.offset < head.syncedEnd, end >= Int(head.syncedEnd)
     else { return }
-    guard
-      end != Int(head.syncedEnd) || header.checksum != head.syncedChecksum || header.nextSequence != head.nextSequence
-    else { return }
+    guard !head.names(header) else { return }
     pass.isExact = false
     pass.cuts.append(
       Cut(

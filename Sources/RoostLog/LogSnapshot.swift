@@ -18,6 +18,10 @@ package final class LogSnapshot {
   private let disk: any Disk
   /// Where the first walk ended; later ones go no further.
   private(set) var end: End?
+  private let ignoresStamp: Bool
+  /// What stands in `HEAD` although it cannot follow the frame that `HEAD` knows, and that frame; known after a walk, and
+  /// only where stamps are ignored.
+  private(set) var wrongStamp: (corruption: Corruption, frame: FrameHeader)?
 
   /// How far a log reaches.
   package struct End: Sendable, Hashable {
@@ -37,10 +41,13 @@ package final class LogSnapshot {
 
   /// Opens every segment.
   ///
-  /// - Parameter disk: Best one opened with `LinuxDisk(inspecting:)`.
+  /// - Parameters:
+  ///   - disk: Best one opened with `LinuxDisk(inspecting:)`.
+  ///   - ignoresStamp: What `HEAD` says of epoch and times is not compared with the frames: for mending it by them.
   /// - Throws: `corrupt` where `HEAD` or a segment is missing or damaged, `unknownVersion`, `io`.
-  package init(_ disk: any Disk) throws(LogError) {
+  package init(_ disk: any Disk, ignoresStamp: Bool = false) throws(LogError) {
     self.disk = disk
+    self.ignoresStamp = ignoresStamp
     holder = disk.lockHolder(SegmentName.lock)
     var attempts = 0
     while true {
@@ -63,7 +70,7 @@ package final class LogSnapshot {
   /// - Throws: `corrupt`, `io`, and whatever `body` throws.
   @discardableResult
   package func walk(_ body: (borrowing ReplayedFrame) throws(LogError) -> Void) throws(LogError) -> End {
-    var walk = LogWalk(head: reading, window: ReadWindow(), isBeingWritten: true)
+    var walk = LogWalk(head: reading, window: ReadWindow(), isBeingWritten: true, ignoresStamp: ignoresStamp)
     let limit = end?.nextFrame
     for (index, file) in segments.enumerated() {
       try walk.walk(file, isLast: index == segments.count - 1) { (frame) throws(LogError) in
@@ -77,6 +84,7 @@ package final class LogSnapshot {
       segment: last.file.number, offset: last.usedBytes, last: walk.chain.last,
       usedBytes: walk.segments.reduce(0) { $0 + $1.usedBytes }, tornTail: walk.torn)
     end = found
+    if let frame = walk.known, let corruption = reading.contradiction(with: frame) { wrongStamp = (corruption, frame) }
     return found
   }
 

@@ -4,15 +4,23 @@ struct LogWalk {
   private let window: ReadWindow
   /// A daemon may be appending to the last segment right now.
   private let isBeingWritten: Bool
+  private let ignoresStamp: Bool
   private let defects: Set<LogDefect>
   private(set) var chain: FrameChain
   private(set) var segments: [SegmentedLog.OpenSegment] = []
   private(set) var torn: TornTail?
+  /// The last frame that `HEAD` knows.
+  private(set) var known: FrameHeader?
 
-  init(head: HeadReading, window: ReadWindow, isBeingWritten: Bool = false, defects: Set<LogDefect> = []) {
+  /// - Parameter ignoresStamp: What `HEAD` says of epoch and times is not compared.
+  init(
+    head: HeadReading, window: ReadWindow, isBeingWritten: Bool = false, ignoresStamp: Bool = false,
+    defects: Set<LogDefect> = []
+  ) {
     self.head = head
     self.window = window
     self.isBeingWritten = isBeingWritten
+    self.ignoresStamp = ignoresStamp
     self.defects = defects
     chain = FrameChain(defects: defects)
   }
@@ -63,22 +71,22 @@ struct LogWalk {
     torn = TornTail(segment: reader.number, offset: offset, bytes: end - offset, reason: corruption)
   }
 
-  /// `HEAD` knows the end, the sequence and the checksum of one frame; the log must have that very frame.
+  /// `HEAD` knows the end, the sequence and the checksum of one frame; the log must have that very frame, and `HEAD` a
+  /// stamp that can follow it.
   private func compareWithHead(_ header: FrameHeader, end: Int, file: SegmentFile) throws(LogError) {
     guard file.number == record.syncedSegment, Int(header.offset) < Int(record.syncedEnd),
       !defects.contains(.headNotCompared)
     else { return }
     guard end >= Int(record.syncedEnd) else { return }
-    guard
-      end == Int(record.syncedEnd), header.checksum == record.syncedChecksum,
-      header.nextSequence == record.nextSequence
-    else {
+    guard record.names(header) else {
       throw .corrupt(
         file.name, at: Int(header.offset),
         expected: "the frame that HEAD knows: end \(record.syncedEnd), checksum \(hexadecimal(record.syncedChecksum)), "
           + "next sequence \(record.nextSequence)",
         found: "end \(end), checksum \(hexadecimal(header.checksum)), next sequence \(header.nextSequence)")
     }
+    known = header
+    if !ignoresStamp, let corruption = head.contradiction(with: header) { throw .corrupt(corruption) }
   }
 
   private func checkEnd(_ end: Int, of file: SegmentFile, isLast: Bool) throws(LogError) {

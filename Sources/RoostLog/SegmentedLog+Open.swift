@@ -8,11 +8,11 @@ extension SegmentedLog {
   ///
   /// - Parameters:
   ///   - outlook: Called before the replay of a log that exists, when the directory is this process's.
-  ///   - accept: Called behind the replay of a log that exists, with the moment of its end: the last chance to refuse it.
+  ///   - accept: Called behind the replay of a log that exists: the last chance to refuse it.
   /// - Throws: `locked`, `unknownVersion`, `corrupt`, `io`, `notADirectory`, and whatever `replay` and `accept` throw.
   package static func open(
     disk: any Disk, options: LogOptions, outlook: (borrowing LogOutlook) -> Void = { _ in },
-    accept: (FrameStamp?) throws(LogError) -> Void = { (_) throws(LogError) in },
+    accept: () throws(LogError) -> Void = { () throws(LogError) in },
     replay: (borrowing ReplayedFrame) throws(LogError) -> Void
   ) throws(LogError) -> SegmentedLog {
     let lockFile = try lock(disk)

@@ -75,7 +75,8 @@ package final class SegmentedLog: Journal {
     tornTail = beginning.tornTail
     wasCleanlyStopped = beginning.wasCleanlyStopped
     isNew = beginning.last == nil
-    lastStamp = beginning.wasCleanlyStopped ? beginning.head.current.stamp : beginning.last?.stamp
+    // Without a frame there is nothing that a stamp in `HEAD` was held against.
+    lastStamp = beginning.last.map { beginning.wasCleanlyStopped ? beginning.head.current.stamp : $0.stamp }
     nextSequence = beginning.last?.nextSequence ?? 0
     checksum = beginning.last?.checksum ?? 0
     let current = beginning.segments[beginning.segments.count - 1].file.number
