@@ -57,7 +57,7 @@ enum ExitStatus: Int32 {
   case jobFailed = 2
   /// A wrong flag, argument or setting; fewer file descriptors than the daemon needs.
   case usage = 64
-  /// The log is damaged, or of a format that this release does not read. Nothing was changed.
+  /// The log is damaged, or of a format or with records that this release does not read. Nothing was changed.
   case corruptLog = 65
   /// Another process holds the data directory; or the daemon, or Redis, could not be reached.
   case unavailable = 69
@@ -84,7 +84,7 @@ extension CommandFailure {
     if case .corrupt = error { help += ", `roost wal repair \(quoted(directory))`" }
     let status: ExitStatus
     switch error {
-    case .corrupt, .unknownVersion: status = .corruptLog
+    case .corrupt, .unknownVersion, .unknownRecord: status = .corruptLog
     case .locked: status = .unavailable
     case .fenced, .frameTooLarge, .unusable, .vanished: status = .logFailed
     case .io, .outOfSpace, .noRoom, .notADirectory, .notAFile, .onHold: status = .unusable

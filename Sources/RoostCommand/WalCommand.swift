@@ -25,20 +25,32 @@ struct WalCommand: AsyncParsableCommand {
       // Every segment is held open.
       _ = DescriptorLimit.raised()
       var unreadable: [String] = []
+      var newer = NewerRecords()
       var describer = RecordDescriber()
       var inspection = try WalCommand.inspect(directory) { position, record in
+        if newer.takes(record, at: position) { return }
         let description = describer.describe(record)
         if description.isUnreadable { unreadable.append("\(position): \(inert(description.line))") }
       }
-      if inspection.problems.isEmpty, unreadable.isEmpty, let found = try WalCommand.contradiction(in: directory) {
+      if inspection.problems.isEmpty, unreadable.isEmpty, newer.count == 0,
+        let found = try WalCommand.contradiction(in: directory)
+      {
         inspection.problems.append(found)
       }
-      try CommandOutput.write(WalReport(inspection, unreadable: unreadable).text)
+      try CommandOutput.write(WalReport(inspection, unreadable: unreadable, newer: newer).text)
       let damages = inspection.problems.count + unreadable.count
+      let damaged = damages == 1 ? "one damage" : "\(damages) damages"
+      if newer.count > 0 {
+        let also = damages > 0 ? ", and has \(damaged)" : ""
+        throw CommandFailure(
+          .corruptLog,
+          "the log in \(inert(directory)) was written by a newer release\(also); nothing was changed. Start a release that "
+            + "knows its records; `roost wal verify` and `roost wal repair` of that release read them")
+      }
       if damages > 0 {
         throw CommandFailure(
           .corruptLog,
-          "the log in \(inert(directory)) has \(damages == 1 ? "one damage" : "\(damages) damages"); nothing was changed. "
+          "the log in \(inert(directory)) has \(damaged); nothing was changed. "
             + "`roost wal repair` says what is lost by it, and makes of the rest a log that opens")
       }
     }

@@ -12,7 +12,7 @@ package final class LoadedLog {
   /// - Parameters:
   ///   - disk: Best one opened with `LinuxDisk(inspecting:)`.
   ///   - ignoresStamp: As for a snapshot.
-  /// - Throws: `corrupt` and everything else for which a daemon would not start, but for `onHold`.
+  /// - Throws: `corrupt`, `unknownRecord` and everything else for which a daemon would not start, but for `onHold`.
   package init(_ disk: any Disk, ignoresStamp: Bool = false) throws(LogError) {
     let snapshot = try LogSnapshot(disk, ignoresStamp: ignoresStamp)
     var machine = StateMachine(secret: SipKey(k0: 0, k1: 0), limits: Limits())
@@ -23,10 +23,10 @@ package final class LoadedLog {
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
           epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
       } catch {
-        throw .corrupt(error.corruption)
+        throw error.refusal
       }
     }
-    do throws(ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
+    do throws(ReplayError) { try machine.endReplay() } catch { throw error.refusal }
     self.snapshot = snapshot
     self.machine = consume machine
   }

@@ -19,7 +19,8 @@ package final class LogRepair {
   /// - Parameters:
   ///   - disk: The damaged directory, best opened with `LinuxDisk(inspecting:)`.
   ///   - newSecret: For a log of which no record with its secret is left.
-  /// - Throws: `io` where something cannot be read at all, `unknownVersion`, and `corrupt` if nothing is left that
+  /// - Throws: `io` where something cannot be read at all, `unknownVersion` and `unknownRecord` where a newer release wrote
+  ///   the log, which a repair by this one would take records from, and `corrupt` if nothing is left that
   ///   says which log it is.
   package init(_ disk: any Disk, newSecret: SipKey) throws(LogError) {
     salvage = try LogSalvage(disk)
@@ -42,6 +43,10 @@ package final class LogRepair {
       (next, told) = (frame.firstSequence + UInt64(frame.recordCount), 0)
       var records = FrameRecords(frame.records, start: frame.start)
       while let record = records.next() {
+        if let kind = record.content.first, RecordKind(rawValue: kind) == nil {
+          throw .unknownRecord(
+            file: SegmentName.of(record.position.segment), offset: Int(record.position.offset), kind: kind)
+        }
         machine.salvage(
           record.content, at: LogPosition(rawValue: record.position.rawValue), logTime: frame.stamp.logTime,
           notes: &notes

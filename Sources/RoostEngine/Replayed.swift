@@ -21,7 +21,7 @@ final class Replayed {
       accept: { () throws(LogError) in
         progress(done)
         guard hasBegun else { return }
-        do throws(ReplayError) { try machine!.endReplay() } catch { throw .corrupt(error.corruption) }
+        do throws(ReplayError) { try machine!.endReplay() } catch { throw error.refusal }
       }
     ) {
       (frame: borrowing ReplayedFrame) throws(LogError) in
@@ -34,7 +34,7 @@ final class Replayed {
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
           epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
       } catch {
-        throw .corrupt(error.corruption)
+        throw error.refusal
       }
       done.bytes += LogFormat.frameBytes(records: frame.records.count)
       if done.bytes - told >= 1 << 20 {
@@ -60,10 +60,11 @@ package struct ReplayProgress: Sendable, Hashable {
 }
 
 extension ReplayError {
-  /// The same in the log's words.
-  package var corruption: Corruption {
+  /// The same in the log's words: damage, or a record of a newer release.
+  package var refusal: LogError {
     let place = RecordPosition(rawValue: position.rawValue)
-    return Corruption(
-      file: SegmentName.of(place.segment), offset: Int(place.offset), expected: expected, found: found)
+    let file = SegmentName.of(place.segment)
+    if let unknownKind { return .unknownRecord(file: file, offset: Int(place.offset), kind: unknownKind) }
+    return .corrupt(Corruption(file: file, offset: Int(place.offset), expected: expected, found: found))
   }
 }

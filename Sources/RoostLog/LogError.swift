@@ -14,6 +14,8 @@ package enum LogError: Error, Sendable, Hashable {
   case locked(by: Int32?)
   /// Written by a later release, whose format this one does not know.
   case unknownVersion(file: String, major: UInt16, minor: UInt16)
+  /// A whole frame holds a kind of record that this release does not know: a later release wrote it.
+  case unknownRecord(file: String, offset: Int, kind: UInt8)
   /// The path is no directory, or does not exist.
   case notADirectory(path: String, errno: Int32)
   /// Something else stands where a file of the log should; it was not read.
@@ -77,6 +79,9 @@ extension LogError: CustomStringConvertible {
     case .unknownVersion(let file, let major, let minor):
       "\(file) has format \(major).\(minor); this release reads \(LogFormat.major).x. "
         + "Start a release that knows it; `roost wal verify` of that release inspects it."
+    case .unknownRecord(let file, let offset, let kind):
+      "\(file) at byte \(offset) holds a record of kind \(kind), which this release does not know: a newer release wrote "
+        + "the log. Nothing was changed. Start a release that knows it; `roost wal verify` of that release inspects it."
     case .notADirectory(let path, let errno):
       "\(path) cannot serve as the log's directory: \(systemMessage(errno)). "
         + "Point WAL_DIR at a writable directory (`roost wal verify` checks one)."

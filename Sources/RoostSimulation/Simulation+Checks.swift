@@ -213,10 +213,10 @@ private final class Rebuilt {
           frame.records, at: LogPosition(rawValue: frame.start.rawValue), logTime: frame.stamp.logTime,
           epoch: frame.stamp.epoch, startsSegment: frame.startsSegment)
       } catch {
-        throw .corrupt(error.corruption)
+        throw error.refusal
       }
     }
     guard hasBegun else { return }
-    do throws(ReplayError) { try machine.endReplay() } catch { throw .corrupt(error.corruption) }
+    do throws(ReplayError) { try machine.endReplay() } catch { throw error.refusal }
   }
 }

@@ -265,7 +265,7 @@ extension LogError {
   /// Whether it says that bytes are not what was written.
   fileprivate var isDamage: Bool {
     switch self {
-    case .corrupt, .unknownVersion: true
+    case .corrupt, .unknownVersion, .unknownRecord: true
     default: false
     }
   }

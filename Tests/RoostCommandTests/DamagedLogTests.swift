@@ -92,7 +92,7 @@ struct DamagedLogTests {
     }
   }
 
-  @Test("fault 82: the daemon refuses a log with a kind of record that it does not know, and names it")
+  @Test("fault 82: the daemon refuses a log with a kind of record that it does not know, and names it; no repair drops it")
   func unknownRecord() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()
@@ -102,11 +102,24 @@ struct DamagedLogTests {
       try Self.append(in: scene.data) { _ in [250, 1, 2, 3] }
       let failure = try scene.refusal()
       #expect(failure.status == .exited(65), "\(failure)")
-      let said = "expected a known kind of record, found kind 250"
-      #expect(failure.said.contains(said), "\(failure)")
+      #expect(failure.said.contains("holds a record of kind 250, which this release does not know"), "\(failure)")
+      #expect(failure.said.contains("a newer release wrote the log"), "\(failure)")
+      #expect(!failure.said.contains("damaged") && !failure.said.contains("wal repair"), "\(failure)")
       let finding = try #require(failure.said.firstMatch(of: /\d+\.wal at byte \d+/))
       let verdict = try scene.roost(["wal", "verify", scene.data.path])
-      #expect(verdict.status == 65 && verdict.output.contains("DAMAGE \(finding.0)"), "\(verdict.output)")
+      #expect(verdict.status == 65 && verdict.output.contains("NEWER \(finding.0): a record of kind 250"), "\(verdict)")
+      #expect(!verdict.output.contains("DAMAGE") && verdict.errors.contains("by a newer release"), "\(verdict)")
+
+      let before = try Self.contents(scene.data)
+      let repair = try scene.roost(["wal", "repair", "--yes", scene.data.path])
+      #expect(repair.status == 65 && repair.errors.contains("a record of kind 250"), "\(repair)")
+      #expect(try Self.contents(scene.data) == before, "nothing was changed")
+      // Nor where something else is damaged.
+      let head = scene.data.appendingPathComponent("HEAD")
+      try FileManager.default.removeItem(at: head)
+      let again = try scene.roost(["wal", "repair", "--yes", scene.data.path])
+      #expect(again.status == 65 && again.errors.contains("a record of kind 250"), "\(again)")
+      #expect(try Self.contents(scene.data) == before.filter { $0.key != "HEAD" })
     }
   }
 
@@ -129,6 +142,42 @@ struct DamagedLogTests {
       let next = try scene.start()
       let wire = try next.connect()
       for id in ids { #expect(try wire.send("GET", "/jobs/\(id)", daemon.client).state == "READY") }
+    }
+  }
+
+  @Test(
+    "an epoch or a log time in HEAD that cannot be is refused, told by verify, and mended without a loss",
+    arguments: [(72, 1 << 43), (80, 1 << 62 - 1)] as [(Int, UInt64)])
+  func impossibleHead(offset: Int, value: UInt64) async throws {
+    try await Scene.run { scene in
+      _ = try StoppedLog(scene)
+      try Self.change(scene.data.appendingPathComponent("HEAD")) { bytes in
+        for slot in [0, 4_096] {
+          let seed = withUnsafeBytes(of: UInt32(slot).littleEndian) { Checksum.of($0) }
+          withUnsafeBytes(of: value.littleEndian) {
+            bytes.replaceSubrange((slot + offset)..<(slot + offset + 8), with: $0)
+          }
+          let sum = Array(bytes[slot..<(slot + 104)]).withUnsafeBytes { Checksum.of($0, seed: seed) }
+          for byte in 0..<4 { bytes[slot + 104 + byte] = UInt8(truncatingIfNeeded: sum >> (8 * byte)) }
+        }
+      }
+      let before = try Self.contents(scene.data)
+      let failure = try scene.refusal()
+      #expect(failure.status == .exited(65) && failure.said.contains("roost wal repair"), "\(failure)")
+      let finding = try #require(failure.said.firstMatch(of: /HEAD at byte \d+/))
+      let verdict = try scene.roost(["wal", "verify", scene.data.path])
+      #expect(verdict.status == 65 && verdict.output.contains("DAMAGE \(finding.0)"), "\(verdict)")
+      #expect(try scene.roost(["wal", "repair", scene.data.path]).status == 65)
+      #expect(try Self.contents(scene.data) == before)
+
+      let done = try scene.roost(["wal", "repair", "--yes", scene.data.path])
+      #expect(done.status == 0 && done.output.contains("nothing is lost, 40 jobs"), "\(done)")
+      let aside = scene.data.appendingPathComponent("damaged-1/HEAD")
+      #expect(try Data(contentsOf: aside) == before["HEAD"])
+      #expect(try scene.roost(["wal", "verify", scene.data.path]).status == 0)
+      let again = try scene.start()
+      _ = try again.submit()
+      #expect(again.end(SIGTERM) == .exited(0))
     }
   }
 
@@ -180,6 +229,14 @@ struct DamagedLogTests {
       let finding = try #require(failure.said.firstMatch(of: /\d+\.wal at byte \d+/))
       #expect(verdict.output.contains("DAMAGE \(finding.0)"), "\(failure)\n\(verdict.output)")
       #expect(try log.contents() == before, "a refusal changes nothing")
+    }
+  }
+
+  /// The log's files by their names.
+  private static func contents(_ data: URL) throws -> [String: Data] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: data.path)
+    return try names.filter { $0 == "HEAD" || $0.hasSuffix(".wal") }.reduce(into: [:]) { contents, name in
+      contents[name] = try Data(contentsOf: data.appendingPathComponent(name))
     }
   }
 

@@ -89,6 +89,7 @@ import Testing
       ("log time", 80, 8, UInt64.max), ("last segment", 44, 4, UInt64(UInt32.max)),
       ("last segment", 44, 4, 1 << 31 - 1), ("last segment", 44, 4, 0), ("first segment", 40, 4, 0),
       ("first segment", 40, 4, 99), ("synced segment", 48, 4, 99), ("synced segment", 48, 4, 0),
+      ("synced end", 52, 4, 0), ("synced end", 52, 4, 511),
     ] as [(String, Int, Int, UInt64)])
   func impossible(what: String, offset: Int, bytes: Int, value: UInt64) throws {
     let disk = try stopped()
@@ -100,6 +101,49 @@ import Testing
     let inspection = try LogInspector(disk: disk).inspect()
     #expect(inspection.problems.count == 2 && inspection.head == nil, "two slots")
     #expect(try LogSalvage(disk).numbers.count < 9)
+  }
+
+  @Test(
+    "an epoch or a log time in HEAD that cannot follow the frame it knows is refused by all, and mended by that frame",
+    arguments: [
+      ("epoch", 72, 1 << 43), ("epoch", 72, 0), ("log time", 80, 1 << 62 - 1), ("log time", 80, 0),
+    ] as [(String, Int, UInt64)])
+  func contradicted(what: String, offset: Int, value: UInt64) throws {
+    let disk = try stopped()
+    rewrite(disk) { put(value, at: offset, in: &$0) }
+    let found = try #require(corruption(disk))
+    #expect(found.file == SegmentName.head && found.offset % 4096 == offset && found.expected.contains(what), "\(found)")
+    #expect(try LogInspector(disk: disk).inspect().problems == [found])
+    #expect(throws: LogError.corrupt(found)) { try LogSnapshot(disk).walk { (_) throws(LogError) in } }
+    let salvage = try LogSalvage(disk)
+    try salvage.walk { (_) throws(LogError) in }
+    #expect(salvage.headEpoch == nil && salvage.cuts.isEmpty, "a repair of something else does not go by it")
+
+    try HeadMending.mend(on: disk)
+    #expect(try LogInspector(disk: disk).inspect().problems.isEmpty)
+    disk.flipBit(0, ofByte: found.offset < 4096 ? 4096 : 0, in: SegmentName.head)
+    let (log, entries) = try open(disk)
+    #expect(entries.count == 12 && log.lastStamp == stamp(1) && !log.wasCleanlyStopped, "by either slot")
+    try log.append([record(1)], stamp: stamp(2))
+  }
+
+  @Test("HEAD of a log with frames that covers none of them is damaged")
+  func coversNothing() throws {
+    let disk = try stopped()
+    rewrite(disk) { put(UInt32(512), at: 52, in: &$0) }
+    let found = try #require(corruption(disk))
+    #expect(found.file == SegmentName.head && found.offset == 56 && found.expected.contains("no frame"), "\(found)")
+  }
+
+  @Test("what HEAD says of epochs in a log without a frame fences nobody off")
+  func noFrames() throws {
+    let disk = SimulatedDisk(seed: 1)
+    try open(disk).0.stop(stamp(9))
+    rewrite(disk) { put(UInt64(1) << 43, at: 72, in: &$0) }
+    #expect(try LogInspector(disk: disk).inspect().problems.isEmpty)
+    let (log, _) = try open(disk)
+    #expect(log.lastStamp == nil)
+    try log.append([record(1)])
   }
 
   @Test("two billion segments that HEAD names and nobody has are one finding, and one cut")

@@ -10,6 +10,11 @@ import Testing
 struct RepairTests {
   // MARK: Every kind of damage, the loss known exactly
 
+  @Test("the log and its records have one bound for log time")
+  func latestLogTime() {
+    #expect(LogFormat.latestLogTime == StateMachine.latestLogTime)
+  }
+
   @Test("a damaged frame in the middle costs its jobs, by number, and nothing else")
   func damagedFrame() throws {
     let before = try Directory.filled()

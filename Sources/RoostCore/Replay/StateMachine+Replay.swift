@@ -62,19 +62,26 @@ extension StateMachine {
 
   private mutating func replay(record: UnsafeRawBufferPointer, at position: LogPosition) throws(ReplayError) {
     guard let kind = RecordKind(of: record) else {
-      throw .unfit("a known kind of record", "kind \(record[0])", position)
+      throw .unknown(kind: record[0], position)
     }
     guard hasGround || kind == .ground else { throw .unfit("ground, the log's first record", "\(kind)", position) }
     try kind.record.replay(record, into: &self, at: position)
   }
 }
 
-/// What a replay found that the log cannot say if it is whole.
+/// What a replay found that the log cannot say if it is whole, or if this release wrote it.
 package struct ReplayError: Error, Sendable {
   /// The record.
   package var position: LogPosition
   package var expected: String
   package var found: String
+  /// A kind of record that this release does not know. Checksums vouch for it: a newer release wrote it.
+  package var unknownKind: UInt8?
+
+  @inline(never)
+  static func unknown(kind: UInt8, _ position: LogPosition) -> ReplayError {
+    ReplayError(position: position, expected: "a known kind of record", found: "kind \(kind)", unknownKind: kind)
+  }
 
   @inline(never)
   static func unfit(_ expected: String, _ found: String, _ position: LogPosition) -> ReplayError {
