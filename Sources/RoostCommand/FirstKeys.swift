@@ -40,7 +40,12 @@ struct FirstKeys: Sendable {
 
   private func attempt() async throws(KeyBootstrap.Failure) {
     if isDevelopment {
-      for line in try await bootstrap.ensureDevKeys() { StandardStream.output.write(line: line.reveal()) }
+      do throws(KeyBootstrap.Failure) {
+        for line in try await bootstrap.ensureDevKeys() { StandardStream.output.write(line: line.reveal()) }
+      } catch {
+        guard case .lost = error else { throw error }
+        return tellLost("no development keys are made", afterwards: ", and start again")
+      }
     }
     do throws(KeyStoreError) {
       if let adminKey { return tell(try await bootstrap.install(adminKey.key), adminKey.file) }
@@ -50,23 +55,28 @@ struct FirstKeys: Sendable {
       case .made(let file):
         logger.notice(
           "an admin key was made; its file is the only place where it stands", metadata: ["file": "\(file)"])
-      case .lost:
-        logger.error(
-          """
-          the key store holds no key, though keys were made before: no admin key is made in their place. Restore the \
-          store from a copy; or copy the data directory's keys into Redis with `roost keys migrate`; or make a new \
-          admin key with `roost keys create --type admin`
-          """)
+      case .lost: tellLost("no admin key is made")
       }
     } catch {
       throw .store(error)
     }
   }
 
+  /// Whoever repairs the store, or makes a key by hand, has seen it: until then the store stays empty, and is told as such.
+  private func tellLost(_ what: String, afterwards: String = "") {
+    logger.error(
+      """
+      the key store holds no key, though keys were made before: \(what) in their place. Restore the \
+      store from a copy; or copy the data directory's keys into Redis with `roost keys migrate`; or make a new \
+      admin key with `roost keys create --type admin`\(afterwards)
+      """)
+  }
+
   private func tell(_ installation: KeyBootstrap.Installation, _ file: String) {
     let metadata: Logger.Metadata = ["file": "\(file)"]
     switch installation {
     case .held: break
+    case .lost: tellLost("the admin key of ADMIN_KEY_FILE is not put", afterwards: ", and start again")
     case .installed:
       logger.notice("the admin key of ADMIN_KEY_FILE was put into the key store", metadata: metadata)
     case .revoked:

@@ -36,7 +36,8 @@ struct WalReport {
     lines += unreadable.map { "DAMAGE record at \($0)" }
     lines += newer.lines
     let records = inspection.segments.reduce(0) { $0 + $1.recordCount }
-    if inspection.problems.isEmpty, unreadable.isEmpty, newer.count == 0 { lines.append("the log is whole: \(records) records") }
+    let isWhole = inspection.problems.isEmpty && unreadable.isEmpty && newer.count == 0
+    if isWhole { lines.append("the log is whole: \(records) records") }
     return lines.joined(separator: "\n") + "\n"
   }
 

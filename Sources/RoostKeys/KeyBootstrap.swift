@@ -17,12 +17,15 @@ package final class KeyBootstrap: Sendable {
   /// Why the development keys cannot be had.
   package enum Failure: Error, CustomStringConvertible {
     case store(KeyStoreError)
+    /// The store holds no key, and is not new: it lost them. Nothing is made.
+    case lost
     /// `dev.keys` holds something else than three keys.
     case devKeysUnusable(file: String, reason: String)
 
     package var description: String {
       switch self {
       case .store(let error): error.description
+      case .lost: "the key store holds no key, though keys were made before"
       case .devKeysUnusable(let file, let reason):
         "\(file) \(reason): move it away, and --dev makes new ones; or start without --dev"
       }
@@ -72,6 +75,12 @@ package final class KeyBootstrap: Sendable {
     return isMade ? .made(file: adminFile.path) : .held
   }
 
+  /// Whether the store held keys before, and holds none.
+  private func isLost() async throws(KeyStoreError) -> Bool {
+    guard try knownStores.contains(store.place) else { return false }
+    return try await store.isEmpty()
+  }
+
   /// What became of an admin key that was made beforehand.
   package enum Installation: Sendable, Equatable {
     case installed
@@ -81,11 +90,18 @@ package final class KeyBootstrap: Sendable {
     case revoked
     /// Another key has its id.
     case taken
+    /// The store holds no key, and is not new: it lost them. Nothing is put into it, which would hide that.
+    case lost
   }
 
-  /// Puts an admin key that was made beforehand into the store, whatever else that holds.
+  /// Puts an admin key that was made beforehand into the store, whatever else that holds; not into one that lost its keys.
+  /// Blocks for the file.
   package func install(_ key: APIKey) async throws(KeyStoreError) -> Installation {
-    if let held = try await standing(of: key) { return held }
+    if let held = try await standing(of: key) {
+      try knownStores.add(store.place)
+      return held
+    }
+    if try await isLost() { return .lost }
     let record = record(key, name: "ADMIN_KEY_FILE", owner: Self.adminOwner)
     do throws(KeyStoreError) {
       try await store.create(record)
@@ -129,20 +145,25 @@ package final class KeyBootstrap: Sendable {
   }
 
   /// Makes dev-client, dev-worker and dev-admin keys and writes them to `dev.keys` (0600), unless those that stand there
-  /// are in the store. Other keys of the store stay as they are.
+  /// are in the store. Other keys of the store stay as they are; one that lost its keys gets none.
   /// Blocks for the file.
   ///
   /// - Returns: The three lines `client_key=…`, `worker_key=…`, `admin_key=…`, at every start the same.
   package func ensureDevKeys() async throws(Failure) -> [Secret] {
     do {
-      if let keys = try readDevKeys(), try await areStored(keys) { return keys.map(line) }
-      // Missing, or of a store that was emptied or is another by now.
+      if let keys = try readDevKeys(), try await areStored(keys) {
+        try knownStores.add(store.place)
+        return keys.map(line)
+      }
+      if try await isLost() { throw Failure.lost }
+      // Missing, or of a store that is another by now.
       let keys = KeyType.allCases.map(APIKey.mint)
       try devFile.replace(with: Array(keys.map { line($0).reveal() + "\n" }.joined().utf8))
       let records = keys.map { record($0, name: "dev-\($0.type.rawValue)", owner: Self.devOwner) }
       if try await !store.createFirst(records) {
         for record in records { try await store.create(record) }
       }
+      try knownStores.add(store.place)
       await note(records)
       return keys.map(line)
     } catch let error as KeyStoreError {

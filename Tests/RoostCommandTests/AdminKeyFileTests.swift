@@ -53,6 +53,34 @@ struct AdminKeyFileTests {
     }
   }
 
+  @Test("a start over a store that lost its keys puts the key in only after somebody made one by hand")
+  func lostKeys() async throws {
+    try await Scene.run { scene in
+      let file = scene.directory.appendingPathComponent("secret")
+      let minted = try scene.roost(["keys", "mint"])
+      try Data(minted.output.utf8).write(to: file)
+      let key = minted.output.trimmingCharacters(in: .newlines)
+      func serve(_ body: (DaemonProcess, WireClient) throws -> Void) throws {
+        let daemon = try DaemonProcess(in: scene.directory, ["--admin-key-file", file.path])
+        try body(daemon, WireClient(port: daemon.port))
+        #expect(daemon.stop() == 0)
+      }
+      try serve { _, wire in #expect(try wire.send("GET", "/whoami", key).status == 200) }
+      try FileManager.default.removeItem(at: scene.data.appendingPathComponent("keys.json"))
+      try serve { daemon, wire in
+        try waitUntil("it is told") { daemon.said.contains("ADMIN_KEY_FILE is not put in their place") }
+        let readiness = try wire.send("GET", "/readyz", nil)
+        #expect(readiness.status == 503 && readiness.text.contains(#""keys":"empty""#), "\(readiness.text)")
+        #expect(try wire.send("GET", "/metrics", nil).text.contains("roost_key_store_empty 1"))
+        #expect(try wire.send("GET", "/whoami", key).code == "invalid_key")
+        let made = try scene.roost(["keys", "create", "--type", "admin", "--name", "n", "--owner", "o"])
+        #expect(made.status == 0, "\(made.errors)")
+        try waitUntil("the alarm ends") { try wire.send("GET", "/readyz", nil).status == 200 }
+      }
+      try serve { _, wire in #expect(try wire.send("GET", "/whoami", key).status == 200) }
+    }
+  }
+
   @Test(
     "a file that is not there or holds no admin key ends the start with 64, and nothing is made", arguments: ["", "x"])
   func refused(content: String) async throws {

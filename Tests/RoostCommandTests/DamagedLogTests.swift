@@ -92,7 +92,8 @@ struct DamagedLogTests {
     }
   }
 
-  @Test("fault 82: the daemon refuses a log with a kind of record that it does not know, and names it; no repair drops it")
+  @Test(
+    "fault 82: the daemon refuses a log with a kind of record that it does not know, and names it; no repair drops it")
   func unknownRecord() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()

@@ -51,6 +51,43 @@ struct LostKeysTests {
     #expect(try adminKey() == before)
   }
 
+  @Test("fault 43: a store that was emptied gets neither the key of ADMIN_KEY_FILE nor development keys by itself")
+  func othersFirstKeys() async throws {
+    let key = APIKey.mint(.admin)
+    func store() throws -> EmbeddedKeyStore { try EmbeddedKeyStore(directory: directory.path) }
+    func bootstrap() throws -> KeyBootstrap { KeyBootstrap(store: try store(), dataDirectory: directory.path) }
+    func remove(_ file: String) throws { try FileManager.default.removeItem(atPath: directory.file(file)) }
+    func expectLost() async throws {
+      #expect(try await bootstrap().install(key) == .lost)
+      let development = try bootstrap()
+      do throws(KeyBootstrap.Failure) {
+        Issue.record("made: \(try await development.ensureDevKeys().count)")
+      } catch {
+        if case .lost = error {} else { Issue.record("\(error)") }
+      }
+      #expect(await KeyStoreHealth(try store()).state() == .empty)
+      // Somebody has seen it.
+      _ = try await KeyService(store: try store()).create(name: "n", ownerID: "o", type: .admin, by: .commandLine)
+    }
+    #expect(try await bootstrap().install(key) == .installed)
+    try remove("keys.json")
+    try await expectLost()
+    #expect(try await bootstrap().install(key) == .installed)
+    // A store that was never noted is noted by the key that it holds.
+    try remove("keys.seen")
+    #expect(try await bootstrap().install(key) == .held)
+    try remove("keys.json")
+    try await expectLost()
+
+    let dev = try await bootstrap().ensureDevKeys().map { $0.reveal() }
+    #expect(dev.count == 3)
+    try remove("keys.seen")
+    #expect(try await bootstrap().ensureDevKeys().map { $0.reveal() } == dev)
+    try remove("keys.json")
+    try await expectLost()
+    #expect(try await bootstrap().ensureDevKeys().count == 3)
+  }
+
   @Test("a key that was in the store when the daemon ended gets its file at the next start, and no other is made")
   func crashBeforeTheFile() async throws {
     let store = try EmbeddedKeyStore(directory: directory.path)
