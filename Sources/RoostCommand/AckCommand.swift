@@ -33,6 +33,6 @@ struct AckCommand: AsyncParsableCommand {
     if let error { body.field("result_error", error) }
     body.endObject()
     try await daemon.connection().printAnswer(
-      to: .post, "/jobs/\(job.id)/ack", body: body, done: error == nil ? "acknowledged" : "failed")
+      to: .post, "/jobs/\(job.id)/ack", body: body, done: .job(error == nil ? "acknowledged" : "failed"))
   }
 }

@@ -24,7 +24,7 @@ struct BatchCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Argument(help: "The batch's id.") var batch: JobArgument
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/batches/\(batch.id)") }
+    func run() async throws { try await daemon.connection().printAnswer(get: "/batches/\(batch.id)") }
   }
 
   struct Open: AsyncParsableCommand {
@@ -48,7 +48,8 @@ struct BatchCommand: AsyncParsableCommand {
       if let when { body.field("when", when) }
       if let expiresIn { body.field("expires_in", expiresIn) }
       body.endObject()
-      try await daemon.connection().printAnswer(to: .post, "/batches", body: body)
+      try await daemon.connection().printAnswer(
+        to: .post, "/batches", body: body, done: .named("batch", by: "batch_id", "opened"))
     }
   }
 
@@ -58,7 +59,10 @@ struct BatchCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Argument(help: "The batch's id.") var batch: JobArgument
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, "/batches/\(batch.id)/close") }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .post, "/batches/\(batch.id)/close", done: .said("the batch was closed"))
+    }
   }
 
   struct Cancel: AsyncParsableCommand {
@@ -68,6 +72,9 @@ struct BatchCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Argument(help: "The batch's id.") var batch: JobArgument
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, "/batches/\(batch.id)/cancel") }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .post, "/batches/\(batch.id)/cancel", done: .said("the batch was cancelled"))
+    }
   }
 }

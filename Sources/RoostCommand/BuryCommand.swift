@@ -17,6 +17,6 @@ struct BuryCommand: AsyncParsableCommand {
     body.beginObject()
     if let reason { body.field("reason", reason) }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/dlq", body: body)
+    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/dlq", body: body, done: .job("buried"))
   }
 }

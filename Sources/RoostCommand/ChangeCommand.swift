@@ -17,7 +17,7 @@ struct ChangeCommand: AsyncParsableCommand {
   @Option(help: "Not before this time, such as 2027-01-31T09:00:00Z.") var runAt: String?
   @Option(help: "Another queue.") var queue: String?
   @Option(help: "Another group; empty: none.") var group: String?
-  @Option(help: "Another payload, JSON.") var payload: String?
+  @Option(parsing: .unconditional, help: "Another payload, JSON.") var payload: String?
   @Option(help: "Other tags, with commas between; empty: none.") var tags: String?
   @Argument(help: "The job's id.") var job: JobArgument
 
@@ -53,6 +53,6 @@ struct ChangeCommand: AsyncParsableCommand {
       body.endArray()
     }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .patch, "/jobs/\(job.id)", body: body)
+    try await daemon.connection().printAnswer(to: .patch, "/jobs/\(job.id)", body: body, done: .job("changed"))
   }
 }

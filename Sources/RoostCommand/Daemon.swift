@@ -47,10 +47,12 @@ struct Daemon {
     let opening = EngineOpening(engineConfiguration(), logger: logger)
     // Until the directory is known to be this process's, nothing else is touched.
     try await opening.untilLocked()
-    if let reason = LinuxDisk.isWritableByOthers(configuration.dataDirectory) {
+    if let loose = LinuxDisk.whatOthersMayWrite(of: configuration.dataDirectory) {
       logger.warning(
-        "others may write the data directory, and with it replace jobs and keys: take the right away with chmod 700",
-        metadata: ["directory": "\(configuration.dataDirectory)", "reason": "\(reason)"])
+        "others may write the data directory, and with it replace jobs and keys: take the right away with chmod go-w",
+        metadata: [
+          "directory": "\(configuration.dataDirectory)", "path": "\(loose.path)", "reason": "\(loose.reason)",
+        ])
     }
     let exporting = exporter.map { exporter in Task { await exporter.run() } }
     do throws(CommandFailure) {

@@ -12,6 +12,7 @@ struct DeleteCommand: AsyncParsableCommand {
   @Argument(help: "The job's id.") var job: JobArgument
 
   func run() async throws {
-    try await daemon.connection().printAnswer(to: .delete, "\(dead ? "/dlq" : "/jobs")/\(job.id)")
+    try await daemon.connection().printAnswer(
+      to: .delete, "\(dead ? "/dlq" : "/jobs")/\(job.id)", done: .said("job \(job.id) was deleted"))
   }
 }

@@ -11,6 +11,6 @@ struct GraphCommand: AsyncParsableCommand {
   @Argument(help: "The job's id.") var job: JobArgument
 
   func run() async throws {
-    try await daemon.connection().printAnswer(to: .get, "/jobs/\(job.id)/graph")
+    try await daemon.connection().printAnswer(get: "/jobs/\(job.id)/graph")
   }
 }

@@ -45,7 +45,7 @@ struct GroupCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, name.path()) }
+    func run() async throws { try await daemon.connection().printAnswer(get: name.path()) }
   }
 
   struct Set: AsyncParsableCommand {
@@ -68,7 +68,7 @@ struct GroupCommand: AsyncParsableCommand {
       body.setting("max_length", maxLength)
       body.setting("weight", weight)
       body.endObject()
-      try await daemon.connection().printAnswer(to: .patch, name.path(), body: body)
+      try await daemon.connection().printAnswer(to: .patch, name.path(), body: body, done: .said("the group was set"))
     }
   }
 
@@ -83,7 +83,8 @@ struct GroupCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await daemon.connection().printAnswer(
-        to: .post, name.path("/pause"), body: JSONWriter(pausing: reason, until: until))
+        to: .post, name.path("/pause"), body: JSONWriter(pausing: reason, until: until),
+        done: .said("the group was paused"))
     }
   }
 
@@ -93,6 +94,8 @@ struct GroupCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, name.path("/resume")) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(to: .post, name.path("/resume"), done: .said("the group was resumed"))
+    }
   }
 }

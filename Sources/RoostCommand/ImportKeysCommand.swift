@@ -21,6 +21,7 @@ struct ImportKeysCommand: AsyncParsableCommand {
     guard let address = try place.redisAddress() else {
       throw CommandFailure(.usage, "no Redis to look into: set REDIS_URL, or name a file with --redis-url-file")
     }
+    try CommandOutput.check()
     let outcome: ForeignKeys.Outcome
     do throws(KeyStoreError) {
       outcome = try await ForeignKeys(in: RedisKeyStore(address, listens: false)).takeOver(removing: remove)

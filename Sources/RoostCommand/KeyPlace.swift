@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import RoostKeys
+import RoostLog
 
 /// Where keys stand, by the same rules as for the daemon: Redis if it is named, else the data directory.
 /// The address of Redis is a secret, so it comes from `REDIS_URL` or a file, never from a flag.
@@ -25,7 +26,12 @@ struct KeyPlace: ParsableArguments {
     AuditLog(directory: directory, logger: Logger(label: "roost") { _ in LineLogHandler(level: .error) })
   }
 
+  /// The store of the data directory, which must be there.
   func embedded() throws(CommandFailure) -> EmbeddedKeyStore {
+    var status = stat()
+    let reason = stat(directory, &status) != 0 ? errno : status.st_mode & S_IFMT == S_IFDIR ? 0 : ENOTDIR
+    let missing = LogError.notADirectory(path: directory, errno: reason)
+    if let failure = CommandFailure(missing: "data directory", directory, missing) { throw failure }
     do throws(KeyStoreError) {
       return try EmbeddedKeyStore(directory: directory)
     } catch {

@@ -87,6 +87,7 @@ struct KeysCommand: AsyncParsableCommand {
     @Argument(help: "The key's id.") var id: String
 
     func run() async throws {
+      try CommandOutput.check()
       let service = try place.service()
       let record = try await answer { () throws(KeyRejection) in try await service.revoke(id, by: .commandLine) }
       await place.audit().record(

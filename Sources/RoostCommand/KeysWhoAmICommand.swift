@@ -9,5 +9,5 @@ struct KeysWhoAmICommand: AsyncParsableCommand {
 
   @OptionGroup var daemon: DaemonAddress
 
-  func run() async throws { try await daemon.connection().printAnswer(to: .get, "/whoami") }
+  func run() async throws { try await daemon.connection().printAnswer(get: "/whoami") }
 }

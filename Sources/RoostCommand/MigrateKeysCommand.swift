@@ -19,6 +19,7 @@ struct MigrateKeysCommand: AsyncParsableCommand {
     guard let address = try place.redisAddress() else {
       throw CommandFailure(.usage, "no Redis to copy to: set REDIS_URL, or name a file with --redis-url-file")
     }
+    try CommandOutput.check()
     let source = try place.embedded()
     let outcome: KeyMigration.Outcome
     do throws(KeyStoreError) {

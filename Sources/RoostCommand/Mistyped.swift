@@ -7,7 +7,9 @@ enum Mistyped {
     var command = root
     for argument in arguments {
       let below = command.configuration.subcommands
-      guard !below.isEmpty, !argument.hasPrefix("-"), argument != "help" else { return nil }
+      guard !below.isEmpty, !argument.hasPrefix("-") else { return nil }
+      // `roost help keys` names commands, too.
+      if argument == "help" { continue }
       let isNamed = { (other: any ParsableCommand.Type) in
         other._commandName == argument || other.configuration.aliases.contains(argument)
       }
@@ -21,6 +23,15 @@ enum Mistyped {
       return "there is no command \(inert(argument))\(hint)\n\(known)"
     }
     return nil
+  }
+
+  /// Names the option of `roost` itself that was meant; nil where the first argument is near none. The parser suggests
+  /// only those that are declared.
+  static func option(_ arguments: [String]) -> String? {
+    guard let first = arguments.first, first.hasPrefix("--"),
+      let near = NearestName.to(first, among: ["--help", "--version"]), near != first
+    else { return nil }
+    return "there is no option \(inert(first)): did you mean \(near)?"
   }
 
   /// A number below zero is taken for a flag.

@@ -47,7 +47,7 @@ struct OperationCommand: AsyncParsableCommand {
       pace.write(to: &body)
       body.selection(states: state, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
-      try await daemon.connection().printAnswer(to: .post, "/operations", body: body)
+      try await daemon.connection().printAnswer(to: .post, "/operations", body: body, done: .begun(dryRun: dryRun))
     }
   }
 
@@ -77,7 +77,10 @@ struct OperationCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Argument(help: "The operation's id.") var id: UInt64
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .delete, "/operations/\(id)") }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .delete, "/operations/\(id)", done: .said("the operation was stopped"))
+    }
   }
 }
 

@@ -29,7 +29,7 @@ struct OwnerCommand: AsyncParsableCommand {
 
     func run() async throws {
       let path = "/admin/owners/\(percentEncoded(owner))/quota"
-      guard isSet || clear else { return try await daemon.connection().printAnswer(to: .get, path) }
+      guard isSet || clear else { return try await daemon.connection().printAnswer(get: path) }
       var body = JSONWriter()
       body.beginObject()
       if let waitingJobs { body.field("waiting_jobs", waitingJobs) }
@@ -37,7 +37,7 @@ struct OwnerCommand: AsyncParsableCommand {
       if let requestsPerSecond { body.field("requests_per_second", requestsPerSecond) }
       if let burst { body.field("burst", burst) }
       body.endObject()
-      try await daemon.connection().printAnswer(to: .put, path, body: body, done: "set")
+      try await daemon.connection().printAnswer(to: .put, path, body: body, done: .said("the quota was set"))
     }
   }
 }

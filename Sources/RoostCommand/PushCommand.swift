@@ -14,7 +14,7 @@ struct PushCommand: AsyncParsableCommand {
 
     @OptionGroup var daemon: DaemonAddress
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/push/targets") }
+    func run() async throws { try await daemon.connection().printAnswer(get: "/push/targets") }
   }
 
   struct Secret: AsyncParsableCommand {
@@ -55,7 +55,8 @@ struct PushCommand: AsyncParsableCommand {
       if let keepOld { body.field("keep_old", keepOld) }
       if stdin { body.field("secret", readLine(strippingNewline: true) ?? "") }
       body.endObject()
-      try await daemon.connection().printAnswer(to: .post, "/push/secret", body: body)
+      try await daemon.connection().printAnswer(
+        to: .post, "/push/secret", body: body, done: .said("the secret was set"))
     }
   }
 
@@ -65,7 +66,7 @@ struct PushCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var holder: Holder
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, "/push/secret" + holder.query) }
+    func run() async throws { try await daemon.connection().printAnswer(get: "/push/secret" + holder.query) }
   }
 
   struct Remove: AsyncParsableCommand {
@@ -74,6 +75,9 @@ struct PushCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var holder: Holder
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .delete, "/push/secret" + holder.query) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .delete, "/push/secret" + holder.query, done: .said("the secret was removed"))
+    }
   }
 }

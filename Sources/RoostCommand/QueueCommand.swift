@@ -125,7 +125,7 @@ struct QueueCommand: AsyncParsableCommand {
       }
       pushSettings(&body)
       body.endObject()
-      try await daemon.connection().printAnswer(to: .patch, queue.path, body: body)
+      try await daemon.connection().printAnswer(to: .patch, queue.path, body: body, done: .said("the queue was set"))
     }
   }
 
@@ -140,7 +140,8 @@ struct QueueCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await daemon.connection().printAnswer(
-        to: .post, queue.path + "/pause", body: JSONWriter(pausing: reason, until: until))
+        to: .post, queue.path + "/pause", body: JSONWriter(pausing: reason, until: until),
+        done: .said("the queue was paused"))
     }
   }
 
@@ -167,7 +168,8 @@ struct QueueCommand: AsyncParsableCommand {
       pace.write(to: &body)
       body.selection(states: state, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
-      try await daemon.connection().printAnswer(to: .post, queue.path + "/purge", body: body)
+      try await daemon.connection().printAnswer(
+        to: .post, queue.path + "/purge", body: body, done: .begun(dryRun: dryRun))
     }
   }
 
@@ -180,7 +182,8 @@ struct QueueCommand: AsyncParsableCommand {
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
-      try await daemon.connection().printAnswer(to: .delete, queue.path + (purge ? "?purge=true" : ""))
+      try await daemon.connection().printAnswer(
+        to: .delete, queue.path + (purge ? "?purge=true" : ""), done: .said("the queue was deleted"))
     }
   }
 
@@ -190,7 +193,9 @@ struct QueueCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @Argument(help: "The queue.") var queue: QueueArgument
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, queue.path + "/resume") }
+    func run() async throws {
+      try await daemon.connection().printAnswer(to: .post, queue.path + "/resume", done: .said("the queue was resumed"))
+    }
   }
 }
 

@@ -50,9 +50,13 @@ struct Roost: AsyncParsableCommand {
   private static func end(parsing error: any Error) -> Never {
     let code = exitCode(for: error)
     let message = fullMessage(for: error)
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    // To the parser the help of a command that does not exist is the help of all.
+    if !code.isSuccess || arguments.first == "help" {
+      let unknown = Mistyped.command(arguments, below: Roost.self) ?? Mistyped.option(arguments)
+      if let unknown { end(CommandFailure(.usage, unknown)) }
+    }
     guard code.isSuccess else {
-      let arguments = Array(CommandLine.arguments.dropFirst())
-      if let unknown = Mistyped.command(arguments, below: Roost.self) { end(CommandFailure(.usage, unknown)) }
       let hint = Mistyped.number(arguments)
       StandardStream.error.write(line: hint.map { "\(message)\n\($0)" } ?? message)
       Glibc.exit(code.rawValue)

@@ -3,18 +3,53 @@ import RoostAPI
 import RoostClient
 
 extension RoostConnection {
-  /// Sends a request and prints the answer's JSON on standard output.
+  /// Asks and prints the answer's JSON on standard output.
   ///
-  /// - Parameter done: What a success has changed, for a message where the answer cannot be printed: `submitted`.
+  /// - Throws: As for a change.
+  func printAnswer(get path: String) async throws(CommandFailure) {
+    try CommandOutput.check()
+    try AnswerText(try await answer(to: .get, path).body).write()
+  }
+
+  /// Changes something and prints the answer's JSON on standard output.
+  ///
+  /// - Parameter done: What a success has changed, for a message where the answer cannot be printed.
   /// - Throws: `refused` with the daemon's code and message; `unavailable` if no answer came; `outputLost` before
   ///   anything is asked where standard output cannot be written, and behind it where that shows only then.
   func printAnswer(
-    to method: Method, _ path: String, body: JSONWriter? = nil, done: String? = nil,
+    to method: Method, _ path: String, body: JSONWriter? = nil, done: Done,
     timeoutMilliseconds: Int64 = 30_000
   ) async throws(CommandFailure) {
     try CommandOutput.check()
     let reply = try await answer(to: method, path, body: body, timeoutMilliseconds: timeoutMilliseconds)
-    try AnswerText(reply.body).write(after: done.map { "\(JobAnswer(reply).name) was \($0) all the same" })
+    try AnswerText(reply.body).write(after: "\(done.text(reply)) all the same")
+  }
+
+  /// What a request has changed.
+  enum Done {
+    /// What happened to the job that the answer names: `submitted`.
+    case job(String)
+    /// What happened to something else that the answer names in a field: an `operation` was `begun`.
+    case named(String, by: String, String)
+    /// A sentence: `the queue was paused`.
+    case said(String)
+
+    /// A request for an operation.
+    static func begun(dryRun: Bool) -> Done {
+      dryRun
+        ? .said("the jobs were counted, and nothing was changed")
+        : .named("operation", by: "operation_id", "begun")
+    }
+
+    fileprivate func text(_ reply: Reply) -> String {
+      switch self {
+      case .job(let what): return "\(JobAnswer(reply).name) was \(what)"
+      case .named(let what, let field, let done):
+        let name = JSONValue(reply.body)?[field].shown ?? ""
+        return name.isEmpty ? "the \(what) was \(done)" : "\(what) \(name) was \(done)"
+      case .said(let what): return what
+      }
+    }
   }
 
   /// Sends a request that must succeed.

@@ -40,7 +40,7 @@ extension ScheduleCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, name.path()) }
+    func run() async throws { try await daemon.connection().printAnswer(get: name.path()) }
   }
 
   struct Set: AsyncParsableCommand {
@@ -98,7 +98,7 @@ extension ScheduleCommand {
       body.setting("max_retries", maxRetries)
       body.endObject()
       body.endObject()
-      try await daemon.connection().printAnswer(to: .put, name.path(), body: body)
+      try await daemon.connection().printAnswer(to: .put, name.path(), body: body, done: .said("the schedule was set"))
     }
   }
 
@@ -108,7 +108,9 @@ extension ScheduleCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .delete, name.path()) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(to: .delete, name.path(), done: .said("the schedule was deleted"))
+    }
   }
 
   struct Pause: AsyncParsableCommand {
@@ -120,7 +122,8 @@ extension ScheduleCommand {
 
     func run() async throws {
       try await daemon.connection().printAnswer(
-        to: .post, name.path("/pause"), body: JSONWriter(pausing: reason, until: nil))
+        to: .post, name.path("/pause"), body: JSONWriter(pausing: reason, until: nil),
+        done: .said("the schedule was paused"))
     }
   }
 
@@ -131,7 +134,10 @@ extension ScheduleCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, name.path("/resume")) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .post, name.path("/resume"), done: .said("the schedule was resumed"))
+    }
   }
 
   struct Trigger: AsyncParsableCommand {
@@ -141,7 +147,9 @@ extension ScheduleCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, name.path("/trigger")) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(to: .post, name.path("/trigger"), done: .job("made"))
+    }
   }
 
   struct Backfill: AsyncParsableCommand {
@@ -160,7 +168,8 @@ extension ScheduleCommand {
       body.field("from", from)
       body.field("to", to)
       body.endObject()
-      try await daemon.connection().printAnswer(to: .post, name.path("/backfill"), body: body)
+      try await daemon.connection().printAnswer(
+        to: .post, name.path("/backfill"), body: body, done: .begun(dryRun: false))
     }
   }
 

@@ -21,7 +21,7 @@ struct StatsCommand: AsyncParsableCommand {
     let connection = try daemon.connection()
     guard !series else {
       let query = queue.map { "?queue=\(percentEncoded($0))" } ?? ""
-      return try await connection.printAnswer(to: .get, "/stats/series\(query)")
+      return try await connection.printAnswer(get: "/stats/series\(query)")
     }
     try await shown.show { () throws(CommandFailure) in
       let reply = try await connection.answer(to: .get, "/stats")
@@ -69,7 +69,8 @@ struct WorkersCommand: AsyncParsableCommand {
     @Argument(help: "The worker, as it calls itself.") var worker: String
 
     func run() async throws {
-      try await daemon.connection().printAnswer(to: .post, path(ofWorker: worker))
+      try await daemon.connection().printAnswer(
+        to: .post, path(ofWorker: worker), done: .said("the worker was made quiet"))
     }
   }
 
@@ -80,7 +81,8 @@ struct WorkersCommand: AsyncParsableCommand {
     @Argument(help: "The worker, as it calls itself.") var worker: String
 
     func run() async throws {
-      try await daemon.connection().printAnswer(to: .delete, path(ofWorker: worker))
+      try await daemon.connection().printAnswer(
+        to: .delete, path(ofWorker: worker), done: .said("the worker was resumed"))
     }
   }
 }

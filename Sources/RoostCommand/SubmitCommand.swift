@@ -95,7 +95,7 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     try writeOptions(to: &body)
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs", body: body, done: "submitted")
+    try await daemon.connection().printAnswer(to: .post, "/jobs", body: body, done: .job("submitted"))
   }
 
   /// Every field but the payload that a flag gives.

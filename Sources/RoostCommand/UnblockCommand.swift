@@ -11,6 +11,6 @@ struct UnblockCommand: AsyncParsableCommand {
   @Argument(help: "The job's id.") var job: JobArgument
 
   func run() async throws {
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/unblock")
+    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/unblock", done: .job("unblocked"))
   }
 }

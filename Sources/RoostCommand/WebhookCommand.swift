@@ -44,7 +44,7 @@ struct WebhookCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .get, name.path()) }
+    func run() async throws { try await daemon.connection().printAnswer(get: name.path()) }
   }
 
   struct Set: AsyncParsableCommand {
@@ -80,7 +80,7 @@ struct WebhookCommand: AsyncParsableCommand {
       if stdin { body.field("secret", readLine(strippingNewline: true) ?? "") }
       if noSecret { body.field("secret", raw: Array("null".utf8)[...]) }
       body.endObject()
-      try await daemon.connection().printAnswer(to: .put, name.path(), body: body)
+      try await daemon.connection().printAnswer(to: .put, name.path(), body: body, done: .said("the webhook was set"))
     }
   }
 
@@ -91,7 +91,9 @@ struct WebhookCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .delete, name.path()) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(to: .delete, name.path(), done: .said("the webhook was deleted"))
+    }
   }
 
   struct Pause: AsyncParsableCommand {
@@ -104,7 +106,8 @@ struct WebhookCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await daemon.connection().printAnswer(
-        to: .post, name.path("/pause"), body: JSONWriter(pausing: reason, until: nil))
+        to: .post, name.path("/pause"), body: JSONWriter(pausing: reason, until: nil),
+        done: .said("the webhook was paused"))
     }
   }
 
@@ -115,7 +118,10 @@ struct WebhookCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, name.path("/resume")) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .post, name.path("/resume"), done: .said("the webhook was resumed"))
+    }
   }
 
   struct Test: AsyncParsableCommand {
@@ -124,7 +130,10 @@ struct WebhookCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonAddress
     @OptionGroup var name: Name
 
-    func run() async throws { try await daemon.connection().printAnswer(to: .post, name.path("/test")) }
+    func run() async throws {
+      try await daemon.connection().printAnswer(
+        to: .post, name.path("/test"), done: .said("the test delivery was made"))
+    }
   }
 }
 

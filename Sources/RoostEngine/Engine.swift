@@ -51,9 +51,9 @@ package final class Engine: Sendable {
     var options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       firstSegmentBytes: configuration.firstSegmentBytes)
-    // The log, the next segment, the reserve and what runs, and what stands beside them: with less no job could be taken.
+    // And what stands beside them: with less no job could be taken.
     let segmentBytes = min(options.segmentBytes, options.firstSegmentBytes)
-    options.leastFreeBytes = (3 + options.reserveSpares) * segmentBytes + segmentBytes / 4
+    options.leastFreeBytes = LogOptions.leastSegments * segmentBytes + segmentBytes / 4
     var setting = Store.Setting(
       options: options, limits: configuration.limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: configuration.clock(), bootID: configuration.bootID, entropy: random.next())

@@ -48,11 +48,29 @@ package final class LinuxDisk: Disk {
     guard retrying({ fsync(parent) }) == 0 else { throw .io(operation: "sync", file: path, errno: errno) }
   }
 
-  /// Why others than the daemon's user can change the directory's files; nil when they cannot, or nothing stands there.
-  package static func isWritableByOthers(_ path: String) -> String? {
+  /// By what others than the daemon's user can change a log: its directory, a file of it, or the directory above, in which
+  /// they can put another in its place; nil when they cannot, or nothing stands there.
+  package static func whatOthersMayWrite(of directory: String) -> (path: String, reason: String)? {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    if status.st_uid != geteuid(), status.st_uid != 0 { return "it belongs to user \(status.st_uid)" }
+    guard stat(directory, &status) == 0 else { return nil }
+    if status.st_uid != geteuid(), status.st_uid != 0 { return (directory, "it belongs to user \(status.st_uid)") }
+    if let reason = looseMode(status) { return (directory, reason) }
+    let names = (try? LinuxDisk(inspecting: directory).list()) ?? []
+    for name in names.sorted() where name == SegmentName.head || SegmentName.number(of: name) != nil {
+      let path = "\(directory)/\(name)"
+      if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let reason = looseMode(status) {
+        return (path, reason)
+      }
+    }
+    guard let above = realpath("\(directory)/..", nil) else { return nil }
+    defer { free(above) }
+    // Where the sticky bit is set only its owner may rename the directory.
+    guard stat(above, &status) == 0, status.st_mode & S_ISVTX == 0, let reason = looseMode(status) else { return nil }
+    return (String(cString: above), reason)
+  }
+
+  /// What a mode says that lets others write; nil where they may not.
+  private static func looseMode(_ status: stat) -> String? {
     guard status.st_mode & (S_IWGRP | S_IWOTH) != 0 else { return nil }
     return "its mode is \(String(status.st_mode & 0o7777, radix: 8))"
   }

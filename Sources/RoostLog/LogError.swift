@@ -72,7 +72,8 @@ extension LogError: CustomStringConvertible {
         + "`roost wal verify` shows that the log is whole."
     case .noRoom(let free, let segment, let wanted):
       "a new log begins with a segment of \(mebibytes(segment)), and \(mebibytes(free)) are free on the disk. "
-        + "Give it \(mebibytes(wanted)) or more, or set a smaller SEGMENT_BYTES: a log takes four segments at least."
+        + "Give it \(mebibytes(wanted)) or more, or set a smaller SEGMENT_BYTES: "
+        + "a log takes \(LogOptions.leastSegments) segments at least, and a little besides."
     case .locked(let holder):
       "the directory is in use by \(holder.map { "process \($0)" } ?? "another process"). "
         + "`roost wal verify` reads it without the lock."

@@ -4,6 +4,10 @@ package struct LogOptions: Sendable {
   package var segmentBytes: Int
   /// The size of a new log's segments, from which it doubles as the log grows; `segmentBytes` where that is less.
   package var firstSegmentBytes: Int
+  /// Segments that a daemon's log takes at least: the one that is written, the next, and three in reserve, for compaction,
+  /// for a start on a full disk, and for leases when submits have filled it.
+  package static let leastSegments = 5
+
   /// A new log is made only where as much is free; the least is one segment.
   package var leastFreeBytes = 0
   /// Largest frame that `commit` takes.

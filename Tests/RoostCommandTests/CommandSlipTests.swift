@@ -10,7 +10,9 @@ struct CommandSlipTests {
       (["sreve"], "did you mean serve?"), (["keys", "crate"], "did you mean create?"),
       (["wal", "verfy", "data"], "did you mean verify?"), (["frobnicate"], "Commands: serve, keys"),
       (["submit", "--quue", "a", "1"], "--queue"), (["serve", "--prot", "1"], "did you mean --port?"),
-      (["submit", "-5"], "roost submit -- -5"),
+      (["submit", "-5"], "roost submit -- -5"), (["help", "submitt"], "did you mean submit?"),
+      (["help", "keys", "crate"], "did you mean create?"), (["--versoin"], "did you mean --version?"),
+      (["--hlep"], "did you mean --help?"),
     ])
   func mistyped(arguments: [String], hint: String) async throws {
     let outcome = try await withDirectory { try CommandOutcome(roost: arguments, in: $0) }
@@ -42,6 +44,48 @@ struct CommandSlipTests {
         for mark in ["`", "](", "**"] { #expect(!outcome.output.contains(mark), "\(command): \(outcome.output)") }
         for name in ["--data ", "--data-"] { #expect(!outcome.output.contains(name), "\(command)") }
       }
+    }
+  }
+
+  @Test("help names a command, and the version is told")
+  func helpOfACommand() async throws {
+    try await withDirectory { directory in
+      for (arguments, shown) in [
+        (["help"], "USAGE: roost"), (["help", "keys", "create"], "USAGE: roost keys create"), (["--version"], "0."),
+      ] {
+        let outcome = try CommandOutcome(roost: arguments, in: directory)
+        #expect(outcome.status == 0 && outcome.output.contains(shown), "\(arguments): \(outcome.output)")
+      }
+    }
+  }
+
+  @Test("a data directory that is missing, or none, is told by every command of keys as by the others")
+  func missingDirectory() async throws {
+    try await Scene.run { scene in
+      let missing = scene.directory.appendingPathComponent("missing").path
+      let file = scene.directory.appendingPathComponent("file").path
+      try Data("x".utf8).write(to: URL(fileURLWithPath: file))
+      for command in [
+        ["list"], ["revoke", "k"], ["rotate", "k"], ["create", "--name", "n", "--owner", "o", "--type", "client"],
+      ] {
+        let none = try scene.roost(["keys"] + command + ["--wal-dir", missing])
+        #expect(none.status == 73 && none.errors == "roost: there is no data directory \(missing)\n", "\(none.errors)")
+        let other = try scene.roost(["keys"] + command + ["--wal-dir", file])
+        #expect(other.status == 73 && other.errors.contains("\(file) is no directory"), "\(other.errors)")
+      }
+      #expect(!FileManager.default.fileExists(atPath: missing))
+    }
+  }
+
+  @Test("a payload below zero is changed like any other")
+  func negativeChange() async throws {
+    try await Scene.run { scene in
+      let daemon = try scene.start()
+      let id = try daemon.submit()
+      let environment = ["ROOST_URL": "http://127.0.0.1:\(daemon.port)", "ROOST_KEY": daemon.client]
+      let changed = try scene.roost(["change", "--payload", "-5", id], environment: environment)
+      #expect(changed.status == 0, "\(changed.errors)")
+      #expect(try daemon.get(id).text.contains(#""payload":-5"#))
     }
   }
 

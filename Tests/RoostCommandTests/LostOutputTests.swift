@@ -21,6 +21,16 @@ struct LostOutputTests {
         let outcome = try Self.run(scene, daemon, command, key, way)
         #expect(outcome.status == 74 && outcome.errors.contains("nothing was done"), "\(command): \(outcome.errors)")
       }
+      let id = try #require(daemon.worker.split(separator: "_").dropFirst().first)
+      // Nobody listens there: it would be told if it were asked.
+      let redis = "export REDIS_URL=redis://127.0.0.1:1;"
+      for (command, before) in [
+        ("keys revoke --wal-dir '\(data)' \(id)", ""), ("keys migrate --wal-dir '\(data)'", redis),
+        ("keys import --wal-dir '\(data)'", redis),
+      ] {
+        let outcome = try Self.run(scene, daemon, command, "", way, before)
+        #expect(outcome.status == 74 && outcome.errors.contains("nothing was done"), "\(command): \(outcome.errors)")
+      }
       #expect(try scene.roost(["keys", "list", "--wal-dir", data]).output == keys)
       #expect(try daemon.jobCount() == 1)
       #expect(try daemon.lease().status == 200, "the job is still there to be leased")
@@ -66,6 +76,23 @@ struct LostOutputTests {
       let submit = try Self.run(scene, daemon, "submit 2", daemon.client, way, limit)
       #expect(submit.status == 74 && submit.errors.contains("was submitted all the same"), "\(submit.errors)")
       #expect(try daemon.jobCount() == 2)
+      for (command, done) in [
+        ("push secret set", "the secret was set all the same"),
+        ("queue pause default", "the queue was paused all the same"),
+        ("queue resume default", "the queue was resumed all the same"),
+        ("owners quota o --waiting-jobs 5", "the quota was set all the same"),
+        ("operation begin cancel --queue default", "was begun all the same"),
+        ("workers quiet w", "the worker was made quiet all the same"),
+      ] {
+        let outcome = try Self.run(scene, daemon, command, daemon.admin, way, limit)
+        #expect(outcome.status == 74 && outcome.errors.contains(done), "\(command): \(outcome.errors)")
+      }
+      let batch = try Self.run(scene, daemon, "batches open --name b", daemon.client, way, limit)
+      #expect(batch.status == 74, "\(batch.errors)")
+      #expect(batch.errors.contains(/batch [0-9a-f-]{36} was opened all the same/), "\(batch.errors)")
+      let job = try daemon.submit()
+      let change = try Self.run(scene, daemon, "change --payload 3 \(job)", daemon.client, way, limit)
+      #expect(change.status == 74 && change.errors.contains("job \(job) was changed all the same"), "\(change.errors)")
     }
   }
 

@@ -81,15 +81,38 @@ import Testing
     #expect(refusal(try LinuxDisk(directory: directory.path, create: true)) == expected)
   }
 
-  @Test("a directory that others may write is told from one that only its owner may")
+  @Test("a directory that others may write, by a file or what is above it, too, is told from one that is not")
   func writableByOthers() throws {
     let directory = TemporaryDirectory()
-    #expect(LinuxDisk.isWritableByOthers(directory.path) == nil)
-    for mode: mode_t in [0o770, 0o777, 0o702] {
-      #expect(chmod(directory.path, mode) == 0)
-      #expect(LinuxDisk.isWritableByOthers(directory.path)?.contains(String(mode, radix: 8)) == true)
+    let inner = directory.path + "/data"
+    do {
+      let (log, _) = try open(LinuxDisk(directory: inner, create: true))
+      try log.append([record(1)])
     }
-    chmod(directory.path, 0o755)
-    #expect(LinuxDisk.isWritableByOthers(directory.path) == nil)
+    func found() -> (path: String, reason: String)? { LinuxDisk.whatOthersMayWrite(of: inner) }
+    #expect(found() == nil)
+    for (path, own) in [
+      (inner, 0o755), (inner + "/HEAD", 0o644), (inner + "/" + SegmentName.of(1), 0o600), (directory.path, 0o700),
+    ] as [(String, mode_t)] {
+      for mode in [0o020, 0o002, 0o022] as [mode_t] {
+        #expect(chmod(path, own | mode) == 0)
+        #expect(found()?.path.hasSuffix(path) == true && found()?.reason.contains(String(own | mode, radix: 8)) == true)
+      }
+      #expect(chmod(path, own) == 0)
+      #expect(found() == nil)
+    }
+    // As in /tmp: whose sticky directory others may write, but not rename what is in it.
+    #expect(chmod(directory.path, 0o1777) == 0)
+    #expect(found() == nil)
+    let disk = try LinuxDisk(directory: inner, create: false)
+    for name in try disk.list() { try disk.remove(name) }
+    rmdir(inner)
+  }
+
+  @Test("a disk without room for a log is told of with the segments that the documents count")
+  func noRoom() {
+    let told = LogError.noRoom(freeBytes: 1 << 20, segmentBytes: 4 << 20, wantedBytes: 21 << 20).description
+    #expect(told.contains("a segment of 4 MiB") && told.contains("Give it 21 MiB"), "\(told)")
+    #expect(told.contains("a log takes 5 segments at least"), "\(told)")
   }
 }

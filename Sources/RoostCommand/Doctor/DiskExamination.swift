@@ -29,8 +29,10 @@ struct DiskExamination {
     guard FileManager.default.fileExists(atPath: directory) else {
       return Finding("directory", .ok, "\(name) does not exist yet: the first start makes it")
     }
-    if let reason = LinuxDisk.isWritableByOthers(directory) {
-      return Finding("directory", .warning, "others may write \(name): \(reason)", "chmod 700 \(name)")
+    if let loose = LinuxDisk.whatOthersMayWrite(of: directory) {
+      return Finding(
+        "directory", .warning, "others may write \(inert(loose.path)): \(loose.reason)",
+        "chmod go-w \(inert(loose.path)), or give it to this user")
     }
     return Finding("directory", .ok, "\(name) is this user's alone")
   }
@@ -75,10 +77,11 @@ struct DiskExamination {
     let free = Int(disk.f_bavail) * Int(disk.f_frsize)
     let share = Double(disk.f_bavail) / Double(disk.f_blocks)
     let text = "\(Self.text(bytes: free)) free, \(Int(share * 100)) %"
-    if free < 4 * segmentBytes {
+    let segments = LogOptions.leastSegments
+    if free < segments * segmentBytes {
       return Finding(
         "disk space", .problem, "\(text): submits are refused when it ends",
-        "make room for four segments of \(Self.text(bytes: segmentBytes)) at least, or set SEGMENT_BYTES lower")
+        "make room for \(segments) segments of \(Self.text(bytes: segmentBytes)) at least, or set SEGMENT_BYTES lower")
     }
     if share < 0.1 || free < 1 << 30 {
       return Finding("disk space", .warning, text, "make room: what waits and what is kept for RETENTION has to fit")

@@ -92,7 +92,9 @@ struct DeadLetterCommand: AsyncParsableCommand {
     ) async throws(CommandFailure) {
       let connection = try daemon.connection()
       guard all else {
-        for job in jobs { try await connection.printAnswer(to: one.0, one.1(job), done: done) }
+        for job in jobs {
+          try await connection.printAnswer(to: one.0, one.1(job), done: .said("job \(job.id) was \(done)"))
+        }
         return
       }
       var body = JSONWriter()
@@ -106,7 +108,7 @@ struct DeadLetterCommand: AsyncParsableCommand {
       pace.write(to: &body)
       body.selection(states: states, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
-      try await connection.printAnswer(to: .post, "/operations", body: body)
+      try await connection.printAnswer(to: .post, "/operations", body: body, done: .begun(dryRun: dryRun))
     }
   }
 

@@ -29,7 +29,7 @@ struct CancelCommand: AsyncParsableCommand {
     body.beginObject()
     if let reason { body.field("reason", reason) }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/cancel", body: body, done: "cancelled")
+    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/cancel", body: body, done: .job("cancelled"))
   }
 }
 
@@ -43,7 +43,7 @@ struct RetryCommand: AsyncParsableCommand {
   @Argument(help: "The job's id.") var job: JobArgument
 
   func run() async throws {
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/retry", done: "told to run again")
+    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/retry", done: .job("told to run again"))
   }
 }
 
@@ -77,7 +77,7 @@ struct FailCommand: AsyncParsableCommand {
     if let retryAfter { body.field("retry_after", retryAfter) }
     if let holdGroup { body.field("hold_group", holdGroup) }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/fail", body: body, done: "failed")
+    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/fail", body: body, done: .job("failed"))
   }
 }
 
@@ -104,7 +104,7 @@ struct ExtendCommand: AsyncParsableCommand {
         raw: try oneJSONValue(Array(progress.utf8), "--progress", "Put a text in double quotes: '\"half\"'"))
     }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/extend", body: body)
+    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/extend", body: body, done: .job("extended"))
   }
 }
 
@@ -131,7 +131,8 @@ struct LogCommand: AsyncParsableCommand {
     for line in lines.suffix(64) { body.string(line) }
     body.endArray()
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/log", body: body, done: "logged")
+    try await daemon.connection().printAnswer(
+      to: .post, "/jobs/\(job.id)/log", body: body, done: .said("the lines were written"))
   }
 }
 
@@ -154,7 +155,8 @@ struct ReleaseCommand: AsyncParsableCommand {
     if let delay { body.field("delay", delay) }
     if let holdGroup { body.field("hold_group", holdGroup) }
     body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/release", body: body, done: "handed back")
+    try await daemon.connection().printAnswer(
+      to: .post, "/jobs/\(job.id)/release", body: body, done: .job("handed back"))
   }
 }
 
