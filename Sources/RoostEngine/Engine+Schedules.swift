@@ -57,7 +57,7 @@ package struct ScheduleRunView: Sendable {
 
 /// Schedules: what fires when, and whose jobs that makes.
 extension Engine {
-  /// Makes a schedule, or changes one: the same definition changes nothing.
+  /// Makes a schedule, or changes one: a definition that means the same changes nothing.
   ///
   /// - Parameter job: What a job of it says; without a due time of its own.
   /// - Returns: The schedule as it is now, and whether it is new.
@@ -65,6 +65,9 @@ extension Engine {
   package func set(
     schedule name: ScheduleName, _ definition: ScheduleDefinition
   ) async throws(Refusal) -> (schedule: ScheduleView, isNew: Bool) {
+    var definition = definition
+    // The core compares bytes: what means the same is said in the words that stand.
+    if let known = try? await schedule(name).definition, known.meaning == definition.meaning { definition = known }
     var asked = AskedBytes()
     let said = asked.add(definition.bytes)
     let delivery = try await change(name, &asked) { .set(said.from($0)) }

@@ -90,6 +90,38 @@ struct ScheduleRouteTests {
     }
   }
 
+  @Test("the same in other words changes nothing either: names and tags in another order, white space, escapes")
+  func sameMeaning() async throws {
+    try await run { scene in
+      func put(_ job: String) async throws -> Reply {
+        try await scene.daemon.send("PUT", "/schedules/s", scene.daemon.client, #"{"every":"10m","job":\#(job)}"#)
+      }
+      let first = try await put(
+        #"{"queue":"q","payload":{"a":1,"b":[1,2]},"metadata":{"x":"1","y":"2"},"tags":["t","u"]}"#)
+      #expect(first.status == 201, "\(first.text)")
+      scene.clock.pass(.seconds(300))
+      for same in [
+        #"{"payload":{"b":[1,2],"a":1},"tags":["u","t"],"metadata":{"y":"2","x":"1"},"queue":"q"}"#,
+        #"{"queue":"q","payload":{ "\u0061": 1, "b": [1, 2] },"metadata":{"x":"1", "y":"2"},"tags":["t", "u"]}"#,
+      ] {
+        let again = try await put(same)
+        #expect(again.status == 200 && again.string("changed_at") == first.string("changed_at"), "\(again.text)")
+        #expect(again.json["next"] as? [String] == first.json["next"] as? [String])
+      }
+      for other in [
+        #"{"queue":"q","payload":{"a":1,"b":[2,1]},"metadata":{"x":"1","y":"2"},"tags":["t","u"]}"#,
+        #"{"queue":"q","payload":{"a":1,"b":[2,1]},"metadata":{"x":"2","y":"1"},"tags":["t","u"]}"#,
+        #"{"queue":"p","payload":{"a":1,"b":[2,1]},"metadata":{"x":"2","y":"1"},"tags":["t","u"]}"#,
+        #"{"queue":"p","payload":{"a":1,"b":[2,1]},"metadata":{"x":"2","y":"1"},"tags":["t"]}"#,
+      ] {
+        let before = try await scene.look("s").string("changed_at")
+        scene.clock.pass(.seconds(1))
+        let changed = try await put(other)
+        #expect(changed.status == 200 && changed.string("changed_at") != before, "\(changed.text)")
+      }
+    }
+  }
+
   @Test("fault 58: an edit repeats no instant, and loses none that both definitions have")
   func edit() async throws {
     try await run { scene in
