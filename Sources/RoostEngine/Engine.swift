@@ -51,7 +51,7 @@ package final class Engine: Sendable {
     var options = LogOptions(
       newLogIdentity: (random.next(), random.next()), segmentBytes: configuration.segmentBytes,
       firstSegmentBytes: configuration.firstSegmentBytes)
-    // And what stands beside them: with less no job could be taken.
+    // The segments, and what stands beside them: with less no job could be taken.
     let segmentBytes = min(options.segmentBytes, options.firstSegmentBytes)
     options.leastFreeBytes = LogOptions.leastSegments * segmentBytes + segmentBytes / 4
     var setting = Store.Setting(

@@ -9,17 +9,20 @@ extension ScheduleDefinition {
     var rest = self
     rest.body = []
     rest.job.payloadBytes = 0
-    let parts = body.withUnsafeBytes { bytes -> [[UInt8]]? in
-      guard let layout = JobBodyLayout(bytes) else { return nil }
-      let metadata = Array(layout.metadata)
-      let tags = Array(layout.tags)
-      let payload = Array(layout.payload)
-      return [layout.queue, layout.type, layout.owner, layout.traceparent, layout.group].map { Array($0) } + [
-        Array(layout.options.bytes), CanonicalJSON.bytes(of: metadata[...]) ?? metadata,
-        CanonicalJSON.sortedElements(of: tags[...])?.flatMap { $0 + [0] } ?? tags,
-        CanonicalJSON.bytes(of: payload[...]) ?? payload,
-      ]
+    return [rest.bytes] + (body.withUnsafeBytes { JobBodyLayout($0)?.meaning } ?? [body])
+  }
+}
+
+extension JobBodyLayout {
+  fileprivate var meaning: [[UInt8]] {
+    var parts: [[UInt8]] = []
+    for part in [queue, type, owner, traceparent, group, options.bytes] { parts.append([UInt8](part)) }
+    for part in [metadata, payload] {
+      let json = [UInt8](part)
+      parts.append(CanonicalJSON.bytes(of: json[...]) ?? json)
     }
-    return [rest.bytes] + (parts ?? [body])
+    let tags = [UInt8](tags)
+    parts += CanonicalJSON.sortedElements(of: tags[...]) ?? [tags]
+    return parts
   }
 }

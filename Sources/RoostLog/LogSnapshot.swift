@@ -21,7 +21,7 @@ package final class LogSnapshot {
   private let ignoresStamp: Bool
   /// What stands in `HEAD` although it cannot follow the frame that `HEAD` knows, and that frame; known after a walk, and
   /// only where stamps are ignored.
-  private(set) var wrongStamp: (corruption: Corruption, frame: FrameHeader)?
+  package private(set) var wrongStamp: (corruption: Corruption, frame: FrameHeader)?
 
   /// How far a log reaches.
   package struct End: Sendable, Hashable {
