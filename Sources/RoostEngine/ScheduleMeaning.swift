@@ -21,7 +21,7 @@ extension JobBodyLayout {
       let json = [UInt8](part)
       parts.append(CanonicalJSON.bytes(of: json[...]) ?? json)
     }
-    let tags = [UInt8](tags)
+    let tags = [UInt8](self.tags)
     parts += CanonicalJSON.sortedElements(of: tags[...]) ?? [tags]
     return parts
   }

@@ -61,7 +61,8 @@ struct LostKeysTests {
       #expect(try await bootstrap().install(key) == .lost)
       let development = try bootstrap()
       do throws(KeyBootstrap.Failure) {
-        Issue.record("made: \(try await development.ensureDevKeys().count)")
+        let made = try await development.ensureDevKeys()
+        Issue.record("\(made.count) keys were made")
       } catch {
         if case .lost = error {} else { Issue.record("\(error)") }
       }

@@ -90,7 +90,7 @@ import Testing
       try log.append([record(1)])
     }
     func found() -> (path: String, reason: String)? { LinuxDisk.whatOthersMayWrite(of: inner) }
-    #expect(found() == nil)
+    #expect(found()?.path == nil)
     for (path, own) in [
       (inner, 0o755), (inner + "/HEAD", 0o644), (inner + "/" + SegmentName.of(1), 0o600), (directory.path, 0o700),
     ] as [(String, mode_t)] {
@@ -99,11 +99,11 @@ import Testing
         #expect(found()?.path.hasSuffix(path) == true && found()?.reason.contains(String(own | mode, radix: 8)) == true)
       }
       #expect(chmod(path, own) == 0)
-      #expect(found() == nil)
+      #expect(found()?.path == nil)
     }
     // As in /tmp: whose sticky directory others may write, but not rename what is in it.
     #expect(chmod(directory.path, 0o1777) == 0)
-    #expect(found() == nil)
+    #expect(found()?.path == nil)
     let disk = try LinuxDisk(directory: inner, create: false)
     for name in try disk.list() { try disk.remove(name) }
     rmdir(inner)
