@@ -273,9 +273,12 @@ package final class SegmentedLog: Journal {
 
   /// Marks a clean stop in `HEAD`. The log takes nothing more.
   ///
-  /// - Parameter stamp: The moment of the stop, from which the next start counts its downtime.
+  /// - Parameter stamp: The moment of the stop, from which the next start counts its downtime: of the last frame's epoch, and
+  ///   not before it, or the next start refuses it.
+  /// - Throws: `fenced` leaves the log as it was; everything else makes it unusable.
   package func stop(_ stamp: FrameStamp) throws(LogError) {
     try checkUsable()
+    if let epoch = lastStamp?.epoch, stamp.epoch < epoch { throw .fenced(epoch: stamp.epoch, by: epoch) }
     try orBecomeUnusable { () throws(LogError) in _ = try provisioner.removeDiscarded() }
     try writeHead {
       $0.cleanlyStopped = true

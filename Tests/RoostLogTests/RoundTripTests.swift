@@ -94,6 +94,7 @@ import Testing
     let (log, _) = try open(SimulatedDisk(seed: 1))
     try log.append([record(1)], stamp: stamp(1, epoch: 5))
     #expect(throws: LogError.fenced(epoch: 4, by: 5)) { try log.append([record(2)], stamp: stamp(2, epoch: 4)) }
+    #expect(throws: LogError.fenced(epoch: 4, by: 5)) { try log.stop(stamp(2, epoch: 4)) }
     try log.append([record(2)], stamp: stamp(2, epoch: 5))
   }
 
