@@ -73,7 +73,7 @@ struct LogWalk {
 
   /// `HEAD` knows the end, the sequence and the checksum of one frame; the log must have that very frame, and `HEAD` a
   /// stamp that can follow it.
-  private func compareWithHead(_ header: FrameHeader, end: Int, file: SegmentFile) throws(LogError) {
+  private mutating func compareWithHead(_ header: FrameHeader, end: Int, file: SegmentFile) throws(LogError) {
     guard file.number == record.syncedSegment, Int(header.offset) < Int(record.syncedEnd),
       !defects.contains(.headNotCompared)
     else { return }
