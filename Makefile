@@ -82,8 +82,7 @@ nightly:
 
 bench:
 	$(SWIFT_BUILD)
-	swift build -c release --package-path Benchmarks/echo --scratch-path $(ROOST_SCRATCH)/echo
-	scripts/bench.sh $(ROOST_SCRATCH)/release $(ROOST_SCRATCH)/echo/release/roost-echo
+	scripts/bench.sh $(ROOST_SCRATCH)/release
 
 # Roost beside other queues, by the generator of Benchmarks/race; scripts/race.sh names the variables that cut it down.
 race:

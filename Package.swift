@@ -56,6 +56,7 @@ let package = Package(
     .library(name: "PowerCut", type: .dynamic, targets: ["CPowerCut"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
@@ -85,7 +86,7 @@ let package = Package(
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(
       name: "CSQLite", path: "sdk-examples/Sources/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
-    .target(name: "RoostCore", dependencies: ["CCRC32C"], swiftSettings: strict),
+    .target(name: "RoostCore", swiftSettings: strict),
     .target(name: "RoostLog", dependencies: ["CCRC32C"], swiftSettings: strict),
     .target(
       name: "RoostEngine", dependencies: ["RoostCore", "RoostCron", "RoostLog", "CCRC32C"], swiftSettings: strict),
@@ -172,14 +173,19 @@ let package = Package(
     .executableTarget(
       name: "roost-bench", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostClient", logging],
       path: "Benchmarks/roost-bench", swiftSettings: strict),
+    .executableTarget(
+      name: "roost-echo",
+      dependencies: [
+        logging, nioCore, nioPosix, .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ], path: "Benchmarks/roost-echo", swiftSettings: strict),
     .target(
       name: "SecretWatch", dependencies: ["RoostKeys", logging], path: "Tests/SecretWatch", swiftSettings: strict),
     .testTarget(name: "RoostCoreTests", dependencies: ["RoostCore"], swiftSettings: strict),
     .testTarget(
       name: "RoostLogTests", dependencies: ["RoostLog", "RoostSimulation", "CCRC32C"], swiftSettings: strict),
     .testTarget(
-      name: "RoostEngineTests",
-      dependencies: ["RoostCore", "RoostCron", "RoostLog", "RoostEngine", "RoostSimulation"],
+      name: "RoostEngineTests", dependencies: ["RoostCore", "RoostLog", "RoostEngine", "RoostSimulation"],
       swiftSettings: strict),
     .target(
       name: "Fuzzing",

@@ -2,15 +2,14 @@
 # Measures Roost and prints the figures of Benchmarks/README.md but those of ten million jobs, of cold reads, of compaction
 # and of the soak, which have commands of their own there: some six minutes, 2 GB of disk, bounded in time.
 #
-#   scripts/bench.sh <release folder> <roost-echo>      the folder holds roost and roost-bench; `make bench` builds them
+#   scripts/bench.sh <release folder>      holding roost, roost-bench and roost-echo; `make bench` builds them
 #   TMPDIR                                 where the logs go: a real disk, not tmpfs
 #   ROOST_BENCH_SECONDS                    of each load over HTTP, default 2
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-usage='usage: scripts/bench.sh <release folder> <roost-echo>'
-release=$(cd "${1:?$usage}" && pwd)
-echo_server=$(realpath "${2:?$usage}")
+release=${1:?usage: scripts/bench.sh <release folder>}
+release=$(cd "$release" && pwd)
 seconds=${ROOST_BENCH_SECONDS:-2}
 work=$(mktemp -d "${TMPDIR:-/tmp}/roost-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -72,7 +71,7 @@ rm -rf "$work/empty" "$work/million"
 
 echo "== HTTP: submits and cycles (submit, lease, ack) beside a bare Hummingbird echo, medians of three runs"
 mkdir "$work/http"
-bench http "$release/roost" "$echo_server" "$work/http" "$seconds"
+bench http "$release/roost" "$release/roost-echo" "$work/http" "$seconds"
 
 echo "== cycles a job at a time, with lease_next, and in batches of 100, with the CPU time of a job; medians of three runs"
 mkdir "$work/cycles"

@@ -26,7 +26,6 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case operationNotFound = "operation_not_found"
   case scheduleNotFound = "schedule_not_found"
   case batchNotFound = "batch_not_found"
-  case webhookNotFound = "webhook_not_found"
   case methodNotAllowed = "method_not_allowed"
   // 408, 413, 414, 415, 431: limits of the transport.
   case requestTimeout = "request_timeout"
@@ -54,7 +53,6 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case tooManySchedules = "too_many_schedules"
   case tooManyQuotas = "too_many_quotas"
   case tooManyBatches = "too_many_batches"
-  case tooManyWebhooks = "too_many_webhooks"
   case invalidField = "invalid_field"
   case dependencyNotFound = "dependency_not_found"
   // 429: too much of it.
@@ -81,7 +79,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .missingKey, .invalidKey, .revokedKey: 401
     case .forbidden, .forbiddenScope, .queueForbidden: 403
     case .routeNotFound, .jobNotFound, .queueNotFound, .groupNotFound, .keyNotFound, .noJobsAvailable,
-      .operationNotFound, .scheduleNotFound, .batchNotFound, .webhookNotFound:
+      .operationNotFound, .scheduleNotFound, .batchNotFound:
       404
     case .methodNotAllowed: 405
     case .requestTimeout: 408
@@ -92,7 +90,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .uriTooLong: 414
     case .unsupportedEncoding: 415
     case .outOfRange, .contradiction, .leaseIDRequired, .tooManyQueues, .tooManySchedules, .tooManyQuotas,
-      .invalidField, .dependencyNotFound, .tooManyBatches, .tooManyWebhooks:
+      .invalidField, .dependencyNotFound, .tooManyBatches:
       422
     case .tooManyAttempts, .queueFull, .quotaExceeded: 429
     case .headersTooLarge: 431

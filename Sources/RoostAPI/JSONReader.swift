@@ -166,7 +166,4 @@ extension JSONReader {
 extension JSONReader {
   /// Whether the next value is a string.
   package mutating func nextIsString() -> Bool { peek() == UInt8(ascii: "\"") }
-
-  /// Whether an object follows.
-  package mutating func nextIsObject() -> Bool { peek() == UInt8(ascii: "{") }
 }

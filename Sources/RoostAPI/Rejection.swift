@@ -17,7 +17,6 @@ package struct Rejection: Error, Sendable, Equatable {
     package enum Value: Sendable, Equatable {
       case text(String)
       case list([String])
-      case flag(Bool)
     }
   }
 
@@ -52,9 +51,6 @@ package struct Rejection: Error, Sendable, Equatable {
 
   /// The same with one more fact that is a list.
   package func with(_ name: String, _ values: [String]) -> Rejection { with(name, .list(values)) }
-
-  /// The same with one more fact that is so, or not.
-  package func with(_ name: String, _ value: Bool) -> Rejection { with(name, .flag(value)) }
 
   private func with(_ name: String, _ value: Detail.Value) -> Rejection {
     var copy = self
@@ -119,7 +115,6 @@ extension JSONWriter {
       anyKey(detail.name)
       switch detail.value {
       case .text(let text): string(text)
-      case .flag(let value): bool(value)
       case .list(let texts):
         beginArray()
         for text in texts { string(text) }

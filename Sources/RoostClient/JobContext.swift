@@ -40,7 +40,6 @@ public struct JobContext: Sendable {
   public let logger: Logger
 
   private let report: @Sendable (RawJSON) async throws -> Void
-  private let write: @Sendable ([String]) async throws -> Void
 
   /// Whether a failure of this attempt, unless it is snoozed, leaves the job DEAD.
   public var isLastAttempt: Bool { attempt > maxRetries }
@@ -57,51 +56,20 @@ public struct JobContext: Sendable {
     try await report(try RawJSON(encoding: progress))
   }
 
-  /// Writes into the attempt's log, which the job's history shows (``Client/history(of:)``), also after a failure. Of an
-  /// attempt the last 64 lines are kept; of a line the first 1,024 bytes.
-  ///
-  /// Each call is a request and waits for its answer: gather lines where there are many. If the daemon cannot be reached,
-  /// or its disk is full, they are dropped and the job goes on. A worker over gRPC writes them to its own log instead.
-  ///
-  /// - Parameter text: One line, or several with line feeds between them.
-  /// - Throws: `CancellationError` if the job was cancelled or is no longer this worker's: stop working on it.
-  ///   ``RoostError`` if the daemon refuses the lines.
-  public func log(_ text: String) async throws {
-    var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
-      Self.cut($0, to: Self.lineBytes)
-    }
-    if lines.count > 1, lines.last == "" { lines.removeLast() }
-    try await write(Array(lines.suffix(Self.keptLines)))
-  }
-
-  private static let keptLines = 64
-  private static let lineBytes = 1_024
-
-  /// The beginning of a line: whole characters of at most so many bytes.
-  private static func cut(_ line: Substring.UTF8View, to bytes: Int) -> String {
-    guard line.count > bytes else { return String(decoding: line, as: UTF8.self) }
-    var end = line.index(line.startIndex, offsetBy: bytes)
-    while line[end] & 0xC0 == 0x80 { end = line.index(before: end) }
-    return String(decoding: line[..<end], as: UTF8.self)
-  }
-
   /// One for a test of a handler: no daemon stands behind it.
   ///
   /// ```swift
   /// let outcome = try await handle(SendEmail(to: "ada"), JobContext(type: "email.send", attempt: 3, maxRetries: 2))
   /// ```
   ///
-  /// - Parameters:
-  ///   - onProgress: Gets what the handler reports; what it throws, the handler gets.
-  ///   - onLog: Gets the lines that the handler writes into the attempt's log; what it throws, the handler gets.
+  /// - Parameter onProgress: Gets what the handler reports; what it throws, the handler gets.
   public init(
     id: JobID = JobID("test-job"), type: String = "", queue: String = "default", group: String? = nil,
     attempt: Int = 1, maxRetries: Int = 3, priority: JobPriority = .medium, createdAt: Date? = nil,
     deadline: Date? = nil, expiresAt: Date? = nil, metadata: [String: String] = [:], tags: [String] = [],
     traceparent: String? = nil, tracestate: String? = nil, dependencies: [JobDependency] = [],
     leaseID: String = "test-lease", logger: Logger = Logger(label: "roost.test"),
-    onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in },
-    onLog: @escaping @Sendable ([String]) async throws -> Void = { _ in }
+    onProgress: @escaping @Sendable (RawJSON) async throws -> Void = { _ in }
   ) {
     (self.id, self.type, self.queue, self.group) = (id, type, queue, group)
     (self.attempt, self.maxRetries, self.priority) = (attempt, maxRetries, priority)
@@ -110,13 +78,10 @@ public struct JobContext: Sendable {
     (self.traceparent, self.tracestate) = (traceparent, tracestate)
     (self.leaseID, self.logger) = (leaseID, logger)
     (source, schedule, leaseUntil) = (nil, nil, nil)
-    (report, write) = (onProgress, onLog)
+    report = onProgress
   }
 
-  package init(
-    _ job: LeasedJob, logger: Logger, report: @escaping @Sendable (RawJSON) async throws -> Void,
-    write: @escaping @Sendable ([String]) async throws -> Void
-  ) {
+  package init(_ job: LeasedJob, logger: Logger, report: @escaping @Sendable (RawJSON) async throws -> Void) {
     id = job.id
     type = job.type
     queue = job.queue
@@ -142,7 +107,7 @@ public struct JobContext: Sendable {
     logger[metadataKey: "attempt"] = "\(job.attempt)"
     if let trace = JobTrace.id(job.traceparent) { logger[metadataKey: "trace_id"] = "\(trace)" }
     self.logger = logger
-    (self.report, self.write) = (report, write)
+    self.report = report
   }
 }
 

@@ -10,18 +10,8 @@ public struct Operation: Sendable, Identifiable {
   public let state: String
   /// Changes so far: a deletion cancels a job, and then removes it.
   public let done: Int
-  /// How many jobs matched just before it began, or, with a filter that only their records can be held against, how
-  /// many there were to read; nil where nobody counted.
-  public let matched: Int?
-  /// How many records were read for such a filter.
-  public let examined: Int?
-  /// Of a count, how many matched so far.
-  public let matches: Int?
-  /// Jobs that were left as they are.
+  /// Jobs that were passed over, as another holds their key (``JobOptions/unique``).
   public let skipped: Int
-  /// Why: as another holds their key (``JobOptions/unique``), or as others wait for their results.
-  public let skippedAsNotUnique: Int
-  public let skippedAsResultNeeded: Int
   public let startedAt: Date
   public let finishedAt: Date?
 
@@ -38,46 +28,15 @@ public struct JobSelection: Sendable {
   public var states: [JobState]?
   /// Only jobs that were submitted longer ago.
   public var olderThan: Duration?
-  /// Only jobs that were submitted, or dead letters that died, from then on and before then.
-  public var since: Date?
-  public var until: Date?
-  /// Only jobs that carry this tag.
-  public var tag: String?
-  /// Only jobs whose metadata have this key, or `key=value`.
-  public var metadata: String?
-  /// Only jobs whose last error holds this text.
-  public var error: String?
-  /// Only dead letters that died for this reason, such as `attempts_exhausted`.
-  public var reason: String?
-  /// Only dead letters whose error has this shape.
-  public var shape: String?
   /// At most so many jobs.
   public var limit: Int?
 
   public init(
     queue: String? = nil, type: String? = nil, group: String? = nil, ownerID: String? = nil,
-    states: [JobState]? = nil, olderThan: Duration? = nil, since: Date? = nil, until: Date? = nil,
-    tag: String? = nil, metadata: String? = nil, error: String? = nil, reason: String? = nil, shape: String? = nil,
-    limit: Int? = nil
+    states: [JobState]? = nil, olderThan: Duration? = nil, limit: Int? = nil
   ) {
     (self.queue, self.type, self.group, self.ownerID) = (queue, type, group, ownerID)
     (self.states, self.olderThan, self.limit) = (states, olderThan, limit)
-    (self.since, self.until, self.tag, self.metadata) = (since, until, tag, metadata)
-    (self.error, self.reason, self.shape) = (error, reason, shape)
-  }
-}
-
-/// How fast an operation goes.
-public struct OperationPace: Sendable {
-  /// At most so many jobs in `per`.
-  public var limit: Int?
-  /// 1 ms to 1 day.
-  public var per: Duration
-  /// Jobs that are replayed or retried run so much later.
-  public var delay: Duration?
-
-  public init(limit: Int? = nil, per: Duration = .seconds(1), delay: Duration? = nil) {
-    (self.limit, self.per, self.delay) = (limit, per, delay)
   }
 }
 
@@ -98,24 +57,18 @@ extension Client {
   /// queues.
   ///
   /// It is sent again only where the daemon certainly did not take it.
-  public func perform(
-    _ action: BulkAction, on jobs: JobSelection, pace: OperationPace = OperationPace()
-  ) async throws -> Operation {
-    try await begin(body(action.rawValue, jobs, pace, isDry: false))
+  public func perform(_ action: BulkAction, on jobs: JobSelection) async throws -> Operation {
+    try await begin(body(action.rawValue, jobs, isDry: false))
   }
 
   /// Puts all waiting jobs that match into another queue, each in its state and at its place among the others there.
-  public func move(
-    _ jobs: JobSelection, to queue: String, pace: OperationPace = OperationPace()
-  ) async throws -> Operation {
-    try await begin(body("move", jobs, pace, to: queue, isDry: false))
+  public func move(_ jobs: JobSelection, to queue: String) async throws -> Operation {
+    try await begin(body("move", jobs, to: queue, isDry: false))
   }
 
   /// Begins all dead letters that match anew, in another queue.
-  public func replay(
-    _ jobs: JobSelection, to queue: String, pace: OperationPace = OperationPace()
-  ) async throws -> Operation {
-    try await begin(body("replay", jobs, pace, to: queue, isDry: false))
+  public func replay(_ jobs: JobSelection, to queue: String) async throws -> Operation {
+    try await begin(body("replay", jobs, to: queue, isDry: false))
   }
 
   private func begin(_ body: [UInt8]) async throws -> Operation {
@@ -124,21 +77,11 @@ extension Client {
     return try Operation(JSONFields(try await transport.send(request)))
   }
 
-  /// How many jobs ``perform(_:on:pace:)`` would change now. Where their records must be read for that (`tag`,
-  /// `metadata`, `error`, `reason`, `shape`) it takes its time, and waits for it.
-  ///
-  /// - Throws: ``RoostError`` with code `no_result` if somebody stopped the count.
+  /// How many jobs ``perform(_:on:)`` would change now.
   public func count(_ action: BulkAction, on jobs: JobSelection) async throws -> Int {
-    var request = Transport.Request.post("/operations", body(action.rawValue, jobs, OperationPace(), isDry: true))
-    request.isIdempotent = false
-    let answer = try JSONFields(try await transport.send(request))
-    guard let id = answer.text("operation_id") else { return try answer.required("matches", JSONFields.integer) }
-    while true {
-      let counting = try await operation(id)
-      if counting.state == "stopped" { throw RoostError(.noResult, "operation \(id), which counts, was stopped") }
-      if counting.isOver { return counting.matches ?? 0 }
-      try await Task.sleep(for: .milliseconds(200))
-    }
+    let answer = try JSONFields(
+      try await transport.send(.post("/operations", body(action.rawValue, jobs, isDry: true))))
+    return try answer.required("matches", JSONFields.integer)
   }
 
   /// How far an operation is.
@@ -168,9 +111,7 @@ extension Client {
     return try Operation(JSONFields(try await transport.send(.delete(path))))
   }
 
-  private func body(
-    _ action: String, _ jobs: JobSelection, _ pace: OperationPace, to target: String? = nil, isDry: Bool
-  ) -> [UInt8] {
+  private func body(_ action: String, _ jobs: JobSelection, to target: String? = nil, isDry: Bool) -> [UInt8] {
     var body = JSONWriter()
     body.beginObject()
     body.field("action", action)
@@ -184,22 +125,7 @@ extension Client {
       body.strings(states.map(\.rawValue))
     }
     if let age = jobs.olderThan { body.field("older_than", duration: age) }
-    if let since = jobs.since { body.field("since", milliseconds: since.milliseconds) }
-    if let until = jobs.until { body.field("until", milliseconds: until.milliseconds) }
-    if let tag = jobs.tag { body.field("tag", tag) }
-    if let metadata = jobs.metadata { body.field("metadata", metadata) }
-    if let error = jobs.error { body.field("error", error) }
-    if let reason = jobs.reason { body.field("reason", reason) }
-    if let shape = jobs.shape { body.field("shape", shape) }
     if let limit = jobs.limit { body.field("limit", limit) }
-    if let limit = pace.limit {
-      body.key("rate")
-      body.beginObject()
-      body.field("limit", limit)
-      body.field("per", duration: pace.per)
-      body.endObject()
-    }
-    if let delay = pace.delay { body.field("delay", duration: delay) }
     if isDry { body.field("dry_run", true) }
     body.endObject()
     return body.bytes
@@ -212,13 +138,7 @@ extension Operation {
     action = try fields.required("action", JSONFields.text)
     state = try fields.required("state", JSONFields.text)
     done = fields.integer("done") ?? 0
-    matched = fields.integer("matched") ?? fields.integer("candidates")
-    examined = fields.integer("examined")
-    matches = fields.integer("matches")
     skipped = fields.integer("skipped") ?? 0
-    let reasons = fields.object("skipped_because")
-    skippedAsNotUnique = reasons?.integer("not_unique") ?? 0
-    skippedAsResultNeeded = reasons?.integer("result_needed") ?? 0
     startedAt = try fields.required("started_at", JSONFields.date)
     finishedAt = fields.date("finished_at")
   }

@@ -147,8 +147,6 @@ extension RoostError.Code {
   /// There is no such queue yet: it begins with its first job.
   public static let queueNotFound = Self(.queueNotFound)
   public static let groupNotFound = Self(.groupNotFound)
-  /// There is no such webhook, or it is another owner's.
-  public static let webhookNotFound = Self(.webhookNotFound)
   /// There is no such schedule, or it is another owner's.
   public static let scheduleNotFound = Self(.scheduleNotFound)
   /// The payload, the result or the whole request is too large.

@@ -59,8 +59,6 @@ public struct WorkerStatus: Sendable {
   /// What it calls itself; empty if it does not say.
   public let id: String
   public let keyID: String
-  /// Whether it is to take no more jobs (``Client/quietWorker(_:)``).
-  public let isQuiet: Bool
   /// Jobs in its hands.
   public let running: Int
   /// Requests of it that wait for a job.
@@ -87,19 +85,6 @@ extension Client {
       workers.append(try WorkerStatus(JSONFields(bytes)))
     }
     return workers
-  }
-
-  /// Asks a worker to take no more jobs: it finishes what it holds, and goes on after ``resumeWorker(_:)``. The daemon
-  /// keeps that across restarts, whether the worker is there or not. The key must be one that may manage queues.
-  ///
-  /// - Parameter id: As the worker calls itself (``WorkerConfiguration/workerID``).
-  public func quietWorker(_ id: String) async throws {
-    _ = try await transport.send(.post("/workers/" + percentEncoded(id) + "/quiet"))
-  }
-
-  /// Lets a worker take jobs again.
-  public func resumeWorker(_ id: String) async throws {
-    _ = try await transport.send(.delete("/workers/" + percentEncoded(id) + "/quiet"))
   }
 }
 
@@ -160,7 +145,6 @@ extension WorkerStatus {
   fileprivate init(_ fields: JSONFields) throws(RoostError) {
     id = fields.text("worker_id") ?? ""
     keyID = try fields.required("key_id", JSONFields.text)
-    isQuiet = fields.flag("quiet")
     running = fields.integer("running") ?? 0
     waiting = fields.integer("waiting") ?? 0
     queues = try fields.json("queues")?.decode() ?? []

@@ -30,8 +30,7 @@ public struct Unique: Sendable, Hashable {
     case existing
     /// It is refused with `not_unique`.
     case reject
-    /// A job that waits is called off, and the new one takes its place; behind one that runs, or is tried again, it waits
-    /// BLOCKED for the end of that.
+    /// A job that waits is called off, and the new one takes its place.
     case replace
   }
 

@@ -14,8 +14,6 @@ extension WorkerSession {
     let lease = Lease(job: job.id, token: job.leaseID, duration: duration)
     let context = JobContext(job, logger: logger) { [weak self] progress in
       try await self?.report(progress, of: lease)
-    } write: { [weak self] lines in
-      try await self?.write(lines, of: lease)
     }
     let now = Self.clock.now
     state.withLock { state in

@@ -103,36 +103,6 @@ extension WorkerSession {
     guard ending(of: lease.token) == nil else { throw CancellationError() }
   }
 
-  /// Writes lines into the attempt's log.
-  ///
-  /// - Throws: `CancellationError` if the handler is to stop; `RoostError` if the lines themselves are refused.
-  func write(_ lines: [String], of lease: Lease) async throws {
-    guard ending(of: lease.token) == nil else { throw CancellationError() }
-    var body = JSONWriter()
-    body.beginObject()
-    body.field("lease_id", lease.token)
-    body.key("lines")
-    body.strings(lines)
-    body.endObject()
-    var request = Transport.Request.post(path(lease.job, "log"), body.bytes)
-    request.timeout = lease.duration - lease.duration.heartbeat
-    do throws(Transport.Failure) {
-      let answer = try await transport.sendOnce(request)
-      if let fields = try? JSONFields(answer), fields.flag("cancel_requested") { end(lease, .cancelRequested) }
-    } catch .refused(let error) where error.meansLeaseLost {
-      guard hasRunningHandler(lease) else { throw CancellationError() }
-      logger.warning("the lease was lost, the job is stopped", metadata: about(lease.job, error))
-      end(lease, .leaseLost)
-    } catch .refused(let error) where error.isUndecided || error.code == .diskLow {
-      logger.debug("log lines were dropped", metadata: about(lease.job, error))
-    } catch .refused(let error) {
-      throw error
-    } catch {
-      throw CancellationError()
-    }
-    guard ending(of: lease.token) == nil else { throw CancellationError() }
-  }
-
   /// Extends a lease; ends its handler if the daemon says so.
   private func extend(_ lease: Lease, progress: RawJSON?) async throws(Transport.Failure) {
     var body = JSONWriter()
@@ -157,7 +127,6 @@ extension WorkerSession {
         throw Transport.Failure.refused(error)
       }
       postpone(lease, until: Self.clock.now + lease.duration.heartbeat, endsAt: asked + lease.duration)
-      if fields.flag("quiet") { heard(isQuiet: true) }
       if fields.flag("cancel_requested") { end(lease, .cancelRequested) }
     } catch .refused(let error) where error.meansLeaseLost {
       // An outcome that was told meanwhile has ended the lease; whoever tells it hears what became of it.

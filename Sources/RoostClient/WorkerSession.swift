@@ -52,8 +52,6 @@ final class WorkerSession: Sendable {
   struct State {
     var held: [String: Held] = [:]
     var isDraining = false
-    /// An operator asked the worker to take no more jobs.
-    var isQuiet = false
     /// No time to finish is left.
     var isAborted = false
     /// Cancels what the lease loop waits for.
@@ -106,8 +104,7 @@ final class WorkerSession: Sendable {
       let wait = mayStop ? .zero : worker.configuration.pollWait
       switch await interruptible({ await self.lease(upTo: free, wait: wait) }) {
       case .success(let jobs):
-        let isQuiet = state.withLock { $0.isQuiet }
-        if mayStop, jobs.isEmpty, !isQuiet { return nil }
+        if mayStop, jobs.isEmpty { return nil }
         for job in jobs { start(job) }
         taken += jobs.count
         // An empty answer comes after the whole wait; earlier, the daemon is stopping, and asking on would spin.
@@ -117,7 +114,7 @@ final class WorkerSession: Sendable {
         } else {
           backoff.reset()
           // Polls that wait for nothing would spin while handlers run.
-          if jobs.isEmpty, wait == .zero { await pause(isQuiet ? .seconds(1) : .milliseconds(1)) }
+          if jobs.isEmpty, wait == .zero { await pause(.milliseconds(1)) }
         }
       case .failure(.cancelled): break
       case .failure(.refused(let error)):
@@ -171,9 +168,7 @@ final class WorkerSession: Sendable {
       let answer = try await transport.sendOnce(request)
       do throws(RoostError) {
         var jobs: [LeasedJob] = []
-        let fields = try JSONFields(answer)
-        heard(isQuiet: fields.flag("quiet"))
-        for bytes in try fields.required("jobs", JSONFields.elements) {
+        for bytes in try JSONFields(answer).required("jobs", JSONFields.elements) {
           jobs.append(try LeasedJob(JSONFields(bytes)))
         }
         return .success(jobs)
@@ -183,16 +178,6 @@ final class WorkerSession: Sendable {
     } catch {
       return .failure(error)
     }
-  }
-
-  /// The daemon gives a quiet worker no jobs; it is asked on, so that the worker hears when that is taken back.
-  func heard(isQuiet: Bool) {
-    let isNews = state.withLock { state in
-      defer { state.isQuiet = isQuiet }
-      return state.isQuiet != isQuiet
-    }
-    guard isNews else { return }
-    logger.notice(isQuiet ? "an operator asked this worker to take no more jobs" : "this worker takes jobs again")
   }
 
   /// Runs something that a shutdown cuts short.

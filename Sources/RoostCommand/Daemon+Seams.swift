@@ -48,7 +48,6 @@ extension Daemon {
     engine.segmentBytes = configuration.segmentBytes
     engine.eventsRetention = configuration.eventsRetention
     engine.memoryLimitBytes = configuration.memoryLimitBytes
-    engine.otherBytes = { [budget] in budget.bytes }
     engine.bootID = ClockReading.bootID()
     engine.zones = ZoneBook(TimeZoneDatabase(environment: Variables.all))
     return engine
@@ -79,7 +78,6 @@ extension Daemon {
     front.dashboard = configuration.dashboard
     front.tls = tls
     front.answers = answers
-    front.budget = budget
     let failures = configuration.authFailuresPerMinute
     let throttle = failures > 0 ? GuessThrottle(failuresPerMinute: failures) : nil
     let metrics = PrometheusRegistry()

@@ -21,8 +21,6 @@ struct Daemon {
   private let telemetry: TelemetryConfiguration?
   /// What must be written before the process may end.
   let answers = AnswersInFlight()
-  /// Bounds the bytes of requests and answers in memory.
-  let budget: ByteBudget
 
   init(configuration: ServeConfiguration, telemetry: TelemetryConfiguration?) {
     self.configuration = configuration
@@ -32,9 +30,6 @@ struct Daemon {
     LogStream.standardError.speak(format)
     logger = Logger(label: "roost") { _ in LineLogHandler(level: level, format: format) }
     audit = AuditLog(directory: configuration.dataDirectory, logger: logger)
-    var bodies = ServerConfiguration()
-    bodies.maxPayloadBytes = configuration.maxPayloadBytes
-    budget = ByteBudget(limit: max(configuration.maxBytesInFlight, 2 * bodies.mostBodyBytes))
   }
 
   func run() async throws(CommandFailure) {
@@ -145,10 +140,7 @@ struct Daemon {
       break
     }
     async let _ = PressureLog(logger: logger).watch(engine)
-    async let zones: Void = ZoneWatch(logger: logger).watch(engine)
     if !isDone { await firstKeys.makeLater() }
-    // Both watch until the daemon stops.
-    await zones
   }
 
   /// The admin key that was made beforehand: read before anything else is touched.

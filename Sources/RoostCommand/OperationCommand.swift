@@ -22,10 +22,7 @@ struct OperationCommand: AsyncParsableCommand {
     @Option(help: "Only jobs of this type.") var type: String?
     @Option(help: "Only jobs of this group; _ stands for those that say none.") var group: String?
     @Option(help: "Only jobs submitted longer ago, such as 1d.") var olderThan: String?
-    @OptionGroup var filter: RecordFilter
-    @OptionGroup var pace: PaceOptions
     @Option(help: "At most so many jobs.") var limit: Int?
-    @Option(help: "Of replay and retry: jobs run so much later, such as 10m.") var delay: String?
     @Flag(help: "Only count them.") var dryRun = false
     @Argument(
       help: """
@@ -42,9 +39,6 @@ struct OperationCommand: AsyncParsableCommand {
       if let to { body.field("to", to) }
       if let owner { body.field("owner_id", owner) }
       if let limit { body.field("limit", limit) }
-      if let delay { body.field("delay", delay) }
-      filter.write(to: &body)
-      pace.write(to: &body)
       body.selection(states: state, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
       try await daemon.connection().printAnswer(to: .post, "/operations", body: body)
@@ -78,39 +72,5 @@ struct OperationCommand: AsyncParsableCommand {
     @Argument(help: "The operation's id.") var id: UInt64
 
     func run() async throws { try await daemon.connection().printAnswer(to: .delete, "/operations/\(id)") }
-  }
-}
-
-/// Which jobs an operation is for, besides what their queues tell.
-struct RecordFilter: ParsableArguments {
-  @Option(help: "Only jobs that carry this tag.") var tag: String?
-  @Option(help: "Only jobs whose metadata have this key, or key=value.") var metadata: String?
-  @Option(help: "Only jobs whose last error holds this text.") var error: String?
-  @Option(help: "Only dead letters that died for this reason, such as attempts_exhausted.") var reason: String?
-  @Option(help: "Only dead letters whose error has this shape, as roost dlq groups tells it.") var shape: String?
-  @Option(help: "Only jobs submitted, or dead letters that died, since then: a time, or how long ago, such as 1h.")
-  var since: String?
-  @Option(help: "Only until then: a time, or how long ago, such as 1h.") var until: String?
-
-  var isEmpty: Bool { [tag, metadata, error, reason, shape, since, until].allSatisfy { $0 == nil } }
-
-  func write(to body: inout JSONWriter) {
-    if let tag { body.field("tag", tag) }
-    if let metadata { body.field("metadata", metadata) }
-    if let error { body.field("error", error) }
-    if let reason { body.field("reason", reason) }
-    if let shape { body.field("shape", shape) }
-    if let since { body.field("since", since) }
-    if let until { body.field("until", until) }
-  }
-}
-
-/// How fast an operation goes.
-struct PaceOptions: ParsableArguments {
-  @Option(help: "At most so many jobs a second, or in some time, such as 100/1m.") var rate: String?
-
-  func write(to body: inout JSONWriter) {
-    guard let rate else { return }
-    if rate.contains("/") { body.rate("rate", rate) } else { body.setting("rate", rate) }
   }
 }

@@ -153,18 +153,12 @@ struct QueueCommand: AsyncParsableCommand {
     @Option(help: "Only jobs of this type.") var type: String?
     @Option(help: "Only jobs of this group; _ stands for those that say none.") var group: String?
     @Option(help: "Only jobs submitted longer ago, such as 1d.") var olderThan: String?
-    @OptionGroup var filter: RecordFilter
-    @OptionGroup var pace: PaceOptions
-    @Option(help: "At most so many jobs.") var limit: Int?
     @Flag(help: "Only count them.") var dryRun = false
     @Argument(help: "The queue.") var queue: QueueArgument
 
     func run() async throws {
       var body = JSONWriter()
       body.beginObject()
-      if let limit { body.field("limit", limit) }
-      filter.write(to: &body)
-      pace.write(to: &body)
       body.selection(states: state, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
       try await daemon.connection().printAnswer(to: .post, queue.path + "/purge", body: body)

@@ -15,11 +15,10 @@ struct Roost: AsyncParsableCommand {
       DeleteCommand.self, QueueCommand.self,
       OperationCommand.self, StatsCommand.self, EventsCommand.self,
       WorkersCommand.self, OwnerCommand.self, AuditCommand.self,
-      ScheduleCommand.self, BatchCommand.self, PushCommand.self, WebhookCommand.self, HealthCommand.self,
-      WalCommand.self,
+      ScheduleCommand.self, BatchCommand.self, PushCommand.self, HealthCommand.self, WalCommand.self,
       BackupCommand.self, RestoreCommand.self,
       ListCommand.self, WaitCommand.self, HistoryCommand.self, CancelCommand.self, RetryCommand.self,
-      FailCommand.self, ExtendCommand.self, LogCommand.self, ReleaseCommand.self, DeadLetterCommand.self,
+      FailCommand.self, ExtendCommand.self, ReleaseCommand.self, DeadLetterCommand.self,
       ContextCommand.self, CompletionsCommand.self, DoctorCommand.self, BenchCommand.self, TopCommand.self,
     ])
 

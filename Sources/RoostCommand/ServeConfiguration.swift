@@ -194,10 +194,6 @@ extension ServeConfiguration {
   package var eventsListeners: Int { number(.eventsListeners) ?? 0 }
   /// nil: no limit.
   package var memoryLimitBytes: Int? { number(.memoryLimit) }
-  /// Of requests and answers under way.
-  package var maxBytesInFlight: Int {
-    number(.maxBytesInFlight) ?? min(512 << 20, memoryLimitBytes.map { $0 / 4 } ?? .max)
-  }
   package var segmentBytes: Int { number(.segmentBytes) ?? 0 }
   /// Nil where the text is no list of ranges.
   package var pushAllowed: [AddressRange]? {

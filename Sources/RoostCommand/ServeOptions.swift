@@ -41,7 +41,6 @@ struct ServeOptions: ParsableArguments {
   @Option(.eventsRetentionBytes) var eventsRetentionBytes: String?
   @Option(.eventsListeners) var eventsListeners: String?
   @Option(.memoryLimit) var memoryLimit: String?
-  @Option(.maxBytesInFlight) var maxBytesInFlight: String?
   @Option(.segmentBytes) var segmentBytes: String?
   @Option(.metricsPort) var metricsPort: String?
   @Option(.metricsHost) var metricsHost: String?
@@ -75,8 +74,7 @@ struct ServeOptions: ParsableArguments {
       .maxConnections: maxConnections, .loops: loops, .idleTimeout: idleTimeout, .bodyTimeout: bodyTimeout,
       .eventsRetention: eventsRetention, .eventsRetentionBytes: eventsRetentionBytes,
       .eventsListeners: eventsListeners,
-      .memoryLimit: memoryLimit, .maxBytesInFlight: maxBytesInFlight, .segmentBytes: segmentBytes,
-      .metricsPort: metricsPort, .metricsHost: metricsHost,
+      .memoryLimit: memoryLimit, .segmentBytes: segmentBytes, .metricsPort: metricsPort, .metricsHost: metricsHost,
       .metricsQueues: metricsQueues, .grpcPort: grpcPort, .dashboard: dashboard,
       .pushAllow: pushAllow, .pushPorts: pushPorts, .pushCA: pushCA, .pushConcurrency: pushConcurrency,
       .pushTimeout: pushTimeout,

@@ -39,7 +39,6 @@ package enum Setting: String, CaseIterable, Sendable {
   case eventsRetentionBytes = "EVENTS_RETENTION_BYTES"
   case eventsListeners = "EVENTS_LISTENERS"
   case memoryLimit = "MEMORY_LIMIT"
-  case maxBytesInFlight = "MAX_BYTES_IN_FLIGHT"
   case segmentBytes = "SEGMENT_BYTES"
   case pushAllow = "PUSH_ALLOW"
   case pushPorts = "PUSH_PORTS"
@@ -209,14 +208,7 @@ package enum Setting: String, CaseIterable, Sendable {
     case .memoryLimit:
       .init(
         .bytes((16 << 20)...(1 << 50)), nil, sample: "1GiB",
-        "Above this many bytes that jobs, keys, names, long polls and the requests and answers under way take submits are "
-          + "refused (503 `memory_low`).")
-    case .maxBytesInFlight:
-      .init(
-        .bytes((16 << 20)...(1 << 40)), nil, sample: "64MiB",
-        "Bytes of requests and answers that are in memory at once: beyond them nothing more is read until some have "
-          + "gone. Without it 512 MiB, or a quarter of `MEMORY_LIMIT` where that is less; in any case twice the largest body."
-      )
+        "Above this many bytes that jobs, keys, names and long polls take submits are refused (503 `memory_low`).")
     case .segmentBytes:
       .init(
         .bytes((64 << 10)...(1 << 30)), "64MiB", sample: "1MiB",

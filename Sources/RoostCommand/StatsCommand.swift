@@ -45,44 +45,13 @@ struct StatsCommand: AsyncParsableCommand {
   }
 }
 
-/// `roost workers`: who holds jobs, and who is to take no more.
+/// `roost workers`: who holds jobs.
 struct WorkersCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "workers", abstract: "Show who holds jobs since when, and ask workers to take no more.",
-    subcommands: [List.self, Quiet.self, Resume.self], defaultSubcommand: List.self)
+    commandName: "workers", abstract: "Show who holds jobs since when, and who waits for one.")
 
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show who holds jobs since when, and who waits for one.")
+  @OptionGroup var daemon: DaemonAddress
+  @OptionGroup var shown: ListOptions
 
-    @OptionGroup var daemon: DaemonAddress
-    @OptionGroup var shown: ListOptions
-
-    func run() async throws { try await daemon.show("/workers", shown, as: .workers) }
-  }
-
-  struct Quiet: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Ask a worker to take no more jobs; it finishes what it holds.",
-      discussion: "That holds across restarts of the worker and of the daemon, until roost workers resume.")
-
-    @OptionGroup var daemon: DaemonAddress
-    @Argument(help: "The worker, as it calls itself.") var worker: String
-
-    func run() async throws {
-      try await daemon.connection().printAnswer(to: .post, path(ofWorker: worker))
-    }
-  }
-
-  struct Resume: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Let a worker take jobs again.")
-
-    @OptionGroup var daemon: DaemonAddress
-    @Argument(help: "The worker, as it calls itself.") var worker: String
-
-    func run() async throws {
-      try await daemon.connection().printAnswer(to: .delete, path(ofWorker: worker))
-    }
-  }
+  func run() async throws { try await daemon.show("/workers", shown, as: .workers) }
 }
-
-private func path(ofWorker worker: String) -> String { "/workers/" + percentEncoded(worker) + "/quiet" }

@@ -58,10 +58,6 @@ package enum Defect: String, Sendable, CaseIterable {
   case timeLostInCarry = "time-lost-in-carry"
   /// A longer lease is answered, but not logged.
   case extendNotLogged = "extend-not-logged"
-  /// Whoever had a lease of a job writes into the log of the attempt that runs.
-  case linesOfLostLease = "lines-of-lost-lease"
-  /// A copy leaves out the log lines of its job's last attempt.
-  case linesLostInCarry = "lines-lost-in-carry"
   /// A worker may extend its lease beyond the time that an attempt may take.
   case timeoutExtended = "timeout-extended"
   /// A job that is too late is given to a worker all the same.
@@ -74,8 +70,6 @@ package enum Defect: String, Sendable, CaseIterable {
   case crashLoopGoesOn = "crash-loop-goes-on"
   /// A job is made although another holds its key.
   case twinsTaken = "twins-taken"
-  /// A job that replaces one that runs does not wait for the end of that.
-  case successorRunsAtOnce = "successor-runs-at-once"
   /// A job begins anew although another holds its key.
   case twinReplayed = "twin-replayed"
   /// A copy leaves out that its job holds a key.
@@ -106,8 +100,6 @@ package enum Defect: String, Sendable, CaseIterable {
   case carrySpendsReserve = "carry-spends-reserve"
   /// On a full disk leases do not end while other due work waits for space.
   case expiryHeldBack = "expiry-held-back"
-  /// On a full disk leases are not extended in the room that the reserve keeps for that.
-  case extensionsUnkept = "extensions-unkept"
   /// A lease that wants its queues in the order listed takes the job with the highest priority of all.
   case listedOrderIgnored = "listed-order-ignored"
   /// Workers that wait are met queue by queue, whoever has waited longest.
@@ -128,18 +120,6 @@ package enum Defect: String, Sendable, CaseIterable {
   case agingIgnored = "aging-ignored"
   /// An operation passes over jobs and counts them as done.
   case operationSkips = "operation-skips"
-  /// An operation goes on whatever its pace says.
-  case operationPaceIgnored = "operation-pace-ignored"
-  /// An operation that goes on after a restart does not know when it did the last job.
-  case operationPaceLost = "operation-pace-lost"
-  /// An operation lets jobs run at once that were to run later.
-  case operationDelayIgnored = "operation-delay-ignored"
-  /// An operation changes a job that is another by now than the one that was judged.
-  case staleChoiceTaken = "stale-choice-taken"
-  /// A worker that was asked to take no more jobs gets them.
-  case quietIgnored = "quiet-ignored"
-  /// A trim forgets which workers are to take no more jobs.
-  case quietNotCarried = "quiet-not-carried"
   /// A queue under deletion gives jobs.
   case drainingGives = "draining-gives"
   /// A trim forgets the operations that run.
@@ -184,8 +164,6 @@ package enum Defect: String, Sendable, CaseIterable {
   case overlapIgnored = "overlap-ignored"
   /// A schedule fires, and its next instant is not logged.
   case fireUnlogged = "fire-unlogged"
-  /// New zone data changes a schedule's next instant in memory alone.
-  case rescheduleUnlogged = "reschedule-unlogged"
   /// A trim forgets schedules.
   case scheduleNotCarried = "schedule-not-carried"
   /// Each instant that was missed fires, whatever the schedule says.
@@ -220,12 +198,4 @@ package enum Defect: String, Sendable, CaseIterable {
   case breakerIgnored = "breaker-ignored"
   /// Deliveries of the process before go on until their leases end.
   case brokenDeliveriesKept = "broken-deliveries-kept"
-  /// Webhooks are told of the jobs of all owners.
-  case webhookOfOthers = "webhook-of-others"
-  /// Webhooks that are paused are told of what happens.
-  case webhookPauseIgnored = "webhook-pause-ignored"
-  /// Of some events no webhook is told.
-  case noticeForgotten = "notice-forgotten"
-  /// A trim forgets webhooks.
-  case webhookNotCarried = "webhook-not-carried"
 }

@@ -23,8 +23,6 @@ package struct Conditions: Sendable, BitwiseCopyable {
   /// 0: all is well; 1: no submits; 2: no leases either; 3: no results above `Limits.smallResultBytes`.
   package var diskLevel = 0
   package var isMemoryLow = false
-  /// A frame as long as any finds room. Otherwise webhooks are told nothing: a frame is longer by what they are told.
-  package var holdsWholeFrame = true
   /// The wall clock jumped and is not believed: no schedule fires.
   package var isWallSuspect = false
   /// Leases that the disk's reserve still has room for: each needs some for its completion.
@@ -55,8 +53,6 @@ package struct Limits: Sendable {
   package var maxSchedules = 10_000
   /// Owners with quotas.
   package var maxQuotas = OwnerQuota.mostOwners
-  /// Webhooks of one owner.
-  package var maxWebhooks = 32
   /// Batches at once, with those that are complete and kept.
   package var maxBatches = 10_000
   /// How long a queue without jobs stays, milliseconds of log time.
@@ -79,8 +75,6 @@ package struct Limits: Sendable {
   package var requiresLeaseID = false
   /// Due items decided in one step.
   package var dueItemsPerStep = 1_000
-  /// Groups that are placed in one step when the settings of their queue change.
-  package var groupsPerStep = 1_000
   /// Retries of a job that says nothing of them, nor its queue.
   package var maxRetries: UInt16 = 3
   /// The pauses between them.

@@ -45,9 +45,6 @@ extension StateMachine {
     package var schedules: [String]
     package var batches: [String]
     package var quotas: [String]
-    /// In no order.
-    package var quiet: [String]
-    package var webhooks: [String]
     /// Of the machine; what of groups ends by itself is compared at the later one.
     package var logTime: Int64
 
@@ -56,8 +53,7 @@ extension StateMachine {
       return a.counters == b.counters && a.rows == b.rows && a.ready == b.ready && a.finished == b.finished
         && a.dead == b.dead && a.heaps == b.heaps && a.stubs == b.stubs && a.queues == b.queues
         && a.operations == b.operations && a.groups(at: time) == b.groups(at: time) && a.schedules == b.schedules
-        && a.batches == b.batches && a.quotas == b.quotas && a.quiet == b.quiet
-        && a.webhooks == b.webhooks
+        && a.batches == b.batches && a.quotas == b.quotas
     }
 
     package func groups(at time: Int64) -> [GroupState] { groups.compactMap { $0.settled(at: time) } }
@@ -83,8 +79,7 @@ extension StateMachine {
       ], rows: rows, ready: readyLists, finished: numbers(of: finished), dead: deadNumbers, heaps: heaps,
       stubs: stubImages, queues: queueImages, operations: operationImages, groups: groupStates,
       schedules: scheduleImages, batches: batchImages, quotas: allQuotas.map { "\($0.owner) \($0.quota)" }.sorted(),
-      quiet: quietNames.map { "\($0.worker) \($0.at)" }.sorted(),
-      webhooks: webhookImages, logTime: now.log)
+      logTime: now.log)
   }
 
   private func row(_ slot: Slot) -> Row {
@@ -103,15 +98,13 @@ extension StateMachine {
       created: cold.created,
       queue: text(queueNames.bytes(queue(of: slot))), group: text(nameOfGroup(hot.group)),
       type: text(typeNames.bytes(cold.type)), owner: text(ownerNames.bytes(cold.owner)), policy: policy(cold.policy),
-      key: key, unique: uniqueText(slot), lease: leaseText(slot) + logText(hot.number),
-      dependencies: dependencyImage(slot))
+      key: key, unique: uniqueText(slot), lease: leaseText(slot), dependencies: dependencyImage(slot))
   }
 
   private func uniqueText(_ slot: Slot) -> String {
     guard case let cell = uniqueCell(of: slot), cell != .none else { return "" }
     let unique = uniques.cell(cell).pointee
-    let held = uniques.holds(cell) ? "holds" : uniques.waits(cell) ? "waits" : ""
-    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(held)"
+    return "\(unique.hash.text) \(unique.until) \(unique.waited) \(uniques.holds(cell) ? "holds" : "")"
   }
 
   private func leaseText(_ slot: Slot) -> String {
@@ -120,11 +113,6 @@ extension StateMachine {
       + "\(cell.historyBytes) \(cell.historyTotal) \(cell.report) \(cell.reportBytes) \(cell.pause) \(cell.lastOutcome) "
       + "\(cell.said) \(cell.expiries) \(cell.interruptions) "
       + "\(text(workerNames.bytes(cell.worker))) \(text(keyNames.bytes(cell.keyID)))"
-  }
-
-  private func logText(_ number: UInt64) -> String {
-    guard let log = attemptLogs.find(number) else { return "" }
-    return " \(log.leasedAt) \(log.record) \(log.recordBytes) \(log.keptBytes) \(log.lines)"
   }
 
   private var readyLists: [String: [UInt64]] {
@@ -172,8 +160,7 @@ extension StateMachine {
       let group = operation.group.map { text(nameOfFilter($0)) } ?? ""
       return "\(operation.id) \(operation.kind) \(operation.states) \(queue) \(type) \(owner) \(group) "
         + "\(operation.before) \(operation.bound) \(operation.limit) \(operation.startedAt) \(operation.endedAt) \(operation.phase) "
-        + "\(operation.pass) \(operation.cursor) \(operation.done) \(operation.skipped) \(operation.kept) "
-        + "\(operation.examined) \(operation.due) \(operation.shown) \(operation.terms) \(operation.text)"
+        + "\(operation.pass) \(operation.cursor) \(operation.done)"
     }
   }
 
@@ -226,7 +213,7 @@ extension StateMachine {
 
   /// What asks for another step, for a check that this comes to an end.
   package var leftToDo: String {
-    let operation = operations.next(at: .max).map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
+    let operation = operations.active.map { "operation \($0.id), \($0.kind), in pass \($0.pass)" }
     let queues = hungry.isEmpty ? nil : "\(hungry.count) queues whose waiters are met"
     let others = [graph.owes ? "a graph" : nil, batchesOwe ? "batches" : nil, drained.isEmpty ? nil : "deletions"]
     return ([operation, queues] + others).compactMap(\.self).joined(separator: ", ")
@@ -267,11 +254,6 @@ extension StateMachine {
         found.append("what no other than job \(hot.number) may have names another")
       }
     }
-    for unique in uniques.waiting.map({ uniques.cell($0).pointee }) {
-      let number = jobs.hot(unique.job).pointee.number
-      if uniques.find(unique.hash) == .none { found.append("job \(number) waits for a key that nobody holds") }
-      if unique.isTimed { found.append("job \(number) waits for a key that it holds for a time") }
-    }
     let met = Set(hungry.slots)
     for id in queues.indices where queues[id].exists {
       let own = counts[UInt32(id)] ?? StateCounts()
@@ -289,7 +271,6 @@ extension StateMachine {
     }
     if met.count != hungry.count { found.append("a queue is met twice") }
     found += brokenSchedules()
-    found += brokenWebhooks()
     found += brokenOwners
     found += brokenGraph()
     found += brokenBatches()

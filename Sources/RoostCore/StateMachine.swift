@@ -44,7 +44,6 @@ package struct StateMachine: ~Copyable {
   // Jobs.
   var jobs = JobTable()
   var leases = Slab<LeaseCell>()
-  var attemptLogs = AttemptLogs()
   var keys = KeyTable()
   var stubs = Slab<Stub>()
   /// Volatile.
@@ -97,9 +96,6 @@ package struct StateMachine: ~Copyable {
   var reasons: NameTable
   var queues = QueueRows()
   var existingQueues = 0
-  /// Of them the daemon's own, which `MAX_QUEUES` does not count.
-  var ownQueues = 0
-  var countedQueues: Int { existingQueues - ownQueues }
   /// Queues of which something changed since it was told last, each once; not while replaying.
   var changedQueues: [UInt32] = []
   var livesBegun: UInt64 = 0
@@ -138,18 +134,9 @@ package struct StateMachine: ~Copyable {
   /// By the numbers of their names.
   var owners = OwnerRows()
   var quotas: [QuotaCell] = []
-  /// Queues whose groups are placed by settings that changed, piece by piece.
-  var regroupingQueues: [UInt32] = []
-  /// Groups that were placed so, for tests.
-  package internal(set) var regroupSteps = 0
-  var quietWorkers = QuietWorkers()
-  /// Rises whenever a worker becomes quiet, or is it no more.
-  package internal(set) var quietVersion: UInt64 = 0
   /// Rises whenever a quota changes.
   package internal(set) var quotaVersion: UInt64 = 0
   package var scheduleFigures = ScheduleFigures()
-  var webhooks = Webhooks()
-  package var webhookFigures = WebhookFigures()
   /// Schedules by their next instants (wall time, seconds); an entry may be of an instant that was taken back.
   var scheduleHeap = ExpiryHeap()
   /// Volatile: schedules whose instants found no room, by when they are tried again (log time).
@@ -247,8 +234,7 @@ package struct StateMachine: ~Copyable {
 
   /// Bytes that jobs, keys, names, lists and waits take: what counts towards `MEMORY_LIMIT`.
   package var usedBytes: Int {
-    let ofJobs =
-      jobs.usedBytes + leases.usedBytes + attemptLogs.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
+    let ofJobs = jobs.usedBytes + leases.usedBytes + keys.usedBytes + stubs.usedBytes + levels.usedBytes
     let heaps =
       leaseHeap.usedBytes + dueHeap.usedBytes + wallHeap.usedBytes + retentionHeap.usedBytes + stubHeap.usedBytes
       + pauseHeap.usedBytes + rateHeap.usedBytes + ageHeap.usedBytes + deadHeap.usedBytes
@@ -263,20 +249,18 @@ package struct StateMachine: ~Copyable {
       waiters.usedBytes + waitLinks.usedBytes + waitHeap.usedBytes + hungry.usedBytes + waiterIndex.usedBytes
       + endWaitIndex.usedBytes
     let ofSchedules = schedules.usedBytes + scheduleHeap.usedBytes + scheduleHoldHeap.usedBytes
-    let ofWebhooks = webhooks.usedBytes
     let ofOwners = owners.usedBytes + quotas.count * MemoryLayout<QuotaCell>.stride
     let ofOptions = expiring.usedBytes + uniques.usedBytes + windowHeap.usedBytes
     let ofGraphs = graph.usedBytes + batches.usedBytes
     return ofJobs + heaps + names + ofGroups + ofSchedules + ofOwners + ofOptions + ofGraphs + waits + sets.usedBytes
-      + dead.usedBytes + queues.usedBytes + ofWebhooks
+      + dead.usedBytes + queues.usedBytes
   }
 
   /// Bytes allocated for them: what was given back by jobs that left is used again before more is taken, and whole
   /// blocks of it are freed.
   package var residentBytes: Int {
     let ofJobs =
-      jobs.residentBytes + leases.residentBytes + attemptLogs.residentBytes + keys.residentBytes
-      + stubs.residentBytes + levels.residentBytes
+      jobs.residentBytes + leases.residentBytes + keys.residentBytes + stubs.residentBytes + levels.residentBytes
     let heaps =
       leaseHeap.residentBytes + dueHeap.residentBytes + wallHeap.residentBytes + retentionHeap.residentBytes
       + stubHeap.residentBytes + pauseHeap.residentBytes + rateHeap.residentBytes + ageHeap.residentBytes
@@ -295,7 +279,7 @@ package struct StateMachine: ~Copyable {
     return ofJobs + heaps + names + ofGroups + ofSchedules + waits + sets.residentBytes + dead.residentBytes
       + queues.residentBytes + expiring.residentBytes + uniques.residentBytes + windowHeap.residentBytes
       + owners.residentBytes + quotas.capacity * MemoryLayout<QuotaCell>.stride
-      + graph.residentBytes + batches.residentBytes + webhooks.usedBytes
+      + graph.residentBytes + batches.residentBytes
   }
 
   // MARK: Ground

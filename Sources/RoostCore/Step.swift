@@ -24,8 +24,6 @@ package struct Step: ~Copyable {
   package var groups: [GroupImage] = []
   /// Schedules of `.schedules` answers.
   package var schedules: [ScheduleImage] = []
-  /// Webhooks of `.webhooks` answers.
-  package var webhooks: [WebhookImage] = []
   /// Names in images, one behind the other.
   package var text: [UInt8] = []
   /// The numbers of running jobs whose workers are asked to stop.
@@ -52,7 +50,6 @@ package struct Step: ~Copyable {
     operations.removeAll(keepingCapacity: true)
     groups.removeAll(keepingCapacity: true)
     schedules.removeAll(keepingCapacity: true)
-    webhooks.removeAll(keepingCapacity: true)
     figures.removeAll(keepingCapacity: true)
     workers.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
@@ -111,8 +108,6 @@ package enum Answer: Sendable, BitwiseCopyable {
   case nothing
   /// What the job is now. `deadline` is wall milliseconds, 0 when there is none.
   case changed(state: JobState, deadline: Int64, cancelRequested: Bool)
-  /// A lease lasts until `deadline`, wall milliseconds. `isQuiet`: its worker is to take no more jobs.
-  case extended(deadline: Int64, cancelRequested: Bool, isQuiet: Bool)
   /// The attempt had ended before, and otherwise.
   case ended(Ended)
   case job(JobImage)
@@ -126,14 +121,11 @@ package enum Answer: Sendable, BitwiseCopyable {
   case groups(first: Int32, count: Int32, next: UInt32)
   /// Schedules of `Step.schedules`; `hasMore` follow the last. `isNew`: the schedule was made by this command.
   case schedules(first: Int32, count: Int32, hasMore: Bool, isNew: Bool)
-  /// Webhooks of `Step.webhooks`; `hasMore` follow the last. `isNew`: the webhook was made by this command.
-  case webhooks(first: Int32, count: Int32, hasMore: Bool, isNew: Bool)
   /// Of `Step.figures`.
   case figures(first: Int32, count: Int32)
   /// Of `Step.workers`; go on below `next` unless it is 0.
   case workers(first: Int32, count: Int32, next: UInt64)
   case counted(Counted)
-  case piece(Piece)
   case owner(OwnerImage)
   /// Whether the copy was written; false: the job changed meanwhile, read it again.
   case carried(Bool)
@@ -185,17 +177,6 @@ package enum Answer: Sendable, BitwiseCopyable {
     package var isOver: Bool
   }
 
-  /// Jobs of `Step.jobs` that an operation may match: what their records tell decides.
-  package struct Piece: Sendable, BitwiseCopyable {
-    package var operation: UInt64
-    /// What they must tell, in `Step.text`.
-    package var text: ByteRange
-    package var first: Int32
-    package var count: Int32
-    package var from: OperationChoice.Place
-    package var end: OperationChoice.Place
-  }
-
   package struct Grant: Sendable, BitwiseCopyable {
     package var id: JobID
     package var lease: LeaseID
@@ -217,7 +198,7 @@ package enum Answer: Sendable, BitwiseCopyable {
   }
 }
 
-/// A job as its row says it; the rest is read from the log at `base`, `history`, `report` and `log`.
+/// A job as its row says it; the rest is read from the log at `base`, `history` and `report`.
 package struct JobImage: Sendable, BitwiseCopyable {
   package var id: JobID
   package var state: JobState
@@ -240,10 +221,6 @@ package struct JobImage: Sendable, BitwiseCopyable {
   package var historyBytes: UInt32
   package var report: LogPosition
   package var reportBytes: UInt32
-  /// The newest lines of the last attempt that wrote some, and when that began, wall milliseconds.
-  package var log: LogPosition
-  package var logBytes: UInt32
-  package var logLeasedAt: Int64
   /// The number of the queue in which it stands, other than its record says; `.none`: as the record says.
   package var queue: UInt32
   /// Of a dead letter its number in the order of dying.

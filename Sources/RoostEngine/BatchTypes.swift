@@ -76,13 +76,10 @@ package struct LeaseExtension: Sendable {
     /// Wall time.
     package var leaseUntilMilliseconds: Int64
     package var cancelRequested: Bool
-    /// The worker is to take no more jobs.
-    package var isQuiet: Bool
 
-    package init(leaseUntilMilliseconds: Int64, cancelRequested: Bool, isQuiet: Bool) {
+    package init(leaseUntilMilliseconds: Int64, cancelRequested: Bool) {
       self.leaseUntilMilliseconds = leaseUntilMilliseconds
       self.cancelRequested = cancelRequested
-      self.isQuiet = isQuiet
     }
   }
 }

@@ -131,8 +131,7 @@ extension Engine {
       .extend(wishes[place].from(base))
     }
     return results(isKnown, group?.answers ?? []) {
-      LeaseExtension.After(
-        leaseUntilMilliseconds: $0.deadline, cancelRequested: $0.cancelRequested, isQuiet: $0.isQuiet)
+      LeaseExtension.After(leaseUntilMilliseconds: $0.deadline, cancelRequested: $0.cancelRequested)
     }
   }
 
@@ -213,7 +212,7 @@ extension Engine {
 
   // MARK: Groups
 
-  private typealias Changed = (state: JobState, deadline: Int64, cancelRequested: Bool, isQuiet: Bool)
+  private typealias Changed = (state: JobState, deadline: Int64, cancelRequested: Bool)
 
   func encode(
     _ end: AttemptEnd, _ job: JobRef, _ viewer: ViewerRef, _ key: ByteRange, _ asked: inout AskedBytes
@@ -243,9 +242,7 @@ extension Engine {
       guard isKnown, let answer = next.next() else { return .failure(Refused(.jobNotFound)) }
       switch answer {
       case .changed(let state, let deadline, let cancelRequested):
-        return .success(after((state, deadline, cancelRequested, false)))
-      case .extended(let deadline, let cancelRequested, let isQuiet):
-        return .success(after((.running, deadline, cancelRequested, isQuiet)))
+        return .success(after((state, deadline, cancelRequested)))
       case .refused(let refusal): return .failure(Refused(refusal))
       default: preconditionFailure("a change is answered as one")
       }

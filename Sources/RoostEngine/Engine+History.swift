@@ -13,8 +13,6 @@ package struct HistoryLine: Sendable {
   package var endedAtMilliseconds: Int64?
   /// The error of a failure, or the reason of a cancel. Older ones are cut to 1 KiB when compaction carries the job.
   package var text: String
-  /// What its worker wrote into the attempt's log, oldest first: of the last attempt of which one wrote, 64 at most.
-  package var logLines: [String] = []
 }
 
 /// What happened to a job so far.
@@ -38,19 +36,7 @@ extension Engine {
       lines.append(HistoryLine(entry))
       return lines.count < most
     }
-    if let place = lines.firstIndex(where: { $0.leasedAtMilliseconds == image.logLeasedAt }), image.log != .none {
-      lines[place].logLines = try await logLines(of: image, delivery.loader!).lines
-    }
     return lines
-  }
-
-  /// The log lines of a job's last attempt that wrote some.
-  func logLines(of image: JobImage, _ loader: RecordLoader) async throws(Refusal) -> LogLineChain {
-    var chain = LogLineChain(of: image.id.number.rawValue, at: image.log, bytes: image.logBytes)
-    while chain.wantsMore {
-      guard chain.add(try await bytes(of: loader, at: chain.next.position, chain.next.bytes)) else { throw damaged() }
-    }
-    return chain
   }
 
   /// Follows a job's history from the newest entry until `read` says that it is enough.

@@ -258,35 +258,8 @@ extension Engine {
     var asked = AskedBytes()
     let viewer = asked.add(viewer)
     let command = wish.command(try reference(wish.id), viewer, &asked)
-    let delivery = try await ask(asked.bytes) { base in .extend(command.from(base)) }
-    guard case .extended(let deadline, let isCancelRequested, let isQuiet) = delivery.answer else {
-      preconditionFailure("an extension is answered as one")
-    }
-    return LeaseExtension.After(
-      leaseUntilMilliseconds: deadline, cancelRequested: isCancelRequested, isQuiet: isQuiet)
-  }
-
-  /// Writes lines into the log of the attempt that has the lease.
-  ///
-  /// - Parameter lines: 1 to 64, of at most 1 KiB each, without line feeds.
-  /// - Returns: Whether the worker is asked to stop.
-  /// - Throws: `leaseLost`; `diskLow` long before an acknowledgement finds no room.
-  package func addLogLines(
-    _ id: JobID, leaseID: LeaseID, viewer: Viewer, _ lines: [String]
-  ) async throws(Refusal) -> Bool {
-    var asked = AskedBytes()
-    let viewer = asked.add(viewer)
-    let bytes = lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] }
-    let text = asked.add(bytes)
-    let checksum = bytes.withUnsafeBytes { Checksum.of($0) }
-    let job = try reference(id)
-    let delivery = try await ask(asked.bytes) { base in
-      .addLogLines(
-        Command.AddLogLines(
-          job: job, viewer: viewer.from(base), lease: leaseID, text: text.from(base), lines: UInt8(lines.count),
-          checksum: checksum))
-    }
-    return changed(delivery).cancelRequested
+    let after = changed(try await ask(asked.bytes) { base in .extend(command.from(base)) })
+    return LeaseExtension.After(leaseUntilMilliseconds: after.deadline, cancelRequested: after.cancelRequested)
   }
 
   /// Cancels a job: a waiting one at once, a running one by telling its worker at the next extend.

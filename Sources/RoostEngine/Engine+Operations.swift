@@ -16,10 +16,6 @@ package struct OperationSpec: Sendable {
   package var beforeMilliseconds: Int64?
   /// At most so many jobs.
   package var limit: UInt64?
-  /// Its pace, and which times of jobs count; `matched` is counted when it begins.
-  package var terms = OperationTerms()
-  /// What only the records of jobs tell, as the judge of jobs reads it; at most `JobSelection.mostText` bytes.
-  package var text: [UInt8] = []
   /// A deletion: only of a queue that holds no job.
   package var isForEmpty = false
 
@@ -51,15 +47,6 @@ package struct OperationView: Sendable {
   package var done: UInt64
   /// Jobs that were passed over: another holds their key.
   package var skipped: UInt64
-  /// Jobs that stay: others need their results.
-  package var kept: UInt64
-  /// Jobs whose records were read.
-  package var examined: UInt64
-  package var terms: OperationTerms
-  /// As `OperationSpec.text`.
-  package var text: [UInt8]
-  /// The first jobs that were counted, of those that are there still.
-  package var shown: [JobID]
 }
 
 /// Operations on many jobs: they go on by themselves, across restarts.
@@ -84,8 +71,6 @@ extension Engine {
   /// - Throws: `tooManyOperations`, `tooManyQueues`, `draining` when the queue, or that to which jobs are to go, is under
   ///   deletion, `queueNotEmpty`, `diskLow`.
   package func begin(_ spec: OperationSpec) async throws(Refusal) -> OperationView? {
-    var spec = spec
-    if spec.kind != .deleteQueue { spec.terms.matched = try await count(spec, slices: Self.countedSlices)?.matches }
     let (selection, asked) = encode(spec)
     return try await operations(asked.bytes) { base in
       var operate = Command.Operate(selection.from(base))
@@ -96,22 +81,10 @@ extension Engine {
 
   /// How many jobs an operation would change if it began now, and the first ten of them.
   package func count(_ spec: OperationSpec) async throws(Refusal) -> (matches: UInt64, first: [JobID]) {
-    let counted = try await count(spec, slices: .max)!
-    let most = spec.limit ?? .max
-    return (min(counted.matches, most), Array(counted.first.prefix(Int(clamping: most))))
-  }
-
-  /// Some 100 ms of the writer's time, in pieces between which others are served: enough for millions of jobs.
-  private static let countedSlices = 2_000
-
-  /// - Returns: Nil where so many slices do not suffice.
-  private func count(
-    _ spec: OperationSpec, slices: Int
-  ) async throws(Refusal) -> (matches: UInt64, first: [JobID])? {
     let (selection, asked) = encode(spec)
     var (pass, cursor): (UInt8, UInt64) = (0, 0)
     var (matches, first): (UInt64, [JobID]) = (0, [])
-    for _ in 0..<slices {
+    while true {
       let delivery = try await ask(asked.bytes) { base in
         var count = Command.CountMatching(selection.from(base))
         (count.pass, count.cursor) = (pass, cursor)
@@ -120,10 +93,12 @@ extension Engine {
       guard case .counted(let counted) = delivery.answer else { preconditionFailure("a count is answered as one") }
       matches += counted.matches
       if first.count < 10 { first += delivery.jobs.map(\.id).prefix(10 - first.count) }
-      if counted.isOver { return (matches, first) }
+      if counted.isOver {
+        let most = spec.limit ?? .max
+        return (min(matches, most), Array(first.prefix(Int(clamping: most))))
+      }
       (pass, cursor) = (counted.pass, counted.cursor)
     }
-    return nil
   }
 
   /// One operation; nil when it is not known, or not any more.
@@ -158,8 +133,6 @@ extension Engine {
       owner: asked.add(spec.owner ?? ""), before: spec.beforeMilliseconds ?? .max, limit: spec.limit ?? .max)
     selection.target = asked.add(spec.target ?? "")
     selection.group = asked.add(spec.group ?? "")
-    selection.text = asked.add(spec.text)
-    selection.terms = spec.terms
     return (selection, asked)
   }
 }
@@ -168,7 +141,7 @@ extension JobSelection {
   fileprivate func from(_ base: Int) -> JobSelection {
     var placed = self
     (placed.queue, placed.type, placed.owner) = (queue.from(base), type.from(base), owner.from(base))
-    (placed.target, placed.group, placed.text) = (target.from(base), group.from(base), text.from(base))
+    (placed.target, placed.group) = (target.from(base), group.from(base))
     return placed
   }
 }
@@ -183,21 +156,6 @@ extension OperationView {
       states: Set(image.kind.states.filter { image.states & $0.bit != 0 }),
       beforeMilliseconds: image.before == .max ? nil : image.before,
       startedAtMilliseconds: image.startedAt, endedAtMilliseconds: image.phase.isOver ? image.endedAt : nil,
-      done: image.done, skipped: image.skipped, kept: image.kept, examined: image.examined, terms: image.terms,
-      text: delivery.bytes(image.filter), shown: ids(delivery.bytes(image.shown)))
+      done: image.done, skipped: image.skipped)
   }
-}
-
-extension Delivery {
-  fileprivate func bytes(_ range: ByteRange) -> [UInt8] {
-    Array(text[Int(range.offset)..<Int(range.offset) + Int(range.count)])
-  }
-}
-
-/// Job ids of 16 bytes each: high and low, little-endian.
-private func ids(_ bytes: [UInt8]) -> [JobID] {
-  let words = stride(from: 0, to: bytes.count, by: 8).map { at in
-    bytes[at..<at + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-  }
-  return stride(from: 0, to: words.count, by: 2).map { JobID(high: words[$0], low: words[$0 + 1]) }
 }

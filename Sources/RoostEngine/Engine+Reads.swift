@@ -289,7 +289,6 @@ extension JobBody {
     target = layout.target.map(DeliveryTarget.init)
     expiry = JobExpiry(layout.options)
     unique = JobUnique(layout.options)
-    notice = layout.options[.notice].flatMap { WebhookNotice($0) }
   }
 }
 

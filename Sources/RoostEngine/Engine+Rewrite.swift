@@ -20,19 +20,13 @@ extension Engine {
     }
     guard let carried else { throw damaged() }
     let history = try await keptHistory(of: image, loader)
-    let lines = try await logLines(of: image, loader)
     asked = AskedBytes()
     let (again, queue) = (asked.add(viewer), asked.add(change.queue ?? ""))
     let (body, fields, entries) = (asked.add(carried.body), asked.add(carried.fields), asked.add(history))
     let waits = asked.add(carried.dependencies)
-    var kept = Command.Carry(
-      number: number, base: image.base, outcome: image.history, body: body, history: entries)
-    kept.loggedAt = image.log
-    lines.keep(in: &kept) { asked.add($0) }
-    let copy = kept
     let delivery = try await ask(asked.bytes) { base in
-      var carry = copy
-      (carry.body, carry.history, carry.logText) = (body.from(base), entries.from(base), copy.logText.from(base))
+      var carry = Command.Carry(
+        number: number, base: image.base, outcome: image.history, body: body.from(base), history: entries.from(base))
       carry.keyFields = fields.from(base)
       carry.dependencies = waits.from(base)
       var command = Command.Change(job: job, viewer: again.from(base), queue: queue.from(base))

@@ -156,36 +156,6 @@ extension Engine {
     return (delivery.schedules.map { view($0, delivery) }, hasMore)
   }
 
-  /// Asks the zone data anew which instant of each schedule is next. What is due stays.
-  ///
-  /// - Returns: How many schedules have another next instant than before.
-  package func reschedule() async throws(Refusal) -> Int {
-    var (after, hasMore, count): (ScheduleName?, Bool, Int) = (nil, true, 0)
-    while hasMore {
-      let page = try await schedules(owner: nil, limit: 200, after: after)
-      for schedule in page.schedules where try await reschedule(schedule) { count += 1 }
-      (hasMore, after) = (page.hasMore, page.schedules.last.map { ScheduleName(owner: $0.owner, name: $0.name) })
-    }
-    return count
-  }
-
-  private func reschedule(_ schedule: ScheduleView) async throws(Refusal) -> Bool {
-    guard case .cron = schedule.definition.timing, let known = schedule.next.first,
-      let timing = ScheduleTiming(schedule.definition.timing, anchor: schedule.anchor, zone: zones.zone)
-    else { return false }
-    let now = read().wall / 1_000_000_000
-    guard let next = timing.next(after: max(now, schedule.last ?? .min)), next != known else { return false }
-    var asked = AskedBytes()
-    let name = ScheduleName(owner: schedule.owner, name: schedule.name)
-    do throws(Refusal) {
-      let delivery = try await change(name, &asked) { _ in .reschedule(from: known, to: next) }
-      return delivery.schedules.first?.next != known
-    } catch {
-      guard error == .scheduleNotFound else { throw error }
-      return false
-    }
-  }
-
   private func change(
     _ name: ScheduleName, _ asked: inout AskedBytes, _ change: (_ base: Int) -> Command.ChangeSchedule.Change
   ) async throws(Refusal) -> Delivery {

@@ -68,7 +68,6 @@ package final class Engine: Sendable {
     replay.nanoseconds = MonotonicClock.nanoseconds - began
     replay.jobs = store.machine.jobCount
     store.memoryLimit = configuration.memoryLimitBytes
-    store.otherBytes = configuration.otherBytes
     store.eventsRetention = configuration.eventsRetention
     // More is there than the queue itself keeps: somebody followed before the start, and may go on.
     if store.wantsTrim { store.noteFollower() }
@@ -164,8 +163,6 @@ package struct EngineConfiguration: Sendable {
   package var firstSegmentBytes = 4 << 20
   /// Memory for jobs above which submits are refused, bytes; nil: none.
   package var memoryLimitBytes: Int?
-  /// Memory of others that counts towards it, bytes. Called for every commit, on the writer's thread.
-  package var otherBytes: @Sendable () -> Int = { 0 }
   /// How long the log is kept for those who follow it.
   package var eventsRetention = EventsRetention.none
   /// What may wait for the writer before requests are refused as `overloaded`.

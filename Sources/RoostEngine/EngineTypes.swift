@@ -396,8 +396,6 @@ package struct JobBody: Sendable {
   package var expiry: JobExpiry?
   /// That no other may be like it, as it was said.
   package var unique: JobUnique?
-  /// Of a delivery of a webhook what it tells: rendered, it is the payload.
-  package var notice: WebhookNotice?
 
   /// It stands in another queue than was submitted; nil: in that.
   mutating func move(to queue: String?) {

@@ -55,7 +55,6 @@ package struct StoreFigures: Sendable, BitwiseCopyable {
   /// Workers that wait for a job.
   package var waiters = 0
   package var schedules = ScheduleFigures()
-  package var webhooks = WebhookFigures()
 
   init() {}
 
@@ -79,9 +78,6 @@ package struct StoreFigures: Sendable, BitwiseCopyable {
     waiters = store.machine.waiterCount
     schedules = store.machine.scheduleFigures
     schedules.count = store.machine.scheduleCount
-    webhooks = store.machine.webhookFigures
-    webhooks.count = store.machine.webhookCount
-    webhooks.paused = store.machine.pausedWebhookCount
   }
 }
 

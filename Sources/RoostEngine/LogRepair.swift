@@ -99,25 +99,12 @@ package final class LogRepair {
           }
           let record = try RecordLoader([file]).record(at: job.report, bytes: job.reportBytes)
           return StoredReport(record, of: job.number)
-        } lines: { (job) throws(LogError) in
-          try lines(of: job)
         }
       }
     }
     let shortened = rewrite.shortenedHistories
     try LogRewrite.check(target, says: try rewrite.finish())
     return shortened
-  }
-
-  /// As far back as records stand in whole frames, and are what was written.
-  private func lines(of job: StateMachine.CarryNeed.Job) throws(LogError) -> LogLineChain {
-    var chain = LogLineChain(of: job.number, at: job.log, bytes: job.logBytes)
-    while chain.wantsMore {
-      let place = RecordPosition(rawValue: chain.next.position.rawValue)
-      guard let file = salvage.file(holding: place, bytes: Int(chain.next.bytes)) else { break }
-      guard chain.add(try RecordLoader([file]).record(at: chain.next.position, bytes: chain.next.bytes)) else { break }
-    }
-    return chain
   }
 
   /// As far back as records stand in whole frames.

@@ -65,8 +65,6 @@ package struct LogRestore {
           (try loader.history(at: position, bytes: bytes), true)
         } report: { (job) throws(LogError) in
           try loader.report(of: job.number, at: job.report, bytes: job.reportBytes)
-        } lines: { (job) throws(LogError) in
-          try loader.logLines(of: job.number, at: job.log, bytes: job.logBytes)
         }
       }
     }

@@ -45,12 +45,10 @@ package struct LogRewrite: ~Copyable {
   /// - Parameters:
   ///   - history: A job's history from a position on, as far as it can be read, and whether that is all of it.
   ///   - report: What a job's worker said of its progress; nil where that cannot be read.
-  ///   - lines: The log lines of a job's last attempt that wrote some, as far as they can be read.
   package mutating func add(
     _ record: UnsafeRawBufferPointer, at position: LogPosition,
     history read: (LogPosition, UInt32) throws(LogError) -> (entries: [[UInt8]], isWhole: Bool),
-    report: (StateMachine.CarryNeed.Job) throws(LogError) -> StoredReport?,
-    lines: (StateMachine.CarryNeed.Job) throws(LogError) -> LogLineChain
+    report: (StateMachine.CarryNeed.Job) throws(LogError) -> StoredReport?
   ) throws(LogError) {
     if let hash = machine.uniqueToCarry(record, at: position) {
       prepared.append(.carryUnique(Command.CarryUnique(hash: hash, base: position)))
@@ -86,8 +84,6 @@ package struct LogRewrite: ~Copyable {
         carry.progress = report.text.withUnsafeBytes { append($0) }
         carry.progressChecksum = report.checksum
       }
-      carry.loggedAt = job.log
-      if job.log != .none { try lines(job).keep(in: &carry) { append($0) } }
       prepared.append(.carry(carry))
     }
     if arena.count + prepared.count * 512 >= pieceBytes { try flush() }
@@ -96,7 +92,7 @@ package struct LogRewrite: ~Copyable {
   /// Writes the rest, marks a clean stop, and gives the state back as the new log has it.
   package consuming func finish() throws(LogError) -> StateMachine {
     try flush()
-    try write(machine.scheduleCarries(before: .end) + machine.webhookCarries(before: .end))
+    try write(machine.scheduleCarries(before: .end))
     try write(machine.queueCarries + machine.groupCarries)
     try log.stop(stamp)
     return machine
@@ -126,8 +122,7 @@ package struct LogRewrite: ~Copyable {
     let extra = prepared.reduce(0) { sum, command in
       // Those of jobs and stubs are counted with their bytes.
       switch command {
-      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carryQuiet, .carrySchedule, .carryWebhook,
-        .carryBatch:
+      case .carryQueues, .carryGroups, .carryOperations, .carryQuotas, .carrySchedule, .carryBatch:
         sum + command.mostBytes
       default: sum + 512
       }

@@ -18,7 +18,6 @@ package struct Delivery: Sendable {
   package var groups: [GroupImage] = []
   package var figures: [FigureImage] = []
   package var schedules: [ScheduleImage] = []
-  package var webhooks: [WebhookImage] = []
   package var workers: [WorkerImage] = []
   /// Of the commit, where queues are answered.
   package var logTime: Int64 = 0

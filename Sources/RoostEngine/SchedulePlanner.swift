@@ -20,8 +20,6 @@ struct SchedulePlanner {
 
   private let zones: ZoneBook
   private var known: [UInt64: Known] = [:]
-  /// `ZoneBook.generation` of the zones in `known`.
-  private var generation: UInt64 = 0
 
   /// Late instants of an expression that are looked at for one decision: some 0.2 ms.
   private static let mostInstants = 3_000
@@ -118,10 +116,6 @@ struct SchedulePlanner {
   private mutating func timing(
     of id: UInt64, _ timing: ScheduleDefinition.Timing, anchor: Int64
   ) -> ScheduleTiming? {
-    if generation != zones.generation {
-      known.removeAll()
-      generation = zones.generation
-    }
     if let found = known[id], found.timing == timing, found.anchor == anchor { return found.computed }
     guard let computed = ScheduleTiming(timing, anchor: anchor, zone: zones.zone) else { return nil }
     // Of schedules that are gone nothing is asked again.

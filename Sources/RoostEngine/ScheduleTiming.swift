@@ -50,58 +50,16 @@ extension ScheduleDefinition.Passes {
   }
 }
 
-/// The time zones that schedules use, each read once, and again when that is asked for.
+/// The time zones that schedules use, each read once.
 package final class ZoneBook: Sendable {
   private let zones = Mutex<[String: TimeZoneTable]>([:])
   private let read: @Sendable (String) -> TimeZoneTable?
-  private let readVersion: @Sendable () -> String?
-  /// Nil: it was not read yet.
-  private let lastVersion = Mutex<String??>(nil)
-  private let changes = Atomic<UInt64>(0)
 
-  /// - Parameters:
-  ///   - read: Finds a zone; nil where it is not there.
-  ///   - version: The release of the zone data; nil where nothing says it.
-  package init(
-    read: @escaping @Sendable (String) -> TimeZoneTable?, version: @escaping @Sendable () -> String? = { nil }
-  ) {
-    self.read = read
-    readVersion = version
-  }
+  /// - Parameter read: Finds a zone; nil where it is not there.
+  package init(read: @escaping @Sendable (String) -> TimeZoneTable?) { self.read = read }
 
   /// Those of a database on disk.
-  package convenience init(_ database: TimeZoneDatabase) {
-    self.init(read: { try? database.zone($0) }, version: { database.version })
-  }
-
-  /// The release of the zone data, such as `2026f`, as it was read last; nil where nothing says it.
-  package var version: String? {
-    lastVersion.withLock { last in
-      if let last { return last }
-      let version = readVersion()
-      last = .some(version)
-      return version
-    }
-  }
-
-  /// Rises when a zone is another than before.
-  package var generation: UInt64 { changes.load(ordering: .acquiring) }
-
-  /// Reads the zones that are known anew. One that is not there any more stays as it was. It waits for the disk.
-  ///
-  /// - Returns: Whether one of them is another than before.
-  package func readAgain() -> Bool {
-    let version = readVersion()
-    lastVersion.withLock { $0 = .some(version) }
-    var hasChanged = false
-    for (name, known) in zones.withLock({ $0 }) {
-      guard let found = read(name), found != known else { continue }
-      zones.withLock { $0[name] = found }
-      hasChanged = true
-    }
-    if hasChanged { changes.add(1, ordering: .acquiringAndReleasing) }
-    return hasChanged
-  }
+  package convenience init(_ database: TimeZoneDatabase) { self.init { try? database.zone($0) } }
 
   package func zone(_ name: String) -> TimeZoneTable? {
     if let known = zones.withLock({ $0[name] }) { return known }

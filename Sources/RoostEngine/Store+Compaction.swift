@@ -170,8 +170,7 @@ extension Store {
       let end = LogPosition(rawValue: UInt64(compaction.segment + 1) << 32)
       compaction.prepared =
         compaction.areQueuesCarried
-        ? machine.groupCarries
-        : machine.scheduleCarries(before: end) + machine.webhookCarries(before: end) + machine.queueCarries
+        ? machine.groupCarries : machine.scheduleCarries(before: end) + machine.queueCarries
       compaction.sizes = compaction.prepared.map { _ in 0 }
       // What was said of the last groups ended meanwhile.
       compaction.isCarried = compaction.areQueuesCarried && compaction.prepared.isEmpty
@@ -218,10 +217,6 @@ extension Store {
         carry.progressChecksum = report.checksum
         readBytes += report.text.count
       }
-      carry.loggedAt = job.log
-      let lines = try loader.logLines(of: number, at: job.log, bytes: job.logBytes)
-      lines.keep(in: &carry) { appendToArena($0) }
-      readBytes += Int(carry.logText.count)
       compaction.prepared.append(.carry(carry))
     }
     compaction.sizes.append(record.count)

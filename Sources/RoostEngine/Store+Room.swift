@@ -33,7 +33,7 @@ extension Store {
   /// - Parameter capacity: What the current segment still holds, bytes.
   func conditions(capacity: Int) -> Conditions {
     var conditions = Conditions()
-    conditions.isMemoryLow = memoryLimit.map { machine.usedBytes + otherBytes() > $0 } ?? false
+    conditions.isMemoryLow = memoryLimit.map { machine.usedBytes > $0 } ?? false
     conditions.diskLevel = diskLevel
     guard isShortOfSpace, !machine.defects.contains(.reserveForgotten) else { return conditions }
     let left = log.space.spareBytes - reserveBytes
@@ -41,8 +41,7 @@ extension Store {
     conditions.leasesLeft = max(0, unpromised / leaseBytes)
     // Copies take the segment that is kept for them, and give it back with the trim: extensions need not wait for that.
     let lent = isCompacting ? log.segmentBytes : 0
-    let kept = machine.defects.contains(.extensionsUnkept) ? unpromised : left
-    conditions.extensionsLeft = max(0, (capacity + kept + lent) / Self.extensionBytes)
+    conditions.extensionsLeft = max(0, (capacity + left + lent) / Self.extensionBytes)
     conditions.largeResultBytes = max(0, unpromised)
     conditions.dueItemsLeft = max(0, (capacity + unpromised) / Self.dueItemBytes)
     return conditions

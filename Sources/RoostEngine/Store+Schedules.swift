@@ -36,7 +36,7 @@ extension Store {
       guard let known else { return change }
       let after = machine.defects.contains(.pauseMadeUp) ? origin.after - 3_600 : origin.after
       change.next = planner.next(known.timing, anchor: origin.anchor, after: after)
-    case .pause, .remove, .reschedule: break
+    case .pause, .remove: break
     }
     return change
   }
@@ -80,7 +80,7 @@ extension Store {
         machine.hold(schedule: work.id, because: .late)
         continue
       }
-      guard step.records.count + machine.pendingWebhookBytes + command.mostBytes <= room else { return true }
+      guard step.records.count + command.mostBytes <= room else { return true }
       if mightNotFit(command) {
         machine.hold(schedule: work.id, because: .noRoom)
         continue
@@ -93,7 +93,7 @@ extension Store {
       guard left > 0 else { return true }
       left -= 1
       let (command, arena) = command(for: work)
-      guard step.records.count + machine.pendingWebhookBytes + command.mostBytes <= room else { return true }
+      guard step.records.count + command.mostBytes <= room else { return true }
       // What waits for space on the disk asks no more in this batch.
       guard !mightNotFit(command) else { return false }
       decideUnasked(command, arena)

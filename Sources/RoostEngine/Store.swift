@@ -43,8 +43,6 @@ package struct Store: ~Copyable {
   private var isUnwritten = false
   /// The memory above which submits are refused, bytes; nil: none.
   package var memoryLimit: Int?
-  /// Memory of others that counts towards it, bytes.
-  var otherBytes: @Sendable () -> Int = { 0 }
   /// How long the log is kept for those who follow it.
   package var eventsRetention = EventsRetention.none
   var planner: SchedulePlanner
@@ -163,7 +161,6 @@ package struct Store: ~Copyable {
     isShortOfSpace = log.isShortOfSpace
     machine.conditions = conditions(capacity: capacity)
     if isReadOnly { machine.conditions.diskLevel = 3 }
-    machine.conditions.holdsWholeFrame = safeBytes >= log.frameLimitBytes
     machine.conditions.isWallSuspect = clock.isWallSuspect
     step.begin(at: position, arena: arena)
     if startsSegment { machine.writeGround(into: &step) }
@@ -176,7 +173,7 @@ package struct Store: ~Copyable {
     let room = log.frameLimitBytes - SegmentedLog.headroom - Self.dueBytes
     let wanted = command.mostBytes
     if wanted > room - Self.groundBytes { return refuse(ticket, .tooLarge) }
-    guard step.records.count + machine.pendingWebhookBytes + wanted <= room else { return false }
+    guard step.records.count + wanted <= room else { return false }
     if mightNotFit(command) { return refuse(ticket, .diskLow) }
     if planned.isEmpty {
       machine.handle(command, ticket: ticket, into: &step)

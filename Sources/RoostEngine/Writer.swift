@@ -17,14 +17,11 @@ final class Writer: @unchecked Sendable {
   /// For other threads: what the queues hold.
   let board = QueueBoard()
   let quotas = QuotaBoard()
-  let quiet = QuietBoard()
   /// For those who follow the log: how far it is durable.
   let tap: EventTap
   let logIdentity: LogIdentity
   /// For other threads: which running jobs were called off.
   let cancels = CancelNotices()
-  /// For whoever judges jobs of operations.
-  let choices = ChoiceBell()
 
   private var batch = Mailbox.Batch()
   /// What lanes have posted.
@@ -103,7 +100,6 @@ final class Writer: @unchecked Sendable {
     unpinTrimmed()
     if compacts || store.trims != trims { publish() }
     tap.publish(store.log)
-    if store.machine.wantsChoice { choices.ring() }
     // Without space nothing can be written: asking again at once would only burn a core.
     return (hasDue || compacts && !store.isCarryHeld) && !store.isReadOnly
   }
@@ -220,15 +216,8 @@ final class Writer: @unchecked Sendable {
     case .schedules(let first, let count, _, _):
       delivery.schedules = Array(store.step.schedules[Int(first)..<Int(first + count)])
       delivery.text = store.step.text
-    case .webhooks(let first, let count, _, _):
-      delivery.webhooks = Array(store.step.webhooks[Int(first)..<Int(first + count)])
-      delivery.text = store.step.text
     case .counted(let counted):
       delivery.jobs = Array(store.step.jobs[Int(counted.first)..<Int(counted.first + counted.count)])
-    case .piece(let piece):
-      delivery.loader = currentLoader()
-      delivery.jobs = Array(store.step.jobs[Int(piece.first)..<Int(piece.first + piece.count)])
-      delivery.text = store.step.text
     case .graph(let first, let count):
       delivery.accepted = Array(store.step.accepted[Int(first)..<Int(first + count)])
     case .batches(let first, let count, _):
@@ -240,7 +229,7 @@ final class Writer: @unchecked Sendable {
       delivery.jobs = Array(store.step.jobs[Int(first)..<Int(first + count)])
       delivery.links = Array(store.step.links[Int(firstLink)..<Int(firstLink + linkCount)])
       delivery.text = store.step.text
-    case .refused, .submitted, .notUnique, .nothing, .changed, .extended, .carried, .owner, .graphRefused: break
+    case .refused, .submitted, .notUnique, .nothing, .changed, .carried, .owner, .graphRefused: break
     }
     return delivery
   }
@@ -320,7 +309,6 @@ final class Writer: @unchecked Sendable {
   private func tellBoards() {
     board.update(&store.machine)
     quotas.update(store.machine)
-    quiet.update(store.machine)
   }
 
   private func publish() {

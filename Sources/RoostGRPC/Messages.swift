@@ -185,7 +185,7 @@ extension Roost_V1_Job {
       return
     }
     if let bytes = job.result { result = Data(bytes) }
-    if withPayload { payload = Data(job.body.shownPayload) }
+    if withPayload { payload = Data(job.body.payload) }
   }
 }
 

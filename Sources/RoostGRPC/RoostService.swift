@@ -114,7 +114,6 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
       }
       var response = Roost_V1_LeaseResponse()
       response.jobs = .init(jobs)
-      response.quiet = backend.engine.isQuiet(worker: wish.workerID)
       return response
     }
   }
@@ -153,7 +152,6 @@ struct RoostService: Roost_V1_Roost.ServiceProtocol {
       var response = Roost_V1_ExtendResponse()
       response.leaseUntil = .init(milliseconds: after.leaseUntilMilliseconds)
       response.cancelRequested = after.cancelRequested
-      response.quiet = after.isQuiet
       response.progressDropped = hasDroppedProgress
       return response
     }

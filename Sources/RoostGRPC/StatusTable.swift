@@ -10,8 +10,7 @@ extension ErrorCode {
     switch self {
     case .idempotencyConflict, .notUnique: return .alreadyExists
     case .routeNotFound: return .unimplemented
-    case .tooManyQueues, .tooManySchedules, .tooManyQuotas, .tooManyBatches, .tooManyWebhooks, .memoryLow:
-      return .resourceExhausted
+    case .tooManyQueues, .tooManySchedules, .tooManyQuotas, .tooManyBatches, .memoryLow: return .resourceExhausted
     case .payloadCorrupt: return .dataLoss
     // A client that tries UNAVAILABLE again by itself must not do so where it may have happened.
     case .outcomeUnknown: return .unknown
@@ -62,7 +61,6 @@ extension Rejection {
     for detail in details {
       switch detail.value {
       case .text(let text): facts[detail.name] = text
-      case .flag(let value): facts[detail.name] = "\(value)"
       case .list(let texts): facts[detail.name] = texts.joined(separator: ",")
       }
     }

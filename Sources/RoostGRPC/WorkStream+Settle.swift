@@ -133,7 +133,6 @@ extension WorkStream {
       case .success(let after):
         answer.leaseUntil = .init(milliseconds: after.leaseUntilMilliseconds)
         answer.cancelRequested = after.cancelRequested
-        answer.quiet = after.isQuiet
         answer.progressDropped = dropped.contains(place)
       case .failure(let rejection):
         metrics.refused(rejection.code)
@@ -185,9 +184,7 @@ extension WorkStream {
       let results = await all(items) { (items) throws(Rejection) in try await extendLeases(items, request, backend) }
       for (held, result) in zip(some, results) {
         switch result {
-        case .success(let after):
-          answer.extended += 1
-          if after.isQuiet { answer.quiet = true }
+        case .success: answer.extended += 1
         case .failure(let rejection) where rejection.meansLost:
           // An outcome that was told meanwhile has ended it.
           guard state.withLock({ $0.release(held.id, held.lease) }) else { continue }

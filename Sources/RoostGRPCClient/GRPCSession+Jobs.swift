@@ -10,7 +10,6 @@ import Synchronization
 extension GRPCSession {
   func hear(_ message: Roost_V1_DaemonMessage) {
     for job in message.jobs { take(job) }
-    if !message.jobs.isEmpty { heard(isQuiet: false) }
     for answer in message.extended { take(answer) }
     for settlement in message.settled { take(settlement) }
     for notice in message.cancels { end(notice.leaseID, .cancelRequested) }
@@ -70,19 +69,7 @@ extension GRPCSession {
     state.withLock { if case .confirming? = $0.held[token]?.phase { true } else { false } }
   }
 
-  /// The daemon sends a quiet worker no jobs; what it was sent before is done.
-  private func heard(isQuiet: Bool) {
-    let isNews = state.withLock { state in
-      defer { state.isQuiet = isQuiet }
-      return state.isQuiet != isQuiet
-    }
-    guard isNews else { return }
-    logger.notice(isQuiet ? "an operator asked this worker to take no more jobs" : "this worker takes jobs again")
-  }
-
   private func take(_ answer: Roost_V1_HeartbeatAnswer) {
-    // One that extended nothing tells nothing of the worker.
-    if answer.extended > 0 || answer.quiet { heard(isQuiet: answer.quiet) }
     state.withLock { state in
       guard let asked = state.beats.removeValue(forKey: answer.heartbeat) else { return }
       state.beats = state.beats.filter { $0.key > answer.heartbeat }
@@ -144,9 +131,6 @@ extension GRPCSession {
     guard !isCancelled else { return conclude(token, .release(job)) }
     let context = JobContext(job, logger: logger) { [weak self] progress in
       try await self?.report(progress, of: token)
-    } write: { [logger] lines in
-      // The stream has no message for them.
-      for line in lines { logger.info("\(line)", metadata: ["job_id": "\(job.id)", "attempt": "\(job.attempt)"]) }
     }
     state.withLock { state in
       // On Swift's pool, where it may block: no preference is inherited here.

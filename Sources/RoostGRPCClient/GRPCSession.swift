@@ -61,8 +61,6 @@ final class GRPCSession: Sendable {
     var nextBeat: UInt64 = 1
     var nextBeatAt = ContinuousClock.now
     var isDraining = false
-    /// An operator asked the worker to take no more jobs.
-    var isQuiet = false
     var isAborted = false
     /// Nothing is left to be said.
     var isFinished = false

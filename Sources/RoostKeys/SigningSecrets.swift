@@ -3,7 +3,7 @@ import Foundation
 import RoostAPI
 import Synchronization
 
-/// What deliveries are signed with: a secret of a webhook, of a queue, or of an owner; two while one is rotated.
+/// What deliveries are signed with: a secret of a queue, or of an owner; two while one is rotated.
 ///
 /// They are kept in `signing.json` in the data directory, which only its owner may read and which is replaced whole. Unlike
 /// an API key a secret must be known to be used, so it is not hashed. No route tells one that was set before.
@@ -13,8 +13,6 @@ package final class SigningSecrets: Sendable {
     case owner(Name)
     /// Goes before the owner's.
     case queue(String)
-    /// An owner's webhook, by its name; goes before the others.
-    case webhook(owner: Name, name: String)
   }
 
   /// One secret of a holder.
@@ -27,15 +25,10 @@ package final class SigningSecrets: Sendable {
 
   /// Holders at most.
   package static let mostHolders = 10_000
-  /// That of a file with secrets of webhooks; without them it is 1, which earlier releases read.
-  private static let format = 2
 
   private struct Stored: Codable {
     var owner: String?
     var queue: String?
-    /// With its owner's name, which is not `owner`: a release that knows no webhooks must not take it for that.
-    var webhook: String?
-    var webhookOwner: String?
     var secret: String
     var createdAt: Int64
     var until: Int64?
@@ -64,12 +57,11 @@ package final class SigningSecrets: Sendable {
       throw .corrupt(
         file: file.path, expected: "signing secrets", found: "\(version.bytes.count) bytes of another shape")
     }
-    guard (1...Self.format).contains(stored.format) else {
-      throw .unknownFormat(file: file.path, found: stored.format, supported: Self.format)
-    }
+    guard stored.format == 1 else { throw .unknownFormat(file: file.path, found: stored.format, supported: 1) }
     var found: [Holder: [Entry]] = [:]
     for item in stored.secrets {
-      guard let holder = Self.holder(of: item), let secret = SigningSecret(item.secret) else {
+      let holder = item.queue.map { Holder.queue($0) } ?? item.owner.map { Holder.owner(Name($0)) }
+      guard let holder, let secret = SigningSecret(item.secret) else {
         throw .corrupt(file: file.path, expected: "signing secrets", found: "an item of another shape")
       }
       found[holder, default: []].append(
@@ -78,18 +70,9 @@ package final class SigningSecrets: Sendable {
     entries.withLock { [found] in $0 = found }
   }
 
-  private static func holder(of item: Stored) -> Holder? {
-    if let webhook = item.webhook, let owner = item.webhookOwner { return .webhook(owner: Name(owner), name: webhook) }
-    return item.queue.map { .queue($0) } ?? item.owner.map { .owner(Name($0)) }
-  }
-
-  /// What a delivery is signed with: the webhook's secrets, else the queue's, else the owner's, the newest first; empty where
-  /// there are none.
-  ///
-  /// - Parameter webhook: Its name; nil: the delivery is of none.
-  package func live(queue: String, owner: String, webhook: String? = nil, at now: Date) -> [SigningSecret] {
-    let own = webhook.map { listed(.webhook(owner: Name(owner), name: $0), at: now) } ?? []
-    let found = own.isEmpty ? listed(.queue(queue), at: now) : own
+  /// What a delivery is signed with: the queue's secrets, else the owner's, the newest first; empty where there are none.
+  package func live(queue: String, owner: String, at now: Date) -> [SigningSecret] {
+    let found = listed(.queue(queue), at: now)
     return (found.isEmpty ? listed(.owner(Name(owner)), at: now) : found).map(\.secret)
   }
 
@@ -157,9 +140,6 @@ package final class SigningSecrets: Sendable {
         switch holder {
         case .owner(let name): item.owner = name.text
         case .queue(let name): item.queue = name
-        case .webhook(let owner, let name):
-          (item.webhookOwner, item.webhook) = (owner.text, name)
-          stored.format = format
         }
         stored.secrets.append(item)
       }

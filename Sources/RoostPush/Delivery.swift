@@ -10,9 +10,6 @@ import RoostKeys
 enum DeliveryContent {
   /// `{"job_id", "attempt", …, "payload"}`, or the payload alone.
   static func body(_ job: LeasedJob, _ form: PushBody) -> [UInt8] {
-    if let notice = job.body.notice {
-      return NoticeContent.json(notice, owner: job.body.owner, webhook: job.body.group)
-    }
     guard form == .job else { return Array(job.body.payload) }
     var json = JSONWriter(capacity: job.body.payload.count + 512)
     json.beginObject()
@@ -106,12 +103,6 @@ package enum DeliveryOutcome: Sendable, Equatable {
   private static let mostErrorBytes = 1_024
   /// Milliseconds that a target may ask for at most.
   static let longestRetryAfter: Int64 = 7 * 86_400_000
-
-  /// What becomes of a webhook's delivery: whatever its receiver answers but 410, it may answer otherwise tomorrow.
-  package init(ofWebhook answer: DeliveryAnswer, now: Date) {
-    self.init(answer, now: now)
-    if case .dead(let error) = self { self = .retried(error: error, after: nil) }
-  }
 
   package init(_ answer: DeliveryAnswer, now: Date) {
     switch answer.status {

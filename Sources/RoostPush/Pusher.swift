@@ -41,8 +41,6 @@ package final class Pusher: Sendable {
   package let targets = PushTargets()
   private let ownPorts = Mutex<Set<Int>>([])
   private let load = Mutex(Load())
-  /// The webhooks whose pauses the log told, and since when they are paused.
-  private let toldPauses = Mutex<[WebhookName: Int64]>([:])
   /// There is room again, or it stops.
   private let change = Wakeup()
 
@@ -142,8 +140,7 @@ package final class Pusher: Sendable {
     do {
       let answer = try await post(job, to: target.url, terms?.body ?? .job, within: .milliseconds(limit))
       status = answer.status
-      outcome =
-        job.body.notice == nil ? DeliveryOutcome(answer, now: Date()) : DeliveryOutcome(ofWebhook: answer, now: Date())
+      outcome = DeliveryOutcome(answer, now: Date())
     } catch DeliveryFailure.forbidden(let reason) {
       isForbidden = true
       outcome = .dead(error: "callback_forbidden: \(reason)")
@@ -158,16 +155,8 @@ package final class Pusher: Sendable {
     }
     targets.end(target.origin, outcome, status: status, isForbidden: isForbidden, at: Date())
     guard let outcome else { return await handBack(job, engine) }
-    let webhook = job.body.notice == nil ? nil : WebhookName(owner: job.body.owner, name: job.body.group)
-    if case .gone = outcome {
-      if let webhook {
-        await pause(webhook, engine)
-      } else if job.body.target == nil {
-        await pause(job.body.queue, engine)
-      }
-    }
+    if case .gone = outcome, job.body.target == nil { await pause(job.body.queue, engine) }
     await tell(outcome, of: job, engine)
-    if let webhook, status.map({ !(200..<300).contains($0) }) ?? true { await noteFailure(of: webhook, engine) }
   }
 
   /// Resolves, judges, dials what was judged, posts, and reads what may be kept of the answer.
@@ -227,8 +216,7 @@ package final class Pusher: Sendable {
     var request = HTTPClientRequest(url: url.text)
     request.method = .POST
     let now = Date()
-    let live = secrets.live(
-      queue: job.body.queue, owner: job.body.owner, webhook: job.body.notice == nil ? nil : job.body.group, at: now)
+    let live = secrets.live(queue: job.body.queue, owner: job.body.owner, at: now)
     for (name, value) in DeliveryContent.headers(
       job, body, secrets: live, now: now, agent: "roost/\(configuration.version)")
     {
@@ -290,33 +278,6 @@ package final class Pusher: Sendable {
 
   private func handBack(_ job: LeasedJob, _ engine: Engine, delayMilliseconds: Int64 = 0) async {
     _ = try? await engine.release(job.id, leaseID: job.leaseID, viewer: .all, delayMilliseconds: delayMilliseconds)
-  }
-
-  private func pause(_ webhook: WebhookName, _ engine: Engine) async {
-    do throws(Refusal) {
-      _ = try await engine.pause(webhook: webhook, reason: "its url answered 410 Gone")
-    } catch {
-      guard error != .webhookNotFound else { return }
-      logger.error("a webhook could not be paused", metadata: Self.metadata(webhook, "\(error)"))
-    }
-  }
-
-  /// A delivery failed: where that paused the webhook, the log says so, once for each pause.
-  private func noteFailure(of webhook: WebhookName, _ engine: Engine) async {
-    guard let pause = (try? await engine.webhook(webhook))?.pause else { return }
-    let isNew = toldPauses.withLock { told in
-      guard told[webhook] != pause.sinceMilliseconds else { return false }
-      // Of a few that were told again nothing is lost.
-      if told.count >= 1_000 { told.removeAll() }
-      told[webhook] = pause.sinceMilliseconds
-      return true
-    }
-    guard isNew else { return }
-    logger.warning("a webhook is paused", metadata: Self.metadata(webhook, pause.reason))
-  }
-
-  private static func metadata(_ webhook: WebhookName, _ reason: String) -> Logger.Metadata {
-    ["webhook": "\(webhook.name)", "owner_id": "\(webhook.owner)", "reason": "\(reason)"]
   }
 
   private func pause(_ queue: String, _ engine: Engine) async {

@@ -186,7 +186,6 @@ private func extendBatch(_ request: RouteRequest, _ backend: Backend) async thro
     json.field("job_id", name)
     json.field("lease_until", milliseconds: after.leaseUntilMilliseconds)
     json.field("cancel_requested", after.cancelRequested)
-    if after.isQuiet { json.field("quiet", true) }
     if dropped.contains(name) { json.field("progress_dropped", true) }
     json.endObject()
   }

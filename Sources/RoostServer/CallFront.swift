@@ -87,7 +87,9 @@ package struct CallFront: Sendable {
     let caller = try await authenticate(call)
     if let refusal = backend.requestQuotas.refusal(of: caller) { throw refusal }
     for scope in [route.scope].compactMap({ $0 }) + scopes { try caller.require(scope) }
-    guard configuration.budget.hasRoom else { throw configuration.noRoom }
+    guard configuration.budget.hasRoom else {
+      throw Rejection(.overloaded, "too many bytes are in memory at once: try again shortly").retryAfter(1)
+    }
     var request = RouteRequest(parameter: "", query: Query(), body: [], identity: caller)
     request.carry(call.parent, call.state, nil)
     request.onDisconnect = call.onDisconnect

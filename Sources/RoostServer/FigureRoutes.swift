@@ -54,49 +54,12 @@ let figureRoutes: [Route] = [
     json.beginObject()
     json.key("items")
     json.beginArray()
-    for worker in workers { json.worker(worker, isQuiet: backend.engine.isQuiet(worker: worker.name)) }
+    for worker in workers { json.worker(worker) }
     json.endArray()
-    // Those that are not there would be forgotten otherwise.
-    if request.caller.type == .admin {
-      json.key("quiet")
-      json.beginArray()
-      for quiet in backend.engine.quietWorkers { json.quiet(quiet.worker, since: quiet.since) }
-      json.endArray()
-    }
     json.endObject()
     return Answer(200, json)
   },
-  Route("POST", "/workers/{id}/quiet", .manageQueues, fields: quietTable.allNames, audit: .always("worker.quiet")) {
-    (request, backend) throws(Rejection) in
-    var isQuiet = true
-    try decodeOptional(request.body, quietTable) { (_, json) throws(Rejection) in isQuiet = try json.boolean("quiet") }
-    return try await quiet(isQuiet, request, backend)
-  },
-  Route("DELETE", "/workers/{id}/quiet", .manageQueues, audit: .always("worker.resume")) {
-    (request, backend) throws(Rejection) in
-    try requireNoFields(request.body)
-    return try await quiet(false, request, backend)
-  },
 ]
-
-private enum QuietField: String, CaseIterable { case quiet }
-
-private let quietTable = FieldTable(QuietField.self)
-
-private func quiet(_ isQuiet: Bool, _ request: RouteRequest, _ backend: Backend) async throws(Rejection) -> Answer {
-  let worker = request.parameter
-  guard (1...200).contains(worker.utf8.count), worker.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-    throw Rejection(
-      .outOfRange, field: "id", "a worker's id must be 1 to 200 bytes long, without control characters")
-  }
-  try await refusable { () throws(Refusal) in try await backend.engine.quiet(worker: worker, isQuiet) }
-  var json = JSONWriter(capacity: 64)
-  json.beginObject()
-  json.field("worker_id", worker)
-  json.field("quiet", isQuiet)
-  json.endObject()
-  return Answer(200, json)
-}
 
 /// Workers that one answer shows.
 private let mostWorkers = 10_000
@@ -210,18 +173,10 @@ extension JSONWriter {
     endObject()
   }
 
-  fileprivate mutating func quiet(_ worker: String, since: Int64) {
-    beginObject()
-    field("worker_id", worker)
-    field("since", milliseconds: since)
-    endObject()
-  }
-
-  fileprivate mutating func worker(_ worker: WorkerView, isQuiet: Bool) {
+  fileprivate mutating func worker(_ worker: WorkerView) {
     beginObject()
     field("worker_id", worker.name)
     field("key_id", worker.keyID)
-    if isQuiet { field("quiet", true) }
     field("running", worker.running)
     field("waiting", worker.waiting)
     key("queues")

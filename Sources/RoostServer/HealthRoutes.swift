@@ -29,7 +29,6 @@ let healthRoutes: [Route] = [
     json.field("payloads", health.hasCorruptPayload ? "corrupt" : "ok")
     json.field("keys", keys.wireName)
     json.endObject()
-    if let version = backend.engine.zones.version { json.field("tzdata", version) }
     json.endObject()
     return Answer(isReady ? 200 : 503, json)
   },

@@ -25,7 +25,7 @@ let historyRoutes: [Route] = [
 ]
 
 extension JSONWriter {
-  /// `{outcome, attempt?, worker_id?, leased_at?, ended_at?, error?, reason?, log?}`
+  /// `{outcome, attempt?, worker_id?, leased_at?, ended_at?, error?, reason?}`
   fileprivate mutating func history(_ line: HistoryLine) {
     beginObject()
     field("outcome", line.outcome?.wireName ?? "running")
@@ -41,12 +41,24 @@ extension JSONWriter {
     case .cancelled, .cancelRequested, .buried: if !line.text.isEmpty { field("reason", line.text) }
     case .acked, .released, .undelivered, nil: break
     }
-    if !line.logLines.isEmpty {
-      key("log")
-      beginArray()
-      for text in line.logLines { string(text) }
-      endArray()
-    }
     endObject()
+  }
+}
+
+extension Outcome {
+  /// The name on the wire.
+  var wireName: String {
+    switch self {
+    case .acked: "acked"
+    case .failed: "failed"
+    case .expired: "expired"
+    case .timedOut: "timed_out"
+    case .released: "released"
+    case .undelivered: "undelivered"
+    case .cancelled: "cancelled"
+    case .cancelRequested: "cancel_requested"
+    case .tooLate: "too_late"
+    case .buried: "buried"
+    }
   }
 }

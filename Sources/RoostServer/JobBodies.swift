@@ -144,7 +144,7 @@ package struct SubmitBody {
     case .payload, .expiresAt, .expiresIn, .onExpire, .dependsOn, .onDead, .when, .ref:
       preconditionFailure("read where all fields are at hand")
     case .type: spec.type = try json.plainText(name, 0...200)
-    case .queue: spec.queue = try json.takingQueue(name)
+    case .queue: spec.queue = try json.queueName(name)
     case .group: spec.group = try json.groupName(name)
     case .priority: spec.priority = try json.priority(name)
     case .delay: spec.delayMilliseconds = try json.duration(name, Bounds.tenYears)
@@ -248,13 +248,6 @@ extension JSONReader {
   mutating func queueName(_ name: String) throws(Rejection) -> String {
     let text = try string(name)
     guard isQueueName(text) else { throw outOfRange(name, "1 to 200 characters of A-Z a-z 0-9 . _ : -") }
-    return text
-  }
-
-  /// A queue that is to take jobs: those whose names begin with `_` are the daemon's own.
-  mutating func takingQueue(_ name: String) throws(Rejection) -> String {
-    let text = try queueName(name)
-    guard text.utf8.first != UInt8(ascii: "_") else { throw outOfRange(name, "a name that does not begin with _") }
     return text
   }
 

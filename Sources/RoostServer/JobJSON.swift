@@ -90,7 +90,7 @@ extension JSONWriter {
     if let trace = job.body.traceparent { field("traceparent", trace) }
     if let state = job.body.tracestate { field("tracestate", state) }
     if let target = job.body.target { field("callback_url", target.url) }
-    if withPayload { field("payload", raw: job.body.shownPayload) }
+    if withPayload { field("payload", raw: job.body.payload) }
     endObject()
   }
 
@@ -169,15 +169,8 @@ extension JSONWriter {
     field("owner_id", job.body.owner)
     field("created_at", milliseconds: job.createdAtMilliseconds)
     if let time = job.finishedAtMilliseconds { field("dead_at", milliseconds: time) }
-    if withPayload { field("payload", raw: job.body.shownPayload) }
+    if withPayload { field("payload", raw: job.body.payload) }
     endObject()
-  }
-}
-
-extension JobBody {
-  /// What a reader is shown as the payload: of a webhook's delivery what it tells.
-  package var shownPayload: ArraySlice<UInt8> {
-    notice.map { NoticeContent.json($0, owner: owner, webhook: group)[...] } ?? payload
   }
 }
 

@@ -184,7 +184,7 @@ private func decodeChange(_ request: RouteRequest, _ backend: Backend) throws(Re
     case .maxRetries: change.maxRetries = try json.retries(name)
     case .delay: delay = try json.duration(name, Bounds.tenYears)
     case .runAt: runAt = try json.runAt(name)
-    case .queue: change.queue = try json.takingQueue(name)
+    case .queue: change.queue = try json.queueName(name)
     }
   }
   try json.finish()

@@ -29,8 +29,19 @@ struct ListFilter {
     text.tag = try query.text("tag", 200)
     text.metadata = try query.text("metadata", 4_096).map { TextFilter.Metadata($0) }
     text.error = try query.text("error~", 1_024)
-    if let reason = query["reason"] { text.reason = try DeadReason.checked(reason) }
-    if let shape = query["shape"] { text.shape = try ErrorShape.checked(shape) }
+    if let reason = query["reason"] {
+      guard DeadReason.names.contains(reason) else {
+        throw Rejection(
+          .outOfRange, field: "reason", "reason must be one of \(DeadReason.names.joined(separator: ", "))")
+      }
+      text.reason = reason
+    }
+    if let shape = query["shape"] {
+      guard shape.utf8.count == 16, UInt64(shape, radix: 16) != nil else {
+        throw Rejection(.outOfRange, field: "shape", "shape must be a shape of GET /dlq/groups")
+      }
+      text.shape = shape
+    }
     let filter = text
     if !filter.isEmpty { jobs.matches = { filter.matches($0) } }
   }
@@ -57,9 +68,6 @@ struct TextFilter: Equatable, Sendable {
       let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       (key, value) = (String(parts[0]), parts.count > 1 ? String(parts[1]) : nil)
     }
-
-    /// As it was given.
-    var text: String { value.map { "\(key)=\($0)" } ?? key }
   }
 
   var isEmpty: Bool { self == TextFilter() }
@@ -97,34 +105,6 @@ struct TextFilter: Equatable, Sendable {
 /// Why a job died, as `JobView.deathReason` says it.
 enum DeadReason {
   static let names = ["attempts_exhausted", "permanent_failure", "expired", "crash_loop", "buried"]
-
-  static func checked(_ reason: String) throws(Rejection) -> String {
-    guard names.contains(reason) else {
-      throw Rejection(.outOfRange, field: "reason", "reason must be one of \(names.joined(separator: ", "))")
-    }
-    return reason
-  }
-}
-
-extension ErrorShape {
-  /// The id of a shape.
-  static func checked(_ shape: String) throws(Rejection) -> String {
-    guard shape.utf8.count == 16, UInt64(shape, radix: 16) != nil else {
-      throw Rejection(.outOfRange, field: "shape", "shape must be a shape of GET /dlq/groups")
-    }
-    return shape
-  }
-}
-
-/// A wall time, or a duration before now; milliseconds.
-func pastInstant(_ text: String, _ name: String) throws(Rejection) -> Int64 {
-  if let time = Timestamp.milliseconds(text) { return time }
-  guard let back = DurationText.milliseconds(text), Bounds.tenYears.contains(back) else {
-    throw Rejection(
-      .outOfRange, field: name,
-      "\(name) must be a time such as 2026-11-28T12:00:00Z, or how long ago that is, such as 1h")
-  }
-  return Int64(Date().timeIntervalSince1970 * 1_000) - back
 }
 
 extension Query {
@@ -155,6 +135,12 @@ extension Query {
   /// A wall time, or a duration before now; milliseconds.
   fileprivate func time(_ name: String) throws(Rejection) -> Int64? {
     guard let text = self[name] else { return nil }
-    return try pastInstant(text, name)
+    if let time = Timestamp.milliseconds(text) { return time }
+    guard let back = DurationText.milliseconds(text), Bounds.tenYears.contains(back) else {
+      throw Rejection(
+        .outOfRange, field: name,
+        "\(name) must be a time such as 2026-11-28T12:00:00Z, or how long ago that is, such as 1h")
+    }
+    return Int64(Date().timeIntervalSince1970 * 1_000) - back
   }
 }

@@ -7,9 +7,10 @@ import RoostKeys
 /// What is done to many jobs at once: it goes on in the background, a piece with each commit.
 let operationRoutes: [Route] = [
   Route(
-    "POST", "/operations", .manageQueues, fields: OperationBody.fields, audit: .always("operation.begin")
+    "POST", "/operations", .manageQueues, fields: operationTable.allNames, audit: .always("operation.begin")
   ) { (request, backend) throws(Rejection) in
-    return try await begin(OperationBody(ofAny: request), backend)
+    let wanted = try decodeOperation(request)
+    return try await begin(wanted.spec, isDry: wanted.isDry, backend)
   },
   Route("GET", "/operations", .manageQueues, audit: .refused("operation.read")) {
     (request, backend) throws(Rejection) in
@@ -34,35 +35,34 @@ let operationRoutes: [Route] = [
     return try answer(200, await refusable { () throws(Refusal) in try await backend.engine.stopOperation(id) })
   },
   Route(
-    "POST", "/queues/{queue}/purge", .manageQueues, fields: OperationBody.purgeFields, audit: .always("queue.purge")
+    "POST", "/queues/{queue}/purge", .manageQueues, fields: purgeTable.allNames, audit: .always("queue.purge")
   ) { (request, backend) throws(Rejection) in
-    return try await begin(OperationBody(ofPurge: request), backend)
+    let wanted = try decodePurge(request)
+    return try await begin(wanted.spec, isDry: wanted.isDry, backend)
   },
   Route(
-    "POST", "/queues/{queue}/move", .manageQueues, fields: OperationBody.moveFields, audit: .always("queue.move")
+    "POST", "/queues/{queue}/move", .manageQueues, fields: moveTable.allNames, audit: .always("queue.move")
   ) { (request, backend) throws(Rejection) in
-    return try await begin(OperationBody(ofMove: request), backend)
+    let wanted = try decodeMove(request)
+    return try await begin(wanted.spec, isDry: wanted.isDry, backend)
   },
   Route("DELETE", "/queues/{queue}", .manageQueues, parameters: ["purge"], audit: .always("queue.delete")) {
     (request, backend) throws(Rejection) in
     let name = try managedQueue(request)
     try requireNoFields(request.body)
-    var body = OperationBody(OperationSpec(kind: .deleteQueue, queue: name))
-    body.spec.isForEmpty = try !request.query.flag("purge")
-    return try await begin(body, backend)
+    var spec = OperationSpec(kind: .deleteQueue, queue: name)
+    spec.isForEmpty = try !request.query.flag("purge")
+    return try await begin(spec, isDry: false, backend)
   },
 ]
 
-/// Begins it. A count that needs the records of jobs takes its time: it is an operation, too.
-private func begin(_ body: OperationBody, _ backend: Backend) async throws(Rejection) -> Answer {
-  var spec = body.spec
-  (spec.text, spec.terms.isDry) = (body.text.stored, body.isDry && !body.text.isEmpty)
-  guard body.isDry, body.text.isEmpty else {
+private func begin(
+  _ spec: OperationSpec, isDry: Bool, _ backend: Backend
+) async throws(Rejection) -> Answer {
+  guard isDry else {
     let begun = try await refusable { () throws(Refusal) in try await backend.engine.begin(spec) }
     guard let begun else { throw Rejection(.queueNotFound, "there is no such queue") }
-    var answer = try answer(202, begun)
-    if body.isDry { answer.audited = (spec.queue ?? "*", ["dry_run": "true"]) }
-    return answer
+    return try answer(202, begun)
   }
   let counted = try await refusable { () throws(Refusal) in try await backend.engine.count(spec) }
   var json = JSONWriter(capacity: 512)
@@ -100,85 +100,183 @@ private func mayUse(_ operation: OperationView, _ request: RouteRequest) -> Bool
   operation.queue.map { request.caller.mayUse(queue: $0) } ?? request.caller.allowsAllQueues
 }
 
+// MARK: Bodies
+
+private enum OperationField: String, CaseIterable {
+  case action, queue, to, type, group, owner = "owner_id", states, olderThan = "older_than", limit, dryRun = "dry_run"
+}
+
+private enum PurgeField: String, CaseIterable {
+  case states, type, group, olderThan = "older_than", dryRun = "dry_run"
+}
+
+private enum MoveField: String, CaseIterable {
+  case to, states, type, group, olderThan = "older_than", limit, dryRun = "dry_run"
+}
+
+private let moveTable = FieldTable(MoveField.self)
+private let operationTable = FieldTable(OperationField.self)
+private let purgeTable = FieldTable(PurgeField.self)
+
+private func decodeOperation(_ request: RouteRequest) throws(Rejection) -> (spec: OperationSpec, isDry: Bool) {
+  var (kind, states): (OperationKind?, Set<JobState>?) = (nil, nil)
+  var spec = OperationSpec(kind: .cancel)
+  var isDry = false
+  try decodeOptional(request.body, operationTable) { (field, json) throws(Rejection) in
+    switch field {
+    case .action: kind = try json.action("action")
+    case .queue: spec.queue = try json.queueName("queue")
+    case .to: spec.target = try json.queueName("to")
+    case .type: spec.type = try json.plainText("type", 1...200)
+    case .group: spec.group = try json.groupFilter("group")
+    case .owner: spec.owner = try json.plainText("owner_id", 1...255)
+    case .states: states = try json.states("states")
+    case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
+    case .limit: spec.limit = UInt64(try json.integer("limit", 1...Int64(JobNumber.limit)))
+    case .dryRun: isDry = try json.boolean("dry_run")
+    }
+  }
+  guard let kind else {
+    throw Rejection(.missingField, field: "action", "action is missing: cancel, delete, replay, retry or move")
+  }
+  spec.kind = kind
+  // What is to run next week is not what a bulk retry is for, unless somebody says so.
+  spec.states = try states == nil && kind == .retry ? [.retry] : allowed(states, kind)
+  try requireUse(of: spec.queue, request)
+  try checkTarget(spec, request)
+  return (spec, isDry)
+}
+
+/// Whether jobs may go where they are to go.
+private func checkTarget(_ spec: OperationSpec, _ request: RouteRequest) throws(Rejection) {
+  guard let target = spec.target else {
+    if spec.kind == .move {
+      throw Rejection(.missingField, field: "to", "to is missing: which queue takes them")
+    }
+    return
+  }
+  guard spec.kind == .move || spec.kind == .replay else {
+    throw Rejection(
+      .contradiction, field: "to", "to goes with move and replay alone")
+  }
+  guard target != spec.queue || spec.kind == .replay else {
+    throw Rejection(.contradiction, field: "to", "to is the queue itself: name another")
+  }
+  try request.requireQueue(target)
+}
+
+private func decodeMove(_ request: RouteRequest) throws(Rejection) -> (spec: OperationSpec, isDry: Bool) {
+  var states: Set<JobState>?
+  var spec = OperationSpec(kind: .move, queue: try managedQueue(request))
+  var isDry = false
+  try decodeOptional(request.body, moveTable) { (field, json) throws(Rejection) in
+    switch field {
+    case .to: spec.target = try json.queueName("to")
+    case .states: states = try json.states("states")
+    case .type: spec.type = try json.plainText("type", 1...200)
+    case .group: spec.group = try json.groupFilter("group")
+    case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
+    case .limit: spec.limit = UInt64(try json.integer("limit", 1...Int64(JobNumber.limit)))
+    case .dryRun: isDry = try json.boolean("dry_run")
+    }
+  }
+  spec.states = try allowed(states, .move)
+  try checkTarget(spec, request)
+  return (spec, isDry)
+}
+
+/// Refuses a queue that the key may not use; nil: all of them.
+private func requireUse(of queue: String?, _ request: RouteRequest) throws(Rejection) {
+  if let queue { return try request.requireQueue(queue) }
+  guard request.caller.allowsAllQueues else {
+    throw Rejection(.queueForbidden, field: "queue", "this key may not use all queues: name one of its own")
+  }
+}
+
+private func decodePurge(_ request: RouteRequest) throws(Rejection) -> (spec: OperationSpec, isDry: Bool) {
+  var states: Set<JobState>?
+  var spec = OperationSpec(kind: .purge, queue: try managedQueue(request))
+  var isDry = false
+  try decodeOptional(request.body, purgeTable) { (field, json) throws(Rejection) in
+    switch field {
+    case .states: states = try json.states("states")
+    case .type: spec.type = try json.plainText("type", 1...200)
+    case .group: spec.group = try json.groupFilter("group")
+    case .olderThan: spec.beforeMilliseconds = try json.pastTime("older_than")
+    case .dryRun: isDry = try json.boolean("dry_run")
+    }
+  }
+  spec.states = try allowed(states, .purge)
+  return (spec, isDry)
+}
+
+/// The states that were named, each one that the kind looks at; all of them where none was.
+private func allowed(_ named: Set<JobState>?, _ kind: OperationKind) throws(Rejection) -> Set<JobState> {
+  guard let named else { return Set(kind.states) }
+  guard !named.isEmpty, named.isSubset(of: kind.states) else {
+    let names = JobState.allCases.filter(kind.states.contains).map(\.name).joined(separator: ", ")
+    throw Rejection(.outOfRange, field: "states", "states must be some of \(names)")
+  }
+  return named
+}
+
+extension JSONReader {
+  fileprivate mutating func action(_ name: String) throws(Rejection) -> OperationKind {
+    let text = try string(name)
+    let known: [OperationKind] = [.cancel, .delete, .replay, .retry, .move]
+    guard let kind = known.first(where: { $0.name == text }) else {
+      throw outOfRange(name, "cancel, delete, replay, retry or move")
+    }
+    return kind
+  }
+
+  fileprivate mutating func states(_ name: String) throws(Rejection) -> Set<JobState> {
+    var states: Set<JobState> = []
+    try array(name) { (place, json) throws(Rejection) in
+      let text = try json.string("\(name)[\(place)]").asciiLowercased
+      guard let state = JobState.allCases.first(where: { $0.name.asciiLowercased == text }) else {
+        throw json.outOfRange("\(name)[\(place)]", "one of \(JobState.allCases.map(\.name).joined(separator: ", "))")
+      }
+      states.insert(state)
+    }
+    return states
+  }
+
+  /// A duration before now, as wall time.
+  fileprivate mutating func pastTime(_ name: String) throws(Rejection) -> Int64 {
+    Int64(Date().timeIntervalSince1970 * 1_000) - (try duration(name, Bounds.tenYears))
+  }
+}
+
 extension JSONWriter {
   mutating func operation(_ operation: OperationView) {
-    let isBackfill = operation.kind == .backfill
     beginObject()
     field("operation_id", "\(operation.id)")
     field("action", operation.kind.name)
     field("state", operation.phase.name)
-    progress(operation)
+    field("done", operation.done)
+    if operation.skipped > 0 { field("skipped", operation.skipped) }
     if let queue = operation.queue { field("queue", queue) }
     if let target = operation.target { field("to", target) }
-    if isBackfill {
+    if operation.kind == .backfill {
       field("schedule", operation.type ?? "")
     } else if let type = operation.type {
       field("type", type)
     }
     if let group = operation.group { field("group", group) }
     if let owner = operation.owner { field("owner_id", owner) }
-    if !isBackfill, operation.states != Set(operation.kind.states) {
+    if operation.kind != .backfill, operation.states != Set(operation.kind.states) {
       key("states")
       beginArray()
       for state in JobState.allCases where operation.states.contains(state) { string(state.name) }
       endArray()
     }
-    if !isBackfill {
+    if operation.kind != .backfill {
       if let time = operation.beforeMilliseconds { field("submitted_before", milliseconds: time) }
       if let limit = operation.limit { field("limit", limit) }
-      terms(operation.terms)
-      if let filter = TextFilter(stored: operation.text) { text(filter) }
     }
     field("started_at", milliseconds: operation.startedAtMilliseconds)
     if let time = operation.endedAtMilliseconds { field("finished_at", milliseconds: time) }
     endObject()
-  }
-
-  private mutating func progress(_ operation: OperationView) {
-    let isJudged = !operation.text.isEmpty
-    if let matched = operation.terms.matched, !isJudged { field("matched", matched) }
-    if isJudged {
-      if let candidates = operation.terms.matched { field("candidates", candidates) }
-      field("examined", operation.examined)
-    }
-    if operation.terms.isDry {
-      field("dry_run", true)
-      field("matches", operation.done)
-      key("first")
-      beginArray()
-      for id in operation.shown { string(id.description) }
-      endArray()
-    }
-    field("done", operation.terms.isDry ? 0 : operation.done)
-    guard operation.skipped > 0 || operation.kept > 0 else { return }
-    field("skipped", operation.skipped + operation.kept)
-    key("skipped_because")
-    beginObject()
-    if operation.skipped > 0 { field("not_unique", operation.skipped) }
-    if operation.kept > 0 { field("result_needed", operation.kept) }
-    endObject()
-  }
-
-  private mutating func terms(_ terms: OperationTerms) {
-    if terms.since > .min { field("since", milliseconds: terms.since) }
-    if terms.until < .max { field("until", milliseconds: terms.until) }
-    if terms.pace.limit > 0 {
-      key("rate")
-      beginObject()
-      field("limit", UInt64(terms.pace.limit))
-      field("per", DurationText.text(milliseconds: Int64(terms.pace.periodMilliseconds)))
-      endObject()
-    }
-    if terms.pace.delayMilliseconds > 0 {
-      field("delay", DurationText.text(milliseconds: terms.pace.delayMilliseconds))
-    }
-  }
-
-  private mutating func text(_ filter: TextFilter) {
-    if let tag = filter.tag { field("tag", tag) }
-    if let metadata = filter.metadata { field("metadata", metadata.text) }
-    if let error = filter.error { field("error", error) }
-    if let reason = filter.reason { field("reason", reason) }
-    if let shape = filter.shape { field("shape", shape) }
   }
 }

@@ -126,7 +126,7 @@ private func holder(
   return .owner(Name(owner))
 }
 
-func writable<Value>(
+private func writable<Value>(
   _ work: () async throws(KeyStoreError) -> Value
 ) async throws(Rejection) -> Value {
   do throws(KeyStoreError) {
@@ -146,7 +146,7 @@ extension SigningSecrets.Holder {
   fileprivate var auditName: String {
     switch self {
     case .owner(let name): name.text
-    case .queue(let name), .webhook(_, let name): name
+    case .queue(let name): name
     }
   }
 }
@@ -156,9 +156,6 @@ extension JSONWriter {
     switch holder {
     case .owner(let name): field("owner_id", name.text)
     case .queue(let name): field("queue", name)
-    case .webhook(let owner, let name):
-      field("owner_id", owner.text)
-      field("webhook", name)
     }
   }
 

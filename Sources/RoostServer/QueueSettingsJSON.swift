@@ -61,7 +61,7 @@ private func readDeadLetter(_ json: inout JSONReader) throws(Rejection) -> (queu
   try json.object("dead_letter", deadLetterTable) { (field, json) throws(Rejection) in
     if try json.takeNull() { return }
     switch field {
-    case .queue: taker.queue = try json.takingQueue("queue")
+    case .queue: taker.queue = try json.queueName("queue")
     case .after: taker.after = try json.integer("after", 1...QueueSetting.deadLetter.range.upperBound)
     }
   }

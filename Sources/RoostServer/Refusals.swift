@@ -70,11 +70,6 @@ extension Rejection {
       ).with("quota", "waiting_bytes").retryAfter(1)
     case .tooManyQuotas:
       self.init(.tooManyQuotas, "as many owners have quotas as may (\(OwnerQuota.mostOwners)): take one back first")
-    case .webhookNotFound: self.init(.webhookNotFound, "there is no such webhook")
-    case .tooManyWebhooks:
-      self.init(
-        .tooManyWebhooks,
-        "the limit of webhooks is reached (32 an owner, 10,000 in all, 32 with events of queues): delete one first")
     case .dependencyNotFound:
       self.init(
         .dependencyNotFound, field: "depends_on",

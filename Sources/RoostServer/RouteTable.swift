@@ -41,10 +41,6 @@ package final class Backend: Sendable {
     self.signing = signing
     self.targets = targets
     events = EventFeed(engine, limit: eventListeners)
-    engine.judgeJobs { text in
-      guard let filter = TextFilter(stored: text) else { return nil }
-      return { filter.matches($0) }
-    }
   }
 }
 
@@ -146,9 +142,10 @@ extension Route {
 /// All routes; knows the methods of each path, so that a wrong method is 405 and not 404.
 package struct RouteTable: Sendable {
   package static let all = RouteTable(
-    jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + logLineRoutes + listRoutes
-      + queueRoutes + groupRoutes + scheduleRoutes + webhookRoutes + operationRoutes + pushRoutes + figureRoutes
-      + eventRoutes + ownerRoutes + auditRoutes + keyRoutes + healthRoutes + metricsRoutes + contractRoutes
+    jobRoutes + batchRoutes + graphRoutes + batchEndRoutes + historyRoutes + workerRoutes + listRoutes + queueRoutes
+      + groupRoutes + scheduleRoutes + operationRoutes + pushRoutes + figureRoutes + eventRoutes + ownerRoutes
+      + auditRoutes + keyRoutes
+      + healthRoutes + metricsRoutes + contractRoutes
       + dashboardRoutes(.on))
 
   package let routes: [Route]

@@ -11,7 +11,7 @@ let scheduleRoutes: [Route] = [
     (request, backend) throws(Rejection) in
     let owner = try listedOwner(request)
     let limit = try request.query.limit()
-    let after = try ownedCursor(request).map { ScheduleName(owner: $0.owner, name: $0.name) }
+    let after = try scheduleCursor(request)
     let page = try await refusable { () throws(Refusal) in
       try await backend.engine.schedules(owner: owner, limit: limit, after: after)
     }
@@ -21,9 +21,7 @@ let scheduleRoutes: [Route] = [
     json.beginArray()
     for schedule in page.schedules { json.schedule(schedule) }
     json.endArray()
-    if page.hasMore, let last = page.schedules.last {
-      json.field("next_cursor", ownedCursor(behind: last.owner, last.name))
-    }
+    if page.hasMore, let last = page.schedules.last { json.field("next_cursor", cursor(behind: last)) }
     json.endObject()
     return Answer(200, json)
   },
@@ -136,34 +134,31 @@ private func scheduleName(_ request: RouteRequest) throws(Rejection) -> Schedule
       .outOfRange, field: "schedule",
       "a schedule has 1 to \(Bounds.scheduleBytes) characters of A-Z a-z 0-9 . _ : - and does not begin with _")
   }
-  let owner = try namedOwner(request, otherwise: .scheduleNotFound) ?? request.caller.ownerID.text
-  return ScheduleName(owner: owner, name: request.parameter)
+  return ScheduleName(owner: try scheduleOwner(request) ?? request.caller.ownerID.text, name: request.parameter)
 }
 
 /// The owner that a query names, if the caller may look at what is that owner's.
-///
-/// - Parameter refusal: What others are told: there is no such thing.
-func namedOwner(_ request: RouteRequest, otherwise refusal: Refusal) throws(Rejection) -> String? {
+private func scheduleOwner(_ request: RouteRequest) throws(Rejection) -> String? {
   guard let owner = request.query["owner_id"] else { return nil }
   let isOwn = Name(owner) == Name(request.caller.ownerID.text)
-  guard isOwn || request.caller.type == .admin else { throw Rejection(refusal) }
+  guard isOwn || request.caller.type == .admin else { throw Rejection(Refusal.scheduleNotFound) }
   guard (1...200).contains(owner.utf8.count), owner.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
     throw Rejection(.outOfRange, field: "owner_id", "owner_id must have 1 to 200 bytes without control characters")
   }
   return owner
 }
 
-/// Whose schedules or webhooks a list shows; nil: everybody's.
+/// Whose schedules a list shows; nil: everybody's.
 func listedOwner(_ request: RouteRequest) throws(Rejection) -> String? {
   let own = request.caller.ownerID.text
-  if request.caller.type == .admin { return try namedOwner(request, otherwise: .scheduleNotFound) }
+  if request.caller.type == .admin { return try scheduleOwner(request) }
   // A foreign owner has none, as far as anybody else can tell.
   let owner = request.query["owner_id"] ?? own
   return Name(owner) == Name(own) ? own : "\u{0}"
 }
 
 /// Owner and name of the last of the page before, in hexadecimal digits.
-func ownedCursor(_ request: RouteRequest) throws(Rejection) -> (owner: String, name: String)? {
+private func scheduleCursor(_ request: RouteRequest) throws(Rejection) -> ScheduleName? {
   guard let text = request.query["cursor"] else { return nil }
   let digits = Array(text.utf8)
   var bytes: [UInt8] = []
@@ -177,11 +172,11 @@ func ownedCursor(_ request: RouteRequest) throws(Rejection) -> (owner: String, n
   guard bytes.count * 2 == digits.count, parts.count == 2, let owner = String(validating: parts[0], as: UTF8.self),
     let name = String(validating: parts[1], as: UTF8.self), isScheduleName(name)
   else { throw Rejection(.outOfRange, field: "cursor", "cursor must be the next_cursor of the page before") }
-  return (owner, name)
+  return ScheduleName(owner: owner, name: name)
 }
 
-func ownedCursor(behind owner: String, _ name: String) -> String {
-  (Array(owner.utf8) + [0] + Array(name.utf8)).map { byte in
+private func cursor(behind schedule: ScheduleView) -> String {
+  (Array(schedule.owner.utf8) + [0] + Array(schedule.name.utf8)).map { byte in
     (byte < 16 ? "0" : "") + String(byte, radix: 16)
   }.joined()
 }

@@ -72,11 +72,6 @@ package struct ServerConfiguration: Sendable {
   /// The largest body of a batch, bytes.
   package var maxBatchBytes = Bounds.batchBytes
 
-  /// The largest body of all, bytes: the least that `budget` must hold.
-  package var mostBodyBytes: Int {
-    max(Bounds.mostPayloadJSON(maxPayloadBytes) + envelopeBytes, maxBodyBytes, maxBatchBytes)
-  }
-
   /// The largest body that a request to this target may have, bytes.
   package func maxBodyBytes(target: String?) -> Int {
     let path = pathPart(of: target ?? "")

@@ -27,19 +27,17 @@ private let releaseTable = FieldTable(ReleaseField.self)
 
 // MARK: Straight through the lane
 
-private let directLease = DirectRoute { (request, backend, lane, ticket) throws(Rejection) in
+private let directLease = DirectRoute { (request, _, lane, ticket) throws(Rejection) in
   let wish = try decodeLease(request)
   for queue in wish.one.queues { try request.requireQueue(queue) }
-  guard wish.one.waitMilliseconds == 0, wish.maxJobs == nil, !backend.engine.isQuiet(worker: wish.one.workerID) else {
-    return nil
-  }
+  guard wish.one.waitMilliseconds == 0, wish.maxJobs == nil else { return nil }
   lane.lease(wish.one, ticket: ticket)
   return DirectRequest(.lease)
 }
 
-private let directAcknowledge = DirectRoute { (request, backend, lane, ticket) throws(Rejection) in
+private let directAcknowledge = DirectRoute { (request, _, lane, ticket) throws(Rejection) in
   let (end, next) = try decodeAck(request)
-  if let next, next.waitMilliseconds > 0 || backend.engine.isQuiet(worker: next.workerID) { return nil }
+  guard next?.waitMilliseconds ?? 0 == 0 else { return nil }
   try leave(end, next: next, request, lane, ticket)
   return DirectRequest(.finish(request.jobID, next: next != nil))
 }
@@ -79,7 +77,7 @@ private func leaseOne(
   _ wish: LeaseRequest, _ request: RouteRequest, _ backend: Backend
 ) async throws(Rejection) -> Answer {
   let job = wish.waitMilliseconds > 0 ? try await waitForJob(wish, request, backend) : try await grant(wish, backend)
-  guard let job else { throw backend.engine.isQuiet(worker: wish.workerID) ? noJobForQuiet : noJob }
+  guard let job else { throw noJob }
   request.span?.tookOne(job)
   var json = JSONWriter(capacity: job.body.payload.count + 448)
   json.leased(job)
@@ -119,7 +117,6 @@ private func leaseSeveral(
   json.beginArray()
   for job in jobs { json.leased(job) }
   json.endArray()
-  if backend.engine.isQuiet(worker: wish.workerID) { json.field("quiet", true) }
   json.endObject()
   var answer = Answer(200, json)
   answer.grants = jobs.map { ($0.id, $0.leaseID) }
@@ -235,7 +232,6 @@ private func finish(
     json.leased(job)
   } else {
     json.null()
-    if backend.engine.isQuiet(worker: next.workerID) { json.field("quiet", true) }
   }
   json.endObject()
   var answer = Answer(200, json)

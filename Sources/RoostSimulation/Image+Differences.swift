@@ -16,7 +16,6 @@ extension StateMachine.Image {
     if dead != live.dead { found.append("dead \(dead), live \(live.dead)") }
     if heaps != live.heaps { found.append("heaps \(heaps), live \(live.heaps)") }
     if stubs != live.stubs { found.append("stubs \(stubs), live \(live.stubs)") }
-    if quiet != live.quiet { found.append("quiet workers \(quiet), live \(live.quiet)") }
     if operations != live.operations { found.append("operations \(operations), live \(live.operations)") }
     let time = max(logTime, live.logTime)
     for (mine, other) in zip(groups(at: time), live.groups(at: time)) where mine != other {

@@ -52,7 +52,6 @@ enum SoundRecord {
     sealBody(&bytes)
     sealHistory(&bytes)
     sealReport(&bytes)
-    sealLogLines(&bytes)
     return bytes
   }
 
@@ -87,17 +86,6 @@ enum SoundRecord {
       return (all.count - text.count - 4, Checksum.of(text))
     }
     if let found { put(&bytes, found.sum ^ checksumSeal(number(bytes)), at: found.place) }
-  }
-
-  private static func sealLogLines(_ bytes: inout [UInt8]) {
-    // What the record's checksum says beside that of the text stays.
-    let other = bytes.withUnsafeBytes { all in
-      StoredRecord(all).logLines.map { $0.textChecksum ^ Checksum.of($0.text) }
-    }
-    guard let other else { return }
-    let place = StoredRecord.LogLines.checksumOffset
-    let old = bytes[place..<(place + 4)].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-    put(&bytes, old ^ other, at: place)
   }
 
   private static func sealHistory(_ bytes: inout [UInt8]) {

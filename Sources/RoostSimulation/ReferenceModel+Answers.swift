@@ -9,8 +9,7 @@ extension ReferenceModel {
   ///   - isTight: Its record might not have found room on a full disk.
   mutating func answered(
     _ request: Request, ticket: UInt64, _ replies: [Reply], page: [JobImage], queue: QueueImage?,
-    operations: [OperationImage] = [], groups: [SeenGroup] = [], schedules: [SeenSchedule] = [],
-    webhooks: [SeenWebhook] = [], isTight: Bool
+    operations: [OperationImage] = [], groups: [SeenGroup] = [], schedules: [SeenSchedule] = [], isTight: Bool
   ) throws(Violation) {
     var rest = replies[...]
     let followsFinish = hasJustFinished
@@ -30,12 +29,11 @@ extension ReferenceModel {
         try awaitEnd(id, isForged, viewer, milliseconds, ticket, &rest)
       case .endWait(let waiting): try endWait(waiting, &rest)
       case .drainWaiters: try drainWaiters(ticket, &rest)
-      case .quietWorker(let worker, let isQuiet): try quiet(worker, isQuiet, ticket, &rest)
       default:
         guard let own = rest.popFirst(), own.ticket == ticket else {
           throw Violation(message: "no answer to \(request)")
         }
-        try answered(request, own.answer, page: page, queue: queue, operations, groups, schedules, webhooks)
+        try answered(request, own.answer, page: page, queue: queue, operations, groups, schedules)
       }
     }
     try buryLate()
@@ -50,7 +48,7 @@ extension ReferenceModel {
 
   private mutating func answered(
     _ request: Request, _ answer: Answer, page: [JobImage], queue: QueueImage?, _ operations: [OperationImage],
-    _ groups: [SeenGroup], _ schedules: [SeenSchedule], _ webhooks: [SeenWebhook]
+    _ groups: [SeenGroup], _ schedules: [SeenSchedule]
   ) throws(Violation) {
     switch request {
     case .submit(let job): try submit(job, answer)
@@ -61,8 +59,6 @@ extension ReferenceModel {
     case .finish(let finish): try self.finish(finish, answer)
     case .extend(let id, let isForged, let viewer, let lease, let milliseconds, let progress):
       try extend(id, isForged, viewer, lease, milliseconds, progress, answer)
-    case .log(let id, let isForged, let viewer, let lease, let lines):
-      try log(id, isForged, viewer, lease, lines, answer)
     case .cancel(let id, let viewer, let reason): try cancel(id, viewer, reason, answer)
     case .bury(let id, let viewer, let reason): try bury(id, viewer, reason, answer)
     case .change(let wanted): try change(wanted, answer)
@@ -84,23 +80,13 @@ extension ReferenceModel {
     case .resumeSchedule(let key): try resume(key, answer, schedules)
     case .removeSchedule(let key): try remove(key, answer, schedules)
     case .triggerSchedule(let key): try trigger(key, answer)
-    case .backfill(let key, let from, let to): try backfill(key, from, to, answer, operations)
-    case .reschedule(let key, let known, let next): try reschedule(key, known, next, answer, schedules)
     case .readSchedules: try lookAtSchedules(schedules)
-    case .setWebhook(let key, let wish): try set(key, wish, answer, webhooks)
-    case .pauseWebhook(let key): try pause(key, answer, webhooks)
-    case .resumeWebhook(let key): try resume(key, answer, webhooks)
-    case .removeWebhook(let key): try remove(key, answer, webhooks)
-    case .testWebhook(let key): try test(key, answer)
-    case .readWebhooks: try lookAtWebhooks(webhooks)
     case .operate(let wanted): try operate(wanted, answer, operations)
-    case .choose(let wanted): try choose(wanted, answer, operations)
     case .stopOperation(let id): try stopOperation(id, answer, operations)
     case .readOperations: try look(at: 0, operations)
     case .setQuota(let owner, let quota): try set(owner, quota, answer)
     case .readQuota(let owner): try look(atOwner: owner, answer)
-    case .lease, .leaseDeliveries, .awaitEnd, .endWait, .drainWaiters, .quietWorker:
-      preconditionFailure("answered elsewhere")
+    case .lease, .leaseDeliveries, .awaitEnd, .endWait, .drainWaiters: preconditionFailure("answered elsewhere")
     }
   }
 
@@ -127,28 +113,7 @@ extension ReferenceModel {
     job.deadline = now.log + job.leaseDuration
     job.foreseen = now.wall + job.leaseDuration / 1_000_000
     jobs[id.number.rawValue] = job
-    guard case .extended(let deadline, let isCancelRequested, let isQuiet) = answer else {
-      throw Violation(message: "extend: \(answer)")
-    }
-    try expect(
-      deadline == wallDeadline(job) && isCancelRequested == job.isCancelRequested
-        && isQuiet == quietWorkers.contains(job.leaseWorker),
-      "extend: job \(id.number.rawValue) of \(job.leaseWorker) until \(wallDeadline(job)), but \(answer)")
-  }
-
-  private mutating func log(
-    _ id: JobID, _ isForged: Bool, _ viewer: Viewer, _ lease: LeaseID, _ lines: [[UInt8]], _ answer: Answer
-  ) throws(Violation) {
-    guard !isForged, var job = visible(id, viewer) else { return try refused(.jobNotFound, answer, "log") }
-    guard job.state == .running, job.lease == lease, job.attemptEnds == 0 || job.attemptEnds > now.log else {
-      return try refused(.leaseLost, answer, "log")
-    }
-    if now.conditions.diskLevel >= 1 { return try refused(.diskLow, answer, "log") }
-    let known = job.logLeasedAt == job.leasedAt ? job.logLines : []
-    job.logLines = (known + lines).suffix(AttemptLogs.keptLines)
-    job.logLeasedAt = job.leasedAt
-    jobs[job.number] = job
-    try changed(job, answer, "log")
+    try changed(job, answer, "extend")
   }
 
   private mutating func cancel(
@@ -209,7 +174,7 @@ extension ReferenceModel {
     }
     if let target {
       if isDraining(target) { return try refused(.draining, answer, "change") }
-      if totals[target] == nil, countedQueues >= limits.maxQueues, !(try madeRoom()) {
+      if totals[target] == nil, totals.count >= limits.maxQueues, !(try madeRoom()) {
         return try refused(.tooManyQueues, answer, "change")
       }
     }
@@ -323,10 +288,11 @@ extension Request {
   /// Whether it changes nothing that is logged.
   var isRead: Bool {
     switch self {
-    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readWebhooks, .readBatches, .readQuota,
-      .endWait, .drainWaiters, .readOperations:
+    case .read, .awaitEnd, .list, .queue, .readGroups, .readSchedules, .readBatches, .readQuota, .endWait,
+      .drainWaiters,
+      .readOperations:
       true
-    case .operate(let wanted): wanted.isCount
+    case .operate(let wanted): wanted.isDry
     default: false
     }
   }

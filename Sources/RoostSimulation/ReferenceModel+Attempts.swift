@@ -120,13 +120,12 @@ extension ReferenceModel {
       end(&job, outcome, next, text)
       return false
     }
-    let heir = heir(of: job)
     end(&job, outcome, .dead, text)
     job.queue = Request.deadLetterQueue(after)
     if totals[job.queue] == nil { totals[job.queue] = QueueTotals() }
     job.state = .ready
     job.attempts = 0
-    begunAnew(&job, before: heir)
+    begunAnew(&job)
     job.rank = nextRank()
     job.readySince = now.log
     return true
@@ -135,7 +134,7 @@ extension ReferenceModel {
   /// Whether a queue can take a job of another; it is made room for.
   private mutating func takes(_ target: String, from queue: String) throws(Violation) -> Bool {
     guard target != queue, !isDraining(target) else { return false }
-    if countedQueues < limits.maxQueues || totals[target] != nil { return true }
+    if totals.count < limits.maxQueues || totals[target] != nil { return true }
     return try madeRoom()
   }
 
@@ -166,9 +165,7 @@ extension ReferenceModel {
     default: break
     }
     if next == .dead { totals[job.queue]!.dead += 1 }
-    if next.isFinished, job.wanted.unique != nil { passName(of: &job) }
     if next.isFinished, job.wanted.schedule != [] { runEnded(job.number, next) }
-    noteWebhooks(job, outcome, next)
   }
 
   /// The pauses, in milliseconds, that the policy allows after the attempt that is just ending.

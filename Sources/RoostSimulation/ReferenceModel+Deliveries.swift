@@ -56,7 +56,7 @@ extension ReferenceModel {
       else { return [] }
       let next = isOrdered(line.group.queue) ? [jobs.min { $0.number < $1.number }!] : first(of: jobs)
       // What is too old or too late leaves with the step; what is behind it waits until then.
-      let given = next.filter { !isTooOld($0) && !isLate($0) && !isOrphan($0) }
+      let given = next.filter { !isTooOld($0) && !isLate($0) }
       return isCertain && given.count < next.count ? [] : given.map(\.number)
     }
   }

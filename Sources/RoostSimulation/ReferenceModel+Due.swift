@@ -39,13 +39,11 @@ extension ReferenceModel {
       try endGroupPauses(hasMore: hasMore)
     }
     try forgetIdle(hasMore: hasMore || now.isReadOnly)
-    try told(seenNotices.beforeFires, isLast: false)
     // With the last job that names a host it is forgotten, also where a schedule names it anew.
     forgetHosts()
     forgotten = forgottenForFires
     try fired(hasMore: hasMore, isShort: isShort)
     try buryLate()
-    try told(seenNotices.behind, isLast: true)
     try expect(forgotten.isEmpty, "queues went for no job: \(forgotten)")
     forgetHosts()
     for end in ends { try expect(try endMet(end), "an end that nobody waits for: \(end)") }
@@ -108,10 +106,6 @@ extension ReferenceModel {
         try bury(&job)
         job.rank = rank
       }
-      if orphaned.contains(number) {
-        try cancelOrphan(&job)
-        job.rank = rank
-      }
       jobs[number] = job
       if image == nil {
         try expect(
@@ -126,7 +120,7 @@ extension ReferenceModel {
         purge(number, job)
       }
     }
-    (batchStops, orphaned) = ([], [])
+    batchStops = []
     try batchesEnded(hasMore: hasMore, rank: rank, secret)
     // A batch's last job may be too late as soon as it is made.
     for number in late.subtracting(known) {

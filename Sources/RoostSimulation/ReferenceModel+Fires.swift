@@ -28,17 +28,11 @@ extension ReferenceModel {
     for change in changes {
       switch change {
       case .fired(let key, let kind, let instant, let next, let number, let deadline, let id):
-        if kind == .backfilled {
-          try fill(key, instant, next, number, id)
-          continue
-        }
         try expect(!now.isWallSuspect, "schedule \(key.name) fired while the wall clock is doubted")
         try fire(key, kind, instant, next, number, deadline, id)
       case .missed(let key, let first, let last, let next, let count, let reason):
         try expect(!now.isWallSuspect, "schedule \(key.name) went on while the wall clock is doubted")
         try miss(key, first, last, next, count, reason)
-      case .filled(let id, let phase, let cursor, let done, let skipped):
-        try filled(id, phase, cursor: cursor, done: done, skipped: skipped)
       case .stopped(let number):
         guard var job = jobs[number],
           let schedule = schedules.values.first(where: { $0.open.contains(number) }),
@@ -71,7 +65,7 @@ extension ReferenceModel {
       let queue = schedule.wish.job.queue
       let mayLackRoom =
         isShort || now.conditions.diskLevel > 0 || now.conditions.isMemoryLow || setups[queue] != nil
-        || countedQueues >= limits.maxQueues || schedule.wish.job.unique != nil || isDraining(queue)
+        || totals.count >= limits.maxQueues || schedule.wish.job.unique != nil || isDraining(queue)
         || groups.keys.contains { $0.queue == queue } || quotas[key.owner] != nil
       if mayLackRoom { schedules[key]!.excusedUntil = now.log + 1_000_000_000 }
     }

@@ -158,7 +158,7 @@ extension ReferenceModel {
     case .quotaOfJobs: return overQuota(job.owner, before: place) == .quotaOfJobs
     case .quotaOfBytes: return quotas[Array(job.owner.utf8)]?.waitingBytes == 0
     case .unknownBatch, .batchClosed: return job.batch != nil
-    case .tooManyQueues: return countedQueues + Set(jobs.map(\.queue)).count > limits.maxQueues
+    case .tooManyQueues: return totals.count + Set(jobs.map(\.queue)).count > limits.maxQueues
     case .payloadTooLarge: return settings?[.maxPayloadBytes].map { job.payload.count > $0 } ?? false
     case .priorityInOrder: return settings?[.groupOrdered] != nil && job.priority != 0
     case .callbackInOrder: return settings?[.groupOrdered] != nil && !job.origin.isEmpty

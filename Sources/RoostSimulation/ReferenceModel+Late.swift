@@ -27,12 +27,9 @@ extension ReferenceModel {
   }
 
   /// Who is too late already when it begins anew may begin at any time.
-  ///
-  /// - Parameter heir: The job that waits for its end, and for its name.
-  mutating func begunAnew(_ job: inout Job, before heir: UInt64? = nil) {
+  func begunAnew(_ job: inout Job) {
     (job.expiries, job.interruptions) = (0, 0)
     if job.expires <= clocks.due { job.expires = 0 }
-    holdAgain(&job, before: heir)
   }
 
   /// Whether jobs that are too late may hide the others of some queues: only some leave with one command.

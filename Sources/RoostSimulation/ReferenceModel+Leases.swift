@@ -7,7 +7,6 @@ extension ReferenceModel {
   ) throws(Violation) {
     let own = replies.first?.ticket == ticket ? replies.popFirst()?.answer : nil
     if now.conditions.refusesLeases { return try refused(.diskLow, own, "lease") }
-    if quietWorkers.contains(lease.worker) { return try waitQuietly(lease, ticket, own) }
     let best = best(of: lease)
     let isGranted = own.map { !grantedNumbers($0).isEmpty } ?? false
     if !best.isEmpty, isGranted || !mayGiveNone(lease.queues) && !isHiddenByLate(lease.queues) {
@@ -25,39 +24,6 @@ extension ReferenceModel {
     } else {
       guard case .nothing = own else { throw Violation(message: "an empty queue gave \(own as Any)") }
     }
-  }
-
-  /// A worker that is to take no more waits for none.
-  private mutating func waitQuietly(_ lease: Request.Lease, _ ticket: UInt64, _ own: Answer?) throws(Violation) {
-    guard lease.waitMilliseconds > 0, !isDraining else {
-      guard case .nothing = own else { throw Violation(message: "a quiet worker got \(own as Any)") }
-      return
-    }
-    if waitCount >= limits.maxWaiters { return try refused(.overloaded, own, "lease") }
-    try expect(own == nil, "a quiet worker that should wait got \(own as Any)")
-    var wanted = lease
-    wanted.queues = []
-    waiters.append(Waiter(ticket: ticket, wanted: wanted, deadline: now.log + lease.waitMilliseconds * 1_000_000))
-  }
-
-  /// A worker is to take no more jobs, or may take them again: its waits end.
-  mutating func quiet(
-    _ worker: String, _ isQuiet: Bool, _ ticket: UInt64, _ replies: inout ArraySlice<Reply>
-  ) throws(Violation) {
-    guard let own = replies.popFirst(), own.ticket == ticket else {
-      throw Violation(message: "no answer to what was said of a worker")
-    }
-    let isChange = quietWorkers.contains(worker) != isQuiet
-    if isChange, now.conditions.diskLevel >= 3 { return try refused(.diskLow, own.answer, "what is said of a worker") }
-    guard case .nothing = own.answer else { throw Violation(message: "a worker is quiet: \(own.answer)") }
-    guard isChange else { return }
-    if isQuiet { quietWorkers.insert(worker) } else { quietWorkers.remove(worker) }
-    for waiter in waiters where waiter.wanted.worker == worker {
-      guard let ended = replies.popFirst(), ended.ticket == waiter.ticket, case .nothing = ended.answer else {
-        throw Violation(message: "worker \(worker) waits on, and should ask again")
-      }
-    }
-    waiters.removeAll { $0.wanted.worker == worker }
   }
 
   private var waitCount: Int { waiters.count + endWaiters.count }
@@ -95,8 +61,7 @@ extension ReferenceModel {
 
   /// More than a job's record can have.
   func mostRecordBytes(_ job: Job) -> Int {
-    let notice = job.wanted.type.contains(".") ? 500 : 0
-    return job.history.prefix(40).reduce(job.wanted.payload.count + 1_000 + notice) { $0 + $1.text.count + 300 }
+    job.history.prefix(40).reduce(job.wanted.payload.count + 1_000) { $0 + $1.text.count + 300 }
   }
 
   /// - Parameter must: The job that the lease goes on with, if it goes on in a group.
@@ -134,7 +99,6 @@ extension ReferenceModel {
     job.isWall = false
     job.lease = grant.lease
     job.leaseKey = lease.key
-    job.leaseWorker = lease.worker
     job.leaseDuration = duration * 1_000_000
     job.attemptEnds = timeout > 0 ? now.log + timeout * 1_000_000 : 0
     job.leasedAt = now.wall

@@ -16,12 +16,6 @@ extension ReferenceModel {
     var touched: [UInt64: Int] = [:]
     /// Jobs whose results were needed at some time meanwhile.
     var wasNeeded: Set<UInt64> = []
-    /// Log time from which on it goes on.
-    var due: Int64 = 0
-    /// Those that were chosen last, with their right records.
-    var chosen: Set<UInt64> = []
-    /// Of one that fills a schedule up.
-    var backfill: Backfill?
 
     struct Found {
       var state: JobState
@@ -36,14 +30,8 @@ extension ReferenceModel {
     case purged(UInt64)
     case hastened(UInt64)
     case moved(UInt64, to: String, beginsAnew: Bool)
-    case putOff(UInt64)
     case deleted(queue: String)
     case advanced(id: UInt64, OperationPhase, done: UInt64)
-
-    /// Whether it only says when a job runs that was replayed before it.
-    func isEcho(of wanted: Request.Operate) -> Bool {
-      if case .putOff = self { wanted.kind == .replay } else { false }
-    }
   }
 
   private func matches(_ job: Job, _ wanted: Request.Operate) -> Bool {
@@ -52,14 +40,13 @@ extension ReferenceModel {
       && (wanted.type == nil || wanted.type == job.wanted.type) && isOf(wanted.group, job)
       && (wanted.owner == nil || wanted.owner!.utf8.elementsEqual(job.wanted.owner.utf8))
       && job.id.createdMilliseconds < wanted.before
-      && (wanted.kind == .replay ? job.endedAt : job.id.createdMilliseconds) >= wanted.since
       && (wanted.kind != .move || job.queue != wanted.target)
   }
 
   // MARK: Commands
 
   mutating func operate(_ wanted: Request.Operate, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
-    if wanted.isCount { return try counted(wanted, answer) }
+    if wanted.isDry { return try counted(wanted, answer) }
     let makesRoom = [.cancel, .delete, .purge, .deleteQueue].contains(wanted.kind)
     if now.conditions.diskLevel >= (makesRoom ? 3 : 1) { return try refused(.diskLow, answer, "an operation") }
     if wanted.kind == .deleteQueue {
@@ -72,7 +59,7 @@ extension ReferenceModel {
     if operations.count(where: { $0.phase == .active }) >= 16 {
       return try refused(.tooManyOperations, answer, "an operation")
     }
-    if let target = wanted.target, !isDraining(target), totals[target] == nil, countedQueues >= limits.maxQueues,
+    if let target = wanted.target, !isDraining(target), totals[target] == nil, totals.count >= limits.maxQueues,
       !(try madeRoom())
     {
       return try refused(.tooManyQueues, answer, "an operation")
@@ -95,30 +82,6 @@ extension ReferenceModel {
     let count = jobs.values.count { matches($0, wanted) }
     try expect(
       counted.matches <= count && (!counted.isOver || counted.matches == count), "a count of \(count): \(counted)")
-  }
-
-  /// Jobs of a piece were judged. What went on since it was read takes no choice.
-  mutating func choose(
-    _ wanted: Request.Choose, _ answer: Answer, _ images: [OperationImage]
-  ) throws(Violation) {
-    let place = operations.firstIndex { $0.id == wanted.piece?.id && $0.phase == .active }
-    if answer.refusal == .diskLow {
-      let makesRoom = place.map { [.cancel, .delete, .purge].contains(operations[$0].wanted.kind) } ?? false
-      return try expect(
-        place != nil && now.conditions.diskLevel >= (makesRoom ? 3 : 1), "a choice was refused for space that there is")
-    }
-    guard case .operations = answer else { throw Violation(message: "a choice was answered with \(answer)") }
-    guard let image = images.first else { return }
-    guard let place, let piece = wanted.piece, operations[place].wanted.isJudged else {
-      throw Violation(message: "operation \(image.id) took a choice")
-    }
-    operations[place].chosen = wanted.freshNumbers
-    if image.phase == .done {
-      try expect(wanted.items.isEmpty, "an operation ended before it changed what was chosen")
-      end(place, .done)
-    }
-    try look(at: piece.id, images)
-    forgetOperations()
   }
 
   mutating func stopOperation(_ id: UInt64, _ answer: Answer, _ images: [OperationImage]) throws(Violation) {
@@ -145,7 +108,7 @@ extension ReferenceModel {
     operations.contains { $0.wanted.kind == .deleteQueue && $0.wanted.queue == queue && !$0.phase.isOver }
   }
 
-  mutating func forgetOperations() {
+  private mutating func forgetOperations() {
     while operations.count(where: \.phase.isOver) > 16 {
       // The number of the last one is not given again.
       let last = operations.map(\.id).max()!
@@ -154,7 +117,7 @@ extension ReferenceModel {
     }
   }
 
-  mutating func end(_ place: Int, _ phase: OperationPhase) {
+  private mutating func end(_ place: Int, _ phase: OperationPhase) {
     operations[place].phase = phase
     operations[place].endRank = nextRank()
   }
@@ -179,19 +142,8 @@ extension ReferenceModel {
       guard let place = operations.firstIndex(where: { $0.id == id }) else {
         throw Violation(message: "operation \(id) goes on, and never began")
       }
-      var isFirst = true
-      for change in changes {
-        if !(change.isEcho(of: operations[place].wanted)) { try keptPace(operations[place], isFirst: isFirst) }
-        try apply(change, place)
-        isFirst = false
-      }
+      for change in changes { try apply(change, place) }
       changes = []
-      if operations[place].wanted.terms.isDry {
-        try expect(
-          done >= operations[place].done && done <= operations[place].done + UInt64(operations[place].chosen.count),
-          "operation \(id) counted \(done), of \(operations[place].chosen.count) more than \(operations[place].done)")
-        operations[place].done = done
-      }
       try expect(done == operations[place].done, "operation \(id) did \(operations[place].done), and says \(done)")
       if phase == .stopped {
         let target = operations[place].wanted.target
@@ -204,11 +156,7 @@ extension ReferenceModel {
     try expect(changes.isEmpty, "jobs were changed by no operation")
     forgetOperations()
     if !hasMore {
-      // A backfill goes on behind all else, and may wait for room.
-      try expect(
-        !operations.contains {
-          $0.phase == .active && $0.backfill == nil && !$0.wanted.isJudged && $0.due <= now.log
-        }, "an operation does not go on")
+      try expect(!operations.contains { $0.phase == .active }, "an operation does not go on")
       for operation in operations where operation.phase == .waiting {
         try expect(
           jobs.values.contains { $0.queue == operation.wanted.queue && isHeld($0) },
@@ -231,13 +179,10 @@ extension ReferenceModel {
       forgetGroups(of: queue)
       return
     case .cancelled(let number), .replayed(let number), .purged(let number), .hastened(let number),
-      .moved(let number, _, _), .putOff(let number):
-      if change.isEcho(of: wanted) {
-        return try expect(operations[place].touched[number] != nil, "job \(number) was put off by \(wanted)")
-      }
+      .moved(let number, _, _):
       // What comes into a queue under deletion goes with it.
       guard var job = jobs[number], wanted.kind == .deleteQueue || number <= operations[place].lastNumber,
-        matches(job, wanted), !wanted.isJudged || operations[place].chosen.contains(number)
+        matches(job, wanted)
       else {
         throw Violation(
           message:
@@ -245,9 +190,6 @@ extension ReferenceModel {
       }
       operations[place].touched[number, default: 0] += 1
       operations[place].done += 1
-      if wanted.pace.limit > 0 {
-        operations[place].due = max(operations[place].due, now.log) + Self.interval(wanted.pace)
-      }
       let most = wanted.kind == .deleteQueue ? 9 : 1
       try expect(operations[place].touched[number]! <= most, "an operation touched job \(number) twice")
       try expect(operations[place].done <= wanted.limit, "an operation did more than \(wanted.limit)")
@@ -262,15 +204,8 @@ extension ReferenceModel {
         (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
         begunAnew(&job)
         job.rank = nextRank()
-        putOff(&job, wanted)
-      } else if case .putOff = change {
-        let isExpected = wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
-        try expect(isExpected && wanted.pace.delayMilliseconds > 0, "job \(number), \(job.state.name), was put off")
-        putOff(&job, wanted)
       } else if case .hastened = change {
-        let isExpected =
-          wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
-          && wanted.pace.delayMilliseconds == 0
+        let isExpected = wanted.kind == .retry && (job.state == .retry || job.state == .scheduled)
         try expect(isExpected, "job \(number), \(job.state.name), was made READY")
         (job.state, job.readySince, job.isWall) = (.ready, now.log, false)
         job.rank = nextRank()
@@ -279,7 +214,7 @@ extension ReferenceModel {
         try expect(
           isExpected && queue == wanted.target && queue != job.queue && !isDraining(queue)
             && beginsAnew == (wanted.kind == .replay), "job \(number), \(job.state.name), was moved to \(queue)")
-        if totals[queue] == nil, countedQueues >= limits.maxQueues {
+        if totals[queue] == nil, totals.count >= limits.maxQueues {
           try expect(try madeRoom(), "queue \(queue) has no room")
         }
         if totals[queue] == nil { totals[queue] = QueueTotals() }
@@ -288,7 +223,6 @@ extension ReferenceModel {
           (job.attempts, job.state, job.readySince, job.isWall) = (0, .ready, now.log, false)
           begunAnew(&job)
           job.rank = nextRank()
-          putOff(&job, wanted)
         }
       } else {
         try expect(job.state.isWaiting, "job \(number), \(job.state.name), was cancelled")
@@ -298,34 +232,12 @@ extension ReferenceModel {
     }
   }
 
-  /// What begins anew, or is tried again, waits where the operation says so.
-  private func putOff(_ job: inout Job, _ wanted: Request.Operate) {
-    let milliseconds = wanted.pace.delayMilliseconds
-    guard milliseconds > 0 else { return }
-    if job.state == .ready { job.state = .scheduled }
-    (job.isWall, job.deadline, job.foreseen) = (false, now.log + milliseconds * 1_000_000, now.wall + milliseconds)
-  }
-
-  private static func interval(_ pace: OperationPace) -> Int64 {
-    (Int64(pace.periodMilliseconds) * 1_000_000 + Int64(pace.limit) - 1) / Int64(pace.limit)
-  }
-
-  /// A step begins when the operation is due, and takes what would be in a tenth of a second.
-  private func keptPace(_ operation: Operation, isFirst: Bool) throws(Violation) {
-    try expect(
-      operation.due <= now.log + (isFirst ? 0 : 100_000_000),
-      "operation \(operation.id) goes on at \(now.log), and is due at \(operation.due)")
-  }
-
   /// Whether a job stays in a queue that is deleted: it runs, or its result is needed.
   private func isHeld(_ job: Job) -> Bool { job.state == .running || job.state == .acked && isNeeded(job.number) }
 
   /// Whatever stood since the beginning as it did then was touched.
   private func passedOverNone(_ operation: Operation) throws(Violation) {
-    // Others change jobs behind the back of one that takes its time.
-    guard operation.done < operation.wanted.limit, !operation.wanted.isJudged, operation.wanted.pace.limit == 0 else {
-      return
-    }
+    guard operation.done < operation.wanted.limit else { return }
     for (number, found) in operation.found where operation.touched[number] == nil {
       guard let job = jobs[number], job.state == found.state, job.lease == found.lease else { continue }
       if operation.wanted.kind.removes, operation.wasNeeded.contains(number) || isNeeded(number) { continue }

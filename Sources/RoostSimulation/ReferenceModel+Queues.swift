@@ -20,12 +20,9 @@ extension ReferenceModel {
   /// - Returns: Whether one made room.
   mutating func madeRoom() throws(Violation) -> Bool {
     noteIdle()
-    guard countedQueues == limits.maxQueues, idleSince.keys.contains(where: { $0 != Self.webhookQueue }) else {
-      return false
-    }
+    guard totals.count == limits.maxQueues, !idleSince.isEmpty else { return false }
     guard let name = forgotten.popFirst() else { throw Violation(message: "no queue made room for another") }
-    try expect(name != Self.webhookQueue, "the queue of webhooks made room for another")
-    try forget(name, besides: Self.webhookQueue)
+    try forget(name)
     return true
   }
 
@@ -34,7 +31,7 @@ extension ReferenceModel {
     noteIdle()
     while let name = forgotten.popFirst() {
       let isOver = (idleSince[name] ?? .max) + limits.queueIdleMilliseconds * 1_000_000 <= now.log
-      try expect(isOver || countedQueues > limits.maxQueues, "queue \(name) went early")
+      try expect(isOver || totals.count > limits.maxQueues, "queue \(name) went early")
       try forget(name)
     }
     guard !hasMore else { return }
@@ -43,11 +40,9 @@ extension ReferenceModel {
     }
   }
 
-  /// - Parameter other: A queue that does not make room.
-  private mutating func forget(_ name: String, besides other: String? = nil) throws(Violation) {
+  private mutating func forget(_ name: String) throws(Violation) {
     guard let since = idleSince[name] else { throw Violation(message: "queue \(name) went with its jobs") }
-    let isFirst = idleSince.allSatisfy { $0.value >= since || $0.key == other }
-    try expect(isFirst, "queue \(name) went before one that was idle longer")
+    try expect(!idleSince.values.contains { $0 < since }, "queue \(name) went before one that was idle longer")
     totals[name] = nil
     idleSince[name] = nil
     forgetGroups(of: name)

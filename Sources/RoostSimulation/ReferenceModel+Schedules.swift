@@ -80,8 +80,6 @@ extension ReferenceModel {
     case missed(ScheduleKey, first: Int64, last: Int64, next: Int64?, count: UInt64, ScheduleMiss?)
     /// A run that another takes the place of.
     case stopped(UInt64)
-    /// A backfill went on.
-    case filled(UInt64, OperationPhase, cursor: Int64, done: UInt64, skipped: UInt64)
   }
 
   /// A schedule as it was shown.
@@ -141,18 +139,6 @@ extension ReferenceModel {
       (schedule.isPaused, schedule.failures) = (false, 0)
       schedule.next = schedule.allowed(schedule.wish.next(after: origin(of: schedule), anchor: schedule.anchor))
       schedules[key] = schedule
-    }
-    try look(at: key, answer, seen)
-  }
-
-  mutating func reschedule(
-    _ key: ScheduleKey, _ known: Int64, _ next: Int64, _ answer: Answer, _ seen: [SeenSchedule]
-  ) throws(Violation) {
-    guard let schedule = schedules[key] else { return try refused(.scheduleNotFound, answer, "new zone data") }
-    if now.conditions.diskLevel >= 3 { return try refused(.diskLow, answer, "new zone data") }
-    // What is due is met as it was told.
-    if !schedule.isPaused, schedule.next == known, min(known, next) > dueSecond, next > schedule.last ?? .min {
-      schedules[key]!.next = schedule.allowed(next)
     }
     try look(at: key, answer, seen)
   }

@@ -79,7 +79,6 @@ extension ReferenceModel {
     (setup.isPaused, setup.pausedUntil, setup.pausedAt, setup.reason) = (true, until, now.wall, reason)
     totals[name] = totals[name] ?? QueueTotals()
     setups[name] = setup
-    noteWebhooks(.queuePaused, of: name)
     try look(at: name, image)
   }
 
@@ -94,7 +93,6 @@ extension ReferenceModel {
 
   private mutating func end(pauseOf name: String) {
     guard var setup = setups[name] else { return }
-    noteWebhooks(.queueResumed, of: name)
     (setup.isPaused, setup.pausedUntil, setup.pausedAt, setup.reason) = (false, 0, 0, [])
     set(setup, of: name)
   }
@@ -120,7 +118,7 @@ extension ReferenceModel {
       try refused(.memoryLow, answer, "a change of queue \(name)")
       return false
     }
-    if isNew, countedQueues >= limits.maxQueues, !(try madeRoom()) {
+    if isNew, totals.count >= limits.maxQueues, !(try madeRoom()) {
       try refused(.tooManyQueues, answer, "a change of queue \(name)")
       return false
     }

@@ -40,13 +40,13 @@ extension ReferenceModel {
       guard let dependencies = try dependencies(of: job, answer) else { return nil }
       found = dependencies
     }
-    if refusal == nil, countedQueues >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
+    if refusal == nil, totals.count >= limits.maxQueues, totals[job.queue] == nil, !(try madeRoom()) {
       refusal = .tooManyQueues
     }
     if refusal == nil, job.unique?.onConflict == .replace, setups[job.queue]?.settings[.groupOrdered] != nil {
       refusal = .replaceInOrder
     }
-    guard let refusal else { return try admitted(filledIn(job), replacing: place(of: job)?.twin, answer) ? found : nil }
+    guard let refusal else { return try admitted(filledIn(job), replacing: replaceable(by: job), answer) ? found : nil }
     try refused(refusal, answer, "submit")
     return nil
   }
@@ -55,15 +55,10 @@ extension ReferenceModel {
   mutating func enter(
     _ wanted: Submission, _ id: JobID, _ dependencies: [Dependency] = []
   ) throws(Violation) -> Job {
-    let (twin, predecessor) = place(of: wanted) ?? (nil, nil)
-    var dependencies = dependencies
+    let twin = replaceable(by: wanted)
     let (since, created) = (twin?.since ?? id.createdMilliseconds, id.createdMilliseconds)
-    var job = bounded(filledIn(wanted), since: since)
+    let job = bounded(filledIn(wanted), since: since)
     if let twin { replace(twin) }
-    if let predecessor {
-      job.mode = DependencyList.Mode(onDead: .run, isEnded: true)
-      dependencies = [Dependency(number: predecessor.number, wasAcked: false)]
-    }
     let number = id.number.rawValue
     try expect(number > lastNumber, "job number \(number) after \(lastNumber)")
     lastNumber = number
@@ -87,8 +82,6 @@ extension ReferenceModel {
     // It has waited for no time where the wall clock went back meanwhile, and for so long at most.
     made.since = created - min(max(0, created - since), Int64(UInt32.max))
     made.hold = hold(of: job)
-    if let predecessor { queue(&made, behind: predecessor) }
-    made.isHolding = job.unique != nil && !made.waitsToHold
     if let twin { succeed(&made, twin) }
     jobs[number] = made
     departed[number] = nil

@@ -37,7 +37,7 @@ extension ReferenceModel {
   private func holds(_ job: Job) -> Bool {
     switch job.hold {
     case .none: false
-    case .ended, .started: job.isHolding && !job.state.isFinished
+    case .ended, .started: !job.state.isFinished
     case .window: true
     }
   }
@@ -72,13 +72,7 @@ extension ReferenceModel {
 
   /// Whether a submit makes no job, as another is there; then the answer must say so.
   mutating func isAnsweredByTwin(_ job: Submission, _ answer: Answer) throws(Violation) -> Bool {
-    // Whether it was free already shows by what became of the new job.
-    if case .submitted(let accepted) = answer, accepted.state != .blocked, let held = place(of: job)?.predecessor,
-      case .window(let until) = held.hold, until <= uptime
-    {
-      jobs[held.number]!.hold = .none
-    }
-    guard let unique = job.unique, let twin = twin(of: job), place(of: job) == nil, !isFree(twin, answer) else {
+    guard let unique = job.unique, let twin = twin(of: job), replaceable(by: job) == nil, !isFree(twin, answer) else {
       return false
     }
     let (id, state): (JobID, JobState) =
@@ -99,65 +93,13 @@ extension ReferenceModel {
     return true
   }
 
-  /// The job whose place a new one takes, and the one whose end it waits for; nil where it gets no place.
-  func place(of job: Submission) -> (twin: Job?, predecessor: Job?)? {
-    guard let unique = job.unique, unique.onConflict == .replace, case .job(let holder)? = twin(of: job) else {
-      return nil
-    }
-    if let heir = jobs.values.first(where: { $0.waitsToHold && name($0.wanted) == name(job) }) {
-      return isTied(heir) || isTimed(unique.until) != isTimed(holder.hold) ? nil : (heir, holder)
-    }
-    switch holder.state {
-    case .ready, .scheduled, .blocked: return isTied(holder) ? nil : (holder, predecessor(of: holder))
-    case .running, .retry: return isTimed(unique.until) == isTimed(holder.hold) ? (nil, holder) : nil
-    case .acked, .dead, .cancelled: return nil
-    }
+  /// The job whose place a new one takes.
+  func replaceable(by job: Submission) -> Job? {
+    guard job.unique?.onConflict == .replace, case .job(let twin)? = twin(of: job) else { return nil }
+    guard twin.state == .ready || twin.state == .scheduled || twin.state == .blocked else { return nil }
+    // Others count on this very job.
+    return isNeeded(twin.number) || twin.batch.map { batches[$0] != nil } ?? false ? nil : twin
   }
-
-  private func isTimed(_ until: JobUnique.Until) -> Bool { if case .window = until { true } else { false } }
-  private func isTimed(_ hold: UniqueHold) -> Bool { if case .window = hold { true } else { false } }
-
-  /// Whether others count on this very job.
-  private func isTied(_ job: Job) -> Bool { isNeeded(job.number) || job.batch.map { batches[$0] != nil } ?? false }
-
-  /// The job behind which one waits that has not ended.
-  private func predecessor(of heir: Job) -> Job? {
-    guard heir.isHeir, heir.state == .blocked, let known = jobs[heir.dependencies[0].number] else { return nil }
-    return known.state.isFinished ? nil : known
-  }
-
-  /// A new job waits for the end of another, which may have given up its name before.
-  mutating func queue(_ made: inout Job, behind predecessor: Job) {
-    // It is held for a time no longer.
-    if isTimed(predecessor.hold) { jobs[predecessor.number]!.hold = .none }
-    (made.isHeir, made.waitsToHold) = (true, !isTimed(made.hold) && isHeldByOther(made))
-  }
-
-  /// A job has ended: who waits for its name holds it.
-  mutating func passName(of job: inout Job) {
-    let heir = heir(of: job)
-    (job.isHolding, job.waitsToHold) = (false, false)
-    if let heir { (jobs[heir]!.isHolding, jobs[heir]!.waitsToHold) = (true, false) }
-  }
-
-  /// The job that holds a name as soon as this one, which holds it, has ended.
-  func heir(of job: Job) -> UInt64? {
-    guard job.isHolding, !isTimed(job.hold), job.hold != .none, let own = name(job.wanted) else { return nil }
-    return jobs.values.first { $0.waitsToHold && name($0.wanted) == own }?.number
-  }
-
-  /// A job begins anew, and holds its name again: nobody does by now.
-  ///
-  /// - Parameter heir: Who waits for its end, and goes on to: it did not end for good.
-  mutating func holdAgain(_ job: inout Job, before heir: UInt64? = nil) {
-    guard job.wanted.unique != nil else { return }
-    if let heir { (jobs[heir]!.isHolding, jobs[heir]!.waitsToHold) = (false, true) }
-    // A name whose time is over may be free.
-    _ = isRivalled(job, .nothing)
-    job.isHolding = true
-  }
-
-  private func isHeldByOther(_ job: Job) -> Bool { twin(of: job.wanted, besides: job.number) != nil }
 
   /// A job that repeated submits put off no further.
   func bounded(_ job: Submission, since: Int64) -> Submission {
@@ -192,7 +134,7 @@ extension ReferenceModel {
   ///
   /// - Parameter wasFreed: A job was made: a name whose time is over was free.
   mutating func isTaken(_ job: Submission, wasFreed: Bool = false) -> Bool {
-    guard let twin = twin(of: job), place(of: job) == nil else { return false }
+    guard let twin = twin(of: job), replaceable(by: job) == nil else { return false }
     return !wasFreed || !isFree(twin, .nothing)
   }
 

@@ -50,19 +50,12 @@ struct ReferenceModel {
     var since: Int64 = 0
     /// Until when no other may be like it.
     var hold = UniqueHold.none
-    /// It holds that, until it has ended; and it is to hold it as soon as another one has.
-    var isHolding = false
-    var waitsToHold = false
-    /// It was submitted behind a job whose end it waits for.
-    var isHeir = false
     /// Log time since when it has been READY, while it is.
     var readySince: Int64 = 0
     /// Wall milliseconds of the deadline, as told when it was decided.
     var foreseen: Int64 = 0
     var lease: LeaseID?
     var leaseKey = ""
-    /// Who holds it, or held it last.
-    var leaseWorker = ""
     /// Where it was delivered last.
     var deliveredTo: String?
     var leaseDuration: Int64 = 0
@@ -82,9 +75,6 @@ struct ReferenceModel {
     var isCancelRequested = false
     /// What the worker that holds it last reported.
     var progress: [UInt8] = []
-    /// The last lines of the last attempt that wrote some, and when that began, wall milliseconds.
-    var logLines: [[UInt8]] = []
-    var logLeasedAt: Int64 = 0
     /// Newest first.
     var history: [Entry] = []
     /// What it waits for, or waited for.
@@ -191,16 +181,8 @@ struct ReferenceModel {
   /// What the step's records say of them, and the runs that others took the place of.
   var scheduleChanges: [ScheduleChange] = []
   var stopped: Set<UInt64> = []
-  var webhooks: [WebhookKey: Hook] = [:]
-  /// What is to be told with this step, and what its records say was, before and behind the jobs of schedules.
-  var notices: [Notice] = []
-  var seenNotices: (beforeFires: [SeenNotice], behind: [SeenNotice]) = ([], [])
-  /// Deliveries that the step's records say were cancelled, as their webhooks are gone.
-  var orphaned: Set<UInt64> = []
   /// Those that run and those that ended last.
   var operations: [Operation] = []
-  /// Workers that are to take no more jobs.
-  var quietWorkers: Set<String> = []
   /// What the step's records say an operation did.
   var bulk: [BulkChange] = []
   /// Jobs of `.graph` answers in this step.
@@ -299,9 +281,6 @@ struct ReferenceModel {
         + "\(job.interruptions)")
     try expect(seen.expires == job.expires, "job \(number) must begin before \(seen.expires), not \(job.expires)")
     try expect((seen.report != .none) == !job.progress.isEmpty, "job \(number) has a report: \(seen.report)")
-    try expect(
-      (seen.log != .none) == !job.logLines.isEmpty && seen.logLeasedAt == job.logLeasedAt,
-      "job \(number) has a log at \(seen.log) of the attempt of \(seen.logLeasedAt), not of \(job.logLeasedAt)")
   }
 
   // MARK: Helpers

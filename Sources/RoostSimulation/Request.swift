@@ -1,5 +1,4 @@
 import RoostCore
-import RoostEngine
 
 /// What a client asks, in plain values; `RequestEncoder` turns it into the command that the core sees.
 enum Request {
@@ -15,8 +14,6 @@ enum Request {
   case endWait(ticket: UInt64)
   case finish(Finish)
   case extend(JobID, isForged: Bool, Viewer, LeaseID, milliseconds: Int64, progress: [UInt8])
-  /// Lines without line feeds.
-  case log(JobID, isForged: Bool, Viewer, LeaseID, lines: [[UInt8]])
   case cancel(JobID, Viewer, reason: [UInt8])
   case bury(JobID, Viewer, reason: [UInt8])
   case change(Change)
@@ -42,23 +39,11 @@ enum Request {
   case resumeSchedule(ReferenceModel.ScheduleKey)
   case removeSchedule(ReferenceModel.ScheduleKey)
   case triggerSchedule(ReferenceModel.ScheduleKey)
-  /// The zone data says another next instant.
-  case reschedule(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
-  /// The jobs of a schedule's instants between two times, seconds since 1970.
-  case backfill(ReferenceModel.ScheduleKey, from: Int64, to: Int64)
   case readSchedules
-  case setWebhook(ReferenceModel.WebhookKey, ReferenceModel.WebhookWish)
-  case pauseWebhook(ReferenceModel.WebhookKey)
-  case resumeWebhook(ReferenceModel.WebhookKey)
-  case removeWebhook(ReferenceModel.WebhookKey)
-  case testWebhook(ReferenceModel.WebhookKey)
-  case readWebhooks
   case operate(Operate)
-  case choose(Choose)
   case stopOperation(UInt64)
   case readOperations
   /// An empty quota takes it back.
-  case quietWorker(String, Bool)
   case setQuota(String, OwnerQuota)
   case readQuota(String)
   case drainWaiters
@@ -107,8 +92,6 @@ enum Request {
       var history: [UInt8]
       var keyFields: [UInt8]
       var dependencies: [UInt8]
-      var loggedAt: LogPosition
-      var lines: LogLineChain
     }
   }
 
@@ -128,44 +111,6 @@ enum Request {
     var limit: UInt64
     var isDry = false
     var isForEmpty = false
-    /// Only jobs that were submitted, or of a replay died, from then on, wall milliseconds.
-    var since = Int64.min
-    var pace = OperationPace()
-    /// Records decide, which somebody else judges.
-    var isJudged = false
-
-    var terms: OperationTerms {
-      var terms = OperationTerms()
-      (terms.pace, terms.since, terms.isByDeath) = (pace, since, kind == .replay)
-      if pace.limit > 0 { terms.matched = 3 }
-      terms.isDry = isDry && isJudged
-      return terms
-    }
-    /// A count at once, not an operation that counts.
-    var isCount: Bool { isDry && !isJudged }
-  }
-
-  /// Some jobs of the next piece that an operation may match.
-  struct Choose {
-    /// The places of those that are chosen, and of those whose records are said to be others.
-    var chosen: UInt64
-    var stale: UInt64
-    /// Read ahead; nil: no operation waits.
-    var piece: OperationChoice?
-
-    func isChosen(_ place: Int) -> Bool { chosen >> UInt64(place % 64) & 1 != 0 }
-    func isStale(_ place: Int) -> Bool { stale >> UInt64(place % 64) & 1 != 0 }
-
-    var items: [OperationChoice.Item] {
-      (piece?.items ?? []).enumerated().filter { isChosen($0.offset) }.map { place, item in
-        var item = item
-        if isStale(place) { item.base = LogPosition(rawValue: item.base.rawValue ^ 1) }
-        return item
-      }
-    }
-    var freshNumbers: Set<UInt64> {
-      Set((piece?.items ?? []).enumerated().filter { isChosen($0.offset) && !isStale($0.offset) }.map(\.element.number))
-    }
   }
 
   struct Finish {
@@ -231,7 +176,6 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case release
   case undelivered
   case extend, cancel, bury, change
-  case log = "write log lines"
   case rewrite = "change what a job carries"
   case retryNow = "retry now"
   case unblock
@@ -257,25 +201,12 @@ package enum RequestKind: String, CaseIterable, Sendable {
   case resumeSchedule = "resume a schedule"
   case removeSchedule = "remove a schedule"
   case triggerSchedule = "trigger a schedule"
-  case reschedule = "zone data that says another instant"
-  case backfill = "fill up a schedule"
   case readSchedules = "look at schedules"
-  case setWebhook = "set a webhook"
-  case pauseWebhook = "pause a webhook"
-  case resumeWebhook = "resume a webhook"
-  case removeWebhook = "remove a webhook"
-  case testWebhook = "test a webhook"
-  case readWebhooks = "look at webhooks"
   case finishHolding = "end an attempt and hold its group"
   case operate = "operate on many jobs"
   case operateDry = "count what an operation would do"
-  case operatePaced = "operate on many jobs slowly"
-  case operateJudged = "operate on jobs that are judged"
-  case choose = "choose jobs for an operation"
   case stopOperation = "stop an operation"
   case readOperations = "look at operations"
-  case quietWorker = "quiet a worker"
-  case resumeWorker = "let a worker go on"
   case setQuota = "set a quota"
   case liftQuota = "take a quota back"
   case readQuota = "look at a quota"
@@ -308,15 +239,7 @@ extension Request {
     case .resumeSchedule: .resumeSchedule
     case .removeSchedule: .removeSchedule
     case .triggerSchedule: .triggerSchedule
-    case .reschedule: .reschedule
-    case .backfill: .backfill
     case .readSchedules: .readSchedules
-    case .setWebhook: .setWebhook
-    case .pauseWebhook: .pauseWebhook
-    case .resumeWebhook: .resumeWebhook
-    case .removeWebhook: .removeWebhook
-    case .testWebhook: .testWebhook
-    case .readWebhooks: .readWebhooks
     case .finish(let finish) where finish.holdGroupMilliseconds > 0: .finishHolding
     case .finish(let finish):
       switch finish.outcome {
@@ -326,7 +249,6 @@ extension Request {
       default: .undelivered
       }
     case .extend: .extend
-    case .log: .log
     case .cancel: .cancel
     case .bury: .bury
     case .change(let wanted): wanted.rewrites ? .rewrite : .change
@@ -341,13 +263,9 @@ extension Request {
     case .configure: .configure
     case .pause: .pause
     case .resume: .resume
-    case .operate(let wanted):
-      wanted.isJudged
-        ? .operateJudged : wanted.isDry ? .operateDry : wanted.pace.limit > 0 ? .operatePaced : .operate
-    case .choose: .choose
+    case .operate(let wanted): wanted.isDry ? .operateDry : .operate
     case .stopOperation: .stopOperation
     case .readOperations: .readOperations
-    case .quietWorker(_, let isQuiet): isQuiet ? .quietWorker : .resumeWorker
     case .setQuota(_, let quota): quota.isEmpty ? .liftQuota : .setQuota
     case .readQuota: .readQuota
     case .endWait: .endWait

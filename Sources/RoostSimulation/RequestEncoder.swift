@@ -1,5 +1,4 @@
 import RoostCore
-import RoostEngine
 import RoostLog
 
 /// Lays the bytes of a batch's requests out as the engine's mailbox does.
@@ -54,12 +53,6 @@ struct RequestEncoder {
         Command.Extend(
           job: reference(job, isForged), viewer: put(viewer), lease: lease, milliseconds: milliseconds,
           progress: put(progress), progressChecksum: checksum(progress)))
-    case .log(let job, let isForged, let viewer, let lease, let lines):
-      let text = lines.flatMap { $0 + [UInt8(ascii: "\n")] }
-      return .addLogLines(
-        Command.AddLogLines(
-          job: reference(job, isForged), viewer: put(viewer), lease: lease, text: put(text), lines: UInt8(lines.count),
-          checksum: checksum(text)))
     case .cancel(let job, let viewer, let reason):
       return .cancel(
         Command.Cancel(job: reference(job), viewer: put(viewer), reason: put(reason), checksum: checksum(reason)))
@@ -76,8 +69,6 @@ struct RequestEncoder {
           history: put(stored.history))
         carry.keyFields = put(stored.keyFields)
         carry.dependencies = put(stored.dependencies)
-        carry.loggedAt = stored.loggedAt
-        stored.lines.keep(in: &carry) { put([UInt8]($0)) }
         change.rewrite = carry
         change.payloadBytes = UInt32(wanted.payload?.count ?? 0)
       }
@@ -102,8 +93,6 @@ struct RequestEncoder {
       wanted.since = list.since ?? .min
       wanted.group = put(Array((list.group ?? "").utf8))
       return .list(wanted)
-    case .quietWorker(let worker, let isQuiet):
-      return .quietWorker(Command.QuietWorker(worker: put(Array(worker.utf8)), isQuiet: isQuiet))
     case .setQuota(let owner, let quota):
       return .setQuota(Command.SetQuota(owner: put(Array(owner.utf8)), quota: quota))
     case .readQuota(let owner): return .readQuota(Command.ReadQuota(owner: put(Array(owner.utf8))))
@@ -124,19 +113,10 @@ struct RequestEncoder {
         before: wanted.before, limit: wanted.limit)
       selection.group = put(Array((wanted.group ?? "").utf8))
       selection.target = put(Array((wanted.target ?? "").utf8))
-      selection.terms = wanted.terms
-      if wanted.isJudged { selection.text = put([0x74]) }
-      if wanted.isCount { return .countMatching(Command.CountMatching(selection)) }
+      if wanted.isDry { return .countMatching(Command.CountMatching(selection)) }
       var operate = Command.Operate(selection)
       operate.isForEmpty = wanted.isForEmpty
       return .operate(operate)
-    case .choose(let wanted):
-      let items = wanted.items
-      return .choose(
-        Command.Choose(
-          id: wanted.piece?.id ?? 0, from: wanted.piece?.from ?? OperationChoice.Place(),
-          end: wanted.piece?.end ?? OperationChoice.Place(), items: put(OperationChoice.encode(items)),
-          examined: UInt32(items.count)))
     case .stopOperation(let id): return .stopOperation(Command.StopOperation(id: id))
     case .readOperations: return .readOperations(Command.ReadOperations(id: 0))
     case .resume(let name): return .resume(Command.Resume(name: put(Array(name.utf8))))
@@ -157,32 +137,12 @@ struct RequestEncoder {
       var fire = Command.FireSchedule(id: 0, kind: .triggered, instant: 0)
       (fire.owner, fire.name) = (put(key.owner), put(Array(key.name.utf8)))
       return .fireSchedule(fire)
-    case .backfill(let key, let from, let to):
-      return .backfill(
-        Command.Backfill(owner: put(key.owner), name: put(Array(key.name.utf8)), from: from, to: to))
-    case .reschedule(let key, let known, let next): return change(key, .reschedule(from: known, to: next))
     case .readSchedules:
       var read = Command.ReadSchedules(owner: .empty)
       read.limit = 1_000
       return .readSchedules(read)
-    case .setWebhook(let key, let wish): return change(key, .set(put(wish.definition.bytes)))
-    case .pauseWebhook(let key): return change(key, .pause(reason: put(Array("why".utf8))))
-    case .resumeWebhook(let key): return change(key, .resume)
-    case .removeWebhook(let key): return change(key, .remove)
-    case .testWebhook(let key): return change(key, .test)
-    case .readWebhooks:
-      var read = Command.ReadWebhooks(owner: .empty)
-      read.limit = 1_000
-      return .readWebhooks(read)
     case .drainWaiters: return .drainWaiters(Command.DrainWaiters())
     }
-  }
-
-  private mutating func change(
-    _ key: ReferenceModel.WebhookKey, _ change: Command.ChangeWebhook.Change
-  ) -> Command {
-    .changeWebhook(
-      Command.ChangeWebhook(owner: put(key.owner), name: put(Array(key.name.utf8)), change: change))
   }
 
   private mutating func change(

@@ -78,8 +78,6 @@ extension Simulation {
       model.resumed = names(in: .queueResumed, 0...)[...]
       model.dropped = cancelledJobs(.queueFull, 0...)[...]
       let tooOld = cancelledJobs(.tooOld, askedRecords...)
-      model.orphaned = Set(cancelledJobs(.webhookRemoved, askedRecords...))
-      model.seenNotices = (notices(in: askedRecords..<beforeFires), notices(in: beforeFires...))
       model.bulk = bulkChanges(from: askedRecords)
       model.resumedGroups = resumedGroups(from: askedRecords)[...]
       // After a failed commit this is what the log may say or not; nothing was answered.
@@ -109,11 +107,6 @@ extension Simulation {
 
   /// What a job carries is read before it is written anew; what cannot be read stays as it is.
   private func readAhead(_ request: Request) -> Request {
-    if case .choose(var wanted) = request {
-      let piece = daemon.store.machine.nextPiece()
-      wanted.piece = piece.id > 0 ? piece : nil
-      return .choose(wanted)
-    }
     guard case .change(var wanted) = request, wanted.rewrites else { return request }
     wanted.stored = stored(wanted)
     if wanted.stored == nil { (wanted.group, wanted.tags, wanted.payload) = (nil, nil, nil) }
@@ -126,8 +119,7 @@ extension Simulation {
     let loader = RecordLoader((log.firstSegment...log.currentSegment).map { log.pin($0) })
     guard let record = try? loader.record(at: image.base, bytes: image.recordBytes),
       let parts = try? loader.history(at: image.history, bytes: image.historyBytes),
-      let history = HistoryEntry.kept(parts, number: number, checksum: { Checksum.of($0) }),
-      let lines = try? loader.logLines(of: number, at: image.log, bytes: image.logBytes)
+      let history = HistoryEntry.kept(parts, number: number, checksum: { Checksum.of($0) })
     else { return nil }
     return record.withUnsafeBytes { bytes in
       let stored = StoredRecord(bytes)
@@ -137,7 +129,7 @@ extension Simulation {
         body: layout.encoded(
           group: wanted.group.map { Array($0.utf8) }, tags: wanted.tags, payload: wanted.payload, sealedFor: number,
           checksum: { Checksum.of($0) }), history: history, keyFields: [UInt8](stored.keyFields),
-        dependencies: [UInt8](stored.dependencies), loggedAt: image.log, lines: lines)
+        dependencies: [UInt8](stored.dependencies))
     }
   }
 
@@ -149,7 +141,6 @@ extension Simulation {
     var operations: [OperationImage] = []
     var groups: [ReferenceModel.SeenGroup] = []
     var schedules: [ReferenceModel.SeenSchedule] = []
-    var webhooks: [ReferenceModel.SeenWebhook] = []
     for reply in daemon.store.step.replies[asked.replies] where reply.ticket == asked.ticket {
       if case .page(let first, let count, _, _) = reply.answer {
         page = Array(daemon.store.step.jobs[Int(first)..<Int(first + count)])
@@ -167,8 +158,6 @@ extension Simulation {
           ReferenceModel.SeenSchedule(
             image: $0, key: ReferenceModel.ScheduleKey(owner: Array(text($0.owner).utf8), name: text($0.name)))
         }
-      } else if case .webhooks(let first, let count, _, _) = reply.answer {
-        webhooks = daemon.store.step.webhooks[Int(first)..<Int(first + count)].map { seen($0) }
       }
     }
     try expectRoom(asked.request, asked.ticket, asked.replies)
@@ -176,19 +165,11 @@ extension Simulation {
       try model.leftTooOld(cancelledJobs(.tooOld, asked.records), asked.request)
       try model.answered(
         asked.request, ticket: asked.ticket, Array(daemon.store.step.replies[asked.replies]), page: page, queue: queue,
-        operations: operations, groups: groups, schedules: schedules, webhooks: webhooks,
-        isTight: asked.isTight)
+        operations: operations, groups: groups, schedules: schedules, isTight: asked.isTight)
     } catch {
       if isVerbose { note("\(asked.request) failed") }
       throw error
     }
-  }
-
-  private func seen(_ image: WebhookImage) -> ReferenceModel.SeenWebhook {
-    let range = Int(image.definition.offset)..<Int(image.definition.offset) + Int(image.definition.count)
-    return ReferenceModel.SeenWebhook(
-      image: image, key: ReferenceModel.WebhookKey(owner: Array(text(image.owner).utf8), name: text(image.name)),
-      definition: Array(daemon.store.step.text[range]).withUnsafeBytes { WebhookDefinition($0) })
   }
 
   private func text(_ range: ByteRange) -> String {
@@ -228,7 +209,6 @@ extension Answer {
     case .notUnique: "not unique"
     case .ended: "ended before"
     case .changed: "changed"
-    case .extended: "extended"
     case .job: "job"
     case .page: "page"
     case .queues: "queues"
@@ -236,11 +216,9 @@ extension Answer {
     case .operations: "operations"
     case .groups: "groups"
     case .schedules: "schedules"
-    case .webhooks: "webhooks"
     case .figures: "figures"
     case .workers: "workers"
     case .counted: "counted"
-    case .piece: "piece"
     case .owner: "owner"
     case .graph: "graph"
     case .batches: "batches"

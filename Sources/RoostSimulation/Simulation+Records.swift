@@ -36,8 +36,6 @@ extension Simulation {
   /// What the step's records say of schedules: who they are, and what they did behind the requests.
   func noteSchedules(from first: Int) {
     var (changes, place) = ([ReferenceModel.ScheduleChange](), 0)
-    // Compaction writes operations again behind what was decided.
-    var areCopies = false
     var stopped: Set<UInt64> = []
     let secret = daemon.store.machine.secret
     var submittedDeadline: Int64 = 0
@@ -64,14 +62,6 @@ extension Simulation {
           .fired(
             key, kind, instant: instant(17)!, next: instant(25), number: number(33), deadline: submittedDeadline,
             id: job))
-      case .operationBegan?:
-        if record[17] & 0x7F == OperationKind.backfill.rawValue { backfills.insert(number(1)) }
-        if place >= first { areCopies = true }
-      case .operationAdvanced? where place >= first && !areCopies && backfills.contains(number(1)):
-        changes.append(
-          .filled(
-            number(1), OperationPhase(rawValue: record[9])!, cursor: Int64(bitPattern: number(11)), done: number(19),
-            skipped: record.count > 43 ? number(43) : 0))
       case .submitted?: submittedDeadline = Int64(bitPattern: number(25))
       case .scheduleMissed? where place >= first:
         guard let key = scheduleNames[number(1)] else { return }
@@ -91,28 +81,6 @@ extension Simulation {
       }
     }
     (model.scheduleChanges, model.stopped) = (changes, stopped)
-  }
-
-  /// The deliveries of webhooks that the step's records say were made, in their order.
-  func notices(in places: some RangeExpression<Int>) -> [ReferenceModel.SeenNotice] {
-    var (found, place) = ([ReferenceModel.SeenNotice](), 0)
-    let secret = daemon.store.machine.secret
-    forEach(daemon.store.step.records) { record in
-      defer { place += 1 }
-      guard places.contains(place), RecordKind(of: record) == .submitted, let body = StoredRecord(record).body,
-        let layout = JobBodyLayout(body), let notice = layout.options[.notice].flatMap({ WebhookNotice($0) })
-      else { return }
-      let number = UInt64(littleEndian: record.loadUnaligned(fromByteOffset: 1, as: UInt64.self))
-      let created = Int64(littleEndian: record.loadUnaligned(fromByteOffset: 9, as: Int64.self))
-      found.append(
-        ReferenceModel.SeenNotice(
-          id: JobID(number: JobNumber(rawValue: number), createdMilliseconds: created, key: secret),
-          notice: ReferenceModel.Notice(
-            key: ReferenceModel.WebhookKey(
-              owner: [UInt8](layout.owner), name: String(decoding: layout.group, as: UTF8.self)),
-            event: notice.event, job: notice.job, queue: String(decoding: notice.queue, as: UTF8.self))))
-    }
-    return found
   }
 
   /// What the step's records say of batches, and which jobs were stopped for them.
@@ -184,15 +152,12 @@ extension Simulation {
       }
       switch kind {
       case .ended: changes.append(.cancelled(number()))
-      case .changed: changes.append(.putOff(number()))
       case .readied: changes.append(record[25] & 1 == 0 ? .hastened(number()) : .replayed(number()))
       case .moved:
         let queue = String(decoding: record.dropFirst(26), as: UTF8.self)
         changes.append(.moved(number(), to: queue, beginsAnew: record[25] & 1 != 0))
       case .purged: changes.append(.purged(number()))
       case .queueDeleted: changes.append(.deleted(queue: String(decoding: record.dropFirst(), as: UTF8.self)))
-      // Those stand behind what else is due.
-      case .operationAdvanced where backfills.contains(number()): break
       case .operationAdvanced:
         changes.append(.advanced(id: number(), OperationPhase(rawValue: record[9])!, done: number(at: 19)))
         end = changes.count

@@ -32,8 +32,6 @@ package final class Simulation {
   var beforeLastFrame: ReferenceModel?
   /// Who schedules are, by their numbers, as records said last.
   var scheduleNames: [UInt64: ReferenceModel.ScheduleKey] = [:]
-  /// The numbers of operations that fill schedules up.
-  var backfills: Set<UInt64> = []
   /// A file of the log as it was some time ago.
   var oldFile: (name: String, bytes: [UInt8])?
   var turn = 0
@@ -80,7 +78,6 @@ package final class Simulation {
     limits.maxQuotas = 2
     limits.maxSchedules = seed.isMultiple(of: 2) ? 3 : 100
     limits.maxBatches = seed.isMultiple(of: 4) ? 3 : 100
-    limits.maxWebhooks = 2
     setting = Store.Setting(
       options: options, limits: limits, newSecret: SipKey(k0: random.next(), k1: random.next()),
       reading: clock.reading, bootID: clock.bootID, entropy: random.next(), defects: defects.core)
@@ -89,14 +86,12 @@ package final class Simulation {
     workload = Workload(random: random.split(), queueCount: 2 + random.below(6), crowd: 10 + random.below(50))
     // Not all: what is held back keeps other things from happening.
     workload.managesQueues = seed.isMultiple(of: 5)
-    workload.tellsWebhooks = seed > 18 && seed % 16 == 7
-    workload.delivers = seed > 18 && seed % 4 == 1 || workload.tellsWebhooks
+    workload.delivers = seed > 18 && seed % 4 == 1
     workload.isHostile = seed % 8 == 1
     workload.setsSchedules = seed > 18 && seed.isMultiple(of: 3)
     workload.usesBatches = seed > 18 && (seed.isMultiple(of: 4) || seed.isMultiple(of: 7))
     // Of those that are delivered some wait for others, too.
     workload.waitsForOthers = seed > 18 && (seed.isMultiple(of: 4) || seed % 32 == 21)
-    workload.writesLogs = seed > 18 && seed % 4 == 2
     guard faults.areRandom, random.chance(0.3) else { return }
     disk.shortenReads(withChance: 0.1)
     disk.interrupt(withChance: 0.02, shortenWritesWithChance: 0.1)

@@ -9,13 +9,8 @@ extension Workload {
 
   mutating func manage(_ model: ReferenceModel) -> Request {
     let name = random.chance(0.1) ? Self.briefQueue + "\(random.below(6))" : queues.randomElement(using: &random)!
-    if random.chance(0.2) { return operation(model) }
+    if random.chance(0.15) { return operation(model) }
     if random.chance(0.16) { return quota(model) }
-    if random.chance(0.08) {
-      let quiet = model.quietWorkers.min()
-      if let quiet, random.chance(0.6) || model.quietWorkers.count > 1 { return .quietWorker(quiet, false) }
-      return .quietWorker("w\(random.below(4))", random.chance(0.9))
-    }
     if delivers, random.chance(0.3) { return .configure(name, deliveries()) }
     if random.chance(0.35) { return manageGroup(model, name) }
     switch random.below(10) {
@@ -88,7 +83,6 @@ extension Workload {
     if kind == .move || kind == .replay && random.chance(0.3) {
       wanted.target = random.chance(0.3) ? "letters" : queues.randomElement(using: &random)!
     }
-    if kind != .deleteQueue { pace(&wanted, model) }
     if kind == .deleteQueue {
       let brief = Self.briefQueue + "\(random.below(6))"
       wanted.queue =
@@ -98,19 +92,6 @@ extension Workload {
       wanted.isForEmpty = random.chance(0.2)
     }
     return .operate(wanted)
-  }
-
-  /// Some go slowly, let jobs run later, or need somebody who judges jobs.
-  private mutating func pace(_ wanted: inout Request.Operate, _ model: ReferenceModel) {
-    if random.chance(0.25) {
-      wanted.pace.limit = UInt32(1 + random.below(random.chance(0.5) ? 3 : 200))
-      wanted.pace.periodMilliseconds = UInt32(200 + random.below(random.chance(0.4) ? 30_000 : 3_000))
-    }
-    if wanted.kind == .replay || wanted.kind == .retry, random.chance(0.3) {
-      wanted.pace.delayMilliseconds = Int64(1 + random.below(4_000))
-    }
-    if random.chance(0.15) { wanted.since = model.now.wall - Int64(random.below(20_000)) }
-    wanted.isJudged = random.chance(0.2)
   }
 
   private mutating func deliveries() -> QueueSettingsChange {

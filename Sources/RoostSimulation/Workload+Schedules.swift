@@ -12,14 +12,7 @@ extension Workload {
     case 2..<5: return .resumeSchedule(known.first { model.schedules[$0]!.isPaused } ?? key)
     case 5..<7: return .removeSchedule(random.chance(0.9) ? any : key)
     case 7..<9: return .triggerSchedule(random.chance(0.9) ? any : key)
-    case 9..<11:
-      // Clocks are set an hour, or some seconds, another way.
-      guard random.chance(0.6), let next = model.schedules[any]?.next else { return .readSchedules }
-      let shift = [-3, -1, 1, 2, 5, 3_600].randomElement(using: &random)!
-      return .reschedule(any, from: random.chance(0.9) ? next : next + 1, to: next + Int64(shift))
-    case 12 where random.chance(0.7):
-      let from = model.dueSecond - Int64(random.below(20))
-      return .backfill(any, from: max(1, from), to: max(1, from) + Int64(random.below(9)))
+    case 9..<11: return .readSchedules
     case 11: return .setSchedule(any, model.schedules[any]?.wish ?? wish(model, any))
     default:
       let chosen = random.chance(0.4) ? any : key

@@ -21,14 +21,10 @@ struct Workload {
   var isHostile = false
   /// Somebody sets schedules.
   var setsSchedules = false
-  /// Somebody sets webhooks.
-  var tellsWebhooks = false
   /// Jobs are of batches.
   var usesBatches = false
   /// Jobs wait for others.
   var waitsForOthers = false
-  /// Workers write log lines.
-  var writesLogs = false
 
   init(random: SeededRandom, queueCount: Int, crowd: Int) {
     self.random = random
@@ -47,10 +43,6 @@ struct Workload {
       return [.configure(queues.randomElement(using: &random)!, change)]
     }
     if managesQueues, random.chance(0.0007) { return (0..<20).map { _ in .operate(broad) } }
-    let isJudging = model.operations.contains { $0.phase == .active && $0.wanted.isJudged }
-    if isJudging, random.chance(0.2) {
-      return [.choose(Request.Choose(chosen: random.next(), stale: random.next() & random.next() & random.next()))]
-    }
     if managesQueues, random.chance(0.08) {
       let request = manage(model)
       guard case .operate(let wanted) = request, wanted.kind == .deleteQueue, !wanted.isDry else { return [request] }
@@ -60,10 +52,8 @@ struct Workload {
       return [request, .lease(lease)]
     }
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
-    if tellsWebhooks, random.chance(0.06) { return [webhook(model)] }
     if usesBatches, random.chance(0.06) { return [batch(model)] }
     if waitsForOthers, random.chance(0.03) { return [.submitGraph(graph(model))] }
-    if writesLogs, random.chance(0.15) { return (0..<(1 + random.below(3))).map { _ in log(model) } }
     if delivers, random.chance(isHostile ? 0.5 : 0.2) { return deliver(model) }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
@@ -217,18 +207,6 @@ struct Workload {
       token(job) ?? LeaseID(epoch: 0, number: 0),
       milliseconds: random.chance(0.3) ? 0 : Int64(leastLease + random.below(90_000)),
       progress: random.chance(0.5) ? bytes(1 + random.below(random.chance(0.05) ? 6_000 : 40)) : [])
-  }
-
-  private mutating func log(_ model: ReferenceModel) -> Request {
-    let job = known(model, .running) ?? known(model)
-    let count = random.chance(0.1) ? 1 + random.below(AttemptLogs.keptLines) : 1 + random.below(6)
-    let longest = count == 1 && random.chance(0.05) ? AttemptLogs.lineBytes : 200 / count
-    return .log(
-      job?.id ?? JobID(high: 0, low: 0), isForged: random.chance(0.05), viewer(),
-      token(job) ?? LeaseID(epoch: 0, number: 0),
-      lines: (0..<count).map { _ in
-        bytes(random.below(longest + 1)).map { $0 == UInt8(ascii: "\n") ? 0 : $0 }
-      })
   }
 
   static let briefQueue = "brief-"

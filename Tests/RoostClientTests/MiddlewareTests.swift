@@ -76,21 +76,6 @@ struct MiddlewareTests {
     #expect(reported.withLock { $0 } == [#"{"done":1}"#])
   }
 
-  @Test("what a handler writes into its attempt's log comes line by line, and long lines are cut")
-  func logLines() async throws {
-    let written = Mutex<[[String]]>([])
-    let context = JobContext(onLog: { lines in written.withLock { $0.append(lines) } })
-    try await context.log("one\ntwo\n")
-    try await context.log("")
-    let long = String(repeating: "é", count: 600)
-    try await context.log(long)
-    try await context.log((1...70).map { "\($0)" }.joined(separator: "\n"))
-    let seen = written.withLock { $0 }
-    #expect(seen[0] == ["one", "two"] && seen[1] == [""])
-    #expect(seen[2] == [String(repeating: "é", count: 512)])
-    #expect(seen[3] == (7...70).map { "\($0)" })
-  }
-
   @Test("a client goes on to its next URL where one does not answer, and stays there")
   func severalURLs() async throws {
     try await TestDaemon.run { daemon in

@@ -8,7 +8,7 @@ struct ApiDocumentTests {
     "every example reaches its route with its key and a body that is understood",
     arguments: [
       ("http-api.md", 27), ("queues.md", 18), ("schedules.md", 13), ("events.md", 5), ("jobs.md", 9), ("graphs.md", 10),
-      ("tracing.md", 2), ("push.md", 6), ("webhooks.md", 7),
+      ("tracing.md", 2), ("push.md", 6),
     ])
   func examples(_ document: String, atLeast count: Int) async throws {
     let lines = try Self.examples(document)

@@ -14,7 +14,6 @@ struct BodyFuzzTests {
     ("/jobs/ID/ack", true, #"{"lease_id":"1-1","result":{"ok":true},"lease_next":{"queues":["none"]}}"#),
     ("/jobs/ID/fail", true, #"{"lease_id":"1-1","error":"no","retryable":true,"retry_after":"1s"}"#),
     ("/jobs/ID/extend", true, #"{"lease_id":"1-1","lease":"30s"}"#),
-    ("/jobs/ID/log", true, #"{"lease_id":"1-1","lines":["l"]}"#),
     ("/jobs/ID/release", true, #"{"lease_id":"1-1","delay":"1s"}"#),
     ("/jobs/ID/cancel", false, #"{"reason":"why"}"#),
   ]

@@ -5,7 +5,7 @@ import Testing
 @Suite("Dashboard in a browser", .serialized)
 struct DashboardBrowserTests {
   @Test(
-    "faults 72, 73: the dashboard does what it says: signing in, each action, hostile texts, keys without rights, restarts, accessibility",
+    "the dashboard does what it says: signing in, each action, hostile texts, keys without rights, restarts, accessibility",
     arguments: ["Visit", "Actions", "Rights", "ReadOnly", "Trouble"])
   func use(part: String) async throws {
     try await withDirectory { directory in

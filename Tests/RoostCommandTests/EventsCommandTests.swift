@@ -60,34 +60,4 @@ struct EventsCommandTests {
       daemon.end(SIGKILL)
     }
   }
-
-  @Test("fault 69: whoever asks for what was trimmed is told of the gap, and then the oldest that is left")
-  func trimmed() async throws {
-    try await Scene.run { scene in
-      let daemon = try scene.start()
-      defer { daemon.end(SIGKILL) }
-      let environment = ["ROOST_URL": "http://127.0.0.1:\(daemon.port)", "ROOST_KEY": daemon.client]
-      func told(after id: String) throws -> [[String: Any]] {
-        let outcome = try scene.roost(["events", "--json", "--after", id], environment: environment)
-        #expect(outcome.status == 0, "\(outcome.errors)")
-        return outcome.output.split(separator: "\n").compactMap {
-          try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
-        }
-      }
-      let connection = try daemon.connect()
-      _ = try daemon.submit(on: connection)
-      let first = try #require(try told(after: "start").first?["id"] as? String)
-      #expect(try told(after: first).isEmpty)
-      let filling = String(repeating: "x", count: 20_000)
-      let job = #"{"payload":"\#(filling)","queue":"filler","retention":"0s"}"#
-      while try daemon.gauge("roost_compaction_trims_total") == 0 {
-        let id = try daemon.submit(job, on: connection)
-        let lease = try daemon.lease(#"{"queues":["filler"]}"#, on: connection).string("lease_id")
-        #expect(try daemon.say("ack", id, lease: try #require(lease)).status == 200)
-      }
-      let left = try told(after: first)
-      #expect(left.first?["event"] as? String == "gap" && left.first?["reason"] as? String == "trimmed", "\(left)")
-      #expect(left.contains { $0["event"] as? String == "job.acked" })
-    }
-  }
 }

@@ -6,7 +6,7 @@ import Testing
 /// docs/push.md: its receivers as they stand, against a daemon; and what a crash in the middle of a delivery does.
 @Suite("Push document")
 struct PushDocumentTests {
-  static let options = Scene.quick + ["--push-allow", "127.0.0.0/8", "--push-ports", "1-65535"]
+  private static let options = Scene.quick + ["--push-allow", "127.0.0.0/8", "--push-ports", "1-65535"]
 
   @Test(
     "each receiver verifies what is signed, by the PyPI package and by Node's own means, and refuses what is not",
@@ -40,9 +40,7 @@ struct PushDocumentTests {
     }
   }
 
-  @Test(
-    "fault 66: a daemon that is killed in the middle of a delivery makes it again at once, and the history tells of both"
-  )
+  @Test("a daemon that is killed in the middle of a delivery makes it again at once, and the history tells of both")
   func killed() async throws {
     let program = """
       import os, time
@@ -77,7 +75,7 @@ struct PushDocumentTests {
     }
   }
 
-  static func end(_ process: Int32) {
+  private static func end(_ process: Int32) {
     kill(process, SIGKILL)
     _ = SpawnedProcess.wait(process)
   }
@@ -85,7 +83,7 @@ struct PushDocumentTests {
   /// Starts a receiver.
   ///
   /// - Returns: The port that it says, and its process, to be ended.
-  static func start(
+  private static func start(
     _ program: String, as file: String, by interpreter: String, _ secret: String, in scene: Scene
   ) throws -> (port: Int, process: Int32) {
     try Data(program.utf8).write(to: scene.directory.appendingPathComponent(file))
@@ -98,7 +96,7 @@ struct PushDocumentTests {
   }
 
   /// A Python that has `standardwebhooks`.
-  static func python(in directory: URL) throws -> String {
+  private static func python(in directory: URL) throws -> String {
     let scripts = ReadmeTests.root.appendingPathComponent("scripts")
     let outcome = try CommandOutcome(
       URL(fileURLWithPath: "/usr/bin/env"),

@@ -1,12 +1,11 @@
 import Foundation
 import SecretWatch
-import Synchronization
 import Testing
 
 /// What a person sees in a terminal: tables, colours, completion, and `roost top`.
 @Suite("Terminal")
 struct TerminalTests {
-  @Test("fault 72: lists are tables with colours on a terminal, plain with NO_COLOR, and the daemon's JSON in a pipe")
+  @Test("lists are tables with colours on a terminal, plain with NO_COLOR, and the daemon's JSON in a pipe")
   func tables() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()
@@ -60,9 +59,7 @@ struct TerminalTests {
     }
   }
 
-  @Test(
-    "fault 73: top restores the terminal after SIGTERM, ctrl-C, a hangup, a trap and the daemon's death, which it survives"
-  )
+  @Test("top restores the terminal after SIGTERM, ctrl-C, a hangup, a trap and the daemon's death, which it survives")
   func restores() async throws {
     try await Scene.run { scene in
       let daemon = try scene.start()
@@ -81,40 +78,6 @@ struct TerminalTests {
       #expect(seen.status == 0 && seen.isRestored, "\(seen.text)")
       let none = try scene.roost(["top"], environment: target)
       #expect(none.status == 69)
-    }
-  }
-
-  @Test("fault 73: top says that the daemon is gone, and goes on when it is back")
-  func goesOn() async throws {
-    try await Scene.run { scene in
-      let daemon = try scene.start()
-      _ = try daemon.submit(#"{"payload":1,"queue":"alpha"}"#)
-      let (port, missed) = (daemon.port, scene.directory.appendingPathComponent("missed"))
-      let isStarted = DispatchSemaphore(value: 0)
-      let again = Mutex<LiveDaemon?>(nil)
-      let failures = Mutex<[String]>([])
-      Thread.detachNewThread {
-        defer { isStarted.signal() }
-        do {
-          try waitUntil("top misses the daemon") { FileManager.default.fileExists(atPath: missed.path) }
-          let next = try LiveDaemon(in: scene.data, port: port, Scene.quick)
-          _ = try next.submit(#"{"payload":1,"queue":"omega"}"#)
-          again.withLock { $0 = next }
-        } catch {
-          failures.withLock { $0.append("\(error)") }
-        }
-      }
-      let seen = try Self.play(
-        [
-          "expect:alpha", "run:kill -9 \(daemon.process)", "send:r", "expect:nothing listens there",
-          "run:touch '\(missed.path)'", "expect:omega", "send:q", "wait",
-        ], ["top", "--interval", "200ms"], in: scene,
-        environment: ["ROOST_URL": "http://127.0.0.1:\(port)", "ROOST_KEY": daemon.admin])
-      isStarted.wait()
-      #expect(failures.withLock { $0 } == [])
-      #expect(seen.status == 0 && seen.isRestored, "\(seen.text)")
-      again.withLock { _ = $0?.end(SIGKILL) }
-      daemon.end(SIGKILL)
     }
   }
 

@@ -56,9 +56,7 @@ struct TracingTests {
     }
   }
 
-  @Test(
-    "fault 70: a collector that fails is asked again, and nobody waits for it: what it never takes is dropped and counted"
-  )
+  @Test("a collector that fails is asked again, and nobody waits for it: what it never takes is dropped and counted")
   func failing() async throws {
     try await Scene.run { scene in
       let collector = try Collector(scene, "503")
@@ -77,7 +75,7 @@ struct TracingTests {
     }
   }
 
-  @Test("fault 70: a collector that never answers holds up neither requests nor the stop", arguments: ["hang", "drip"])
+  @Test("a collector that never answers holds up neither requests nor the stop", arguments: ["hang", "drip"])
   func stuck(fate: String) async throws {
     try await Scene.run { scene in
       let collector = try Collector(scene, fate, fate, fate)

@@ -137,11 +137,11 @@ extension Machine {
     submit(queue: queue, group: group, options: Self.target(host), adjust: adjust)
   }
 
-  func leaseDeliveries(atMost most: Int32 = 20) -> [Answer.Grant] {
+  fileprivate func leaseDeliveries(atMost most: Int32 = 20) -> [Answer.Grant] {
     let command = Command.LeaseDeliveries(maxJobs: most, maxBytes: 1 << 20, waitMilliseconds: 0)
     guard case .leasedMany(let first, let count)? = run([], .leaseDeliveries(command)).first else { return [] }
     return Array(step.grants[Int(first)..<Int(first + count)])
   }
 
-  func deliver(atMost most: Int32 = 20) -> [JobID] { leaseDeliveries(atMost: most).map(\.id) }
+  fileprivate func deliver(atMost most: Int32 = 20) -> [JobID] { leaseDeliveries(atMost: most).map(\.id) }
 }

@@ -21,9 +21,7 @@ struct GraphTests {
 
   private func state(_ machine: Machine, _ job: JobID) -> JobState? { machine.image(job)?.state }
 
-  @Test(
-    "fault 60: what a job's end means for a hundred thousand that wait for it is told in bounded pieces, one after the other"
-  )
+  @Test("what a job's end means for a hundred thousand that wait for it is told in bounded pieces, one after the other")
   func manyHolders() throws {
     let count = 100_000
     let machine = Machine()
@@ -52,7 +50,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("fault 60: a chain of jobs of which the first dies is cancelled to its end, some in each step")
+  @Test("a chain of jobs of which the first dies is cancelled to its end, some in each step")
   func cascade() throws {
     let machine = Machine()
     var last = try submit(machine, after: [])
@@ -120,7 +118,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("fault 60: an ACKED job stays beyond its retention until those that wait for it have ended, and leaves then")
+  @Test("an ACKED job stays beyond its retention until those that wait for it have ended, and leaves then")
   func kept() throws {
     let machine = Machine { $0.retentionMilliseconds = 1_000 }
     let (a, b) = (try submit(machine, after: []), try submit(machine, after: []))
@@ -152,7 +150,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("fault 60: a job may be too late to begin while it waits for others; those that wait for it are told")
+  @Test("a job may be too late to begin while it waits for others; those that wait for it are told")
   func late() throws {
     let machine = Machine()
     let first = try submit(machine, after: [])
@@ -168,7 +166,7 @@ struct GraphTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("fault 60: a replay of the log knows who waits for whom, and tells what was not told yet")
+  @Test("a replay of the log knows who waits for whom, and tells what was not told yet")
   func replay() throws {
     let machine = Machine()
     let first = try submit(machine, after: [])

@@ -78,34 +78,6 @@ struct GroupTests {
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("faults 52, 54: beside a million jobs of one group ten of another have every second turn")
-  func million() throws {
-    let machine = Machine()
-    machine.set([.groupFair: 1, .groupConcurrency: 500], of: "q")
-    let body = JobBodyLayout.encode(
-      queue: "q", type: "", owner: "ann", traceparent: "", group: "large", metadata: [], tags: [], payload: [0x31],
-      checksum: { _ in 0x1234_5678 })
-    // Whatever it says of its priority.
-    let large = Command.Submit(
-      policy: JobPolicy(retry: .standard, leaseMilliseconds: 0, retentionMilliseconds: -1), priority: 100,
-      maxRetries: 3, delayMilliseconds: 0, runAtMilliseconds: 0, body: ByteRange(offset: 0, count: body.count))
-    for number in 1...1_000_000 {
-      machine.run(body, .submit(large))
-      if number.isMultiple(of: 10_000) { machine.forgetLog() }
-    }
-    #expect(machine.state.jobCount == 1_000_000)
-    let small = (0..<10).compactMap { _ in machine.submit(queue: "q", group: "small")?.id }
-    var given: [JobID] = []
-    for _ in 0..<22 { given.append(try #require(machine.lease("q")).id) }
-    #expect(small.count == 10 && given.filter { small.contains($0) } == small)
-    // As many of the large one run as may: a further small one goes all the same.
-    while machine.lease("q") != nil {}
-    #expect(machine.state.runningCount == 510)
-    let last = try #require(machine.submit(queue: "q", group: "small"))
-    #expect(machine.lease("q")?.id == last.id)
-    #expect(machine.lease("q") == nil)
-  }
-
   @Test("however groups come, go and are leased from, all stand where they belong")
   func places() throws {
     var random = StorageRandom(seed: 7)

@@ -343,13 +343,11 @@ extension Optional where Wrapped == Answer {
 
   var state: JobState? {
     if case .changed(let state, _, _)? = self { return state }
-    if case .extended? = self { return .running }
     return nil
   }
 
   var deadline: Int64? {
     if case .changed(_, let deadline, _)? = self { return deadline }
-    if case .extended(let deadline, _, _)? = self { return deadline }
     return nil
   }
 }

@@ -50,9 +50,6 @@ final class Machine {
     return run()
   }
 
-  /// Forgets what was written: it takes memory, where it is long and nobody replays it.
-  func forgetLog() { frames = [] }
-
   /// Lets time pass of which nothing is decided before the next command.
   func skip(milliseconds: Int64) {
     time += milliseconds * 1_000_000

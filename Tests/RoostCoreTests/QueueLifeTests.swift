@@ -3,9 +3,7 @@ import Testing
 
 /// Queues come with their first job and go some time after their last one has left.
 @Suite struct QueueLifeTests {
-  @Test(
-    "fault 63: at MAX_QUEUES the queue that has been without jobs longest makes room; with jobs in all of them none does"
-  )
+  @Test("at MAX_QUEUES the queue that has been without jobs longest makes room; with jobs in all of them none does")
   func room() throws {
     let machine = Machine {
       $0.maxQueues = 2
@@ -21,7 +19,7 @@ import Testing
     #expect(machine.state.inconsistencies() == [])
   }
 
-  @Test("fault 63: a queue without jobs goes after QUEUE_IDLE, with its totals; a job that comes in between keeps it")
+  @Test("a queue without jobs goes after QUEUE_IDLE, with its totals; a job that comes in between keeps it")
   func idle() throws {
     let machine = Machine {
       $0.queueIdleMilliseconds = 5_000
@@ -53,7 +51,7 @@ import Testing
     #expect(machine.image(job.id)?.state == .running)
   }
 
-  @Test("fault 63: waits for queues that do not exist are bounded, cost memory that counts, and leave none behind")
+  @Test("waits for queues that do not exist are bounded, cost memory that counts, and leave none behind")
   func waits() throws {
     let machine = Machine { $0.maxWaitedNames = 200 }
     let before = machine.state.usedBytes

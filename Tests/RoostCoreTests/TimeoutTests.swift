@@ -21,7 +21,7 @@ struct TimeoutTests {
     #expect(grant.timeoutMilliseconds == 60_000 && grant.leaseMilliseconds == 40_000)
     let end = try #require(machine.image(job)).attemptEnds
     machine.skip(milliseconds: 30_000)
-    guard case .extended(end, false, false)? = machine.extend(grant, milliseconds: 40_000) else {
+    guard case .changed(.running, end, false)? = machine.extend(grant, milliseconds: 40_000) else {
       Issue.record("the lease ends with the attempt")
       return
     }

@@ -91,7 +91,7 @@ struct UniqueTests {
     try machine.expectReplay()
   }
 
-  @Test("fault 59: for a time: also once the job was purged, and no longer")
+  @Test("for a time: also once the job was purged, and no longer")
   func window() throws {
     let machine = Machine()
     let first = try made(submit(machine, unique(7, .window(60_000))))
@@ -108,7 +108,7 @@ struct UniqueTests {
   }
 
   @Test(
-    "a job that replaces one that waits takes its place; behind one that runs, or waits for a retry, it waits itself",
+    "a job that replaces one that waits takes its place; one that runs, or waits for a retry, is not replaced",
     arguments: [0, 1_000_000_000])
   func replaced(sinceLogTime time: Int64) throws {
     let machine = Machine(at: time)
@@ -118,153 +118,10 @@ struct UniqueTests {
     #expect(machine.image(first) == nil || machine.image(first)?.state == .cancelled)
     let grant = try #require(machine.lease())
     #expect(grant.id == second)
-    let third = try made(submit(machine, unique(7, .ended, .replace)))
-    #expect(machine.image(third)?.state == .blocked)
+    #expect(isRefused(submit(machine, unique(7, .ended, .replace)), for: second))
     _ = machine.finish(second, grant.lease, .failed)
-    #expect(machine.image(third)?.state == .blocked)
+    #expect(isRefused(submit(machine, unique(7, .ended, .replace)), for: second))
     #expect(machine.lease()?.id == other)
-    try machine.expectReplay()
-  }
-
-  @Test("behind a job that runs one waits: a third replaces the second, and begins when the first has ended for good")
-  func behindRunning() throws {
-    let machine = Machine()
-    let options = unique(7, .ended, .replace)
-    let first = try made(submit(machine, options))
-    let grant = try #require(machine.lease())
-    let second = try made(submit(machine, options))
-    #expect(machine.image(second)?.state == .blocked && machine.lease() == nil)
-    #expect(isDuplicate(submit(machine, unique()), of: first))
-    #expect(isRefused(submit(machine, unique(7, .ended, .reject)), for: first))
-    let third = try made(submit(machine, options) { $0.delayMilliseconds = 5_000 })
-    #expect(machine.image(third)?.state == .blocked)
-    #expect(machine.image(second).map { $0.state == .cancelled } ?? true)
-    try machine.expectReplay()
-    // Handed back, it is the one before all the same.
-    _ = machine.finish(first, grant.lease, .released)
-    #expect(machine.image(first)?.state == .ready)
-    let fourth = try made(submit(machine, options) { $0.delayMilliseconds = 5_000 })
-    #expect(machine.image(first)?.state == .ready && machine.image(fourth)?.state == .blocked)
-    #expect(machine.image(third).map { $0.state == .cancelled } ?? true)
-    let again = try #require(machine.lease())
-    #expect(again.id == first)
-    _ = machine.finish(first, again.lease, .failed)
-    #expect(machine.image(first)?.state == .retry && machine.image(fourth)?.state == .blocked)
-    try machine.expectReplay()
-    _ = machine.pass(milliseconds: 60_000)
-    let last = try #require(machine.lease())
-    #expect(last.id == first)
-    _ = machine.finish(first, last.lease, .failed) { $0.isRetryable = false }
-    machine.run()
-    #expect(machine.image(fourth)?.state == .scheduled, "its delay begins now")
-    #expect(isDuplicate(submit(machine, unique()), of: fourth))
-    try machine.expectReplay()
-    _ = machine.pass(milliseconds: 5_000)
-    #expect(machine.lease()?.id == fourth)
-    try machine.expectReplay()
-  }
-
-  @Test("whoever called off the job that waits behind another leaves the other its key")
-  func heirCancelled() throws {
-    let machine = Machine()
-    let options = unique(7, .ended, .replace)
-    let first = try made(submit(machine, options))
-    let grant = try #require(machine.lease())
-    let second = try made(submit(machine, options))
-    machine.run(
-      [], .cancel(Command.Cancel(job: machine.reference(second), viewer: .all, reason: .empty, checksum: 0)))
-    #expect(isDuplicate(submit(machine, unique()), of: first))
-    let third = try made(submit(machine, options))
-    #expect(machine.image(third)?.state == .blocked)
-    _ = machine.finish(first, grant.lease, .acked)
-    machine.run()
-    #expect(machine.image(third)?.state == .ready)
-    try machine.expectReplay()
-  }
-
-  @Test("of jobs that hold their key for a time the one that waits behind another holds it at once")
-  func timedHeir() throws {
-    let machine = Machine()
-    let options = unique(7, .window(60_000), .replace)
-    let first = try made(submit(machine, options))
-    let grant = try #require(machine.lease())
-    #expect(isRefused(submit(machine, unique(7, .ended, .replace)), for: first))
-    let second = try made(submit(machine, options))
-    #expect(machine.image(second)?.state == .blocked && isDuplicate(submit(machine, unique()), of: second))
-    let third = try made(submit(machine, options))
-    #expect(machine.image(third)?.state == .blocked)
-    try machine.expectReplay()
-    _ = machine.finish(first, grant.lease, .acked)
-    machine.run()
-    #expect(machine.lease()?.id == third)
-    try machine.expectReplay()
-  }
-
-  @Test("what holds its key for a time does not replace a job that waits behind one which holds it until it has ended")
-  func timedBehindHeir() throws {
-    let machine = Machine()
-    let (options, timed) = (unique(7, .ended, .replace), unique(7, .window(60_000), .replace))
-    let first = try made(submit(machine, options))
-    let grant = try #require(machine.lease())
-    let second = try made(submit(machine, unique(7, .started, .replace)))
-    #expect(isRefused(submit(machine, timed), for: first))
-    #expect(machine.image(second)?.state == .blocked)
-    _ = machine.finish(first, grant.lease, .released)
-    #expect(isRefused(submit(machine, timed), for: first), "also while the first waits again")
-    try machine.expectReplay()
-    let again = try #require(machine.lease())
-    _ = machine.finish(first, again.lease, .acked)
-    machine.run()
-    #expect(machine.image(second)?.state == .ready)
-    let third = try made(submit(machine, timed))
-    #expect(machine.image(third)?.state == .ready)
-    try machine.expectReplay()
-  }
-
-  @Test("what holds its key until it has ended takes over from one that waits and holds it for a time")
-  func endedBehindTimed() throws {
-    let machine = Machine()
-    let timed = unique(7, .window(60_000), .replace)
-    let first = try made(submit(machine, timed))
-    let grant = try #require(machine.lease())
-    _ = try made(submit(machine, timed))
-    let third = try made(submit(machine, unique(7, .ended, .replace)))
-    #expect(machine.image(third)?.state == .blocked && isDuplicate(submit(machine, unique()), of: third))
-    try machine.expectReplay()
-    _ = machine.finish(first, grant.lease, .acked)
-    machine.run()
-    #expect(machine.lease()?.id == third && isDuplicate(submit(machine, unique()), of: third))
-    try machine.expectReplay()
-  }
-
-  @Test("a job that goes to another queue instead of being DEAD holds its key on; who waits behind it goes on waiting")
-  func behindMoved() throws {
-    let machine = Machine()
-    var change = QueueSettingsChange()
-    change.set(.deadLetter, 0)
-    let (settings, names) = (change.settings.bytes, Array("mailfailed".utf8))
-    machine.run(
-      settings + names,
-      .configure(
-        Command.Configure(
-          name: ByteRange(offset: settings.count, count: 4), settings: ByteRange(offset: 0, count: settings.count),
-          cleared: 0, deadLetter: ByteRange(offset: settings.count + 4, count: 6))))
-    let options = unique(7, .ended, .replace)
-    let first = try made(submit(machine, options))
-    let grant = try #require(machine.lease())
-    let second = try made(submit(machine, options))
-    _ = machine.finish(first, grant.lease, .failed) { $0.isRetryable = false }
-    machine.run()
-    #expect(machine.image(first)?.state == .ready && machine.image(second)?.state == .blocked)
-    #expect(isDuplicate(submit(machine, unique()), of: first))
-    try machine.expectReplay()
-    let third = try made(submit(machine, options))
-    #expect(machine.image(second)?.state != .blocked && machine.image(third)?.state == .blocked)
-    let again = try #require(machine.lease("failed"))
-    #expect(again.id == first)
-    _ = machine.finish(first, again.lease, .acked)
-    machine.run()
-    #expect(machine.image(third)?.state == .ready && isDuplicate(submit(machine, unique()), of: third))
     try machine.expectReplay()
   }
 
@@ -314,7 +171,7 @@ struct UniqueTests {
     #expect(image.id == second && image.state == .acked)
   }
 
-  @Test("fault 59: a job does not begin anew while another holds its key; an operation passes it over and counts it")
+  @Test("a job does not begin anew while another holds its key; an operation passes it over and counts it")
   func replayed() throws {
     let machine = Machine()
     let first = try made(submit(machine, unique()) { $0.policy.retentionMilliseconds = -1 })

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Look-ups of names")
 struct LookUpLanesTests {
-  @Test("fault 52: an owner whose names are slow keeps the own deliveries waiting, and nobody else's")
+  @Test("an owner whose names are slow keeps the own deliveries waiting, and nobody else's")
   func owners() async {
     let lanes = LookUpLanes(mostOfOwner: 2, most: 4)
     for owner in ["a", "a", "b"] { #expect(await lanes.enter(owner, within: .seconds(3_600))) }

@@ -36,7 +36,7 @@ struct BatchEndTests {
     return job
   }
 
-  @Test("fault 61: when a closed batch's jobs are ACKED its last job is made, once, whatever becomes of them later")
+  @Test("when a closed batch's jobs are ACKED its last job is made, once, whatever becomes of them later")
   func completes() async throws {
     try await TestDaemon.run { daemon in
       let batch = try await open(daemon)

@@ -28,28 +28,6 @@ import Testing
     }
   }
 
-  @Test("fault 34: bodies that hold each other back do not do so for ever: one is refused, the other goes on")
-  func heldBodies() async throws {
-    let budget = ByteBudget(limit: 100_000)
-    try await TestDaemon.run({
-      $0.budget = budget
-      $0.bodyTimeout = .seconds(2)
-    }) { daemon in
-      let body = #"{"payload":"\#(String(repeating: "x", count: 90_000))"}"#
-      let request = Connection.request("POST", "/jobs", daemon.client, body)
-      let start = request.count - 30_000
-      let pair = [try Connection(port: daemon.port), try Connection(port: daemon.port)]
-      defer { for connection in pair { connection.close() } }
-      for connection in pair { connection.send(Array(request[..<start])) }
-      try await until("no more is read of either") { budget.bytes > 2 * 60_000 }
-      for connection in pair { connection.send(Array(request[start...])) }
-      let replies = [try await pair[0].reply(), try await pair[1].reply()]
-      #expect(replies.map(\.status).sorted() == [201, 503])
-      #expect(replies.contains { $0.code == "overloaded" && $0.headers["retry-after"] == "1" })
-      #expect(try await daemon.send("POST", "/jobs", daemon.client, body).status == 201)
-    }
-  }
-
   @Test("fault 20: a stop cuts no answer short that a client reads slowly", arguments: [3, 8])
   func slowReaderAtStop(requests: Int) async throws {
     let (ends, end) = AsyncStream.makeStream(of: [UInt8].self)

@@ -41,7 +41,6 @@ extension ContractUser {
     path.replacingOccurrences(of: "{id}", with: UUID().uuidString).replacingOccurrences(of: "{queue}", with: "none")
       .replacingOccurrences(of: "{group}", with: "none").replacingOccurrences(of: "{file}", with: "none")
       .replacingOccurrences(of: "{schedule}", with: "none").replacingOccurrences(of: "{owner}", with: "none")
-      .replacingOccurrences(of: "{webhook}", with: "none")
   }
 
   private func lackScope() async throws {
@@ -83,7 +82,6 @@ extension ContractUser {
     let held = #"{"lease_id":"1-1"}"#
     for verb in ["extend", "release"] { try await ask("POST", "\(job)/\(verb)", daemon.admin, held, expecting: 404) }
     try await ask("POST", job + "/fail", daemon.admin, #"{"error":"x","lease_id":"1-1"}"#, expecting: 404)
-    try await ask("POST", job + "/log", daemon.admin, #"{"lines":["x"],"lease_id":"1-1"}"#, expecting: 404)
     try await ask("POST", "/jobs/lease", daemon.admin, #"{"queues":["none"]}"#, expecting: 404)
     try await ask("PATCH", "/queues/none", daemon.admin, "{}", expecting: 404)
     try await ask("POST", "/queues/none/resume", daemon.admin, expecting: 404)
@@ -119,7 +117,7 @@ extension ContractUser {
     let bodies = [
       ("/jobs", #"{"payload":1,"priority":1000}"#), ("/jobs/lease", #"{"queues":[]}"#),
       (job + "/ack", #"{"result":1,"result_error":"x"}"#), (job + "/fail", #"{"error":"x"}"#), (job + "/extend", "{}"),
-      (job + "/release", "{}"), (job + "/log", #"{"lease_id":"1-1","lines":[]}"#), ("/jobs/lease", #"{"max_bytes":1}"#),
+      (job + "/release", "{}"), ("/jobs/lease", #"{"max_bytes":1}"#),
       ("/jobs/batch", #"{"jobs":[\#(many)]}"#), ("/jobs/ack", #"{"items":[\#(many)]}"#),
       ("/jobs/fail", #"{"items":[\#(many)]}"#), ("/jobs/extend", #"{"items":[\#(many)]}"#),
       ("/admin/keys", #"{"name":"n","owner_id":"o","type":"boss"}"#),

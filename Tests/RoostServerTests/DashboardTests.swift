@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test(
-    "fault 72: the page may load nothing from elsewhere, run no script of its own, be framed by nobody and tell nobody where it is"
+    "the page may load nothing from elsewhere, run no script of its own, be framed by nobody and tell nobody where it is"
   )
   func headers() async throws {
     try await TestDaemon.run { daemon in
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test("fault 72: no file has inline script or style, or names an address elsewhere but for namespaces")
+  @Test("no file has inline script or style, or names an address elsewhere but for namespaces")
   func inert() throws {
     for name in try Self.names() {
       let text = try String(contentsOf: Self.folder.appendingPathComponent(name), encoding: .utf8)
@@ -80,45 +80,6 @@ import Testing
     #expect(!page.contains("<style") && !page.contains(" style=") && page.matches(of: /\son[a-z]+=/).isEmpty)
     #expect(
       page.matches(of: /<script/).count == 1 && page.contains("<script type=\"module\" src=\"ui/app.js\"></script>"))
-  }
-
-  @Test("fault 72: what a page opened elsewhere posts here has no key, and is refused; no answer lets it read anything")
-  func foreignPage() async throws {
-    try await TestDaemon.run { daemon in
-      let page = ["Origin: https://evil.example", "Sec-Fetch-Site: cross-site"]
-      /// Not by `send`: browsers ask what the contract does not have.
-      func ask(
-        _ method: String, _ path: String, _ key: String?, _ body: String?, _ headers: [String]
-      ) async throws -> Reply {
-        let connection = try Connection(port: daemon.port)
-        defer { connection.close() }
-        connection.send(Connection.request(method, path, key, body, page + headers))
-        return try await connection.reply()
-      }
-      let changes: [(method: String, path: String, body: String?)] = [
-        ("POST", "/jobs", #"{"payload":1}"#), ("POST", "/queues/q/pause", "{}"), ("DELETE", "/queues/q", nil),
-        ("POST", "/admin/keys", #"{"name":"n","owner_id":"o","type":"admin"}"#),
-      ]
-      for (method, path, body) in changes {
-        // What a form, or a script without leave, may send; a cookie is no key, whatever stands in it.
-        for type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
-          let headers = ["Content-Type: \(type)", "Cookie: key=\(daemon.admin); session=1"]
-          let reply = try await ask(method, path, nil, body, headers)
-          #expect(reply.status == 401 && reply.code == "missing_key", "\(method) \(path): \(reply.text)")
-        }
-        // What asks for more is asked for first, and not allowed.
-        let wish = ["Access-Control-Request-Method: \(method)", "Access-Control-Request-Headers: authorization"]
-        let asked = try await ask("OPTIONS", path, nil, nil, wish)
-        #expect(asked.status >= 400, "\(path): \(asked.status)")
-        #expect(!asked.headers.keys.contains { $0.hasPrefix("access-control-") })
-      }
-      for path in ["/", "/jobs", "/whoami", "/metrics", "/openapi.yaml"] {
-        let reply = try await ask("GET", path, daemon.admin, nil, [])
-        #expect(!reply.headers.keys.contains { $0.hasPrefix("access-control-") }, "\(path)")
-      }
-      #expect((try await daemon.send("GET", "/jobs", daemon.admin).json["items"] as? [Any])?.isEmpty == true)
-      #expect(try await daemon.send("GET", "/queues/q", daemon.admin).code == "queue_not_found")
-    }
   }
 
   @Test("who has a file is told so, by its tag, whichever way that is asked")

@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test("fault 69: an id of another log, of the future, or that is none, is told as a gap before the oldest event")
+  @Test("an id of another log, of the future, or that is none, is told as a gap before the oldest event")
   func gaps() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.submit()
@@ -185,7 +185,7 @@ import Testing
     }
   }
 
-  @Test("fault 69: a stream that is not read is ended, and nobody waits for it: what others do and hear goes on")
+  @Test("a stream that is not read is ended, and nobody waits for it: what others do and hear goes on")
   func slow() async throws {
     try await TestDaemon.run { daemon in
       let stalled = try await Listener(daemon, "/events", daemon.client)

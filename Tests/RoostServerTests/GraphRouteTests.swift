@@ -76,7 +76,7 @@ struct GraphRouteTests {
   }
 
   @Test(
-    "fault 60: a job that dies cancels those that wait for it, and theirs; or lets them run; or they are held until somebody says so"
+    "a job that dies cancels those that wait for it, and theirs; or lets them run; or they are held until somebody says so"
   )
   func dead() async throws {
     try await TestDaemon.run { daemon in
@@ -101,7 +101,7 @@ struct GraphRouteTests {
     }
   }
 
-  @Test("fault 60: a held job runs once the job that died is replayed and ACKED")
+  @Test("a held job runs once the job that died is replayed and ACKED")
   func replayed() async throws {
     try await TestDaemon.run { daemon in
       let first = try await submit(daemon)

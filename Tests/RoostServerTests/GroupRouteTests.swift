@@ -7,7 +7,7 @@ import Testing
 /// Groups of a queue's jobs, over HTTP.
 @Suite("Group routes")
 struct GroupRouteTests {
-  @Test("faults 52, 54: groups of a fair queue take turns, and priorities count only inside one")
+  @Test("groups of a fair queue take turns, and priorities count only inside one")
   func turns() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
@@ -22,26 +22,6 @@ struct GroupRouteTests {
       for _ in 0..<9 { given.append(try #require(try await daemon.lease("q")).group) }
       #expect(Set(given[..<3]) == ["large", "small", "tiny"], "\(given)")
       #expect(given[3..<5].sorted() == ["large", "small"] && given[5...].allSatisfy { $0 == "large" }, "\(given)")
-    }
-  }
-
-  @Test("fault 52: owners take turns in a fair queue, however many jobs one of them has")
-  func owners() async throws {
-    try await TestDaemon.run { daemon in
-      _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"fair":true}}"#)
-      let bob = try await daemon.keys.create(name: "n", ownerID: "bob", type: .client, by: .commandLine).key.reveal()
-      for (key, owner, count) in [(daemon.client, "alice", 20), (bob, "bob", 3)] {
-        for _ in 0..<count {
-          let body = #"{"payload":"\#(owner)","queue":"q","priority":"\#(owner == "alice" ? "critical" : "low")"}"#
-          #expect(try await daemon.send("POST", "/jobs", key, body).status == 201)
-        }
-      }
-      var given: [String?] = []
-      for _ in 0..<8 {
-        given.append(
-          try await daemon.send("POST", "/jobs/lease", daemon.worker, #"{"queues":["q"]}"#).string("payload"))
-      }
-      #expect(given.count { $0 == "bob" } == 3 && given.count { $0 == "alice" } == 5, "\(given)")
     }
   }
 
@@ -79,7 +59,7 @@ struct GroupRouteTests {
     }
   }
 
-  @Test("fault 54: a group that is paused, or has as many jobs running as may, gives none; others go on")
+  @Test("a group that is paused, or has as many jobs running as may, gives none; others go on")
   func held() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"concurrency":1}}"#)
@@ -103,7 +83,7 @@ struct GroupRouteTests {
     }
   }
 
-  @Test("fault 54: hold_group keeps the other jobs of a group back, and those of other groups go on")
+  @Test("hold_group keeps the other jobs of a group back, and those of other groups go on")
   func holdGroup() async throws {
     try await TestDaemon.run { daemon in
       for group in ["a", "a", "b"] {
@@ -189,7 +169,7 @@ struct GroupRouteTests {
     }
   }
 
-  @Test("fault 54: a group that is full refuses, and others are taken")
+  @Test("a group that is full refuses, and others are taken")
   func full() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"groups":{"max_length":1}}"#)

@@ -75,33 +75,6 @@ import Testing
     }
   }
 
-  @Test("fault 34: bodies of streams that hold each other back do not do so for ever")
-  func heldBodies() async throws {
-    let budget = ByteBudget(limit: 10_000)
-    try await TestDaemon.secure({
-      $0.budget = budget
-      $0.bodyTimeout = .seconds(2)
-    }) { daemon, certificates in
-      let connection = try await FrameConnection(port: daemon.port, authority: certificates.authority)
-      defer { connection.close() }
-      let (start, rest) = (#"{"payload":""# + String(repeating: "x", count: 8_000), #"xxx"}"#)
-      for stream in [1, 3] { connection.request(stream, "POST", "/jobs", daemon.client, start, isWhole: false) }
-      let bytes = 2 * start.utf8.count
-      try await until("there is no room") { budget.bytes >= bytes }
-      // The first stream hears of that with its next bytes.
-      connection.send(FrameConnection.Kind.data, stream: 1, Array("x".utf8))
-      try await until("it has them") { budget.bytes > bytes }
-      for stream in [1, 3] {
-        connection.send(FrameConnection.Kind.data, flags: 1, stream: stream, Array(rest.utf8))
-      }
-      var statuses: [String] = []
-      while statuses.count < 2 {
-        statuses.append(try await connection.next(FrameConnection.Kind.headers).fields[":status"] ?? "")
-      }
-      #expect(statuses.sorted() == ["201", "503"])
-    }
-  }
-
   @Test("fault 35: a connection that asks nothing is closed")
   func mute() async throws {
     try await TestDaemon.secure({ $0.headerTimeout = .milliseconds(100) }) { daemon, certificates in

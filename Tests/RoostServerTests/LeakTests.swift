@@ -12,7 +12,7 @@ import Testing
         func path(_ parameter: String) -> String {
           route.path.replacing("{id}", with: parameter).replacing("{queue}", with: parameter)
             .replacing("{group}", with: parameter).replacing("{file}", with: parameter)
-            .replacing("{schedule}", with: parameter).replacing("{webhook}", with: parameter)
+            .replacing("{schedule}", with: parameter)
         }
         let encoded = key.replacing("_", with: "%5F")
         let plain = path("x")

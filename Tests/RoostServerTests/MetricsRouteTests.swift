@@ -176,7 +176,7 @@ import Testing
     }
   }
 
-  @Test("fault 63: beyond the bound queues share a label")
+  @Test("beyond the bound queues share a label")
   func manyQueues() async throws {
     try await TestDaemon.run({ $0.metricsQueues = 2 }) { daemon in
       for (queue, jobs) in [("a", 1), ("b", 3), ("c", 2), ("d", 1)] {

@@ -19,7 +19,6 @@ import Testing
       try await user.readQueues()
       try await user.useKeys()
       try await user.usePush()
-      try await user.useWebhooks()
       try await user.readOpenRoutes()
       try await user.groupManyLetters()
       try await user.beBounded()
@@ -254,10 +253,6 @@ struct ContractUser: Sendable {
     try await ask("POST", job + "/extend", daemon.worker, progress, expecting: 200)
     let large = #"{"lease_id":"\#(first.lease)","progress":"\#(String(repeating: "x", count: 20_000))"}"#
     try await ask("POST", job + "/extend", daemon.worker, large, expecting: 200)
-    let lines = #"{"lease_id":"\#(first.lease)","lines":["begun","half"]}"#
-    try await ask("POST", job + "/log", daemon.worker, lines, expecting: 200)
-    try await ask("POST", job + "/log", daemon.worker, #"{"lines":["late"],\#(stale)}"#, expecting: 409)
-    try await ask("GET", job + "/history", daemon.client, expecting: 200)
     try await ask("GET", job, daemon.client, expecting: 200)
     try await ask("POST", job + "/release", daemon.worker, #"{"lease_id":"\#(first.lease)"}"#, expecting: 200)
     let second = try await lease("work")
@@ -371,8 +366,6 @@ struct ContractUser: Sendable {
     try await ask("POST", "/queues/q/move", daemon.admin, #"{"to":"r"}"#, expecting: 202)
     try await ask("POST", "/queues/held/pause", daemon.admin, expecting: 409)
     try await skipInOperation()
-    try await operateWithTerms()
-    try await quietWorker()
     let filter = #""states":["DEAD"],"older_than":"1h""#
     let replay = #"{"action":"replay","queue":"set","type":"t","owner_id":"o","limit":5,\#(filter)}"#
     let begun = try await ask("POST", "/operations", daemon.admin, replay, expecting: 202)

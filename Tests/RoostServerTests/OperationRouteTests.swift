@@ -25,7 +25,7 @@ struct OperationRouteTests {
     try await daemon.send("GET", "/jobs/\(job)", daemon.client).string("state")
   }
 
-  @Test("fault 62: a cancel by filter touches what matches, each once, and a dry run only counts it")
+  @Test("a cancel by filter touches what matches, each once, and a dry run only counts it")
   func cancel() async throws {
     try await TestDaemon.run { daemon in
       var mail: [String] = []
@@ -70,7 +70,7 @@ struct OperationRouteTests {
     }
   }
 
-  @Test("fault 62: a replay gives each dead letter one new life, up to its limit; a delete removes what ended")
+  @Test("a replay gives each dead letter one new life, up to its limit; a delete removes what ended")
   func replayAndDelete() async throws {
     try await TestDaemon.run { daemon in
       for _ in 0..<5 {

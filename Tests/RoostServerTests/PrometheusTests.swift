@@ -124,7 +124,7 @@ import Testing
     #expect(none.shown([], departed: QueueSums()).isEmpty)
   }
 
-  @Test("fault 63: a queue that goes gives its label back to a new one; what the others had seen is counted on")
+  @Test("a queue that goes gives its label back to a new one; what the others had seen is counted on")
   func labelsGivenBack() {
     let labels = QueueLabels(limit: 1)
     _ = labels.shown([queue("b", 9), queue("a", 5)], departed: QueueSums())

@@ -22,12 +22,6 @@ final class PushTargetServer: Sendable {
     var body = ""
     /// It never stops sending its body.
     var isEndless = false
-    /// Of a body without end: a byte now and then.
-    var trickles = false
-    /// The connection is closed within the body.
-    var isCutShort = false
-    /// It is closed before there is any answer.
-    var isSilent = false
   }
 
   typealias React = @Sendable (Received) async -> Reaction
@@ -108,23 +102,20 @@ final class PushTargetServer: Sendable {
     }
 
     private static func answer(_ reaction: Reaction, on channel: any Channel) async throws {
-      if reaction.isSilent { return try await channel.close() }
       var headers = HTTPHeaders(reaction.headers)
       if reaction.isEndless {
         headers.add(name: "transfer-encoding", value: "chunked")
       } else {
-        headers.add(name: "content-length", value: "\(reaction.body.utf8.count + (reaction.isCutShort ? 1 : 0))")
+        headers.add(name: "content-length", value: "\(reaction.body.utf8.count)")
       }
       try await channel.writeAndFlush(
         HTTPServerResponsePart.head(
           HTTPResponseHead(version: .http1_1, status: .init(statusCode: reaction.status), headers: headers)))
       repeat {
         let part = channel.allocator.buffer(
-          string: reaction.isEndless ? String(repeating: "x", count: reaction.trickles ? 1 : 4_096) : reaction.body)
+          string: reaction.isEndless ? String(repeating: "x", count: 4_096) : reaction.body)
         try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(part)))
-        if reaction.trickles { try await Task.sleep(for: .milliseconds(10)) }
       } while reaction.isEndless
-      if reaction.isCutShort { return try await channel.close() }
       try await channel.writeAndFlush(HTTPServerResponsePart.end(nil))
     }
 

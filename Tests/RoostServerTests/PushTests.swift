@@ -54,7 +54,7 @@ struct PushTests {
   }
 
   @Test(
-    "fault 64: the status decides",
+    "the status decides",
     arguments: [
       (200, "ACKED"), (204, "ACKED"), (408, "RETRY"), (425, "RETRY"), (429, "RETRY"), (500, "RETRY"), (503, "RETRY"),
       (302, "DEAD"), (307, "DEAD"), (400, "DEAD"), (404, "DEAD"), (410, "DEAD"), (422, "DEAD"),
@@ -134,7 +134,7 @@ struct PushTests {
     }
   }
 
-  @Test("faults 52, 64: a full host holds only itself: its deliveries are bounded, and another host's go on")
+  @Test("a full host holds only itself: its deliveries are bounded, and another host's go on")
   func slowHost() async throws {
     let gate = Gate()
     try await PushTargetServer.with({ _ in
@@ -172,7 +172,7 @@ struct PushTests {
     }
   }
 
-  @Test("fault 64: a host that failed ten times running is left alone")
+  @Test("a host that failed ten times running is left alone")
   func breaker() async throws {
     try await PushTargetServer.with({ _ in .init(status: 500) }) { target in
       let port = target.port
@@ -196,7 +196,7 @@ struct PushTests {
     }
   }
 
-  @Test("fault 64: no answer in time, and no connection, are tried again")
+  @Test("no answer in time, and no connection, are tried again")
   func failures() async throws {
     let gate = Gate()
     try await PushTargetServer.with({ _ in
@@ -219,32 +219,7 @@ struct PushTests {
     }
   }
 
-  @Test("fault 64: an answer that trickles, breaks off, or never begins, is none: the job is tried again")
-  func brokenAnswers() async throws {
-    let reactions: [String: PushTargetServer.Reaction] = [
-      "/trickle": .init(isEndless: true, trickles: true), "/cut": .init(body: "{}", isCutShort: true),
-      "/silent": .init(isSilent: true),
-    ]
-    try await PushTargetServer.with({ got in reactions[got.path] ?? .init() }) { target in
-      let port = target.port
-      try await Self.run { daemon in
-        let settings = #"{"push":{"timeout":"500ms"}}"#
-        #expect(try await daemon.send("PATCH", "/queues/trickle", daemon.admin, settings).status == 200)
-        let retry = #""retry":{"initial":"1h","max":"1h","jitter":"none"}"#
-        for (path, error) in [("trickle", "push_timeout"), ("cut", "push_failed"), ("silent", "push_failed")] {
-          let id = try await daemon.push(
-            #"{"payload":1,"queue":"\#(path)",\#(retry),"callback_url":"http://127.0.0.1:\#(port)/\#(path)"}"#)
-          let job = try await daemon.state(id) { $0 == "RETRY" }
-          #expect(job.string("result_error")?.hasPrefix(error) == true, "\(job.text)")
-          #expect(job.json["attempts"] as? Int == 1)
-        }
-        let good = try await daemon.push(#"{"payload":1,"callback_url":"http://127.0.0.1:\#(port)/"}"#)
-        #expect(try await daemon.ended(good).string("state") == "ACKED")
-      }
-    }
-  }
-
-  @Test("fault 64: an endless answer is cut: the job is acknowledged without a result")
+  @Test("an endless answer is cut: the job is acknowledged without a result")
   func endlessAnswer() async throws {
     try await PushTargetServer.with({ _ in .init(isEndless: true) }) { target in
       let port = target.port
@@ -256,7 +231,7 @@ struct PushTests {
     }
   }
 
-  @Test("fault 66: whoever is stopped hands back what is under way, whatever its target does")
+  @Test("whoever is stopped hands back what is under way, whatever its target does")
   func stopped() async throws {
     let gate = Gate()
     try await PushTargetServer.with({ _ in
@@ -326,8 +301,7 @@ struct PushTests {
     }
   }
 
-  @Test(
-    "faults 51, 65: a name that is another address the next time is judged each time, and what was judged is dialled")
+  @Test("fault 51: a name that is another address the next time is judged each time, and what was judged is dialled")
   func rebinding() async throws {
     try await PushTargetServer.with({ _ in .init(body: "outside") }) { outside in
       let port = outside.port
@@ -351,7 +325,7 @@ struct PushTests {
   }
 
   @Test(
-    "faults 51, 65: what leads inside is refused, and never dialled",
+    "fault 51: what leads inside is refused, and never dialled",
     arguments: [
       "127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost", "[::1]", "[::ffff:127.0.0.1]",
       "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "0", "169.254.169.254", "10.0.0.1",
@@ -377,7 +351,7 @@ struct PushTests {
     }
   }
 
-  @Test("fault 64: a certificate is verified, for the name and by PUSH_CA")
+  @Test("a certificate is verified, for the name and by PUSH_CA")
   func tls() async throws {
     try await TestCertificates.with { certificates in
       let files = (certificates.path("server.pem"), certificates.path("server.key"))
@@ -408,7 +382,7 @@ struct PushTests {
 
   // MARK: Signatures
 
-  @Test("fault 67: deliveries are signed by the queue's secret, else by the owner's, and by two while one is rotated")
+  @Test("deliveries are signed by the queue's secret, else by the owner's, and by two while one is rotated")
   func signatures() async throws {
     try await PushTargetServer.with({ _ in .init() }) { target in
       let port = target.port

@@ -186,7 +186,7 @@ struct QueueRouteTests {
     }
   }
 
-  @Test("fault 53: no more jobs run than concurrency says, and the end of one meets whoever waits for the next")
+  @Test("no more jobs run than concurrency says, and the end of one meets whoever waits for the next")
   func concurrency() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PATCH", "/queues/q", daemon.admin, #"{"concurrency":2}"#)
@@ -206,7 +206,7 @@ struct QueueRouteTests {
     }
   }
 
-  @Test("fault 53: leases come no faster than the rate, beyond a burst, and a long poll is met when the next may be")
+  @Test("leases come no faster than the rate, beyond a burst, and a long poll is met when the next may be")
   func rate() async throws {
     let clock = MovedClock()
     try await TestDaemon.run(clock: clock) { daemon in

@@ -9,7 +9,7 @@ import Testing
 struct QuotaRouteTests {
   private static let path = "/admin/owners/alice/quota"
 
-  @Test("fault 52: beyond its waiting jobs an owner's submits are refused, each for itself, and nobody else's are")
+  @Test("beyond its waiting jobs an owner's submits are refused, each for itself, and nobody else's are")
   func waitingJobs() async throws {
     try await TestDaemon.run { daemon in
       let job = #"{"payload":1,"queue":"q","idempotency_key":"first"}"#
@@ -40,7 +40,7 @@ struct QuotaRouteTests {
     }
   }
 
-  @Test("fault 52: bytes are those of the records of what waits")
+  @Test("bytes are those of the records of what waits")
   func waitingBytes() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PUT", Self.path, daemon.admin, #"{"waiting_bytes":1500}"#)
@@ -54,7 +54,7 @@ struct QuotaRouteTests {
     }
   }
 
-  @Test("fault 52: beyond its requests an owner is refused at the head of each, with any of its keys but an admin's")
+  @Test("beyond its requests an owner is refused at the head of each, with any of its keys but an admin's")
   func requests() async throws {
     try await TestDaemon.run { daemon in
       _ = try await daemon.send("PUT", Self.path, daemon.admin, #"{"requests_per_second":1,"burst":3}"#)

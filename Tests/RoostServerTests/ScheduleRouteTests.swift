@@ -77,7 +77,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("fault 58: the same body changes nothing and shifts no instant")
+  @Test("the same body changes nothing and shifts no instant")
   func same() async throws {
     try await run { scene in
       let first = try await scene.set("s", #""every":"10m""#)
@@ -90,7 +90,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("fault 58: an edit repeats no instant, and loses none that both definitions have")
+  @Test("an edit repeats no instant, and loses none that both definitions have")
   func edit() async throws {
     try await run { scene in
       try await scene.set("s", #""every":"10m","from":"2026-11-01T00:00:00Z","overlap":"allow""#)
@@ -143,7 +143,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("fault 56: of late instants none fires, the last, or all within the window; what is not met is told by reason")
+  @Test("of late instants none fires, the last, or all within the window; what is not met is told by reason")
   func catchUp() async throws {
     try await run { scene in
       for catchUp in ["none", "last", "all"] {
@@ -168,9 +168,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test(
-    "fault 56: while the wall clock is not believed nothing fires; then what was missed is made up for as the schedule says"
-  )
+  @Test("while the wall clock is not believed nothing fires; then what was missed is made up for as the schedule says")
   func suspect() async throws {
     try await run { scene in
       try await scene.set("s", #""every":"10m","from":"2026-11-01T00:00:00Z","overlap":"allow""#)
@@ -181,49 +179,6 @@ struct ScheduleRouteTests {
       let seen = try await scene.look("s")
       #expect(try await scene.jobs() == ["02:10:00"])
       #expect(misses(seen) == ["superseded": 12], "\(seen.text)")
-    }
-  }
-
-  @Test("fault 56: instants that the clock shows twice fire once; those that it jumps over are made up for, or missed")
-  func steps() async throws {
-    try await run { scene in
-      try await scene.set("s", #""every":"10m","from":"2026-11-01T00:00:00Z","overlap":"allow""#)
-      _ = try await scene.pass(.seconds(600))
-      scene.clock.jump(.seconds(-400))
-      for seconds in [0, 399, 2] { _ = try await scene.pass(.seconds(seconds)) }
-      #expect(try await scene.jobs() == ["00:10:00"], "it is 00:10:01 once more")
-      _ = try await scene.pass(.seconds(600))
-      #expect(try await scene.jobs() == ["00:20:00", "00:10:00"])
-      // To 00:45:01, over two instants; then back, and over them again.
-      scene.clock.jump(.seconds(1_500))
-      let ahead = try await scene.look("s")
-      #expect(misses(ahead) == ["superseded": 1], "\(ahead.text)")
-      scene.clock.jump(.seconds(-1_500))
-      for _ in 0..<2 { _ = try await scene.pass(.seconds(700)) }
-      let seen = try await scene.look("s")
-      #expect(try await scene.jobs() == ["00:40:00", "00:20:00", "00:10:00"])
-      #expect(seen.json["runs"] as? Int == 3 && misses(seen) == ["superseded": 1], "\(seen.text)")
-      #expect((seen.json["next"] as? [String])?.first == "2026-11-01T00:50:00Z")
-    }
-  }
-
-  @Test("fault 58: put by many at once, and again and again, it is one schedule, and each instant fires once")
-  func putAtOnce() async throws {
-    try await run { scene in
-      let same = #""every":"10m","from":"2026-11-01T00:00:00Z","overlap":"allow""#
-      for round in 0..<4 {
-        if round > 0 { scene.clock.pass(.seconds(600)) }
-        let statuses = try await withThrowingTaskGroup(of: Int.self) { clients in
-          for _ in 0..<8 { clients.addTask { try await scene.set("s", same).status } }
-          return try await clients.reduce(into: [Int]()) { $0.append($1) }.sorted()
-        }
-        #expect(statuses == Array(repeating: 200, count: 7) + [round == 0 ? 201 : 200])
-      }
-      let seen = try await scene.look("s")
-      #expect(try await scene.jobs() == ["00:30:00", "00:20:00", "00:10:00"])
-      #expect(seen.json["runs"] as? Int == 3 && misses(seen) == [:], "\(seen.text)")
-      let listed = try await scene.daemon.send("GET", "/schedules", scene.daemon.client)
-      #expect((listed.json["items"] as? [Any])?.count == 1)
     }
   }
 
@@ -307,7 +262,7 @@ struct ScheduleRouteTests {
     }
   }
 
-  @Test("fault 81: an instant whose job finds no room waits, and is missed with the reason once another is due")
+  @Test("an instant whose job finds no room waits, and is missed with the reason once another is due")
   func noRoom() async throws {
     try await run { scene in
       _ = try await scene.daemon.send("PATCH", "/queues/q", scene.daemon.admin, #"{"max_length":1}"#)

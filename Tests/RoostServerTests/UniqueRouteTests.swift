@@ -58,32 +58,6 @@ struct UniqueRouteTests {
     }
   }
 
-  @Test("behind a job that runs the one that replaces it waits, says so, and runs when that has ended")
-  func waitsBehind() async throws {
-    try await TestDaemon.run { daemon in
-      let wish = #""unique":{"key":"k","on_conflict":"replace"}"#
-      let first = try #require(try await submit(daemon, wish).string("job_id"))
-      let lease = try #require(try await daemon.send("POST", "/jobs/lease", daemon.worker).string("lease_id"))
-      let second = try await submit(daemon, wish)
-      #expect(second.status == 201 && second.string("state") == "BLOCKED", "\(second.text)")
-      let third = try await submit(daemon, wish)
-      #expect(third.status == 201 && third.string("state") == "BLOCKED", "\(third.text)")
-      let gone = try await daemon.send("GET", "/jobs/\(try #require(second.string("job_id")))", daemon.client)
-      #expect(gone.string("state") == "CANCELLED" && gone.string("cancel_reason") == "replaced", "\(gone.text)")
-      let job = "/jobs/" + (try #require(third.string("job_id")))
-      let waiting = try await daemon.send("GET", job, daemon.client)
-      #expect(waiting.json["depends_on"] as? [String] == [first], "\(waiting.text)")
-      #expect(waiting.string("when") == "ended", "\(waiting.text)")
-      #expect(try await daemon.send("POST", "/jobs/lease", daemon.worker).status == 404)
-      let ack = #"{"lease_id":"\#(lease)"}"#
-      #expect(try await daemon.send("POST", "/jobs/\(first)/ack", daemon.worker, ack).status == 200)
-      try await until("the last one is given") {
-        let given = try await daemon.send("POST", "/jobs/lease", daemon.worker)
-        return given.status == 200 && given.string("job_id") == third.string("job_id")
-      }
-    }
-  }
-
   @Test("an instant whose job is not unique is missed, and a trigger is refused")
   func schedules() async throws {
     let clock = MovedClock()

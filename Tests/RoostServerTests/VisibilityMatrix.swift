@@ -21,10 +21,6 @@ struct VisibilityMatrix {
     case schedule
     /// The same, to make jobs in its queue.
     case useOfSchedule
-    /// A webhook of the job's owner.
-    case webhook
-    /// The same, which names its queue.
-    case sightByWebhook
     /// A batch of the job's owner.
     case batch
     /// A key of the job's owner.
@@ -82,7 +78,6 @@ struct VisibilityMatrix {
     "POST /jobs/{id}/ack": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
     "POST /jobs/{id}/fail": Row(.job) { _ in #"{"lease_id":"1-1","error":"e"}"# },
     "POST /jobs/{id}/extend": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
-    "POST /jobs/{id}/log": Row(.job) { _ in #"{"lease_id":"1-1","lines":["l"]}"# },
     "POST /jobs/{id}/release": Row(.job) { _ in #"{"lease_id":"1-1"}"# },
     "POST /jobs/ack": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1"}]}"# },
     "POST /jobs/fail": Row(.job) { #"{"items":[{"job_id":"\#($0.job)","lease_id":"1-1","error":"e"}]}"# },
@@ -92,7 +87,6 @@ struct VisibilityMatrix {
     "POST /queues/{queue}/pause": Row(.useOfQueue), "POST /queues/{queue}/resume": Row(.useOfQueue),
     "GET /whoami": Row(.scopeOnly), "GET /stats": Row(.scopeOnly), "GET /events": Row(.scopeOnly),
     "GET /stats/series": Row(.scopeOnly), "GET /workers": Row(.scopeOnly),
-    "POST /workers/{id}/quiet": Row(.scopeOnly), "DELETE /workers/{id}/quiet": Row(.scopeOnly),
     "GET /queues/{queue}/groups": Row(.sightOfQueue), "GET /queues/{queue}/groups/{group}": Row(.sightOfQueue),
     "PATCH /queues/{queue}/groups/{group}": Row(.useOfQueue) { _ in #"{"weight":2}"# },
     "POST /queues/{queue}/groups/{group}/pause": Row(.useOfQueue),
@@ -115,12 +109,6 @@ struct VisibilityMatrix {
     "POST /schedules/{schedule}/backfill": Row(.useOfSchedule) { _ in
       #"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}"#
     },
-    "GET /webhooks": Row(.list), "GET /webhooks/{webhook}": Row(.webhook),
-    "PUT /webhooks/{webhook}": Row(.sightByWebhook) {
-      #"{"url":"https://a.example/","events":["job.dead"],"queues":["\#($0.queue)"]}"#
-    },
-    "DELETE /webhooks/{webhook}": Row(.webhook), "POST /webhooks/{webhook}/pause": Row(.webhook),
-    "POST /webhooks/{webhook}/resume": Row(.webhook), "POST /webhooks/{webhook}/test": Row(.webhook),
     "GET /audit": Row(.scopeOnly), "GET /admin/owners/{owner}/quota": Row(.scopeOnly),
     "PUT /admin/owners/{owner}/quota": Row(.scopeOnly),
     "GET /push/targets": Row(.scopeOnly), "GET /push/secret": Row(.scopeOnly), "POST /push/secret": Row(.scopeOnly),
@@ -143,11 +131,9 @@ struct VisibilityMatrix {
     case .useOfQueue: return mayUseQueue ? .granted : .queueForbidden
     case .sightOfQueue: return type == .admin || mayUseQueue ? .granted : .queueForbidden
     case .job: return mayView(type, isOwner: isOwner, mayUseQueue: mayUseQueue) ? .granted : .hidden
-    case .schedule, .batch, .webhook: return type == .admin || isOwner ? .granted : .hidden
+    case .schedule, .batch: return type == .admin || isOwner ? .granted : .hidden
     case .useOfSchedule:
       return type != .admin && !isOwner ? .hidden : mayUseQueue ? .granted : .queueForbidden
-    case .sightByWebhook:
-      return type == .admin ? .granted : !isOwner ? .hidden : mayUseQueue ? .granted : .queueForbidden
     case .key: return type == .admin || isOwner ? .granted : .keyForbidden
     }
   }

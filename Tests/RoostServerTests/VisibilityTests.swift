@@ -106,9 +106,6 @@ import Testing
     let schedule = #"{"cron":"@yearly","job":{"payload":1,"queue":"\#(queue)"}}"#
     let set = try await daemon.send("PUT", "/schedules/\(queue)?owner_id=alice", daemon.admin, schedule)
     #expect(set.status == 201, "\(set.text)")
-    let webhook = #"{"url":"https://a.example/","events":["job.acked"]}"#
-    let hook = try await daemon.send("PUT", "/webhooks/\(queue)?owner_id=alice", daemon.admin, webhook)
-    #expect(hook.status == 201, "\(hook.text)")
     return VisibilityMatrix.Target(
       job: try await makeDead(daemon, owner: "alice", queue: queue), queue: queue, key: key.record.id,
       batch: try await daemon.engine.open(batch: BatchSpec(), owner: "alice").id.description)
@@ -144,8 +141,7 @@ import Testing
     let schedule = try await daemon.send("GET", "/schedules/\(target.queue)?owner_id=alice", daemon.admin)
     let totals = queue.text.firstRange(of: "\"totals\"").map { queue.text[$0.lowerBound...] } ?? "no queue"
     let batch = try await daemon.send("GET", "/batches/\(target.batch)", daemon.admin)
-    let webhook = try await daemon.send("GET", "/webhooks/\(target.queue)?owner_id=alice", daemon.admin)
-    return job.text + webhook.text + schedule.text + batch.text + totals + "\(String(describing: key?.revokedAt))"
+    return job.text + schedule.text + batch.text + totals + "\(String(describing: key?.revokedAt))"
   }
 
   private static func ask(
@@ -157,11 +153,11 @@ import Testing
     if text.contains(#""forbidden_scope""#) { return .lacksScope }
     if text.contains(#""queue_forbidden""#) { return .queueForbidden }
     if text.contains(#""forbidden""#) { return .keyForbidden }
-    if text.contains(#""schedule_not_found""#) || text.contains(#""webhook_not_found""#) {
+    if text.contains(#""schedule_not_found""#) {
       let unknown = VisibilityMatrix.Target(
         job: target.job, queue: target.queue + "-none", key: target.key, batch: target.batch)
       let other = try await answer(daemon, route, row, unknown, key)
-      #expect(other.contains(#""queue_forbidden""#) || other == text, "not the same as an unknown one")
+      #expect(other.contains(#""queue_forbidden""#) || other == text, "not the same as an unknown schedule")
       return .hidden
     }
     guard text.contains(#""job_not_found""#) || text.contains(#""batch_not_found""#) else { return .granted }
@@ -178,10 +174,9 @@ import Testing
   ) async throws -> String {
     let id = row.access == .key ? target.key : row.access == .batch ? target.batch : target.job
     // Of another owner than the caller's, if need be: a name alone is one's own.
-    let isOfAlice = [.schedule, .useOfSchedule, .webhook, .sightByWebhook].contains(row.access)
+    let isOfAlice = row.access == .schedule || row.access == .useOfSchedule
     let path = route.path.replacing("{id}", with: id).replacing("{queue}", with: target.queue)
       .replacing("{group}", with: "_").replacing("{schedule}", with: target.queue).replacing("{owner}", with: "nobody")
-      .replacing("{webhook}", with: target.queue)
     let reply = try await daemon.send(
       route.method, path + (isOfAlice ? "?owner_id=alice" : ""), route.scope == nil ? nil : key, row.body?(target),
       headers: ["X-Request-ID: same"])

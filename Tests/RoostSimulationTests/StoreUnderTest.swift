@@ -14,9 +14,6 @@ final class StoreUnderTest {
   private let segmentBytes: Int
   private var store: Store
   private var nextTicket: UInt64 = 1
-  /// Of the answers to the last batch.
-  private(set) var batches: [BatchImage] = []
-  private(set) var operations: [OperationImage] = []
 
   init(limits: Limits = Limits(), segmentBytes: Int = 4_096, disk: SimulatedDisk = SimulatedDisk(seed: 1)) throws {
     self.disk = disk
@@ -85,12 +82,6 @@ final class StoreUnderTest {
     defer { arena.deallocate() }
     arena.copyBytes(from: bytes)
     var replies: [Reply] = []
-    (batches, operations) = ([], [])
-    func take() {
-      replies += store.step.replies
-      batches += store.step.batches
-      operations += store.step.operations
-    }
     var rest = commands[...]
     repeat {
       try store.begin(
@@ -100,10 +91,10 @@ final class StoreUnderTest {
         rest.removeFirst()
       }
       while try store.commit() {
-        take()
+        replies += store.step.replies
         try store.begin(reading: clock, arena: UnsafeRawBufferPointer(arena), expectedBytes: 0)
       }
-      take()
+      replies += store.step.replies
     } while !rest.isEmpty
     return replies
   }
@@ -197,22 +188,6 @@ final class StoreUnderTest {
     return try loader.report(of: id.number.rawValue, at: image.report, bytes: image.reportBytes)?.text
   }
 
-  /// Writes lines into the log of the attempt that has the lease.
-  func log(_ grant: Answer.Grant, _ lines: [String]) throws -> Answer {
-    let text = lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] }
-    let wish = Command.AddLogLines(
-      job: reference(grant.id), viewer: .all, lease: grant.lease, text: ByteRange(offset: 0, count: text.count),
-      lines: UInt8(lines.count), checksum: text.withUnsafeBytes { Checksum.of($0) })
-    return try batch([.addLogLines(wish)], bytes: text)[0].answer
-  }
-
-  /// The lines of a job's last attempt that wrote some, as they stand in the log.
-  func logLines(_ id: JobID) throws -> [String] {
-    guard let image = try read(id) else { return [] }
-    let loader = RecordLoader((store.log.firstSegment...store.log.currentSegment).map { store.log.pin($0) })
-    return try loader.logLines(of: id.number.rawValue, at: image.log, bytes: image.logBytes).lines
-  }
-
   /// Where the newest line of a job's history stands in the log, and the bytes of its record.
   func historyPlace(_ id: JobID) throws -> (segment: UInt32, bytes: Range<Int>)? {
     guard let image = try read(id) else { return nil }
@@ -263,13 +238,7 @@ final class StoreUnderTest {
 
 extension Answer {
   /// The state that a change led to; nil for every other answer.
-  var state: JobState? {
-    switch self {
-    case .changed(let state, _, _): state
-    case .extended: .running
-    default: nil
-    }
-  }
+  var state: JobState? { if case .changed(let state, _, _) = self { state } else { nil } }
   var refusal: Refusal? { if case .refused(let refusal) = self { refusal } else { nil } }
   var grant: Answer.Grant? { if case .leased(let grant) = self { grant } else { nil } }
 }

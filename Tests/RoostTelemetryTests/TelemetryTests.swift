@@ -72,7 +72,7 @@ import Tracing
     #expect(child.context.span?.traceIDText.hasSuffix("2") == true)
   }
 
-  @Test("fault 70: spans that find no room are dropped and counted")
+  @Test("spans that find no room are dropped and counted")
   func bounded() {
     var configuration = configured(.always(true))
     (configuration.mostQueued, configuration.mostInExport) = (3, 2)
@@ -95,7 +95,7 @@ import Tracing
     #expect(found[0].droppedEvents == 2 && found[0].droppedLinks == 22)
   }
 
-  @Test("fault 70: a collector that is away, or does not answer, is not waited for when there is to be an end")
+  @Test("a collector that is away, or does not answer, is not waited for when there is to be an end")
   func deaf() async throws {
     let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }

@@ -100,8 +100,7 @@ function attempt(entry, place) {
     entry.reason && h('small', {}, entry.reason),
     entry.error && (entry.error.length > 200 || entry.error.includes('\n')
       ? h('details', {}, h('summary', {}, entry.error.split('\n', 1)[0].slice(0, 160)), h('pre', { tabindex: '0' }, entry.error))
-      : h('pre', {}, entry.error)),
-    entry.log && h('details', {}, h('summary', {}, 'Log'), h('pre', { tabindex: '0' }, entry.log.join('\n'))));
+      : h('pre', {}, entry.error)));
 }
 
 // MARK: What it carries

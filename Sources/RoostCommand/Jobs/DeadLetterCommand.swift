@@ -69,17 +69,12 @@ struct DeadLetterCommand: AsyncParsableCommand {
     @Option(help: "Of --all: only jobs of this type.") var type: String?
     @Option(help: "Of --all: only jobs of this group.") var group: String?
     @Option(help: "Of --all: only jobs submitted longer ago, such as 1d.") var olderThan: String?
-    @OptionGroup(title: "Of --all") var filter: RecordFilter
-    @OptionGroup(title: "Of --all") var pace: PaceOptions
     @Option(help: "Of --all: at most so many.") var limit: Int?
     @Flag(help: "Of --all: only count them.") var dryRun = false
     @Argument(help: "The jobs' ids.") var jobs: [JobArgument] = []
 
     func validate() throws {
       if all == !jobs.isEmpty { throw ValidationError("Name jobs, or give --all.") }
-      if !all, !filter.isEmpty || pace.rate != nil {
-        throw ValidationError("Filters and --rate go with --all.")
-      }
       if !all, queue != nil || type != nil || group != nil || olderThan != nil || limit != nil || dryRun {
         throw ValidationError("--queue, --type, --group, --older-than, --limit and --dry-run go with --all.")
       }
@@ -88,7 +83,7 @@ struct DeadLetterCommand: AsyncParsableCommand {
     /// Sends a request for each job, or one operation for all of them.
     func run(
       _ daemon: DaemonAddress, one: (RoostConnection.Method, (JobArgument) -> String), action: String,
-      states: [String] = [], to target: String? = nil, delay: String? = nil, done: String
+      states: [String] = [], to target: String? = nil, done: String
     ) async throws(CommandFailure) {
       let connection = try daemon.connection()
       guard all else {
@@ -101,9 +96,6 @@ struct DeadLetterCommand: AsyncParsableCommand {
       if let queue { body.field("queue", queue) }
       if let target { body.field("to", target) }
       if let limit { body.field("limit", limit) }
-      if let delay { body.field("delay", delay) }
-      filter.write(to: &body)
-      pace.write(to: &body)
       body.selection(states: states, type: type, group: group, olderThan: olderThan, dryRun: dryRun)
       body.endObject()
       try await connection.printAnswer(to: .post, "/operations", body: body)
@@ -117,14 +109,12 @@ struct DeadLetterCommand: AsyncParsableCommand {
 
     @OptionGroup var daemon: DaemonAddress
     @Option(help: "Of --all: the queue where they begin (default: their own).") var to: String?
-    @Option(help: "Of --all: they run so much later, such as 10m.") var delay: String?
     @OptionGroup var selection: Selection
 
     func run() async throws {
       if to != nil, !selection.all { throw CommandFailure(.usage, "--to goes with --all") }
-      if delay != nil, !selection.all { throw CommandFailure(.usage, "--delay goes with --all") }
       try await selection.run(
-        daemon, one: (.post, { "/dlq/\($0.id)/replay" }), action: "replay", to: to, delay: delay, done: "replayed")
+        daemon, one: (.post, { "/dlq/\($0.id)/replay" }), action: "replay", to: to, done: "replayed")
     }
   }
 

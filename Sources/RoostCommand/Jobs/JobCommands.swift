@@ -108,33 +108,6 @@ struct ExtendCommand: AsyncParsableCommand {
   }
 }
 
-/// `roost log`: writes into the log of a leased job's attempt.
-struct LogCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "log", abstract: "Write lines into the log of a leased job's attempt; roost history shows them.",
-    discussion: "Of an attempt the last 64 lines are kept, of at most 1024 bytes each. " + CommandOutput.exitCodes)
-
-  @OptionGroup var daemon: DaemonAddress
-  @Option(help: "The lease under which it is held.") var leaseId: String
-  @Argument(help: "The job's id.") var job: JobArgument
-  @Argument(help: "The lines; without one they are read from standard input.") var lines: [String] = []
-
-  func run() async throws {
-    var lines = lines.flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
-    if lines.isEmpty { while let line = readLine() { lines.append(line) } }
-    guard !lines.isEmpty else { throw ValidationError("There are no lines: give them as arguments, or pipe them in.") }
-    var body = JSONWriter()
-    body.beginObject()
-    body.field("lease_id", leaseId)
-    body.key("lines")
-    body.beginArray()
-    for line in lines.suffix(64) { body.string(line) }
-    body.endArray()
-    body.endObject()
-    try await daemon.connection().printAnswer(to: .post, "/jobs/\(job.id)/log", body: body, done: "logged")
-  }
-}
-
 /// `roost release`: hands a leased job back.
 struct ReleaseCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -20,8 +20,6 @@ struct AnswerTable: Sendable {
       case count
       /// A count that is bad news.
       case trouble
-      /// Of a list the last.
-      case last
     }
 
     init(_ heading: String, _ paths: String..., as kind: Kind = .plain) {
@@ -41,7 +39,6 @@ struct AnswerTable: Sendable {
   private static func cell(_ column: Column, _ row: JSONValue, _ now: Date) -> TextTable.Cell {
     let value = column.paths.lazy.map { row[$0] }.first { if case .null = $0 { false } else { true } } ?? .null
     switch column.kind {
-    case .last: return .init(text: value.items.last?.shown ?? "")
     case .plain:
       if case .integer = value { return .init(text: value.shown, isNumber: true) }
       return .init(text: value.shown)
@@ -100,7 +97,6 @@ extension AnswerTable {
   static let history = AnswerTable(columns: [
     Column("ATTEMPT", "attempt"), Column("OUTCOME", "outcome", as: .state), Column("WORKER", "worker_id"),
     Column("LEASED", "leased_at"), Column("ENDED", "ended_at"), Column("ERROR", "error", "reason"),
-    Column("LAST LINE", "log", as: .last),
   ])
   static let queues = AnswerTable(columns: [
     Column("QUEUE", "name"), Column("READY", "counts.READY", as: .count),
@@ -119,11 +115,6 @@ extension AnswerTable {
     Column("ZONE", "timezone"), Column("QUEUE", "job.queue"), Column("TYPE", "job.type"), Column("LAST", "last"),
     Column("NEXT", "next.0"), Column("RUNS", "runs", as: .count),
   ])
-  static let webhooks = AnswerTable(columns: [
-    Column("WEBHOOK", "webhook"), Column("STATE", "state", as: .state), Column("URL", "url"),
-    Column("EVENTS", "events"), Column("QUEUES", "queues"), Column("WAITING", "waiting", as: .count),
-    Column("DELIVERED", "delivered", as: .count), Column("FAILED", "failed", as: .trouble),
-  ])
   static let runs = AnswerTable(columns: [
     Column("AT", "at"), Column("OUTCOME", "outcome", as: .state), Column("JOB", "job_id"),
     Column("STATE", "state", as: .state),
@@ -141,12 +132,11 @@ extension AnswerTable {
   ])
   static let operations = AnswerTable(columns: [
     Column("OPERATION", "operation_id"), Column("ACTION", "action"), Column("STATE", "state", as: .state),
-    Column("MATCHED", "matched"), Column("DONE", "done"), Column("SKIPPED", "skipped"), Column("QUEUE", "queue"),
-    Column("TO", "to"), Column("STARTED", "started_at", as: .age),
+    Column("DONE", "done"), Column("QUEUE", "queue"), Column("TO", "to"), Column("STARTED", "started_at", as: .age),
     Column("FINISHED", "finished_at", as: .age),
   ])
   static let workers = AnswerTable(columns: [
-    Column("WORKER", "worker_id"), Column("KEY", "key_id"), Column("QUIET", "quiet"), Column("RUNNING", "running"),
+    Column("WORKER", "worker_id"), Column("KEY", "key_id"), Column("RUNNING", "running"),
     Column("WAITING", "waiting"), Column("OLDEST", "oldest_since", as: .age), Column("JOB", "oldest_job_id"),
     Column("LEASED", "last_leased_at", as: .age), Column("QUEUES", "queues"),
   ])

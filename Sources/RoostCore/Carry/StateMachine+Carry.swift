@@ -17,9 +17,6 @@ extension StateMachine {
       /// What its worker last said of its progress.
       package var report: LogPosition
       package var reportBytes: UInt32
-      /// The newest lines of its attempt's log.
-      package var log: LogPosition
-      package var logBytes: UInt32
     }
   }
 
@@ -30,13 +27,11 @@ extension StateMachine {
     if slot != .none {
       guard jobs.hot(slot).pointee.base == position.rawValue else { return .none }
       let cell = existingLeaseCell(slot)?.pointee
-      let log = attemptLogs.find(entity.number)
       return .job(
         CarryNeed.Job(
           number: entity.number, history: LogPosition(rawValue: cell?.history ?? 0),
           historyBytes: cell?.historyBytes ?? 0,
-          report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: UInt32(cell?.reportBytes ?? 0),
-          log: LogPosition(rawValue: log?.record ?? 0), logBytes: log?.recordBytes ?? 0))
+          report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: UInt32(cell?.reportBytes ?? 0)))
     }
     guard let key = entity.key?.hash else { return .none }
     let entry = keys.find(key)
@@ -64,6 +59,5 @@ extension StateMachine {
   package var keptBytes: Int {
     liveBytes + stubs.count * 96 + existingQueues * 96 + setups.count * 256 + toldGroups.count * 192
       + groupSettings.count * 64 + schedules.recordBytes + batches.recordBytes
-      + webhooks.recordBytes
   }
 }

@@ -62,10 +62,6 @@ extension StateMachine {
         if let value = setup.settings[setting] { mix(UInt64(setting.rawValue), UInt64(bitPattern: value)) }
       }
     }
-    for cell in quietWorkers.cells {
-      mix(UInt64(bitPattern: cell.at), 1)
-      for byte in workerNames.bytes(cell.worker) { sum = sum &* 31 &+ UInt64(byte) }
-    }
     for cell in quotas {
       for byte in ownerNames.bytes(cell.owner) { mix(UInt64(byte), cell.quota.waitingJobs ?? .max) }
       mix(
@@ -86,12 +82,6 @@ extension StateMachine {
       mix(state.runs, state.misses.reduce(0, &+) << 1 | (state.isPaused ? 1 : 0))
       for byte in row.definition.bytes { sum = sum &* 31 &+ UInt64(byte) }
       for number in state.open { mix(row.id, number) }
-    }
-    for slot in webhooks.order {
-      let (row, state) = (webhooks[slot], webhooks[slot].state)
-      mix(row.id, UInt64(bitPattern: state.createdAt) ^ state.firstNumber << 1)
-      mix(UInt64(bitPattern: state.failingSince), UInt64(bitPattern: state.pausedAt) << 1 | (state.isPaused ? 1 : 0))
-      for byte in row.owner + row.name + row.definition.bytes + state.reason { sum = sum &* 31 &+ UInt64(byte) }
     }
     return sum
   }

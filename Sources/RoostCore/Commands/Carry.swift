@@ -17,12 +17,6 @@ extension Command {
     package var progress = ByteRange.empty
     /// Sealed.
     package var progressChecksum: UInt32 = 0
-    /// Where the newest lines of its attempt's log stood when the bytes were read, and those that are kept.
-    package var loggedAt = LogPosition.none
-    package var logText = ByteRange.empty
-    package var logLines: UInt8 = 0
-    /// CRC32C of `logText`.
-    package var logChecksum: UInt32 = 0
 
     package init(number: UInt64, base: LogPosition, outcome: LogPosition, body: ByteRange, history: ByteRange) {
       self.number = number
@@ -35,9 +29,7 @@ extension Command {
 }
 
 extension Command.Carry: StateCommand {
-  var mostBytes: Int {
-    Int(body.count) + Int(history.count) + Int(progress.count) + Int(logText.count) + Int(dependencies.count) + 1_024
-  }
+  var mostBytes: Int { Int(body.count) + Int(history.count) + Int(progress.count) + Int(dependencies.count) + 1_024 }
   static var isCopy: Bool { true }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
@@ -53,46 +45,31 @@ extension StateMachine {
     // A purged job may have left a stub with the same base: the record is looked at again.
     guard slot != .none else { return step.answer(ticket, .carried(false)) }
     guard jobs.hot(slot).pointee.base == command.base.rawValue else { return step.answer(ticket, .carried(true)) }
-    guard isFresh(slot, command) || defects.contains(.staleCarry) else {
+    let cell = existingLeaseCell(slot)?.pointee
+    let isFresh =
+      cell?.history ?? 0 == command.outcome.rawValue && cell?.report ?? 0 == command.reportedAt.rawValue
+    guard isFresh || defects.contains(.staleCarry) else {
       return step.answer(ticket, .carried(false))
     }
     let event = copy(of: slot, command, step)
-    let log = attemptLogs.find(command.number)
     let place = event.encode(into: &step.records)
     Carried.apply(to: slot, at: place, in: &self)
-    carry(log, of: slot, command, &step)
     if !command.progress.isEmpty { report(slot, step.bytes(command.progress), command.progressChecksum, &step) }
     step.answer(ticket, .carried(true))
   }
 
   /// Writes a waiting job again with another body. Returns false when the job has changed since it was read.
   mutating func rewrite(_ slot: Slot, _ command: Command.Carry, _ step: inout Step) -> Bool {
-    guard jobs.hot(slot).pointee.base == command.base.rawValue, isFresh(slot, command) else { return false }
+    guard jobs.hot(slot).pointee.base == command.base.rawValue,
+      existingLeaseCell(slot)?.pointee.history ?? 0 == command.outcome.rawValue
+    else { return false }
     var event = copy(of: slot, command, step)
     event.isRewritten = true
-    let log = attemptLogs.find(command.number)
     let place = event.encode(into: &step.records)
     let group = JobBodyLayout(event.body)!.group
     if !nameOfGroup(jobs.hot(slot).pointee.group).elementsEqual(group) { regroup(slot, group) }
     Carried.apply(to: slot, at: place, in: &self)
-    carry(log, of: slot, command, &step)
     return true
-  }
-
-  /// Whether the job stands as it did when its bytes were read.
-  private func isFresh(_ slot: Slot, _ command: Command.Carry) -> Bool {
-    let cell = existingLeaseCell(slot)?.pointee
-    return cell?.history ?? 0 == command.outcome.rawValue && cell?.report ?? 0 == command.reportedAt.rawValue
-      && attemptLogs.find(command.number)?.record ?? 0 == command.loggedAt.rawValue
-  }
-
-  /// Writes the lines of its attempt's log behind a job that was written again.
-  private mutating func carry(
-    _ log: AttemptLogs.Cell?, of slot: Slot, _ command: Command.Carry, _ step: inout Step
-  ) {
-    guard let log, !command.logText.isEmpty, !defects.contains(.linesLostInCarry) else { return }
-    writeLogLines(
-      slot, leasedAt: log.leasedAt, step.bytes(command.logText), lines: command.logLines, command.logChecksum, &step)
   }
 
   /// A job stands in another group of its queue, in its state and at its place.

@@ -3,27 +3,19 @@ extension Command {
   package struct CarryOperations: Sendable, BitwiseCopyable {
     fileprivate var first: UInt64
     fileprivate var last: UInt64
-    /// Of the texts of those.
-    fileprivate var textBytes: UInt32
     /// Of those that there were when the trim began.
     fileprivate static let most = 8
   }
 }
 
 extension Command.CarryOperations: StateCommand {
-  var mostBytes: Int {
-    Self.most * (OperationBegan.mostBytes + OperationAdvanced.mostBytes + 8) + Int(textBytes) + 1_024
-  }
+  var mostBytes: Int { Self.most * (OperationBegan.mostBytes + OperationAdvanced.mostBytes + 8) + 1_024 }
   static var isCopy: Bool { true }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     for operation in state.operations.within(first...last)
     where !state.defects.contains(.operationNotCarried) {
-      operation.text.withUnsafeBytes {
-        var began = state.began(operation)
-        (began.terms, began.text) = (operation.terms, $0)
-        began.encode(into: &step.records)
-      }
+      state.began(operation).encode(into: &step.records)
       OperationAdvanced(operation).encode(into: &step.records)
     }
     step.answer(ticket, .carried(true))
@@ -33,12 +25,10 @@ extension Command.CarryOperations: StateCommand {
 extension StateMachine {
   /// What carries all operations, piece by piece.
   var operationCarries: [Command] {
-    let all = operations.within(0...UInt64.max)
+    let all = operations.within(0...UInt64.max).map(\.id)
     return stride(from: 0, to: all.count, by: Command.CarryOperations.most).map {
-      let piece = all[$0..<min($0 + Command.CarryOperations.most, all.count)]
-      let textBytes = piece.reduce(0) { $0 + $1.text.count }
-      return .carryOperations(
-        Command.CarryOperations(first: piece.first!.id, last: piece.last!.id, textBytes: UInt32(textBytes)))
+      let last = all[min($0 + Command.CarryOperations.most, all.count) - 1]
+      return .carryOperations(Command.CarryOperations(first: all[$0], last: last))
     }
   }
 

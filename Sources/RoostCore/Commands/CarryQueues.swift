@@ -19,10 +19,9 @@ extension Command.CarryQueues: StateCommand {
 }
 
 extension StateMachine {
-  /// What carries all quotas, quiet workers, operations and queues, piece by piece, a piece of the queues last;
-  /// `groupCarries` follow.
+  /// What carries all quotas, operations and queues, piece by piece, a piece of the queues last; `groupCarries` follow.
   package var queueCarries: [Command] {
-    quotaCarries + quietCarries + operationCarries + batchCarries
+    quotaCarries + operationCarries + batchCarries
       + stride(from: 0, to: max(1, queues.count), by: Command.CarryQueues.most).map {
         .carryQueues(Command.CarryQueues(first: UInt32($0)))
       }

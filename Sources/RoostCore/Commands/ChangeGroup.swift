@@ -32,7 +32,6 @@ extension Command.ChangeGroup: StateCommand {
     let found = state.findGroup(
       queue: state.queueNames.find(step.bytes(queue)), owner: state.ownerNames.find(step.bytes(owner)),
       name: step.bytes(group))
-    if found != .none { state.settleRates(ofGroupsOf: state.groups[found].pointee.queue) }
     let record = wanted(found, in: &state, step)
     if let record {
       if case .resume = change {

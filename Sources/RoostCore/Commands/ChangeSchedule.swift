@@ -8,9 +8,6 @@ extension Command {
       case pause(reason: ByteRange)
       case resume
       case remove
-      /// Another instant is next, as the zone data says now: instead of the first of these the second, where that is not
-      /// due yet.
-      case reschedule(from: Int64, to: Int64)
     }
 
     package var owner: ByteRange
@@ -32,10 +29,7 @@ extension Command {
 extension Command.ChangeSchedule: StateCommand {
   var mostBytes: Int {
     if case .set(let definition) = change { return ScheduleSet.mostBytes(definition: Int(definition.count)) + 1_024 }
-    switch change {
-    case .remove, .reschedule: return 1_024
-    case .set, .pause, .resume: break
-    }
+    if case .remove = change { return 1_024 }
     return ScheduleSet.mostBytes(definition: Int(definitionBytes)) + 1_024
   }
 
@@ -92,14 +86,6 @@ extension Command.ChangeSchedule: StateCommand {
       (row.state.isPaused, row.state.pausedAt, row.state.reason, row.state.failures) = (false, 0, [], 0)
       row.state.next = state.following(next ?? ScheduleDefinition.none, of: row)
       state.tell(row, &step)
-    case .reschedule(let known, let next):
-      // None up to the last that was met comes again, also where the wall clock went back.
-      guard !row.state.isPaused, row.state.next == known, min(known, next) > state.dueSecond, next > row.state.last
-      else { break }
-      let event = ScheduleRescheduled(id: row.id, base: row.base, next: state.following(next, of: row))
-      guard event.next != known else { break }
-      if !state.defects.contains(.rescheduleUnlogged) { event.encode(into: &step.records) }
-      event.apply(to: slot, in: &state)
     case .remove:
       let first = step.schedules.count
       step.schedules.append(state.image(ofSchedule: slot, &step))

@@ -9,7 +9,7 @@ extension Command {
     package init(_ selection: JobSelection) { self.selection = selection }
 
     /// Masks of sets that a slice looks at: some 50 µs.
-    static let masks = 4_096
+    fileprivate static let masks = 4_096
     /// Jobs that are shown.
     fileprivate static let shown = 10
   }

@@ -60,8 +60,6 @@ extension StateMachine {
     if !defects.contains(.extendNotLogged) { event.encode(into: &step.records) }
     conditions.extensionsLeft -= 1
     event.apply(to: slot, in: &self)
-    guard case .changed(_, let until, let isCancelRequested) = changed(slot) else { return }
-    step.answer(
-      ticket, .extended(deadline: until, cancelRequested: isCancelRequested, isQuiet: holderIsQuiet(slot)))
+    step.answer(ticket, changed(slot))
   }
 }

@@ -43,7 +43,6 @@ extension StateMachine {
   fileprivate mutating func lease(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
     if command.isNext, !followsFinish { return step.answer(ticket, .nothing) }
     if conditions.refusesLeases { return step.answer(ticket, .refused(.diskLow)) }
-    if isQuiet(step.bytes(command.worker)) { return waitQuietly(command, ticket, &step) }
     endGroupWaits()
     let queues = step.bytes(command.queues)
     var tooOld = Self.mostTooOld
@@ -67,14 +66,6 @@ extension StateMachine {
     } else {
       step.answer(ticket, .nothing)
     }
-  }
-
-  /// A worker that is to take no more jobs waits for none, as long as it wishes.
-  private mutating func waitQuietly(_ command: Command.Lease, _ ticket: UInt64, _ step: inout Step) {
-    guard command.waitMilliseconds > 0, !isDraining else { return step.answer(ticket, .nothing) }
-    var command = command
-    command.queues = .empty
-    park(command, ticket, &step)
   }
 
   /// The job that some queues grant next. Those that are too late leave before; beyond how many may with one command there

@@ -10,7 +10,7 @@ extension Command {
 }
 
 extension Command.Operate: StateCommand {
-  var mostBytes: Int { OperationBegan.mostBytes + Int(selection.text.count) + 1_280 }
+  var mostBytes: Int { OperationBegan.mostBytes + 1_280 }
 
   func decide(in state: inout StateMachine, _ ticket: UInt64, _ step: inout Step) {
     let refusingLevel = selection.kind.makesRoom ? 3 : 1
@@ -29,12 +29,11 @@ extension Command.Operate: StateCommand {
     }
     // What comes into the queue on its way, by a batch that is complete or as a dead letter, goes with it.
     let bound = selection.kind == .deleteQueue ? JobNumber.limit : state.nextNumber
-    var event = OperationBegan(
+    let event = OperationBegan(
       id: state.operations.next, at: state.now.wall, kind: selection.kind, states: selection.states,
       before: selection.before, bound: bound, limit: selection.limit, queue: step.bytes(selection.queue),
       type: step.bytes(selection.type), owner: step.bytes(selection.owner), group: step.bytes(selection.group),
       target: step.bytes(selection.target))
-    (event.terms, event.text) = (selection.terms, step.bytes(selection.text))
     event.encode(into: &step.records)
     event.apply(to: &state)
     Command.ReadOperations(id: event.id).decide(in: &state, ticket, &step)

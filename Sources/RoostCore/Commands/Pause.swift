@@ -24,7 +24,6 @@ extension Command.Pause: StateCommand {
       at: state.now.wall, until: until, reason: step.bytes(reason), name: step.bytes(name))
     event.encode(into: &step.records)
     event.apply(to: &state)
-    state.noteWebhooks(.queuePaused, ofQueue: step.bytes(name), because: [UInt8](step.bytes(reason)))
     state.readQueue(name, ticket, &step)
   }
 }

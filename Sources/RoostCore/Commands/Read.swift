@@ -30,7 +30,6 @@ extension StateMachine {
     let row = jobs.hot(slot)
     let state = JobState(rawValue: row.pointee.state)!
     let cell = existingLeaseCell(slot)?.pointee
-    let log = attemptLogs.find(row.pointee.number)
     return JobImage(
       id: id(slot), state: state, priority: row.pointee.priority, attempts: row.pointee.attempts,
       maxAttempts: row.pointee.maxAttempts, cancelRequested: row.pointee.flags & RowFlags.cancelRequested != 0,
@@ -40,7 +39,6 @@ extension StateMachine {
       base: LogPosition(rawValue: row.pointee.base), recordBytes: jobs.cold(slot).pointee.recordBytes,
       history: LogPosition(rawValue: cell?.history ?? 0), historyBytes: cell?.historyBytes ?? 0,
       report: LogPosition(rawValue: cell?.report ?? 0), reportBytes: UInt32(cell?.reportBytes ?? 0),
-      log: LogPosition(rawValue: log?.record ?? 0), logBytes: log?.recordBytes ?? 0, logLeasedAt: log?.leasedAt ?? 0,
       queue: queueOfMoved(slot), order: row.pointee.order, expires: expiry(slot),
       expiries: cell?.expiries ?? 0, interruptions: cell?.interruptions ?? 0,
       maxExpiries: policy(jobs.cold(slot).pointee.policy).maxExpiries)

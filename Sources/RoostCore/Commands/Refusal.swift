@@ -71,8 +71,4 @@ package enum Refusal: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case quotaOfBytes
   /// As many owners have quotas as may.
   case tooManyQuotas
-  /// No such webhook, or not one the caller may see.
-  case webhookNotFound
-  /// The owner has as many webhooks as it may, or all have, or as many are told of events of queues as may be.
-  case tooManyWebhooks
 }

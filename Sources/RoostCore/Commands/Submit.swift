@@ -129,11 +129,6 @@ extension StateMachine {
       throw refusal
     }
     replace(succession.twin, &step)
-    // Handed back, it may have made room for this one.
-    if succession.predecessor != .none, !JobState(rawValue: jobs.hot(succession.predecessor).pointee.state)!.isFinished
-    {
-      waits = (self.waits(behind: succession.predecessor, &step), defects.contains(.successorRunsAtOnce))
-    }
     let (deadline, isWall) = dueTime(of: command)
     var event = Submitted(
       number: nextNumber, created: now.wall, order: deadline == 0 ? nextOrder : 0, deadline: deadline, isWall: isWall,
@@ -175,8 +170,8 @@ extension StateMachine {
   }
 
   /// Whether a queue with settings, or its group, takes one more job; jobs that make room for it are cancelled.
-  mutating func admit(
-    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot = .none,
+  private mutating func admit(
+    _ command: Command.Submit, _ body: JobBodyLayout, _ settings: QueueSettings, replacing twin: Slot,
     _ step: inout Step
   ) -> Refusal? {
     if let refusal = whyNotAdmitted(command, body, settings) { return refusal }

@@ -171,14 +171,14 @@ extension StateMachine {
 
   /// Whether so many new queues may come: queues without jobs that the graph does not name make room.
   private func hasRoom(forQueues tally: Tally) -> Bool {
-    var missing = countedQueues + tally.newQueues.count - limits.maxQueues
+    var missing = existingQueues + tally.newQueues.count - limits.maxQueues
     var idle = firstIdle
     while missing > 0, idle != .none {
       // One that is named may be the first to make room, and come again.
       if tally.named.contains(idle) { return false }
-      if !isOfWebhooks(idle) { missing -= 1 }
+      missing -= 1
       idle = queues[Int(idle)].nextIdle
     }
-    return missing <= 0 && countedQueues <= limits.maxQueues
+    return missing <= 0 && existingQueues <= limits.maxQueues
   }
 }

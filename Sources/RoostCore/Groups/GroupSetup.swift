@@ -173,8 +173,6 @@ extension StateMachine {
 
   /// A lease never reached its worker.
   mutating func refundGroup(_ group: Slot, _ lease: LeaseID) {
-    let since = queues[Int(groups[group].pointee.queue)].regrouping.ratesSince
-    if since >= 0 { fitRate(ofGroup: group, at: since) }
     guard let setup = setup(ofGroup: group), let rate = rate(ofGroup: group),
       setup.pointee.rate.refund(lease, by: rate), isLive
     else { return }
@@ -183,17 +181,18 @@ extension StateMachine {
   }
 
   /// The queue's rate for each group is another: how far their leases have come counts as far as it fits.
-  mutating func fitRates(ofGroupsOf queue: UInt32, at time: Int64) {
-    for group in groups(of: queue) { fitRate(ofGroup: group, at: time) }
+  mutating func fitRates(ofGroupsOf queue: UInt32) {
+    for group in groups(of: queue) {
+      guard let setup = setup(ofGroup: group), ownSettings(ofGroup: group)?[.rateLimit] == nil else { continue }
+      setup.pointee.rate = fitted(setup.pointee.rate, to: rate(ofGroup: group))
+    }
   }
 
   /// How far leases have come, under another rate.
-  ///
-  /// - Parameter time: When it became another; nil: now.
-  func fitted(_ state: RateState, to rate: LeaseRate?, at time: Int64? = nil) -> RateState {
+  func fitted(_ state: RateState, to rate: LeaseRate?) -> RateState {
     guard let rate else { return RateState() }
     // Of another rate nothing can be given back.
-    return RateState(theoretical: min(state.theoretical, rate.latest(at: time ?? now.log)))
+    return RateState(theoretical: min(state.theoretical, rate.latest(at: now.log)))
   }
 
   // MARK: Waits

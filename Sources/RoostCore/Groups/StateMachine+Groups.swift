@@ -89,7 +89,6 @@ extension StateMachine {
     let row = groups[group].pointee
     guard row.jobs == 0, row.setup == .none, row.isUsed else { return }
     let queue = Int(row.queue)
-    passOver(group, in: queue)
     if row.previous == .none {
       queues[queue].firstGroup = row.next
     } else {

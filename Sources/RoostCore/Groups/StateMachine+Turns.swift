@@ -40,9 +40,7 @@ extension StateMachine {
   func firstReady(_ queue: UInt32) -> Slot {
     let group = queues[Int(queue)].turns
     guard group != .none else { return .none }
-    if queues[Int(queue)].setup == .none, !queues[Int(queue)].isDraining, !isRegrouping(queue) {
-      return firstReady(ofGroup: group)
-    }
+    if queues[Int(queue)].setup == .none, !queues[Int(queue)].isDraining { return firstReady(ofGroup: group) }
     guard hold(queue) == nil else { return .none }
     let first = firstReady(ofGroup: group)
     return isTooOld(first) ? .none : first

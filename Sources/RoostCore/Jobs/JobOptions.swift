@@ -13,8 +13,6 @@ package enum JobOption: UInt8, Sendable, CaseIterable {
   case callback = 5
   /// `tracestate` of W3C Trace Context.
   case tracestate = 6
-  /// Of a delivery of a webhook what it tells: a `WebhookNotice`.
-  case notice = 16
 }
 
 /// The options of a job, as they stand in its body: tag (`u8`), bytes (`u16`) and value of each, in the order of the

@@ -58,10 +58,6 @@ package struct JobUnique: Equatable, Sendable {
     self.key = key
   }
 
-  /// Whether a job that says this, and waits for another, waits for the end of one that it would have replaced: a job that
-  /// replaces waits for no others.
-  func isHeir(isBlocked: Bool) -> Bool { isBlocked && onConflict == .replace }
-
   package var encoded: [UInt8] {
     var bytes: [UInt8] = []
     func put(_ value: some FixedWidthInteger) {

@@ -22,20 +22,4 @@ package enum Outcome: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   package var endsWaiting: Bool { self == .cancelled || self == .tooLate || self == .buried }
   /// Whether a worker said that an attempt ended this way.
   package var isToldByWorker: Bool { self == .acked || self == .failed || self == .released }
-
-  /// The name on the wire.
-  package var wireName: String {
-    switch self {
-    case .acked: "acked"
-    case .failed: "failed"
-    case .expired: "expired"
-    case .timedOut: "timed_out"
-    case .released: "released"
-    case .undelivered: "undelivered"
-    case .cancelled: "cancelled"
-    case .cancelRequested: "cancel_requested"
-    case .tooLate: "too_late"
-    case .buried: "buried"
-    }
-  }
 }

@@ -60,7 +60,6 @@ extension StateMachine {
     if outcome == .cancelRequested { step.cancelRequests.append(row.pointee.number) }
     if wasHeld { noteEnd(ofAttempt: slot, outcome, next, leasedAt: cell!.leasedAt) }
     event.apply(to: slot, at: place, in: &self)
-    if !webhooks.isEmpty { noteWebhooks(slot, outcome, next, attempt: entry.attempt, text: text, &step) }
     guard next.isFinished else { return }
     // A run of a schedule is over with its death, whatever queue takes the job.
     if isForGood { noteEnd(slot) } else if schedules.hasRuns { noteRunEnd(slot) }

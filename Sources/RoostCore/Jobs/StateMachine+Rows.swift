@@ -4,7 +4,6 @@ extension StateMachine {
   func bytes(of slot: Slot) -> Int {
     let cell = existingLeaseCell(slot)?.pointee
     return Int(jobs.cold(slot).pointee.recordBytes) + Int(cell?.historyTotal ?? 0) + Int(cell?.reportBytes ?? 0)
-      + logBytes(of: jobs.hot(slot).pointee.number)
   }
 
   // MARK: States
@@ -80,7 +79,6 @@ extension StateMachine {
     lost(groups[group].pointee.queue)
     lostJob(ofGroup: group)
     let number = jobs.hot(slot).pointee.number
-    attemptLogs.remove(number)
     if !isLive {
       if !replayedDependencies.isEmpty { replayedDependencies[number] = nil }
       if !replayedMembers.isEmpty { replayedMembers[number] = nil }

@@ -11,10 +11,8 @@ extension StateMachine {
     jobs.hot(slot).pointee.flags & RowFlags.unique == 0 ? .none : jobs.cold(slot).pointee.key
   }
 
-  /// A new job takes the key that it says, which nobody holds; or it waits for it behind one that runs.
-  ///
-  /// - Parameter isBlocked: It waits for other jobs.
-  mutating func takeUnique(_ slot: Slot, _ options: JobOptions, isBlocked: Bool) {
+  /// A new job takes the key that it says, which nobody holds.
+  mutating func takeUnique(_ slot: Slot, _ options: JobOptions) {
     guard let unique = JobUnique(options) else { return }
     let until: Int64 =
       switch unique.until {
@@ -22,14 +20,8 @@ extension StateMachine {
       case .started: UniqueCell.untilStarted
       case .window(let milliseconds): uptime + milliseconds.nanoseconds
       }
-    let cell = addUnique(
-      slot,
-      UniqueCell(
-        hash: unique.hash, job: slot, key: jobs.cold(slot).pointee.key,
-        isHeir: unique.isHeir(isBlocked: isBlocked), until: until))
-    if !defects.contains(.twinsTaken) {
-      if uniques.find(unique.hash) == .none { uniques.take(cell) } else { uniques.wait(cell) }
-    }
+    let cell = addUnique(slot, UniqueCell(hash: unique.hash, job: slot, key: jobs.cold(slot).pointee.key, until: until))
+    if !defects.contains(.twinsTaken) { uniques.take(cell) }
     if isLive, until > 0 { windowHeap.insert(cell, deadline: until) }
   }
 
@@ -55,13 +47,11 @@ extension StateMachine {
     if cell != .none, !uniques.cell(cell).pointee.isTimed { uniques.release(cell) }
   }
 
-  /// A job that ended begins anew, and holds its key again if it would not have lost it by then. One that waits for its end
-  /// goes on waiting: it did not end for good.
+  /// A job that ended begins anew, and holds its key again if it would not have lost it by then.
   mutating func retakeUnique(_ slot: Slot) {
     let cell = uniqueCell(of: slot)
     guard cell != .none, mayRetake(cell) else { return }
-    let holder = uniques.find(uniques.cell(cell).pointee.hash)
-    if holder == .none || holder != cell && isHeir(holder) { uniques.takeOver(cell) }
+    if uniques.find(uniques.cell(cell).pointee.hash) == .none { uniques.take(cell) }
   }
 
   private func mayRetake(_ cell: Slot) -> Bool {
@@ -91,10 +81,7 @@ extension StateMachine {
     let cell = uniqueCell(of: slot)
     guard cell != .none else { return nil }
     let unique = uniques.cell(cell).pointee
-    // Who held it before may be gone with what was trimmed.
-    let isHeld = uniques.holds(cell) || uniques.waits(cell) && uniques.find(unique.hash) == .none
-    return Carried.UniqueState(
-      until: unique.until, waited: unique.waited, holds: isHeld, waits: !isHeld && uniques.waits(cell))
+    return Carried.UniqueState(until: unique.until, waited: unique.waited, holds: uniques.holds(cell))
   }
 
   /// The job that holds a key, by its cell.
@@ -119,7 +106,7 @@ extension StateMachine {
       return nil
     }
     let holder = uniques.find(unique.hash)
-    guard holder != .none, place(behind: holder, by: unique) == nil else { return nil }
+    guard holder != .none, replaceable(holder, by: unique) == .none else { return nil }
     let twin = uniques.cell(holder).pointee
     let hasEnded = twin.isStub || JobState(rawValue: jobs.hot(twin.job).pointee.state)!.isFinished
     // What ran within the time may not run again: that is no conflict to a job that would have taken its place.
@@ -139,52 +126,25 @@ extension StateMachine {
     return .submitted(answer)
   }
 
-  /// Where a new job goes of which another holds the key.
-  private struct Place {
-    /// The waiting job that it replaces; `.none`: none.
-    var twin = Slot.none
-    /// The job whose end it waits for; `.none`: none.
-    var predecessor = Slot.none
+  /// The waiting job whose place a new one takes; `.none` where it takes none.
+  ///
+  /// - Throws: `notUnique` where another holds the key and keeps it.
+  func twinToReplace(_ unique: JobUnique) throws(Refusal) -> Slot {
+    let holder = uniques.find(unique.hash)
+    guard holder != .none, !defects.contains(.twinsTaken) else { return .none }
+    let twin = replaceable(holder, by: unique)
+    guard twin != .none else { throw .notUnique }
+    return twin
   }
 
-  /// The place that a job which replaces gets of the key's holder: that of one which waits for its first attempt, its time
-  /// or other jobs; or the one behind one that runs, or is tried again. Nil where the holder keeps the key.
-  private func place(behind holder: Slot, by unique: JobUnique) -> Place? {
+  /// The holder's job, if it waits for its first attempt, its time or other jobs, and may be replaced.
+  private func replaceable(_ holder: Slot, by unique: JobUnique) -> Slot {
     let cell = uniques.cell(holder).pointee
-    guard unique.onConflict == .replace, !cell.isStub else { return nil }
-    var isTimed = false
-    if case .window = unique.until { isTimed = true }
-    let heir = uniques.findHeir(unique.hash)
-    if heir != .none {
-      // Also where the holder was handed back meanwhile. What is held for a time would be held at once, beside the holder;
-      // and one that runs, as the end of the other is lost, does not leave.
-      let twin = uniques.cell(heir).pointee.job
-      guard !isTied(twin), cell.isTimed == isTimed, jobs.hot(twin).pointee.state == JobState.blocked.rawValue else {
-        return nil
-      }
-      return Place(twin: twin, predecessor: cell.job)
-    }
+    guard unique.onConflict == .replace, !cell.isStub else { return .none }
     switch JobState(rawValue: jobs.hot(cell.job).pointee.state)! {
-    case .ready, .scheduled, .blocked:
-      guard !isTied(cell.job) else { return nil }
-      return Place(twin: cell.job, predecessor: cell.isHeir ? predecessor(of: cell.job) : .none)
-    case .running, .retry:
-      // Else the key would be free as soon as either is.
-      return cell.isTimed == isTimed ? Place(predecessor: cell.job) : nil
-    case .acked, .dead, .cancelled: return nil
+    case .ready, .scheduled, .blocked: return isTied(cell.job) ? .none : cell.job
+    case .running, .retry, .acked, .dead, .cancelled: return .none
     }
-  }
-
-  /// The job whose end a BLOCKED job waits for that was submitted behind it; `.none` where it has ended.
-  private func predecessor(of heir: Slot) -> Slot {
-    var found = Slot.none
-    guard jobs.hot(heir).pointee.state == JobState.blocked.rawValue else { return found }
-    graph.forEachEdge(of: heir) { _, edge in
-      let job = graph.nodes.pointer(edge.node).pointee.job
-      if job != .none, !JobState(rawValue: jobs.hot(job).pointee.state)!.isFinished { found = job }
-      return false
-    }
-    return found
   }
 
   /// Whether others count on this very job: its end as CANCELLED would mean something to them.
@@ -194,27 +154,21 @@ extension StateMachine {
   struct Succession {
     /// The job that is replaced; `.none`: none is.
     var twin = Slot.none
-    /// The job whose end it waits for; `.none`: none.
-    var predecessor = Slot.none
     /// Wall milliseconds of the first submit of those that took each other's place.
     var since: Int64
     /// Its place, if it stands in line.
     var row: HotRow?
   }
 
-  /// Looks at the job that a new one replaces, and at the one behind which it waits.
-  ///
-  /// - Throws: `notUnique` where another holds the key and keeps it.
+  /// Looks at the job that a new one replaces.
   func succession(_ unique: JobUnique?) throws(Refusal) -> Succession {
-    guard let unique, case let holder = uniques.find(unique.hash), holder != .none, !defects.contains(.twinsTaken)
-    else { return Succession(since: now.wall) }
-    guard let place = place(behind: holder, by: unique) else { throw .notUnique }
-    let twin = place.twin
-    guard twin != .none else { return Succession(predecessor: place.predecessor, since: now.wall) }
+    guard let unique, case let twin = try twinToReplace(unique), twin != .none else {
+      return Succession(since: now.wall)
+    }
     let waited = uniques.cell(uniqueCell(of: twin)).pointee.waited
     let row = jobs.hot(twin).pointee
     return Succession(
-      twin: twin, predecessor: place.predecessor, since: jobs.cold(twin).pointee.created - Int64(waited),
+      twin: twin, since: jobs.cold(twin).pointee.created - Int64(waited),
       row: row.state == JobState.ready.rawValue ? row : nil)
   }
 
@@ -234,15 +188,6 @@ extension StateMachine {
     let cell = uniqueCell(of: twin)
     guard cell != .none, uniques.holds(cell) else { return }
     release(unique: cell, &step)
-  }
-
-  /// What a job that waits for the end of its predecessor says of that in its record. A predecessor that holds its key for
-  /// a time gives it up.
-  mutating func waits(behind predecessor: Slot, _ step: inout Step) -> [UInt8] {
-    let cell = uniqueCell(of: predecessor)
-    if cell != .none, uniques.cell(cell).pointee.isTimed, uniques.holds(cell) { release(unique: cell, &step) }
-    return DependencyList.encode(
-      DependencyList.Mode(onDead: .run, isEnded: true), [.job(id(predecessor), wasAcked: false)])
   }
 
   /// Writes and applies that a key is not held any more.
@@ -274,8 +219,6 @@ extension StateMachine {
 
   /// The keys that are held for a time, and what stubs hold.
   mutating func listUniques() throws(ReplayError) {
-    // Who held it is gone with what was trimmed.
-    for cell in uniques.waiting where uniques.find(uniques.cell(cell).pointee.hash) == .none { uniques.promote(cell) }
     for cell in uniques.holders {
       let unique = uniques.cell(cell).pointee
       if unique.isTimed { windowHeap.insert(cell, deadline: unique.until) }
@@ -294,24 +237,12 @@ extension StateMachine {
     guard known != .none else { return }
     let unique = uniques.cell(known).pointee
     if !unique.isStub, jobs.hot(unique.job).pointee.number == number { return }
-    defer {
-      let heir = uniques.find(hash)
-      if heir != .none { uniques.demote(heir) }
-    }
-    if isHeir(known) { return }
     if uniques.cell(known).pointee.isStub {
       removeUniqueStub(known)
     } else {
       uniques.release(known)
       if uniques.cell(known).pointee.isTimed { uniques.cell(known).pointee.until = UniqueCell.over }
     }
-  }
-
-  /// Whether a key's holder waits for the end of one that held it before.
-  func isHeir(_ cell: Slot) -> Bool {
-    let unique = uniques.cell(cell).pointee
-    return unique.isHeir && !unique.isStub && !unique.isTimed
-      && jobs.hot(unique.job).pointee.state == JobState.blocked.rawValue && uniques.findHeir(unique.hash) == .none
   }
 
   mutating func removeUniqueStub(_ cell: Slot) {

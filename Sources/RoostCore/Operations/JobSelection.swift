@@ -15,10 +15,6 @@ package struct JobSelection: Sendable, BitwiseCopyable {
   package var before: Int64
   /// At most so many jobs.
   package var limit: UInt64
-  package var terms = OperationTerms()
-  /// What records must tell, for whoever judges them; empty: nothing. At most `mostText` bytes.
-  package var text = ByteRange.empty
-  package static let mostText = OperationBegan.mostText
 
   package init(
     kind: OperationKind, states: UInt8, queue: ByteRange, type: ByteRange, owner: ByteRange, before: Int64,
@@ -40,7 +36,6 @@ extension StateMachine {
     var wanted = Operation(
       id: 0, kind: selection.kind, states: selection.states, queue: .none, target: .none, type: .none, owner: .none,
       before: selection.before, bound: nextNumber, limit: selection.limit, startedAt: 0, cursor: nextNumber)
-    wanted.terms = selection.terms
     if !selection.queue.isEmpty { wanted.queue = queueNames.find(step.bytes(selection.queue)) }
     if !selection.target.isEmpty { wanted.target = queueNames.find(step.bytes(selection.target)) }
     if !selection.type.isEmpty { wanted.type = typeNames.find(step.bytes(selection.type)) }
@@ -88,12 +83,8 @@ extension StateMachine {
     return filter
   }
 
-  /// What no set of numbers tells.
-  func matches(_ slot: Slot, _ operation: Operation) -> Bool {
-    let terms = operation.terms
-    let time = terms.isByDeath ? existingLeaseCell(slot)?.pointee.endedAt ?? 0 : jobs.cold(slot).pointee.created
-    return terms.since <= time && time < terms.until
-      && (operation.kind != .move || queue(of: slot) != operation.target)
+  private func matches(_ slot: Slot, _ operation: Operation) -> Bool {
+    (operation.kind != .move || queue(of: slot) != operation.target)
       && (operation.type == .none || jobs.cold(slot).pointee.type == operation.type)
       && jobs.cold(slot).pointee.created < operation.before
       && (operation.group == nil || groups[jobs.hot(slot).pointee.group].pointee.name == operation.group)

@@ -79,9 +79,6 @@ struct Operation {
   var group: UInt32?
   /// Only jobs submitted before this wall time, milliseconds.
   var before: Int64
-  var terms = OperationTerms()
-  /// What a job's records must tell, as whoever judges them reads it; empty: nothing.
-  var text: [UInt8] = []
   /// Only jobs with smaller numbers; for the deletion of a queue the last there is.
   var bound: UInt64
   /// At most so many.
@@ -97,19 +94,10 @@ struct Operation {
   var cursor: UInt64
   /// Jobs that were changed.
   var done: UInt64 = 0
-  /// Of those that it met since it began with its first state: what must stay for others.
-  var kept: UInt64 = 0
+  /// Of those that it met since it began with its first state: what must stay for others. Volatile.
+  var kept: UInt32 = 0
   /// Jobs that were passed over: another holds their key.
   var skipped: UInt64 = 0
-  /// Jobs whose records were judged.
-  var examined: UInt64 = 0
-  /// Log time from which on it goes on; 0: at once.
-  var due: Int64 = 0
-  /// The numbers of the first jobs that were counted, if it only counts.
-  var shown: [UInt64] = []
-  static let mostShown = 10
-  /// The jobs that are to be changed next, of one with a `text`. Volatile.
-  var chosen: ChosenJobs?
 
   func looksAt(_ state: JobState) -> Bool { states & state.bit != 0 }
   var hasLookedAtAll: Bool { Int(pass) == kind.states.count }
@@ -138,10 +126,8 @@ struct Operations {
   /// `Operation.endNumber` of the one that ends next.
   private(set) var nextEnd: UInt64 = 1
 
-  /// The one that goes on: the first of those that have something to do, and whose pace allows it.
-  func next(at time: Int64) -> Operation? { running.first { $0.hasWork && $0.due <= time } }
-  /// Log time at which one goes on; nil when none will by itself.
-  var nextDue: Int64? { running.lazy.filter(\.hasWork).map(\.due).min() }
+  /// The one that goes on: the first of those that do not wait.
+  var active: Operation? { running.first { $0.phase == .active && $0.kind != .backfill } }
   /// The backfill that goes on: apart from the others, as it may wait for what they make room for.
   var backfill: Operation? { running.first { $0.phase == .active && $0.kind == .backfill } }
 
@@ -157,8 +143,8 @@ struct Operations {
   }
 
   /// What a record does not say, for the next step.
-  mutating func note(chosen: ChosenJobs?, of id: UInt64) {
-    if let place = running.firstIndex(where: { $0.id == id }) { running[place].chosen = chosen }
+  mutating func note(kept: UInt32, of id: UInt64) {
+    if let place = running.firstIndex(where: { $0.id == id }) { running[place].kept = kept }
   }
 
   /// Takes an operation as it is now. Of those that ended, the ones that ended last are kept; and the one with the last
@@ -202,15 +188,6 @@ package struct OperationImage: Sendable, BitwiseCopyable {
   package var done: UInt64
   /// Jobs that were passed over: another holds their key.
   package var skipped: UInt64
-  /// Jobs that stay: others need their results.
-  package var kept: UInt64
-  /// Jobs whose records were judged.
-  package var examined: UInt64
-  package var terms: OperationTerms
-  /// What records must tell; empty: nothing.
-  package var filter: ByteRange
-  /// The ids of the first jobs that were counted: 16 bytes each, high and low, little-endian.
-  package var shown: ByteRange
 }
 
 extension StateMachine {
@@ -223,16 +200,7 @@ extension StateMachine {
       owner: operation.owner == .none ? .empty : step.copy(ownerNames.bytes(operation.owner)),
       group: operation.group.map { step.copy(nameOfFilter($0)) } ?? .empty,
       before: operation.before, limit: operation.limit, startedAt: operation.startedAt, endedAt: operation.endedAt,
-      done: operation.done, skipped: operation.skipped, kept: operation.kind == .deleteQueue ? 0 : operation.kept,
-      examined: operation.examined, terms: operation.terms, filter: operation.text.withUnsafeBytes { step.copy($0) },
-      shown: copy(shown: operation, &step))
-  }
-
-  /// The ids of those that are there still.
-  private func copy(shown operation: Operation, _ step: inout Step) -> ByteRange {
-    let ids = operation.shown.map { jobs.find($0) }.filter { $0 != .none }.map { id($0) }
-    let words = ids.flatMap { [$0.high.littleEndian, $0.low.littleEndian] }
-    return words.withUnsafeBytes { step.copy($0) }
+      done: operation.done, skipped: operation.skipped)
   }
 
   /// Writes how far an operation is, and applies it.
@@ -242,7 +210,7 @@ extension StateMachine {
     let event = OperationAdvanced(operation)
     event.encode(into: &step.records)
     event.apply(to: &self)
-    operations.note(chosen: operation.chosen, of: operation.id)
+    operations.note(kept: operation.kept, of: operation.id)
   }
 
   // MARK: Queues that are deleted

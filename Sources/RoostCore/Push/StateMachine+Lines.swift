@@ -129,9 +129,6 @@ extension StateMachine {
     while deliveries.ring.first != .none {
       let line = deliveries.ring.first
       guard let place = heldAt(line) else { return line }
-      if place == .stale, isOrphan(firstReady(ofGroup: line)), !webhooks.orphans.contains(line) {
-        webhooks.orphans.append(line)
-      }
       moveLine(line, to: place, origin: place == .origin ? origin(ofGroup: line) : .none)
       if place == .queue { awaitRate(groups[line].pointee.queue) }
       letNext(behind: line)
@@ -149,7 +146,7 @@ extension StateMachine {
     }
     if hold(groups[line].pointee.queue) != nil { return .queue }
     let first = firstReady(ofGroup: line)
-    if isTooOld(first) || !mayBegin(first) || isOrphan(first) { return .stale }
+    if isTooOld(first) || !mayBegin(first) { return .stale }
     return isHeld(origin: origin(ofGroup: line), for: line) ? .origin : nil
   }
 

@@ -16,8 +16,6 @@ package enum CancelReason: String, Sendable, CaseIterable {
   case replaced
   /// It was READY for longer than its queue lets a job be.
   case tooOld = "too_old"
-  /// It was a delivery of a webhook that was removed.
-  case webhookRemoved = "webhook_removed"
 
   var text: StaticString {
     switch self {
@@ -29,7 +27,6 @@ package enum CancelReason: String, Sendable, CaseIterable {
     case .expired: "expired"
     case .replaced: "replaced"
     case .tooOld: "too_old"
-    case .webhookRemoved: "webhook_removed"
     }
   }
 
@@ -44,7 +41,6 @@ package enum CancelReason: String, Sendable, CaseIterable {
     case .expired: 0x8C96_D276
     case .replaced: 0x532F_173F
     case .tooOld: 0xDB66_35AD
-    case .webhookRemoved: 0xAE29_D925
     }
   }
 }

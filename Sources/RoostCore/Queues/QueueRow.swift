@@ -46,8 +46,6 @@ struct QueueRow: BitwiseCopyable {
   var isDraining = false
   /// It stands in `StateMachine.changedQueues`.
   var hasChanged = false
-  /// Its groups are placed by settings that changed.
-  var regrouping = Regrouping()
   /// Which of the queues that began since the daemon started this one is; another life under the same name is another.
   var life: UInt64 = 0
 }
@@ -148,7 +146,6 @@ extension StateMachine {
     queues[Int(id)].life = livesBegun
     queues[Int(id)].exists = true
     existingQueues += 1
-    if isOfWebhooks(id) { ownQueues += 1 }
     return id
   }
 }

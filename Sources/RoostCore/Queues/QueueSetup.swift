@@ -24,8 +24,6 @@ package enum QueueHold: String, Sendable, BitwiseCopyable {
   case rate
   /// It is being deleted.
   case deletion
-  /// Its groups are placed by settings that changed.
-  case regrouping
 }
 
 /// Settings and pauses: how they come and go, and what may be leased under them.
@@ -88,7 +86,6 @@ extension StateMachine {
   /// Why the queue gives no job now; nil where it may.
   func hold(_ queue: UInt32) -> QueueHold? {
     if queues[Int(queue)].isDraining, !defects.contains(.drainingGives) { return .deletion }
-    if isRegrouping(queue) { return .regrouping }
     guard let setup = setup(queue) else { return nil }
     if setup.pointee.isPaused, !defects.contains(.pauseIgnored) { return .paused }
     if let most = setup.pointee.settings[.concurrency], queues[Int(queue)].counts[.running] >= most,
@@ -156,7 +153,6 @@ extension StateMachine {
   // MARK: Pauses that end
 
   mutating func resume(queue: UInt32, _ step: inout Step) {
-    noteWebhooks(.queueResumed, ofQueue: queueNames.bytes(queue), because: [])
     let event = QueueResumed(name: queueNames.bytes(queue))
     event.encode(into: &step.records)
     event.apply(to: &self)

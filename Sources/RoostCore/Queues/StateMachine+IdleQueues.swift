@@ -30,14 +30,11 @@ extension StateMachine {
   ///
   /// - Returns: False where there are as many queues as may be, and none of them is without jobs.
   mutating func makeRoom(for name: UnsafeRawBufferPointer, _ step: inout Step) -> Bool {
-    guard countedQueues >= limits.maxQueues else { return true }
+    guard existingQueues >= limits.maxQueues else { return true }
     let found = queueNames.find(name)
     if found != .none, queues[Int(found)].exists { return true }
-    // That of webhooks is the daemon's own: it counts for nobody, and makes room for nobody.
-    if name.elementsEqual(Webhook.queueBytes) { return true }
-    let idle = firstIdle != .none && isOfWebhooks(firstIdle) ? queues[Int(firstIdle)].nextIdle : firstIdle
-    guard countedQueues == limits.maxQueues, idle != .none else { return false }
-    forget(queue: idle, &step)
+    guard existingQueues == limits.maxQueues, firstIdle != .none else { return false }
+    forget(queue: firstIdle, &step)
     return true
   }
 

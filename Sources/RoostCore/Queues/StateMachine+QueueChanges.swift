@@ -53,7 +53,7 @@ extension StateMachine {
       case .concurrency: queues[Int(queue)].activity.throttled.concurrency += 1
       case .rate: queues[Int(queue)].activity.throttled.rate += 1
       case nil: queues[Int(queue)].activity.throttled.groups += 1
-      case .deletion, .regrouping: continue
+      case .deletion: continue
       }
       noteChange(queue)
     }

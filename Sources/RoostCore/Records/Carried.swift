@@ -81,8 +81,6 @@ struct Carried: LogRecord {
     var until: Int64
     var waited: UInt32
     var holds: Bool
-    /// It holds that as soon as who does now releases it.
-    var waits: Bool
   }
 
   func encode(into records: inout RecordBuffer) -> RecordPlace {
@@ -144,7 +142,7 @@ struct Carried: LogRecord {
     if let unique {
       out.put(unique.until)
       out.put(unique.waited)
-      out.put(UInt8(unique.holds ? 1 : unique.waits ? 2 : 0))
+      out.put(UInt8(unique.holds ? 1 : 0))
     }
     if further & FurtherParts.counters != 0 {
       out.put(lease.expiries)
@@ -241,8 +239,7 @@ struct Carried: LogRecord {
     isRewritten = further & FurtherParts.rewritten != 0
     unique = nil
     if further & FurtherParts.unique != 0 {
-      let (until, waited, held) = (reader.get(Int64.self), reader.get(UInt32.self), reader.get(UInt8.self))
-      unique = UniqueState(until: until, waited: waited, holds: held == 1, waits: held == 2)
+      unique = UniqueState(until: reader.get(), waited: reader.get(), holds: reader.get(UInt8.self) != 0)
     }
     if further & FurtherParts.counters != 0 { (lease.expiries, lease.interruptions) = (reader.get(), reader.get()) }
     let bodyBytes = reader.get(UInt32.self)
@@ -316,11 +313,7 @@ struct Carried: LogRecord {
     }
     if let unique {
       let isHeld = unique.until > 0 || unique.until != UniqueCell.over && !state.isFinished
-      let mayWait =
-        !state.isFinished && (unique.until == UniqueCell.untilEnded || unique.until == UniqueCell.untilStarted)
-      guard (UniqueCell.untilStarted...machine.later).contains(unique.until), !unique.holds || isHeld,
-        !unique.waits || mayWait
-      else {
+      guard (UniqueCell.untilStarted...machine.later).contains(unique.until), !unique.holds || isHeld else {
         throw .unfit("what a job holds", "until \(unique.until), \(state.name)", position)
       }
     }
@@ -371,10 +364,9 @@ struct Carried: LogRecord {
       !hasLease || lease.id.number < machine.nextLease && lease.id.epoch <= machine.epoch
     else { throw .unfit("numbers that were given before", "job \(number), order \(order)", position) }
     let key = hasKey ? machine.keys.find(keyHash) : .none
-    if let unique, unique.holds || unique.waits, let hash = JobUnique(body.options)?.hash {
-      let holder = unique.holds ? machine.uniques.find(hash) : machine.uniques.findHeir(hash)
-      let isOwn = slot != .none && holder == machine.uniqueCell(of: slot)
-      guard holder == .none || isOwn || unique.holds && machine.isHeir(holder) else {
+    if let unique, unique.holds, let hash = JobUnique(body.options)?.hash {
+      let holder = machine.uniques.find(hash)
+      guard holder == .none || slot != .none && holder == machine.uniqueCell(of: slot) else {
         throw .unfit("a job that no other is like", "job \(number)", position)
       }
     }
@@ -447,14 +439,12 @@ struct Carried: LogRecord {
       cold.pointee.key = machine.keys.insert(
         KeyEntry(hash: keyHash, fingerprint: keyFingerprint, target: slot, isOfBytes: keyFields.isEmpty))
     }
-    if let unique, let said = JobUnique(body.options) {
+    if let unique, let hash = JobUnique(body.options)?.hash {
       let cell = machine.addUnique(
         slot,
         UniqueCell(
-          hash: said.hash, job: slot, key: cold.pointee.key, waited: unique.waited,
-          isHeir: said.isHeir(isBlocked: state == .blocked), until: unique.until))
-      if unique.holds { machine.uniques.takeOver(cell) }
-      if unique.waits { machine.uniques.wait(cell) }
+          hash: hash, job: slot, key: cold.pointee.key, waited: unique.waited, until: unique.until))
+      if unique.holds { machine.uniques.take(cell) }
     }
     if hasLease {
       let cell = machine.leaseCell(
@@ -494,7 +484,6 @@ struct Carried: LogRecord {
     }
     machine.jobs.hot(slot).pointee.base = place.position.rawValue
     machine.jobs.cold(slot).pointee.recordBytes = place.bytes
-    machine.attemptLogs.remove(machine.jobs.hot(slot).pointee.number)
     guard let cell = machine.existingLeaseCell(slot) else { return }
     // All that is counted with the job is counted anew from here on.
     cell.pointee.historyTotal = 0
@@ -528,10 +517,6 @@ struct Carried: LogRecord {
     if hasKey { machine.freeKey(keyHash, unlessOf: number) }
     if let unique, unique.holds, let hash = JobUnique(body.options)?.hash {
       machine.freeUnique(hash, unlessOf: number)
-    }
-    if let unique, unique.waits, let hash = JobUnique(body.options)?.hash {
-      let heir = machine.uniques.findHeir(hash)
-      if heir != .none { machine.uniques.release(heir) }
     }
     machine.nextOrder = max(machine.nextOrder, order + 1)
     if hasLease {

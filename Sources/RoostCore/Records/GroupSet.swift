@@ -171,7 +171,7 @@ extension StateMachine {
     var record = GroupSet(
       queue: queueNames.bytes(row.queue), owner: ownerNames.bytes(row.owner), group: nameOfGroup(group))
     guard let setup = setup(ofGroup: group)?.pointee else { return record }
-    record.rate = settledRate(ofGroup: group)
+    record.rate = setup.rate
     record.heldUntil = setup.heldUntil > now.log ? setup.heldUntil : 0
     if setup.isPaused {
       (record.isPaused, record.pausedAt, record.pausedUntil) = (true, setup.pausedAt, setup.pausedUntil)

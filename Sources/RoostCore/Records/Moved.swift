@@ -72,10 +72,9 @@ struct Moved: JobRecord {
     }
     guard slot != .none else { return }
     let row = state.jobs.hot(slot).pointee
-    // Who waited for its end holds its key between the two records, and gives it back.
-    let rival = beginsAnew ? state.rival(of: slot) : .none
     guard row.state != JobState.running.rawValue, beginsAnew || order == row.order,
-      !forgetsExpiry || beginsAnew && row.flags & RowFlags.expires != 0, rival == .none || state.isHeir(rival)
+      !forgetsExpiry || beginsAnew && row.flags & RowFlags.expires != 0,
+      !beginsAnew || state.rival(of: slot) == .none
     else {
       throw state.misplaced("a job that does not run", slot, position)
     }

@@ -11,16 +11,10 @@ struct OperationAdvanced: LogRecord {
   var endNumber: UInt64
   /// Jobs that were passed over; records that say nothing of it have none.
   var skipped: UInt64
-  /// As those of `Operation`; records that say nothing of them have none.
-  var kept: UInt64
-  var examined: UInt64
-  var due: Int64
-  var shown: InlineArray<10, UInt64>
-  var shownCount: UInt8
 
   static var kind: RecordKind { .operationAdvanced }
   static var layout: [RecordField] { [8, 1, 1, 8, 8, 8, 8] }
-  static let mostBytes = 1 + 8 + 1 + 1 + 40 + 24 + 1 + 8 * Operation.mostShown
+  static let mostBytes = 1 + 8 + 1 + 1 + 40
 
   // MARK: Bytes
 
@@ -33,15 +27,7 @@ struct OperationAdvanced: LogRecord {
     out.put(done)
     out.put(endedAt)
     out.put(endNumber)
-    let hasMore = kept > 0 || examined > 0 || due > 0 || shownCount > 0
-    if skipped > 0 || hasMore { out.put(skipped) }
-    if hasMore {
-      out.put(kept)
-      out.put(examined)
-      out.put(due)
-      out.put(shownCount)
-      for place in 0..<Int(shownCount) { out.put(shown[place]) }
-    }
+    if skipped > 0 { out.put(skipped) }
     records.close(out)
   }
 
@@ -54,10 +40,6 @@ struct OperationAdvanced: LogRecord {
     endedAt = operation.endedAt
     endNumber = operation.endNumber
     skipped = operation.skipped
-    (kept, examined, due) = (operation.kept, operation.examined, operation.due)
-    shown = InlineArray(repeating: 0)
-    shownCount = UInt8(min(operation.shown.count, Operation.mostShown))
-    for place in 0..<Int(shownCount) { shown[place] = operation.shown[place] }
   }
 
   init?(_ reader: inout RecordReader) {
@@ -70,24 +52,13 @@ struct OperationAdvanced: LogRecord {
     endedAt = reader.get()
     endNumber = reader.get()
     skipped = reader.isAtEnd ? 0 : reader.get()
-    (kept, examined, due, shownCount) = (0, 0, 0, 0)
-    shown = InlineArray(repeating: 0)
-    guard !reader.isAtEnd else { return }
-    kept = reader.get()
-    examined = reader.get()
-    due = reader.get()
-    shownCount = reader.get()
-    guard shownCount <= Operation.mostShown else { return nil }
-    for place in 0..<Int(shownCount) { shown[place] = reader.get() }
   }
 
   // MARK: Replay
 
   func checkFields(_ state: borrowing StateMachine, at position: LogPosition) throws(ReplayError) {
     guard RecordBounds.isWall(endedAt), cursor <= JobNumber.limit, done <= RecordBounds.counter,
-      endNumber <= RecordBounds.counter, skipped <= RecordBounds.counter, kept <= RecordBounds.counter,
-      examined <= RecordBounds.counter, (0...Int64.max / 2).contains(due),
-      (0..<Int(shownCount)).allSatisfy({ RecordBounds.isNumber(shown[$0]) }), phase.isOver == (endNumber > 0),
+      endNumber <= RecordBounds.counter, skipped <= RecordBounds.counter, phase.isOver == (endNumber > 0),
       phase.isOver || endedAt == 0
     else { throw .unfit("how far an operation is", "\(phase), \(done) jobs, at \(cursor)", position) }
   }
@@ -97,8 +68,7 @@ struct OperationAdvanced: LogRecord {
     // Its beginning may stand in a segment that is gone, and a copy is to come.
     guard let operation = state.operations.find(id) else { return }
     guard Int(pass) <= operation.kind.states.count, isPossible(operation), done >= operation.done,
-      skipped >= operation.skipped, examined >= operation.examined, shownCount >= operation.shown.count,
-      operation.isDry || shownCount == 0
+      skipped >= operation.skipped
     else {
       throw .unfit("operation \(id) further on", "\(done) jobs, at \(cursor) of \(pass)", place.position)
     }
@@ -116,9 +86,7 @@ struct OperationAdvanced: LogRecord {
     guard var operation = state.operations.find(id) else { return }
     (operation.phase, operation.pass, operation.cursor) = (phase, pass, cursor)
     (operation.done, operation.endedAt, operation.endNumber) = (done, endedAt, endNumber)
-    (operation.skipped, operation.kept, operation.examined) = (skipped, kept, examined)
-    operation.due = state.defects.contains(.operationPaceLost) ? 0 : min(due, operation.latestDue(at: state.now.log))
-    operation.shown = (0..<Int(shownCount)).map { shown[$0] }
+    operation.skipped = skipped
     if operation.kind == .deleteQueue { state.setDraining(operation.queue, !phase.isOver) }
     guard let gone = state.operations.update(operation) else { return }
     if gone.queue != .none { state.closeQueue(gone.queue) }
@@ -147,9 +115,6 @@ struct OperationAdvanced: LogRecord {
     out.add("cursor", cursor)
     out.add("done", done)
     if skipped > 0 { out.add("skipped", skipped) }
-    if kept > 0 { out.add("kept", kept) }
-    if examined > 0 { out.add("examined", examined) }
-    if due > 0 { out.add("due", due) }
     return out
   }
 }

@@ -81,8 +81,6 @@ struct QueueConfigured: LogRecord {
     let isElsewhere =
       before.deliveries != settings.deliveries || !state.targetBytes(setup.pointee).elementsEqual(target)
     if state.isLive, isElsewhere { state.leaveAllLines(of: queue) }
-    let changesRates = before.groupRate != settings.groupRate
-    if changesRates { state.settleRates(ofGroupsOf: queue) }
     setup.pointee.settings = settings
     setup.pointee.rate = rate
     if settings[.deadLetter] != nil {
@@ -95,15 +93,11 @@ struct QueueConfigured: LogRecord {
     let isRegrouped = before[.groupScope] != settings[.groupScope]
     if isRegrouped, state.queues[Int(queue)].jobs == 0 { state.forgetGroups(of: queue) }
     state.closeSetup(queue)
-    let changesPlaces = before.turns != settings.turns || isElsewhere
-    let isAnew = changesPlaces && state.order(of: queue) != order
-    if changesPlaces || changesRates, state.isRegroupedByPieces(queue) {
-      state.beginRegrouping(of: queue, anew: isAnew, changesRates: changesRates)
-    } else {
-      if changesRates { state.fitRates(ofGroupsOf: queue, at: state.now.log) }
-      if state.isLive, changesPlaces { state.placeAllTurns(of: queue, anew: isAnew) }
-    }
+    if before.groupRate != settings.groupRate { state.fitRates(ofGroupsOf: queue) }
     guard state.isLive else { return }
+    if before.turns != settings.turns || isElsewhere {
+      state.placeAllTurns(of: queue, anew: state.order(of: queue) != order)
+    }
     if before[.maxAge] != settings[.maxAge] { state.recallStaleLines() }
     state.awaitAge(queue)
     state.awaitDead(queue)

@@ -26,7 +26,6 @@ struct QueueForgotten: QueueNameRecord {
     state.queues[id].idleSince = -1
     state.queues[id].exists = false
     state.existingQueues -= 1
-    if state.isOfWebhooks(queue) { state.ownQueues -= 1 }
     if state.queues[id].firstWait != .none { state.waitedNames += 1 }
     state.closeQueue(queue)
   }

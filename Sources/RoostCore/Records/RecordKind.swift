@@ -26,13 +26,11 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case groupSet = 21
   case moved = 22
   case changed = 23
-  case logLinesAdded = 30
   case scheduleSet = 40
   case scheduleFired = 41
   case scheduleMissed = 42
   case scheduleRan = 43
   case scheduleRemoved = 44
-  case scheduleRescheduled = 45
   case succeeded = 50
   case uniqueReleased = 51
   case carriedUnique = 52
@@ -43,10 +41,6 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case batchForgotten = 59
   case batchChanged = 60
   case ownerQuotaSet = 67
-  case workerQuieted = 70
-  case webhookSet = 80
-  case webhookRemoved = 81
-  case webhookMarked = 82
 
   /// What a record of the kind says and does. A metatype: choosing one allocates nothing, and what stands behind it is
   /// compiled for each kind by itself.
@@ -76,13 +70,11 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .groupSet: GroupSet.self
     case .moved: Moved.self
     case .changed: Changed.self
-    case .logLinesAdded: LogLinesAdded.self
     case .scheduleSet: ScheduleSet.self
     case .scheduleFired: ScheduleFired.self
     case .scheduleMissed: ScheduleMissed.self
     case .scheduleRan: ScheduleRan.self
     case .scheduleRemoved: ScheduleRemoved.self
-    case .scheduleRescheduled: ScheduleRescheduled.self
     case .succeeded: Succeeded.self
     case .uniqueReleased: UniqueReleased.self
     case .carriedUnique: CarriedUnique.self
@@ -93,10 +85,6 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case .batchForgotten: BatchForgotten.self
     case .batchChanged: BatchChanged.self
     case .ownerQuotaSet: OwnerQuotaSet.self
-    case .workerQuieted: WorkerQuieted.self
-    case .webhookSet: WebhookSet.self
-    case .webhookRemoved: WebhookRemoved.self
-    case .webhookMarked: WebhookMarked.self
     }
   }
 

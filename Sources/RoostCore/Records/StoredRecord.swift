@@ -20,21 +20,6 @@ package struct StoredRecord {
     package var checksum: UInt32
   }
 
-  /// Lines that a worker wrote into its attempt's log.
-  package struct LogLines {
-    /// Where the record's checksum stands in it.
-    package static let checksumOffset = LogLinesAdded.fixedBytes - 4
-    /// The job.
-    package var number: UInt64
-    /// The lines, a line feed behind each.
-    package var text: UnsafeRawBufferPointer
-    /// CRC32C that `text` must have.
-    package var textChecksum: UInt32
-    /// The record with the attempt's lines before these.
-    package var previous: LogPosition
-    package var previousBytes: UInt32
-  }
-
   /// The history that a record holds, newest first, and where the rest of it stands.
   package struct History {
     /// `HistoryEntry` after `HistoryEntry`.
@@ -50,7 +35,6 @@ package struct StoredRecord {
   /// The `DependencyList` of a job; empty when it never waited for others.
   package internal(set) var dependencies = UnsafeRawBufferPointer(start: nil, count: 0)
   package internal(set) var report: Report?
-  package internal(set) var logLines: LogLines?
   package internal(set) var history: History?
 
   init() {}

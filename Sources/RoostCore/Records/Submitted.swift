@@ -142,20 +142,8 @@ struct Submitted: LogRecord {
   private func checkUnique(
     _ options: JobOptions, _ machine: borrowing StateMachine, at position: LogPosition
   ) throws(ReplayError) {
-    guard let unique = JobUnique(options), case let holder = machine.uniques.find(unique.hash), holder != .none,
-      !mayWait(behind: holder, unique, machine)
-    else { return }
+    guard let unique = JobUnique(options), machine.uniques.find(unique.hash) != .none else { return }
     throw .unfit("a job that no other is like", "job \(number)", position)
-  }
-
-  /// Whether the job waits for the end of one that holds its key, for which none waits yet.
-  private func mayWait(behind holder: Slot, _ unique: JobUnique, _ machine: borrowing StateMachine) -> Bool {
-    let cell = machine.uniques.cell(holder).pointee
-    guard unique.isHeir(isBlocked: state == .blocked), !cell.isStub, !cell.isTimed,
-      machine.uniques.findHeir(unique.hash) == .none
-    else { return false }
-    if case .window = unique.until { return false }
-    return !JobState(rawValue: machine.jobs.hot(cell.job).pointee.state)!.isFinished
   }
 
   /// Whether a new job is READY, has no key, and passes all checks: most do, and are asked no more.
@@ -237,7 +225,7 @@ struct Submitted: LogRecord {
     machine.gained(queue)
     if !body.options.isEmpty {
       machine.noteExpiry(slot, body.options, created: created)
-      machine.takeUnique(slot, body.options, isBlocked: state == .blocked)
+      machine.takeUnique(slot, body.options)
     }
     if machine.isLive { machine.index(slot) }
     machine.enter(slot, state)
@@ -256,27 +244,13 @@ struct Submitted: LogRecord {
     let next = max(machine.nextNumber, number + 1)
     if isSound(body, number) {
       if hasKey { machine.freeKey(keyHash) }
-      if let unique = JobUnique(body.options) { freeUnique(unique, in: &machine) }
+      if let unique = JobUnique(body.options) { machine.freeUnique(unique.hash) }
       apply(body, at: place, to: &machine)
     } else {
       notes.unsound.insert(number)
       notes.lost.insert(number)
     }
     machine.nextNumber = next
-  }
-
-  /// The key that a job says is free, or it may wait for it.
-  private func freeUnique(_ unique: JobUnique, in machine: inout StateMachine) {
-    // Whoever waited for it before was replaced in what is lost.
-    func forgetHeir(in machine: inout StateMachine) {
-      let heir = machine.uniques.findHeir(unique.hash)
-      if heir != .none { machine.uniques.release(heir) }
-    }
-    forgetHeir(in: &machine)
-    let holder = machine.uniques.find(unique.hash)
-    guard holder != .none, !mayWait(behind: holder, unique, machine) else { return }
-    machine.freeUnique(unique.hash)
-    forgetHeir(in: &machine)
   }
 
   static func salvageRemains(

@@ -58,8 +58,7 @@ struct Succeeded: JobRecord {
     guard slot != .none else { return }
     let row = state.jobs.hot(slot).pointee
     let isReady = row.state == JobState.ready.rawValue
-    let isLater = row.state == JobState.scheduled.rawValue || row.state == JobState.blocked.rawValue
-    guard row.flags & RowFlags.unique != 0, isReady || isLater && order == row.order,
+    guard row.flags & RowFlags.unique != 0, isReady || row.state == JobState.scheduled.rawValue && order == row.order,
       order <= row.order, since < 0 ? order == row.order : isReady
     else { throw state.misplaced("a new job that no other may be like", slot, place.position) }
     apply(to: slot, in: &state)

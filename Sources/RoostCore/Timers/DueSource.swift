@@ -34,8 +34,6 @@ extension StateMachine {
   private static let dueSources: [any DueSource.Type] = [
     WaitEnds.self,
     OperationSteps.self,
-    // Before workers are met.
-    GroupRegrouping.self,
     // Before leases are looked at: none of theirs expires.
     BrokenDeliveries.self,
     LeaseExpiry.self,
@@ -43,7 +41,6 @@ extension StateMachine {
     BatchEnds.self,
     OverdueJobs.self,
     LateJobs.self,
-    WebhookOrphans.self,
     // Behind all that ends jobs that wait or run.
     ScheduleRuns.self,
     DelayedJobs.self,
@@ -68,32 +65,24 @@ extension StateMachine {
   /// - Returns: True when due work is left: another step should follow at once, or once there is space.
   package mutating func decideDue(into step: inout Step) -> Bool {
     var decided = 0
-    let mostItems = dueItemsBesideWebhooks
     for source in Self.dueSources {
-      let most = max(0, min(mostItems, source.itemsLeft(conditions)) - decided)
+      let most = max(0, min(limits.dueItemsPerStep, source.itemsLeft(conditions)) - decided)
       decided += source.decide(atMost: most, in: &self, &step)
     }
-    // Before those that deliver are met.
-    tellWebhooks(&step)
-    let isFull = decided >= min(mostItems, conditions.dueItemsLeft)
+    let isFull = decided >= min(limits.dueItemsPerStep, conditions.dueItemsLeft)
     // Where schedules are to fire, who waits is met behind them: of all that became READY in this step.
     guard hungry.isEmpty && !hasDeliveries || nextScheduleWork() == nil else {
-      return isFull || hasOperationsToStep || !regroupingQueues.isEmpty || graph.owes || batchesOwe
+      return isFull || hasOperationsToStep || graph.owes || batchesOwe
     }
     if !hungry.isEmpty { feed(&step) }
     if hasDeliveries { feedDeliveries(&step) }
-    return isFull || hasOperationsToStep || !regroupingQueues.isEmpty || graph.owes || batchesOwe
+    return isFull || hasOperationsToStep || graph.owes || batchesOwe
       || (!hungry.isEmpty || hasDeliveries) && !conditions.refusesLeases
   }
 
   /// Workers that wait get the jobs that schedules made.
   package mutating func meetWaiters(into step: inout Step) {
-    tellWebhooks(&step)
     if !hungry.isEmpty { feed(&step) }
-    if hasDeliveries { feedDeliveries(&step) }
-    // Of jobs that were too late for those who waited.
-    guard pendingWebhookBytes > 0 else { return }
-    tellWebhooks(&step)
     if hasDeliveries { feedDeliveries(&step) }
   }
 

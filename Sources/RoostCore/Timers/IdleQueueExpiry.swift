@@ -7,7 +7,7 @@ enum IdleQueueExpiry: DueItems {
   static func decideFirst(in state: inout StateMachine, _ step: inout Step) -> Bool {
     let queue = state.firstIdle
     guard queue != .none else { return false }
-    guard state.countedQueues > state.limits.maxQueues || end(of: queue, in: state) <= state.now.log else {
+    guard state.existingQueues > state.limits.maxQueues || end(of: queue, in: state) <= state.now.log else {
       return false
     }
     state.forget(queue: queue, &step)

@@ -4,24 +4,15 @@ enum OperationSteps: DueSource {
   private static let masks = 4_096
 
   static func nextDeadline(of state: borrowing StateMachine) -> Int64? {
-    state.drained.isEmpty ? state.operations.nextDue.map { max($0, state.now.log) } : state.now.log
+    state.hasOperationsToStep ? state.now.log : nil
   }
 
   static func decide(atMost most: Int, in state: inout StateMachine, _ step: inout Step) -> Int {
     state.wakeDeletions(&step)
-    guard most > 0, var operation = state.operations.next(at: state.now.log) else { return 0 }
+    guard most > 0, var operation = state.operations.active else { return 0 }
     var masks = Self.masks
     var left = (most + 1) / 2
-    while left > 0, operation.done < operation.limit,
-      operation.mayGoOn(at: state.now.log) || state.defects.contains(.operationPaceIgnored),
-      let slot = state.nextJob(of: &operation, masks: &masks)
-    {
-      if operation.isDry {
-        if operation.shown.count < Operation.mostShown { operation.shown.append(operation.cursor) }
-        operation.done += 1
-        left -= 1
-        continue
-      }
+    while left > 0, operation.done < operation.limit, let slot = state.nextMatch(of: &operation, masks: &masks) {
       guard operation.target == .none || state.takes(operation, &step) else {
         operation.phase = .stopped
         break
@@ -41,7 +32,6 @@ enum OperationSteps: DueSource {
         state.change(slot, by: operation, &step)
       }
       operation.done += 1
-      operation.spend(at: state.now.log)
       left -= 1
     }
     let isOver = operation.hasLookedAtAll || operation.done >= operation.limit
@@ -57,12 +47,7 @@ enum OperationSteps: DueSource {
 
 extension StateMachine {
   /// An operation goes on, or a deletion may: a job of its queue came into another state since.
-  var hasOperationsToStep: Bool { operations.next(at: now.log) != nil || !drained.isEmpty }
-
-  /// The next job that an operation changes: one that it matches, or that was chosen.
-  fileprivate func nextJob(of operation: inout Operation, masks: inout Int) -> Slot? {
-    operation.text.isEmpty ? nextMatch(of: &operation, masks: &masks) : nextChosen(of: &operation)
-  }
+  var hasOperationsToStep: Bool { operations.active != nil || !drained.isEmpty }
 
   /// Whether the queue to which jobs are to go takes them.
   fileprivate mutating func takes(_ operation: Operation, _ step: inout Step) -> Bool {
@@ -73,25 +58,17 @@ extension StateMachine {
     let (state, kind) = (JobState(rawValue: jobs.hot(slot).pointee.state)!, operation.kind)
     if kind == .move || kind == .replay && operation.target != .none && operation.target != queue(of: slot) {
       move(slot, to: queueNames.bytes(operation.target), beginsAnew: kind == .replay, &step)
-      putOff(slot, by: operation, &step)
     } else if kind == .retry {
-      if operation.pace.delayMilliseconds == 0 { ready(slot, isReplay: false, &step) }
-      putOff(slot, by: operation, &step)
+      ready(slot, isReplay: false, &step)
     } else if state.isWaiting {
       cancel(slot, because: .operation, &step)
       // Before it may leave: somebody may wait for its end.
       if !endedJobs.isEmpty { answerEnds(&step) }
     } else if kind == .replay {
       ready(slot, isReplay: true, &step)
-      putOff(slot, by: operation, &step)
     } else {
       purge(slot, &step)
     }
-  }
-
-  private mutating func putOff(_ slot: Slot, by operation: Operation, _ step: inout Step) {
-    guard operation.pace.delayMilliseconds > 0, !defects.contains(.operationDelayIgnored) else { return }
-    putOff(slot, milliseconds: operation.pace.delayMilliseconds, &step)
   }
 
   /// All was looked at, or as much as was wanted.
@@ -101,8 +78,8 @@ extension StateMachine {
     guard operation.kind == .deleteQueue, queues[Int(operation.queue)].exists else { return }
     guard queues[Int(operation.queue)].jobs == 0 else {
       // What is left besides RUNNING jobs came back meanwhile: all is looked at once more.
-      let held = UInt64(queues[Int(operation.queue)].counts[.running]) + operation.kept
-      let isHeld = held >= UInt64(queues[Int(operation.queue)].jobs)
+      let held = queues[Int(operation.queue)].counts[.running] + operation.kept
+      let isHeld = held >= queues[Int(operation.queue)].jobs
       (operation.endedAt, operation.phase) = (0, isHeld ? .waiting : .active)
       if !isHeld { operation.beginPass(0) }
       // What it did itself is no reason to look again.

@@ -921,9 +921,6 @@ package nonisolated struct Roost_V1_LeaseResponse: Sendable {
 
   package var jobs: [Roost_V1_LeasedJob] = []
 
-  /// An operator asked the worker to take no more jobs: it gets none until that is taken back.
-  package var quiet: Bool = false
-
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1296,9 +1293,6 @@ package nonisolated struct Roost_V1_ExtendResponse: Sendable {
   /// The progress was too large to be kept.
   package var progressDropped: Bool = false
 
-  /// An operator asked the worker to take no more jobs.
-  package var quiet: Bool = false
-
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1545,9 +1539,6 @@ package nonisolated struct Roost_V1_Extension: Sendable {
   /// Clears the value of `error`. Subsequent reads from it will return its default value.
   package mutating func clearError() {self._error = nil}
 
-  /// As in `ExtendResponse`.
-  package var quiet: Bool = false
-
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1582,9 +1573,6 @@ package nonisolated struct Roost_V1_HeartbeatAnswer: Sendable {
 
   /// Leases that are another's, or have ended: stop working on them.
   package var lost: [Roost_V1_LostLease] = []
-
-  /// An operator asked the worker to take no more jobs: none is sent until that is taken back.
-  package var quiet: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2830,7 +2818,7 @@ nonisolated extension Roost_V1_LeaseRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Roost_V1_LeaseResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LeaseResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}jobs\0\u{1}quiet\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}jobs\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2839,7 +2827,6 @@ nonisolated extension Roost_V1_LeaseResponse: SwiftProtobuf.Message, SwiftProtob
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.jobs) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.quiet) }()
       default: break
       }
     }
@@ -2849,15 +2836,11 @@ nonisolated extension Roost_V1_LeaseResponse: SwiftProtobuf.Message, SwiftProtob
     if !self.jobs.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.jobs, fieldNumber: 1)
     }
-    if self.quiet != false {
-      try visitor.visitSingularBoolField(value: self.quiet, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Roost_V1_LeaseResponse, rhs: Roost_V1_LeaseResponse) -> Bool {
     if lhs.jobs != rhs.jobs {return false}
-    if lhs.quiet != rhs.quiet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3382,7 +3365,7 @@ nonisolated extension Roost_V1_ExtendRequest: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Roost_V1_ExtendResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ExtendResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lease_until\0\u{3}cancel_requested\0\u{3}progress_dropped\0\u{1}quiet\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lease_until\0\u{3}cancel_requested\0\u{3}progress_dropped\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3393,7 +3376,6 @@ nonisolated extension Roost_V1_ExtendResponse: SwiftProtobuf.Message, SwiftProto
       case 1: try { try decoder.decodeSingularMessageField(value: &self._leaseUntil) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.cancelRequested) }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.progressDropped) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.quiet) }()
       default: break
       }
     }
@@ -3413,9 +3395,6 @@ nonisolated extension Roost_V1_ExtendResponse: SwiftProtobuf.Message, SwiftProto
     if self.progressDropped != false {
       try visitor.visitSingularBoolField(value: self.progressDropped, fieldNumber: 3)
     }
-    if self.quiet != false {
-      try visitor.visitSingularBoolField(value: self.quiet, fieldNumber: 4)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3423,7 +3402,6 @@ nonisolated extension Roost_V1_ExtendResponse: SwiftProtobuf.Message, SwiftProto
     if lhs._leaseUntil != rhs._leaseUntil {return false}
     if lhs.cancelRequested != rhs.cancelRequested {return false}
     if lhs.progressDropped != rhs.progressDropped {return false}
-    if lhs.quiet != rhs.quiet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3771,7 +3749,7 @@ nonisolated extension Roost_V1_Settlement: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Roost_V1_Extension: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Extension"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{3}lease_id\0\u{3}lease_until\0\u{3}cancel_requested\0\u{3}progress_dropped\0\u{1}error\0\u{1}quiet\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}job_id\0\u{3}lease_id\0\u{3}lease_until\0\u{3}cancel_requested\0\u{3}progress_dropped\0\u{1}error\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3785,7 +3763,6 @@ nonisolated extension Roost_V1_Extension: SwiftProtobuf.Message, SwiftProtobuf._
       case 4: try { try decoder.decodeSingularBoolField(value: &self.cancelRequested) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.progressDropped) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._error) }()
-      case 7: try { try decoder.decodeSingularBoolField(value: &self.quiet) }()
       default: break
       }
     }
@@ -3814,9 +3791,6 @@ nonisolated extension Roost_V1_Extension: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._error {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
-    if self.quiet != false {
-      try visitor.visitSingularBoolField(value: self.quiet, fieldNumber: 7)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3827,7 +3801,6 @@ nonisolated extension Roost_V1_Extension: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.cancelRequested != rhs.cancelRequested {return false}
     if lhs.progressDropped != rhs.progressDropped {return false}
     if lhs._error != rhs._error {return false}
-    if lhs.quiet != rhs.quiet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3870,7 +3843,7 @@ nonisolated extension Roost_V1_CancelNotice: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Roost_V1_HeartbeatAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HeartbeatAnswer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heartbeat\0\u{1}extended\0\u{1}lost\0\u{1}quiet\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heartbeat\0\u{1}extended\0\u{1}lost\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3881,7 +3854,6 @@ nonisolated extension Roost_V1_HeartbeatAnswer: SwiftProtobuf.Message, SwiftProt
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.heartbeat) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.extended) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.lost) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.quiet) }()
       default: break
       }
     }
@@ -3897,9 +3869,6 @@ nonisolated extension Roost_V1_HeartbeatAnswer: SwiftProtobuf.Message, SwiftProt
     if !self.lost.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.lost, fieldNumber: 3)
     }
-    if self.quiet != false {
-      try visitor.visitSingularBoolField(value: self.quiet, fieldNumber: 4)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3907,7 +3876,6 @@ nonisolated extension Roost_V1_HeartbeatAnswer: SwiftProtobuf.Message, SwiftProt
     if lhs.heartbeat != rhs.heartbeat {return false}
     if lhs.extended != rhs.extended {return false}
     if lhs.lost != rhs.lost {return false}
-    if lhs.quiet != rhs.quiet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -62,7 +62,6 @@ package final class DaemonMetrics: Sendable {
     if let durations = await durations ?? nil { write(durations, of: shown, into: &text) }
     write(figures, into: &text)
     write(figures.store.schedules, into: &text)
-    write(figures.store.webhooks, into: &text)
     text.family(.certificateEnd, tls?.notValidAfter ?? 0)
     text.family(.eventListeners, events.listenerCount)
     text.family(.spansDropped, droppedSpans())
@@ -188,16 +187,6 @@ package final class DaemonMetrics: Sendable {
       sample(queue.name, since: since.removeValue(forKey: queue.name))
     }
     if shown.last?.name == QueueLabels.other { sample(QueueLabels.other, since: since.values.min()) }
-  }
-
-  private func write(_ webhooks: WebhookFigures, into text: inout Exposition) {
-    text.family(.webhooks, webhooks.count)
-    text.family(.webhooksPaused, webhooks.paused)
-    text.family(.webhookDeliveries, webhooks.told)
-    text.begin(.webhookDropped)
-    for reason in WebhookDrop.allCases {
-      text.sample(.webhookDropped, [Label("reason", reason.name)], webhooks.dropped[Int(reason.rawValue)])
-    }
   }
 
   private func write(_ schedules: ScheduleFigures, into text: inout Exposition) {

@@ -91,9 +91,7 @@ extension Metric {
   static let replaySeconds = Metric("roost_replay_duration_seconds", .gauge, "Time that the last start's replay took.")
   static let jobs = Metric("roost_jobs", .gauge, "Jobs in memory, finished ones that are still kept included.")
   static let jobMemory = Metric(
-    "roost_jobs_memory_bytes", .gauge,
-    "Memory that jobs, keys, names and long polls take. With roost_http_bytes_in_flight it counts towards MEMORY_LIMIT."
-  )
+    "roost_jobs_memory_bytes", .gauge, "Memory that jobs, keys, names and long polls take; MEMORY_LIMIT bounds it.")
   static let allocatedJobMemory = Metric(
     "roost_jobs_memory_allocated_bytes", .gauge, "Memory allocated for them, free places for further ones included.")
   static let memoryLow = Metric("roost_memory_low", .gauge, "1 while submits are refused for lack of memory.")
@@ -121,16 +119,6 @@ extension Metric {
     "roost_schedule_misses_total", .counter, "Instants of schedules that made no job, by reason.")
   static let scheduleLag = Metric(
     "roost_schedule_lag_seconds", .histogram, "Time from an instant of a schedule to its job.")
-}
-
-/// Webhooks. Their counts begin with the daemon.
-extension Metric {
-  static let webhooks = Metric("roost_webhooks", .gauge, "Webhooks that exist.")
-  static let webhooksPaused = Metric("roost_webhooks_paused", .gauge, "Webhooks that are paused.")
-  static let webhookDeliveries = Metric(
-    "roost_webhook_deliveries_total", .counter, "Deliveries made for events that webhooks ask for.")
-  static let webhookDropped = Metric(
-    "roost_webhook_dropped_total", .counter, "Events of which a webhook was not told, by reason.")
 }
 
 /// HTTP and keys.

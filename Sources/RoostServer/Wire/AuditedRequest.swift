@@ -41,9 +41,6 @@ struct AuditedRequest {
     if route.path.hasPrefix("/schedules/{schedule}") {
       return isScheduleName(parameter) && APIKey.publicID(in: parameter) == nil ? parameter : nil
     }
-    if route.path.hasPrefix("/webhooks/{webhook}") {
-      return isScheduleName(parameter) && APIKey.publicID(in: parameter) == nil ? parameter : nil
-    }
     if route.path.hasPrefix("/operations/") { return UInt64(parameter).map { "\($0)" } }
     return JobID(parameter)?.description ?? APIKey.publicID(in: parameter)
   }

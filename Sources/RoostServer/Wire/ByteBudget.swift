@@ -7,7 +7,7 @@ package final class ByteBudget: Sendable {
   package let limit: Int
   private let used = Atomic<Int>(0)
 
-  /// - Parameter limit: Bytes; more than a body may have, or that one would wait for room that it takes itself.
+  /// - Parameter limit: Bytes.
   package init(limit: Int) { self.limit = limit }
 
   /// Bytes in memory now.

@@ -77,10 +77,9 @@ package struct DirectRequest: Sendable {
       return .done(status: 200, granted: nil)
     case (.finish, .leased(let grant)): return try finished(grant, answers, engine, &json)
     case (.finish, .nothing): return try finished(nil, answers, engine, &json)
-    case (.extend(let hasDroppedProgress), .extended(let deadline, let cancelRequested, let isQuiet)):
+    case (.extend(let hasDroppedProgress), .changed(_, let deadline, let cancelRequested)):
       json.extended(
-        LeaseExtension.After(leaseUntilMilliseconds: deadline, cancelRequested: cancelRequested, isQuiet: isQuiet),
-        hasDroppedProgress)
+        LeaseExtension.After(leaseUntilMilliseconds: deadline, cancelRequested: cancelRequested), hasDroppedProgress)
       return .done(status: 200, granted: nil)
     default: preconditionFailure("a command is answered as what it is")
     }
@@ -128,12 +127,6 @@ package struct DirectRequest: Sendable {
 /// The answer to a lease that found nothing.
 var noJob: Rejection { Rejection(.noJobsAvailable, "no job is ready: ask again later, or with wait") }
 
-/// The answer to a lease of a worker that is to take no more.
-var noJobForQuiet: Rejection {
-  Rejection(.noJobsAvailable, "this worker is to take no more jobs: POST /workers/{id}/quiet said so")
-    .with("quiet", true)
-}
-
 extension JSONWriter {
   /// `{job_id, state, run_at?`, left open for more.
   mutating func ended(_ id: JobID, _ after: AttemptEnd.After) {
@@ -143,12 +136,11 @@ extension JSONWriter {
     if let time = after.runAtMilliseconds { field("run_at", milliseconds: time) }
   }
 
-  /// `{lease_until, cancel_requested, quiet?, progress_dropped?}`
+  /// `{lease_until, cancel_requested, progress_dropped?}`
   mutating func extended(_ after: LeaseExtension.After, _ hasDroppedProgress: Bool) {
     beginObject()
     field("lease_until", milliseconds: after.leaseUntilMilliseconds)
     field("cancel_requested", after.cancelRequested)
-    if after.isQuiet { field("quiet", true) }
     if hasDroppedProgress { field("progress_dropped", true) }
     endObject()
   }

@@ -235,18 +235,15 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Swep
   }
 
   func sweep(_ now: NIODeadline) {
-    if isReadWanted {
-      proceed()
-      // Others held it back, and it goes on now.
-      if !isReadWanted, case .body = reading { arm(configuration.bodyTimeout) }
-    }
+    if isReadWanted { proceed() }
     guard let deadline, deadline <= now, let context else { return }
     self.deadline = nil
     guard context.channel.isWritable else { return context.close(promise: nil) }
     switch reading {
     case .body:
-      guard let refusal = configuration.lateBody(isHeld: isReadWanted) else { return arm(configuration.bodyTimeout) }
-      refuseRest(refusal, current)
+      // Held back by others: it is not this client that is slow.
+      if isReadWanted, !configuration.budget.hasRoom { return arm(configuration.bodyTimeout) }
+      refuseRest(configuration.bodyTooSlow, current)
     case .discarding: _ = endAfterAnswer()
     // Its answer is under way, and says it in its last line.
     case .streaming(let body, _): body.finish(.broken(configuration.bodyTooSlow))

@@ -23,17 +23,6 @@ extension ServerConfiguration {
       .unsupportedEncoding, field: "Content-Encoding", "bodies are taken as they are: send it without Content-Encoding")
   }
 
-  /// Too many bytes are under way.
-  var noRoom: Rejection {
-    Rejection(.overloaded, "too many bytes are in memory at once: try again shortly").retryAfter(1)
-  }
-
-  /// Why a body that has not come whole in time is waited for no longer; nil: it was held back, and may go on now. Bodies
-  /// that hold each other back must not do so for ever.
-  ///
-  /// - Parameter isHeld: Nothing more of it is read as there is no room.
-  func lateBody(isHeld: Bool) -> Rejection? { !isHeld ? bodyTooSlow : budget.hasRoom ? nil : noRoom }
-
   var bodyTooSlow: Rejection {
     Rejection(.requestTimeout, "the body took too long to arrive: send it faster, or in smaller parts")
   }

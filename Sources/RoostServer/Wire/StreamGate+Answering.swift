@@ -61,10 +61,7 @@ extension StreamGate {
   func timeIsUp(_ context: ChannelHandlerContext) {
     timer = nil
     if case .body(let request, _, _) = reading {
-      guard let refusal = configuration.lateBody(isHeld: isReadHeld) else {
-        return arm(configuration.bodyTimeout, context)
-      }
-      refuse(refusal, request, context)
+      refuse(configuration.bodyTooSlow, request, context)
     } else if isWriting {
       context.close(promise: nil)
     } else if case .streaming(let body) = reading, answer == .notYet {

@@ -290,9 +290,8 @@ final class StreamGate: ChannelDuplexHandler, DirectResponder {
       let (gate, context) = here.value
       guard context.channel.isActive, case .body = gate.reading else { return gate.isReadHeld = false }
       gate.isReadHeld = false
-      guard gate.configuration.budget.hasRoom else { return gate.holdForRoom(context) }
       gate.arm(gate.configuration.bodyTimeout, context)
-      gate.readIfWanted(context)
+      if gate.configuration.budget.hasRoom { gate.readIfWanted(context) } else { gate.holdForRoom(context) }
     }
   }
 

@@ -930,18 +930,6 @@ class Client:
             _sure_time(answer.get("lease_until")), bool(answer.get("cancel_requested")),
             bool(answer.get("progress_dropped")))
 
-    def log(self, job: Held, lines: Sequence[str]) -> bool:
-        """Writes lines into the log of the attempt; the job's history shows the last 64 of them.
-
-        :param lines: 1 to 64, of at most 1,024 bytes each, without line feeds.
-        :returns: Whether somebody has cancelled the job: end it.
-        :raises LeaseLost: It is another worker's.
-        """
-        job_id, lease_id = _held(job)
-        answer = self._transport.send(
-            "POST", _path("jobs", job_id, "log"), {"lease_id": lease_id, "lines": list(lines)})
-        return bool(answer.get("cancel_requested"))
-
     def _end(self, job: Held, verb: str, body: Mapping[str, Any]) -> str:
         job_id, lease_id = _held(job)
         return str(self._transport.send("POST", _path("jobs", job_id, verb), {"lease_id": lease_id, **body})["state"])
@@ -1699,6 +1687,3 @@ class AsyncClient:
 
     async def extend(self, job: Held, lease: Optional[Duration] = None, *, progress: Any = None) -> Extended:
         return await self._call(lambda: self._client.extend(job, lease, progress=progress))
-
-    async def log(self, job: Held, lines: Sequence[str]) -> bool:
-        return await self._call(lambda: self._client.log(job, lines))
