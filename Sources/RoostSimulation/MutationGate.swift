@@ -30,6 +30,8 @@ package enum MutationGate {
   package struct Bounds: Sendable {
     /// Random histories of 1,000 operations.
     package var seeds: ClosedRange<UInt64> = 1...57
+    /// Others that meet what those do not: groups of a queue that take turns, and wait long enough for theirs.
+    package var furtherSeeds: ClosedRange<UInt64> = 250...250
     /// Short histories that are broken at each of their disk calls.
     package var sweptSeeds: ClosedRange<UInt64> = 1...3
     package var sweptOperations = 90
@@ -45,36 +47,6 @@ package enum MutationGate {
     package init() {}
   }
 
-  /// Where a mistake came to light before, as the table has it: most still do there.
-  package struct Hint: Sendable {
-    var check: Check
-    var seed: UInt64
-
-    /// Nil where the text names no check and seed.
-    package init?(_ text: some StringProtocol) {
-      guard let check = Check.allCases.first(where: { text.hasPrefix($0.title) }),
-        let seed = text.split(separator: " ").drop(while: { $0 != "seed" }).dropFirst().first
-          .flatMap({ UInt64($0.prefix { $0.isNumber }) })
-      else { return nil }
-      (self.check, self.seed) = (check, seed)
-    }
-  }
-
-  /// A sign of a mistake: where it came to light before, else by random histories, then by the other checks, each of which
-  /// takes longer.
-  package static func search(_ mutation: Mutation, hint: Hint?) -> Finding? {
-    guard let hint else { return search(mutation) }
-    var bounds = Bounds()
-    let seed = hint.seed...hint.seed
-    switch hint.check {
-    case .simulator: bounds.seeds = seed
-    case .damage: bounds.damagedSeeds = seed
-    case .fullDisk: bounds.fullDiskSeeds = seed
-    case .everyCall: bounds.sweptSeeds = seed
-    }
-    return search(mutation, by: hint.check, bounds) ?? search(mutation)
-  }
-
   /// The first sign of a mistake: by random histories, then by the other checks, each of which takes longer.
   package static func search(_ mutation: Mutation) -> Finding? {
     search(mutation, by: .simulator) ?? search(mutation, by: .damage) ?? search(mutation, by: .fullDisk)
@@ -86,7 +58,8 @@ package enum MutationGate {
     let defects = mutation.map { Set([$0]) } ?? []
     switch check {
     case .simulator:
-      return first(bounds.seeds, check) { seed in _ = try Simulation.run(seed: seed, defects: defects) }
+      let play = { (seed: UInt64) in _ = try Simulation.run(seed: seed, defects: defects) }
+      return first(bounds.seeds, check, play) ?? first(bounds.furtherSeeds, check, play)
     case .everyCall:
       return first(bounds.sweptSeeds, check) { seed in
         _ = try Simulation.sweep(seed: seed, operations: bounds.sweptOperations, defects: defects)

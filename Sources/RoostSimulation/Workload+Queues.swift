@@ -110,7 +110,7 @@ extension Workload {
     for _ in 0..<(1 + random.below(3)) {
       let isCleared = random.chance(0.3)
       func value(_ made: Int) -> Int64? { isCleared ? nil : Int64(made) }
-      switch random.below(33) {
+      switch random.below(29) {
       case 26: change.set(.maxExpiries, value(1 + random.below(3)))
       case 22, 23: change.set(.maxAge, value(1_000 + random.below(3_000)))
       case 24: change.set(.deadRetention, value(random.below(6_000)))
@@ -127,7 +127,7 @@ extension Workload {
       case 18: change.set(.requeueExpired, value(1))
       case 20, 21: change.set(.deadLetter, value(random.below(3)))
       case 19: change.set(.timeout, value(random.chance(0.3) ? 0 : leastLease + random.below(9_000)))
-      case 15, 16, 29, 30, 31, 32:
+      case 15, 16:
         change.set(.groupFair, value(1))
         change.set(.groupPriority, value(random.below(2)))
       case 0: change.set(.maxRetries, value(random.below(4)))

@@ -23,11 +23,7 @@ extension Workload {
     if !job.dependsOn.isEmpty, job.unique?.onConflict == .replace {
       (job.unique!.onConflict, job.unique!.maxWaitMilliseconds) = (.existing, 0)
     }
-    // A host fails ten times running where most goes to it.
-    if delivers, random.chance(0.5) {
-      let host = isHostile && random.chance(0.9) ? "a" : ["a", "b", "c"][random.below(3)]
-      job.origin = "https://\(host).example"
-    }
+    if delivers, random.chance(0.5) { job.origin = "https://\(["a", "b", "c"][random.below(3)]).example" }
     if random.chance(0.06) {
       // A queue that will hold nothing again once this job is cancelled.
       job.queue = Self.briefQueue + "\(random.below(6))"

@@ -54,7 +54,7 @@ struct Workload {
     if setsSchedules, random.chance(0.06) { return [schedule(model)] }
     if usesBatches, random.chance(0.06) { return [batch(model)] }
     if waitsForOthers, random.chance(0.03) { return [.submitGraph(graph(model))] }
-    if delivers, random.chance(isHostile ? 0.5 : 0.2) { return deliver(model) }
+    if delivers, random.chance(0.2) { return deliver(model) }
     return switch random.below(40) {
     case 0..<3: [finish(model), .lease(next())]
     case 3: (0..<(1 + random.below(6))).map { _ in followed(model) } + [.submit(submission(model))]

@@ -9,8 +9,7 @@ struct MutationTests {
     "a defect is noticed by random histories, damage, a full disk, or a break at every call",
     arguments: Mutation.allCases)
   func isNoticed(_ mutation: Mutation) async throws {
-    let hint = try Self.rows().first { $0[0] == "`\(mutation.name)`" }.flatMap { MutationGate.Hint($0[2]) }
-    let found = try await aside { MutationGate.search(mutation, hint: hint) }
+    let found = try await aside { MutationGate.search(mutation) }
     let finding = try #require(found, "nothing notices \(mutation.name): \(mutation.harm)")
     print("\(mutation.name): \(finding.check), \(finding.place): \(finding.message.prefix(120))")
   }
@@ -29,17 +28,13 @@ struct MutationTests {
 
   @Test("docs/testing.md has a row for every defect, with its harm, and for no other")
   func documented() throws {
-    let rows = try Self.rows().map { "\($0[0]) \($0[1])" }
+    let document = try String(contentsOf: root.appending(path: "docs/testing.md"), encoding: .utf8)
+    let rows = document.split(separator: "\n").filter { $0.hasPrefix("| `") }.compactMap { row -> String? in
+      let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+      return cells.count == 3 ? "\(cells[0]) \(cells[1])" : nil
+    }
     #expect(rows == Mutation.allCases.map { "`\($0.name)` \($0.harm)" })
   }
 
-  /// The cells of the table: the defect, its harm, and where it was noticed.
-  private static func rows() throws -> [[String]] {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
-    let document = try String(contentsOf: root.appending(path: "docs/testing.md"), encoding: .utf8)
-    return document.split(separator: "\n").filter { $0.hasPrefix("| `") }.compactMap { row in
-      let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-      return cells.count == 3 ? cells : nil
-    }
-  }
+  private var root: URL { URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized }
 }

@@ -54,8 +54,6 @@ extension StateMachine {
   /// Gives jobs to deliver to the daemon's own wait for them.
   mutating func feedDeliveries(_ step: inout Step) {
     guard hasDeliveries, !conditions.refusesLeases else { return }
-    // What time allows by now is given, too: the wait is over with this answer.
-    endDeliveryWaits()
     let cell = waiters.pointer(deliveries.waiter).pointee
     var several = Several(first: step.grants.count, jobs: cell.maxJobs, bytes: cell.maxBytes)
     while takeDelivery(&several, &step) {}
